@@ -1,0 +1,182 @@
+"""What one measurement is: the types that travel from the worker to the agent, the host and the store."""
+
+import hashlib
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+ModelFormat = Literal["onnx", "tflite"]
+MeasurePass = Literal["timed", "memory"]
+Execution = Literal["native", "emulated", "simulated"]
+
+
+class Outcome(StrEnum):
+    """How a measurement ended. The set is closed: every ending is one of these."""
+
+    OK = "OK"
+    TIMEOUT = "TIMEOUT"
+    OOM = "OOM"
+    CRASH = "CRASH"
+    UNSUPPORTED = "UNSUPPORTED"
+    INVALID_MODEL = "INVALID_MODEL"
+    PARITY = "PARITY"
+    UNSTABLE = "UNSTABLE"
+    THROTTLED = "THROTTLED"
+    CANCELLED = "CANCELLED"
+    INTERNAL = "INTERNAL"
+
+
+class MeasureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one process measures one model.
+
+    A process warms up until two consecutive windows agree (or the cap), then takes timed runs until it has
+    ``min_runs`` and has spent ``timed_budget_s``, or has ``max_runs``.
+    """
+
+    threads: int = 1
+    core: int | None = None
+    warmup_window: int = 5
+    warmup_max_runs: int = 60
+    warmup_max_s: float = 10.0
+    min_runs: int = 10
+    max_runs: int = 100
+    timed_budget_s: float = 0.5
+    deadline_s: float = 120.0
+    memory_limit_bytes: int | None = None
+    input_seed: int = 0
+
+
+class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Inputs and the outputs a correct runtime gives for them, each a spooled ``.npz`` named by its hash.
+
+    ``inputs`` holds ``input_0, input_1, ...`` and ``outputs`` holds ``output_0, ...``; every array has a
+    leading axis over the reference cases (k >= 2). ``spread`` is the standard deviation of the outputs over
+    the cases; a run agrees if its largest absolute error is at most ``tolerance * spread``.
+    """
+
+    inputs_sha256: str
+    outputs_sha256: str
+    spread: float
+    tolerance: float = 1e-3
+
+
+class MeasureJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One fresh process measuring one model once. ``job_id`` is issued by the host, one per replicate."""
+
+    job_id: str
+    model_sha256: str
+    format: ModelFormat
+    settings: MeasureSettings
+    measure_pass: MeasurePass = "timed"
+    runtime: str | None = None
+    reference: Reference | None = None
+
+
+class DeviceIdentity(msgspec.Struct, frozen=True):
+    """Which board this is. ``device_id`` is a hash, never the serial number itself."""
+
+    device_id: str
+    hostname: str
+    enrolment_id: str | None = None
+
+
+class DeviceContext(msgspec.Struct, frozen=True):
+    """Everything a latency label depends on besides the model. Equal contexts may share a predictor."""
+
+    board: str
+    soc: str
+    architecture: str
+    cores: int
+    memory_bytes: int
+    os: str
+    kernel: str
+    runtime: str
+    runtime_version: str
+    runtime_build: str
+    threads: int
+    governor: str
+    precision: str = "fp32"
+    execution: Execution = "native"
+
+    def fingerprint(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the context in canonical JSON."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]
+
+
+class HealthSnapshot(msgspec.Struct, frozen=True):
+    """The state of the board at one moment. A probe that is absent is ``None``: UNKNOWN, never healthy."""
+
+    at_unix_s: float
+    throttled_bits: int | None = None
+    under_voltage_alarm: bool | None = None
+    temperature_celsius: float | None = None
+    clock_mhz: float | None = None
+    governor: str | None = None
+    load_1min: float | None = None
+    swapped_pages: int | None = None
+    steal_ticks: int | None = None
+
+
+class ParityResult(msgspec.Struct, frozen=True):
+    """Largest absolute error against the reference outputs and the limit it was held to."""
+
+    max_error: float
+    limit: float
+
+
+class ProcessResult(msgspec.Struct, frozen=True):
+    """What one fresh process measured, raw samples included. Durations are in the unit of their name."""
+
+    job_id: str
+    model_sha256: str
+    measure_pass: MeasurePass
+    outcome: Outcome
+    settings: MeasureSettings
+    started_unix_s: float
+    wall_s: float
+    agent_version: str
+    identity: DeviceIdentity
+    context: DeviceContext | None = None
+    message: str = ""
+    signal: str | None = None
+    load_ms: float | None = None
+    cold_ms: float | None = None
+    warmup_ms: tuple[float, ...] = ()
+    steady: bool | None = None
+    samples_ms: tuple[float, ...] = ()
+    median_ms: float | None = None
+    peak_rss_bytes: int | None = None
+    model_bytes: int | None = None
+    parity: ParityResult | None = None
+    involuntary_switches: int | None = None
+    health_before: HealthSnapshot | None = None
+    health_after: HealthSnapshot | None = None
+
+
+class LatencyLabel(msgspec.Struct, frozen=True):
+    """The label of one model on one device: the median of the medians of several fresh processes.
+
+    ``ci_low_ms``/``ci_high_ms`` bound a 95 % t-interval on the log process medians (DESIGN 5.4).
+    ``mad_ms``, ``mean_ms``, ``p90_ms`` and ``p99_ms`` are of the pooled timed samples.
+    """
+
+    model_sha256: str
+    outcome: Outcome
+    processes: int
+    samples: int
+    median_ms: float | None
+    process_medians_ms: tuple[float, ...]
+    ci_low_ms: float | None
+    ci_high_ms: float | None
+    mad_ms: float | None
+    mean_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    cold_ms: float | None
+    load_ms: float | None
+    throughput_per_s: float | None
+    peak_rss_bytes: int | None
+    model_bytes: int | None
+    steady_processes: int
+    message: str = ""

@@ -1,0 +1,1 @@
+"""What can be sampled (spaces, architectures, layer plans) and what was measured (the study store)."""

@@ -1,0 +1,23 @@
+"""Errors of spaces, plans and the study store."""
+
+from hytnas_agent.errors import HytnasError
+
+
+class SpaceError(HytnasError):
+    """A space, an architecture or a choice that does not exist or breaks a constraint."""
+
+
+class PlanError(HytnasError):
+    """An architecture cannot be built for the task."""
+
+
+class StudyError(HytnasError):
+    """A study file cannot be read or written."""
+
+
+class SchemaVersionError(StudyError):
+    """The study file was written by another version of the schema."""
+
+
+class NotEnoughDataError(HytnasError):
+    """The study holds too few labels for what was asked."""

@@ -1,0 +1,52 @@
+"""Labelled architectures, the one form in which predictors, search and reports take data."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hytnas_agent.records import DeviceContext, Execution
+from hytnas_datasets.spaces import Architecture, Space
+
+Target = Literal["latency_ms", "accuracy"]
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Architectures of one space with one label each, for one target in one context.
+
+    Attributes
+    ----------
+    space : Space
+    architectures : tuple of n Architecture
+    plan_hashes : tuple of n str
+        Identity of the network each architecture gives; the group of a grouped fold.
+    y : (n,) float64
+        The labels: milliseconds for ``latency_ms``, a fraction in [0, 1] for ``accuracy``.
+    repeats : tuple of n (r_i,) float64 arrays
+        Independent repeats behind each label, same unit: medians of fresh processes, or accuracies of
+        training seeds. ``r_i`` may be 1 where nothing was repeated.
+    resolution, classes : the task
+    context : DeviceContext or None
+        What the labels depend on; ``None`` where they do not come from a device (accuracy).
+    execution : "native", "emulated" or "simulated"; shown wherever a latency is shown.
+    provenance : str
+        One line: where the labels come from.
+    """
+
+    space: Space
+    architectures: tuple[Architecture, ...]
+    plan_hashes: tuple[str, ...]
+    y: NDArray[np.float64]
+    repeats: tuple[NDArray[np.float64], ...]
+    target: Target
+    resolution: int
+    classes: int
+    context: DeviceContext | None = None
+    execution: Execution = "native"
+    provenance: str = ""
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.architectures)

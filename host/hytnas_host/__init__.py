@@ -1,0 +1,1 @@
+"""The workstation: models, export, devices, collection, training, search, reports, command line."""

@@ -1,0 +1,44 @@
+"""The interface every device offers to the host."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from hytnas_agent.protocol import DeviceDescription
+from hytnas_agent.records import MeasureJob, ProcessResult
+
+
+class Device(Protocol):
+    """A board, or this machine, that measures models through its agent.
+
+    ``shares_processor`` is true where host and agent run on one machine; then host work stands still while a
+    timed run is going (``quiet``).
+    """
+
+    name: str
+    shares_processor: bool
+
+    def describe(self) -> DeviceDescription:
+        """Identity, context, runtimes and health of the device."""
+        ...
+
+    def push(self, file: Path, sha256: str, suffix: str) -> None:
+        """Put a file into the agent's spool under its hash; nothing happens where it is there already."""
+        ...
+
+    def measure(self, job: MeasureJob, on_progress: Callable[[str], None] | None = None) -> ProcessResult:
+        """Run one job and wait for its result; the same ``job_id`` again gives the same result."""
+        ...
+
+    def acknowledge(self, job_ids: list[str]) -> None:
+        """Tell the agent that these results are stored here and need not be replayed."""
+        ...
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """Hold while a timed run goes on: the host's own heavy work stands still."""
+        ...
+
+    def close(self) -> None:
+        """Release the lease and end the connection."""
+        ...

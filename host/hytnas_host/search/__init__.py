@@ -1,0 +1,1 @@
+"""Multi-objective search over a space: strategies, evaluators, checkpoints, picks and verification."""
