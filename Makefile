@@ -1,0 +1,64 @@
+# Everything runs from a virtual environment that these targets make; nothing needs root but `system-deps`.
+#   make run           the main job on this machine; interrupt it anywhere and run it again
+#   make test          the tests that need nothing but Python
+#   make test-system   the tests that need packages of the operating system (make system-deps)
+#   make check         lint, format, types, import contract
+
+PYTHON ?= python3
+VENV ?= .venv
+STUDY ?= runs/default
+# Options of `hytnas-profile run`, e.g. make run RUN_ARGS="--latency-n 200"
+RUN_ARGS ?=
+PYTEST_ARGS ?=
+# Where PyTorch comes from; for a CPU-only build: make run TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
+TORCH_ARGS ?=
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: run test test-system check lint types imports format lock system-deps bench clean
+
+run: $(INSTALLED)
+	$(BIN)/hytnas-profile run --study $(STUDY) $(RUN_ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/pytest -m "not system" $(PYTEST_ARGS)
+
+test-system: $(INSTALLED)
+	$(BIN)/pytest -m system $(PYTEST_ARGS)
+
+check: lint types imports
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+imports: $(INSTALLED)
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed; name one with: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python cannot make virtual environments here; on Debian and Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt $(TORCH_ARGS) torch==2.13.0
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[host,dev]'
+	@touch $@
+
+lock: $(INSTALLED)
+	@{ echo "# Versions that were tested together (Python 3.11, x86-64 Linux): pip install -c constraints.txt ..."; \
+	   echo "# Made by: make lock"; \
+	   $(PIP) freeze --exclude-editable | sed 's/+cpu//'; } > constraints.txt
+
+system-deps:
+	./.ci/system-deps
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,45 @@
+"""Options every test run shares."""
+
+from pathlib import Path
+
+import pytest
+
+ALLOWED_SKIPS = Path(__file__).parent / "allowed-skips.txt"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-unexpected-skips",
+        action="store_true",
+        help="fail where a test is skipped that tests/allowed-skips.txt does not name",
+    )
+
+
+class _SkipGuard:
+    """Collects the skipped tests and fails the session for those that are not allowed."""
+
+    def __init__(self) -> None:
+        lines = ALLOWED_SKIPS.read_text().splitlines()
+        self.allowed = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+        self.unexpected: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and report.nodeid not in self.allowed:
+            self.unexpected.append(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped and report.nodeid not in self.allowed:
+            self.unexpected.append(report.nodeid)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.unexpected and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for nodeid in self.unexpected:
+            terminalreporter.write_line(f"UNEXPECTED SKIP {nodeid} (not named in {ALLOWED_SKIPS.name})", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--no-unexpected-skips"):
+        config.pluginmanager.register(_SkipGuard(), "skip-guard")
