@@ -1,0 +1,129 @@
+"""Build layer plans: from an architecture of a registered space, or from choices by name.
+
+A network is a chain of stages, and a stage depends on its specification and the shape it receives alone. So
+counts and digests are remembered per stage: a search can ask for the parameters or the identity of tens of
+thousands of architectures without writing out their layers.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from msgspec.structs import replace
+
+from hytnas_datasets import spaces
+from hytnas_datasets.errors import PlanError
+from hytnas_datasets.plan.choices import DEFAULT_PATCH, stages_from_values
+from hytnas_datasets.plan.fragment import ENTRY, Fragment
+from hytnas_datasets.plan.layers import Counts, Layer, Shape
+from hytnas_datasets.plan.plan import LayerPlan
+from hytnas_datasets.plan.stages import AttentionStage, Stage
+from hytnas_datasets.plan.task import Task
+from hytnas_datasets.spaces.space import Architecture, Choice
+
+
+@lru_cache(maxsize=4096)
+def build_plan(architecture: Architecture, task: Task) -> LayerPlan:
+    """The plan of an architecture for a task; the most recent plans are remembered.
+
+    Raises
+    ------
+    PlanError
+        If the network cannot be built for the task.
+    SpaceError
+        If the architecture's space is not registered.
+    """
+    return _build(_stages(architecture, task), task)
+
+
+def plan_from_values(family: str, values: Mapping[str, Choice], task: Task) -> LayerPlan:
+    """The plan of choices given by name; ``family`` is the name of the space they belong to."""
+    return _build(stages_from_values(family, values, task), task)
+
+
+def count_network(architecture: Architecture, task: Task) -> Counts:
+    """``build_plan(architecture, task).counts``, without writing out the layers."""
+    chain = _chain(_stages(architecture, task), task)
+    return sum((counts for counts, _, _ in chain), start=Counts())
+
+
+def count_params(architecture: Architecture, task: Task) -> int:
+    """``build_plan(architecture, task).params``, without writing out the layers."""
+    return count_network(architecture, task).params
+
+
+def network_hash(architecture: Architecture, task: Task) -> str:
+    """``build_plan(architecture, task).hash``, without writing out the layers."""
+    return _hash(digest for _, digest, _ in _chain(_stages(architecture, task), task))
+
+
+def _stages(architecture: Architecture, task: Task) -> tuple[Stage, ...]:
+    space = spaces.get_space(architecture.space)
+    return stages_from_values(space.name, space.values(architecture), task)
+
+
+def _build(stages: tuple[Stage, ...], task: Task) -> LayerPlan:
+    layers: list[Layer] = []
+    counts = Counts()
+    digests: list[str] = []
+    shape = _image(task)
+    for stage in stages:
+        fragment = _fragment(stage, shape)
+        layers.extend(_place(fragment, len(layers)))
+        counts += fragment.counts
+        digests.append(fragment.digest)
+        shape = fragment.shape
+    return LayerPlan(task, tuple(layers), _hash(iter(digests)), counts)
+
+
+def _place(fragment: Fragment, offset: int) -> Iterator[Layer]:
+    """The layers of a fragment at their position in a plan; the entry is the layer before."""
+    if not offset:
+        yield from fragment.layers
+        return
+    for layer in fragment.layers:
+        inputs = tuple([offset - 1 if i == ENTRY else offset + i for i in layer.inputs])
+        yield replace(layer, index=offset + layer.index, inputs=inputs)
+
+
+def _chain(stages: tuple[Stage, ...], task: Task) -> Iterator[tuple[Counts, str, Shape]]:
+    shape = _image(task)
+    for stage in stages:
+        summary = _summary(stage, shape)
+        shape = summary[2]
+        yield summary
+
+
+@lru_cache(maxsize=65536)
+def _summary(stage: Stage, entry: Shape) -> tuple[Counts, str, Shape]:
+    fragment = _fragment(stage, entry)
+    return fragment.counts, fragment.digest, fragment.shape
+
+
+@lru_cache(maxsize=2048)
+def _fragment(stage: Stage, entry: Shape) -> Fragment:
+    if isinstance(stage, AttentionStage):
+        _check_tokens(stage, entry)
+    return stage.fragment(entry)
+
+
+def _check_tokens(stage: AttentionStage, entry: Shape) -> None:
+    """Attention over one token is none.
+
+    A space that offers larger patches may ask for that (``hyt-released`` does: patches of 8 on a 7x7 map),
+    but no network may be so small that even the smallest patch leaves a single token.
+    """
+    side = -(-entry[-1] // stage.stride)
+    if side <= DEFAULT_PATCH:
+        raise PlanError(
+            f"The map of {stage.name} is {side}x{side}: attention would see a single token",
+            "Choose a larger resolution",
+        )
+
+
+def _image(task: Task) -> Shape:
+    return (task.in_channels, task.resolution, task.resolution)
+
+
+def _hash(digests: Iterator[str]) -> str:
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -1,0 +1,103 @@
+"""Stages of a network: frozen specifications, and the fragment each one gives."""
+
+from dataclasses import dataclass
+
+from hytnas_datasets.errors import PlanError
+from hytnas_datasets.plan.blocks import convolution, inverted_residual, linear, mobilevit_block
+from hytnas_datasets.plan.fragment import ENTRY, Fragment, FragmentBuilder
+from hytnas_datasets.plan.layers import Shape
+
+STEM_CHANNELS = 16
+HEAD_EXPANSION = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Stem:
+    """3x3 convolution from the image to 16 channels."""
+
+    in_channels: int
+    stride: int
+    name: str = "stem"
+
+    def fragment(self, entry: Shape) -> Fragment:
+        """Layers from the image of shape ``entry``."""
+        builder = FragmentBuilder(self.name, entry)
+        image = builder.add("input", "image", (), entry, role="input")
+        convolution(builder, "embed", image, STEM_CHANNELS, kernel=3, stride=self.stride, role="stem")
+        return builder.build()
+
+
+@dataclass(frozen=True, slots=True)
+class ConvolutionStage:
+    """``blocks`` inverted residuals to ``channels``; the first one has the stage's stride."""
+
+    name: str
+    stride: int
+    channels: int
+    expand: int
+    blocks: int
+
+    def fragment(self, entry: Shape) -> Fragment:
+        """Layers from a map of shape ``entry``."""
+        builder = FragmentBuilder(self.name, entry)
+        x = ENTRY
+        for number in range(1, self.blocks + 1):
+            stride = self.stride if number == 1 else 1
+            x = inverted_residual(
+                builder, f"block{number}", x, self.channels, stride=stride, expand=self.expand
+            )
+        return builder.build()
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionStage:
+    """An inverted residual with the stage's stride, then a MobileViT block of ``blocks`` encoder layers."""
+
+    name: str
+    stride: int
+    channels: int
+    expand: int
+    heads: int
+    feed_forward: int
+    patch: int
+    blocks: int
+
+    def fragment(self, entry: Shape) -> Fragment:
+        """Layers from a map of shape ``entry``; PlanError where heads do not divide the channels."""
+        if self.channels % self.heads:
+            raise PlanError(
+                f"{self.heads} heads do not divide the {self.channels} channels of {self.name}",
+                "Choose 1, 2 or 4 heads",
+            )
+        builder = FragmentBuilder(self.name, entry)
+        x = inverted_residual(
+            builder, "downsample", ENTRY, self.channels, stride=self.stride, expand=self.expand
+        )
+        mobilevit_block(
+            builder,
+            x,
+            patch=self.patch,
+            layers=self.blocks,
+            heads=self.heads,
+            feed_forward=self.feed_forward,
+        )
+        return builder.build()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """1x1 expansion to 4 x the channels, global average pool, linear classifier."""
+
+    classes: int
+    name: str = "head"
+
+    def fragment(self, entry: Shape) -> Fragment:
+        """Layers from a map of shape ``entry``."""
+        builder = FragmentBuilder(self.name, entry)
+        x = convolution(builder, "expand", ENTRY, HEAD_EXPANSION * entry[0], kernel=1, role="expand")
+        x = builder.add("global_pool", "pool", (x,), (HEAD_EXPANSION * entry[0],), role="pool")
+        linear(builder, "classifier", x, self.classes, role="classifier")
+        return builder.build()
+
+
+Stage = Stem | ConvolutionStage | AttentionStage | Head
