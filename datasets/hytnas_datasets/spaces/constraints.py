@@ -126,7 +126,8 @@ class Bounded:
 
     def step(self, state: Hashable, name: str, value: Choice | None) -> Hashable:
         """State after one more variable; ``value`` is None where it does not exist."""
-        assert isinstance(state, Fraction) and name in self.variables
+        assert name in self.variables
+        assert isinstance(state, Fraction)
         if value is None:
             return state
         return state * exact(value) if self.kind == "product" else state + exact(value)
