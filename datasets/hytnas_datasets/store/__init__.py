@@ -1,0 +1,29 @@
+"""The study store: one SQLite file with all that was sampled, measured and trained, and how.
+
+It is the resume journal as well: whatever was stored is durable, and storing it again changes nothing.
+"""
+
+from hytnas_datasets.store.measured import StoredLabel
+from hytnas_datasets.store.records import (
+    AccuracyRecord,
+    CurvePoint,
+    ExportRecord,
+    FailureRecord,
+    RunRecord,
+    recipe_fingerprint,
+)
+from hytnas_datasets.store.study import STUDY_FILE, Study
+from hytnas_datasets.store.summary import StudySummary
+
+__all__ = [
+    "STUDY_FILE",
+    "AccuracyRecord",
+    "CurvePoint",
+    "ExportRecord",
+    "FailureRecord",
+    "RunRecord",
+    "StoredLabel",
+    "Study",
+    "StudySummary",
+    "recipe_fingerprint",
+]

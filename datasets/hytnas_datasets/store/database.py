@@ -1,0 +1,159 @@
+"""The SQLite file under a study: opening, migrating, transactions, and errors a person can act on."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hytnas_datasets.errors import SchemaVersionError, StudyError
+from hytnas_datasets.store import schema
+
+Row = sqlite3.Row
+Value = str | int | float | bytes | None
+
+BUSY_TIMEOUT_S = 60.0
+
+_EXPLANATIONS = (
+    (
+        "disk is full",
+        "is on a full disk",
+        "Free some space and run the same command again; all that was stored stays",
+    ),
+    ("readonly database", "cannot be written", "Give yourself write permission on the file and its folder"),
+    ("unable to open", "cannot be opened", "Check that its folder exists and that you may write there"),
+    ("not a database", "is not a study file", "Name another folder, or move this file away"),
+    (
+        "malformed",
+        "is damaged",
+        "Restore it from a copy, or rescue what is readable with: sqlite3 FILE .recover",
+    ),
+    (
+        "locked",
+        "is being written by another process",
+        "Wait for the other command to end, then run this one again",
+    ),
+    (
+        "disk i/o error",
+        "cannot be read or written by its disk",
+        "Check the disk and its free space, then run again",
+    ),
+)
+
+
+def explain(error: sqlite3.Error, path: Path) -> StudyError:
+    """One clear line for what SQLite reports about the file ``path``."""
+    text = str(error)
+    for fragment, what, next_step in _EXPLANATIONS:
+        if fragment in text.lower():
+            return StudyError(f"the study file {path} {what} ({text})", next_step)
+    return StudyError(f"the study file {path}: {text}")
+
+
+class Database:
+    """One connection in WAL mode with foreign keys, usable from several threads.
+
+    A transaction is durable once it has committed (``synchronous=FULL``: a power cut loses nothing either).
+
+    Parameters
+    ----------
+    path : Path
+        The study file; created with its tables where there is none.
+
+    Raises
+    ------
+    SchemaVersionError
+        The file has a newer schema than this version of the toolkit.
+    StudyError
+        The file is not a study, or cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise explain(error, path) from error
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise explain(error, path) from error
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        connection = self._connection
+        connection.row_factory = sqlite3.Row
+        self._check()
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        current = len(schema.MIGRATIONS)
+        if self._version() == current:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for version in range(self._version(), current):
+                for statement in schema.MIGRATIONS[version]:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {current}")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _check(self) -> None:
+        application_id = int(self._connection.execute("PRAGMA application_id").fetchone()[0])
+        version, current = self._version(), len(schema.MIGRATIONS)
+        if application_id != schema.APPLICATION_ID:
+            objects = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if objects or application_id or version:
+                raise StudyError(
+                    f"{self.path} is a database, but not a study",
+                    "Name another folder, or move this file away",
+                )
+        elif version > current:
+            raise SchemaVersionError(
+                f"the study file {self.path} has schema version {version}, this hytnas reads up to {current}",
+                "Upgrade hytnas, or start a new study in another folder",
+            )
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write all or nothing; durable once left without an exception."""
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.Error as error:
+                raise explain(error, self.path) from error
+
+    def query(self, sql: str, parameters: Sequence[Value] | Mapping[str, Value] = ()) -> list[Row]:
+        """All rows of a reading statement."""
+        with self._lock:
+            try:
+                return self._connection.execute(sql, parameters).fetchall()
+            except sqlite3.Error as error:
+                raise explain(error, self.path) from error
+
+    def close(self) -> None:
+        """Close the file; SQLite then folds the write-ahead log into it."""
+        with self._lock:
+            self._connection.close()

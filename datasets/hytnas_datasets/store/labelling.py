@@ -1,0 +1,222 @@
+"""From a study to a ``LabelledSet``: one label an architecture, all made under the same conditions."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from hytnas_agent.records import DeviceContext, Outcome
+
+from hytnas_datasets.errors import NotEnoughDataError, StudyError
+from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.store import measured, sampled, trained
+from hytnas_datasets.store.database import Database
+from hytnas_datasets.store.measured import StoredLabel
+from hytnas_datasets.store.records import AccuracyRecord, recipe_fingerprint
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Which labels to take, where a study holds several kinds; ``None`` takes any, if there is only one."""
+
+    context_fingerprint: str | None = None
+    resolution: int | None = None
+    classes: int | None = None
+    recipe: str | None = None
+
+
+def latency(database: Database, space: Space, conditions: Conditions, minimum: int) -> LabelledSet:
+    """Latency labels of outcome OK for the study's own sample; see ``Study.labelled``."""
+    _check_space(database, space)
+    stored = [
+        label
+        for label in measured.labels(database, "latency")
+        if label.architecture is not None and label.architecture.space == space.name
+        if conditions.resolution in (None, label.export.resolution)
+        if conditions.classes in (None, label.export.classes)
+        if conditions.context_fingerprint in (None, label.context.fingerprint() if label.context else None)
+    ]
+    usable = [label for label in stored if _usable(label)]
+    _refuse_mixed(
+        (_latency_conditions(label) for label in usable),
+        "latencies",
+        "context_fingerprint, resolution or classes",
+    )
+    groups: dict[Architecture, list[StoredLabel]] = {}
+    for label in usable:
+        assert label.architecture is not None
+        groups.setdefault(label.architecture, []).append(label)
+    _check_enough(len(groups), minimum, "latency labels", space, "hytnas-profile collect latency")
+    repeats = tuple(
+        np.array(
+            [
+                value
+                for label in labels
+                for value in label.label.process_medians_ms or (label.label.median_ms,)
+            ]
+        )
+        for labels in groups.values()
+    )
+    first = usable[0]
+    context = first.context
+    board = (
+        f"{context.board}, {context.runtime} {context.runtime_version}" if context else "an unknown device"
+    )
+    return LabelledSet(
+        space=space,
+        architectures=tuple(groups),
+        plan_hashes=tuple(labels[0].export.plan_hash or "" for labels in groups.values()),
+        y=np.array([_median_ms(labels) for labels in groups.values()]),
+        repeats=repeats,
+        target="latency_ms",
+        resolution=first.export.resolution or 0,
+        classes=first.export.classes or 0,
+        context=context,
+        execution=context.execution if context else "native",
+        provenance=f"median of the medians of fresh processes, measured on {board}",
+        extra={
+            "dropped": _count_dropped(stored),
+            **_named(first.export.converter, first.export.converter_version),
+        },
+    )
+
+
+def accuracy(database: Database, space: Space, conditions: Conditions, minimum: int) -> LabelledSet:
+    """Accuracy labels, each the mean over its training seeds; see ``Study.labelled``."""
+    _check_space(database, space)
+    stored = [
+        record
+        for record in trained.records(database)
+        if record.architecture.space == space.name
+        if conditions.resolution in (None, record.resolution)
+        if conditions.classes in (None, record.classes)
+        if conditions.recipe in (None, recipe_fingerprint(record.recipe))
+    ]
+    usable = [record for record in stored if record.accuracy is not None]
+    _refuse_mixed(
+        (_training_conditions(record) for record in usable), "accuracies", "recipe, resolution or classes"
+    )
+    by_network: dict[str, list[AccuracyRecord]] = {}
+    for record in usable:
+        by_network.setdefault(record.plan_hash, []).append(record)
+    order = [item for item in sampled.of_purpose(database, "accuracy") if item[0].space == space.name]
+    labelled = {architecture: plan_hash for architecture, plan_hash in order if plan_hash in by_network}
+    for record in usable:
+        labelled.setdefault(record.architecture, record.plan_hash)
+    _check_enough(len(labelled), minimum, "accuracy labels", space, "hytnas-profile collect accuracy")
+    repeats = tuple(
+        np.array([record.accuracy for record in by_network[plan_hash]], dtype=np.float64)
+        for plan_hash in labelled.values()
+    )
+    first = usable[0]
+    return LabelledSet(
+        space=space,
+        architectures=tuple(labelled),
+        plan_hashes=tuple(labelled.values()),
+        y=np.array([np.mean(values) for values in repeats]),
+        repeats=repeats,
+        target="accuracy",
+        resolution=first.resolution,
+        classes=first.classes,
+        provenance=first.label
+        or f"accuracy after {first.epochs} epochs, resolution of the label 1/{first.test_images}",
+        extra={"dropped": str(len(stored) - len(usable)), "label_resolution": f"1/{first.test_images}"},
+    )
+
+
+def _usable(stored: StoredLabel) -> bool:
+    label = stored.label
+    values = (label.median_ms, *label.process_medians_ms)
+    return label.outcome is Outcome.OK and all(
+        value is not None and math.isfinite(value) and value > 0 for value in values
+    )
+
+
+def _median_ms(labels: Sequence[StoredLabel]) -> float:
+    """A network measured on several boards of one context: the median over its boards' labels."""
+    return float(
+        np.median([stored.label.median_ms for stored in labels if stored.label.median_ms is not None])
+    )
+
+
+def _count_dropped(stored: Iterable[StoredLabel]) -> str:
+    counts: dict[str, int] = {}
+    for label in stored:
+        if not _usable(label):
+            reason = "not finite" if label.label.outcome is Outcome.OK else label.label.outcome.value
+            counts[reason] = counts.get(reason, 0) + 1
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items())) or "0"
+
+
+def _named(converter: str, version: str) -> dict[str, str]:
+    return {"converter": f"{converter} {version}"} if converter else {}
+
+
+def _latency_conditions(stored: StoredLabel) -> dict[str, Any]:
+    """Everything that must be equal for two latencies to stand in one set."""
+    export = stored.export
+    fields: dict[str, Any] = {
+        name: getattr(export, name)
+        for name in (
+            "resolution",
+            "classes",
+            "format",
+            "precision",
+            "opset",
+            "converter",
+            "converter_version",
+        )
+    }
+    context = stored.context
+    fields.update(
+        {f"context {name}": getattr(context, name, None) for name in DeviceContext.__struct_fields__}
+    )
+    return fields
+
+
+def _training_conditions(record: AccuracyRecord) -> dict[str, Any]:
+    """Everything that must be equal for two accuracies to stand in one set."""
+    fields: dict[str, Any] = {f"recipe {name}": value for name, value in record.recipe.items()}
+    return fields | {
+        "resolution": record.resolution,
+        "classes": record.classes,
+        "data": record.data_fingerprint,
+    }
+
+
+def _refuse_mixed(conditions: Iterable[Mapping[str, Any]], what: str, choose: str) -> None:
+    seen: dict[bytes, Mapping[str, Any]] = {
+        msgspec.json.encode(fields, order="sorted"): fields for fields in conditions
+    }
+    if len(seen) <= 1:
+        return
+    variants = list(seen.values())
+    names = list(dict.fromkeys(name for fields in variants for name in fields))
+    differing = {name: list(dict.fromkeys(str(fields.get(name)) for fields in variants)) for name in names}
+    shown = "; ".join(
+        f"{name}: {' / '.join(values)}" for name, values in differing.items() if len(values) > 1
+    )
+    raise StudyError(
+        f"the study holds {what} made under different conditions ({shown})", f"Choose one with {choose}"
+    )
+
+
+def _check_space(database: Database, space: Space) -> None:
+    for stored in sampled.get_spaces(database):
+        if stored.name == space.name and stored.hash != space.hash():
+            raise StudyError(
+                f"this study was made with another definition of the space {space.name!r} "
+                f"({stored.hash}, now {space.hash()})",
+                "Use the definition it was made with",
+            )
+
+
+def _check_enough(count: int, minimum: int, what: str, space: Space, command: str) -> None:
+    if count < max(minimum, 1):
+        raise NotEnoughDataError(
+            f"the study holds {count} {what} of the space {space.name!r}, {max(minimum, 1)} are needed",
+            f"Collect more with: {command}",
+        )

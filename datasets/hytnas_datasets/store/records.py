@@ -1,0 +1,91 @@
+"""What a study keeps besides measurements: runs, exports, accuracies, failures."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+from hytnas_agent.records import ModelFormat, Reference
+
+from hytnas_datasets.spaces import Architecture
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """One command that wrote into the study. ``status`` stays "running" if it was killed."""
+
+    run_id: int
+    command: str
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    status: str
+    started_unix_s: float
+    ended_unix_s: float | None
+
+
+class ExportRecord(msgspec.Struct, frozen=True):
+    """One model file. ``plan_hash`` is ``None`` for a file that did not come from a layer plan.
+
+    ``path`` is relative to the study's folder. ``parity_error`` is the largest absolute error against torch
+    and ``output_spread`` the standard deviation of the outputs over inputs, both in the outputs' unit.
+    """
+
+    sha256: str
+    format: ModelFormat
+    path: str
+    size_bytes: int
+    plan_hash: str | None = None
+    resolution: int | None = None
+    classes: int | None = None
+    precision: str = "fp32"
+    opset: int | None = None
+    converter: str = ""
+    converter_version: str = ""
+    parity_error: float | None = None
+    output_spread: float | None = None
+    reference: Reference | None = None
+    seconds: float | None = None
+
+
+class CurvePoint(msgspec.Struct, frozen=True):
+    """One epoch of a training: mean loss over its batches, and accuracy on the test split if it was taken."""
+
+    epoch: int
+    loss: float
+    accuracy: float | None = None
+
+
+class AccuracyRecord(msgspec.Struct, frozen=True):
+    """One training of one network from one seed.
+
+    ``accuracy`` is a fraction in [0, 1] on ``test_images`` images, or ``None`` where the training failed, and
+    then ``failure`` says why. ``label`` says in words what the accuracy is an accuracy of.
+    """
+
+    architecture: Architecture
+    plan_hash: str
+    seed: int
+    accuracy: float | None
+    recipe: dict[str, Any]
+    data_fingerprint: str
+    resolution: int
+    classes: int
+    epochs: int
+    test_images: int
+    curve: tuple[CurvePoint, ...] = ()
+    seconds: float = 0.0
+    label: str = ""
+    failure: str = ""
+
+
+class FailureRecord(msgspec.Struct, frozen=True):
+    """Something outside a measurement that did not work: ``stage`` is e.g. "export", ``subject`` a hash."""
+
+    stage: str
+    subject: str
+    message: str
+    at_unix_s: float
+    run_id: int | None = None
+
+
+def recipe_fingerprint(recipe: dict[str, Any]) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a recipe in canonical JSON."""
+    return hashlib.sha256(msgspec.json.encode(recipe, order="sorted")).hexdigest()[:16]

@@ -1,0 +1,98 @@
+"""Architectures that were sampled into a study, by purpose and in their order: the resume journal."""
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from hytnas_datasets.errors import StudyError
+from hytnas_datasets.spaces import Architecture, Space, Variable
+from hytnas_datasets.store.database import Database
+
+
+class StoredSpace(msgspec.Struct, frozen=True):
+    """The definition of a space as a study keeps it: enough to name every choice in a table."""
+
+    name: str
+    hash: str
+    variables: tuple[Variable, ...]
+
+
+def put_space(connection: sqlite3.Connection, space: Space) -> None:
+    """Store the definition of ``space``; raises StudyError if one of the same name differs."""
+    row = connection.execute("SELECT hash FROM space WHERE name = ?", (space.name,)).fetchone()
+    if row is None:
+        variables = msgspec.json.encode(space.variables).decode()
+        connection.execute("INSERT INTO space VALUES (?, ?, ?)", (space.name, space.hash(), variables))
+    elif row["hash"] != space.hash():
+        raise StudyError(
+            f"this study was made with another definition of the space {space.name!r} "
+            f"({row['hash']}, now {space.hash()})",
+            "Start a new study in another folder, or go back to the definition it was made with",
+        )
+
+
+def get_spaces(database: Database) -> list[StoredSpace]:
+    """Every space the study has architectures of."""
+    return [
+        StoredSpace(
+            row["name"], row["hash"], msgspec.json.decode(row["variables"], type=tuple[Variable, ...])
+        )
+        for row in database.query("SELECT * FROM space ORDER BY name")
+    ]
+
+
+def put_architecture(connection: sqlite3.Connection, architecture: Architecture) -> int:
+    """The row id of ``architecture``, which is inserted where it is new."""
+    key = (architecture.space, msgspec.json.encode(architecture.indices).decode())
+    connection.execute("INSERT INTO architecture (space, choices) VALUES (?, ?) ON CONFLICT DO NOTHING", key)
+    row = connection.execute("SELECT id FROM architecture WHERE space = ? AND choices = ?", key).fetchone()
+    return int(row["id"])
+
+
+def as_architecture(row: sqlite3.Row) -> Architecture:
+    """The architecture in the columns ``space`` and ``choices`` of a row."""
+    return Architecture(row["space"], msgspec.json.decode(row["choices"], type=tuple[int, ...]))
+
+
+def add(
+    database: Database,
+    space: Space,
+    architectures: Sequence[Architecture],
+    plan_hashes: Sequence[str],
+    *,
+    purpose: str,
+    run_id: int | None,
+) -> None:
+    """Append to the sample of ``purpose``, all or nothing; those that are there already keep their place."""
+    if len(architectures) != len(plan_hashes):
+        raise ValueError(f"{len(architectures)} architectures but {len(plan_hashes)} plan hashes")
+    strangers = {architecture.space for architecture in architectures} - {space.name}
+    if strangers:
+        raise StudyError(
+            f"architectures of {', '.join(sorted(strangers))} cannot be stored under {space.name!r}"
+        )
+    with database.transaction() as connection:
+        put_space(connection, space)
+        for architecture, plan_hash in zip(architectures, plan_hashes, strict=True):
+            connection.execute(
+                "INSERT INTO sample (purpose, architecture_id, plan_hash, run_id) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO NOTHING",
+                (purpose, put_architecture(connection, architecture), plan_hash, run_id),
+            )
+
+
+def of_purpose(database: Database, purpose: str) -> list[tuple[Architecture, str]]:
+    """The sample of ``purpose`` in sampled order, each architecture with its plan hash."""
+    rows = database.query(
+        "SELECT space, choices, plan_hash FROM sample JOIN architecture ON architecture.id = architecture_id "
+        "WHERE purpose = ? ORDER BY sample.id",
+        (purpose,),
+    )
+    return [(as_architecture(row), row["plan_hash"]) for row in rows]
+
+
+def purposes(database: Database) -> dict[str, int]:
+    """How many architectures were sampled for each purpose."""
+    rows = database.query("SELECT purpose, count(*) AS n FROM sample GROUP BY purpose ORDER BY min(id)")
+    return {row["purpose"]: row["n"] for row in rows}

@@ -1,0 +1,213 @@
+"""What a study holds, in figures: counts, duplicates, outliers, noise, drift, coverage."""
+
+from collections import Counter
+from typing import Final
+
+import msgspec
+import numpy as np
+from hytnas_agent.records import MeasurePass, Outcome
+from numpy.typing import NDArray
+
+from hytnas_datasets.store import measured, sampled, trained
+from hytnas_datasets.store.database import Database
+from hytnas_datasets.store.measured import StoredLabel, StoredResult
+from hytnas_datasets.store.records import AccuracyRecord
+
+_TIMED: Final[MeasurePass] = "timed"
+
+OUTLIER_Z: Final = 3.5
+"""Modified z-score above which a value is called an outlier (Iglewicz and Hoaglin, 1993)."""
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """How often each choice of a variable was sampled, in the order of its choices."""
+
+    space: str
+    variable: str
+    choices: tuple[int | float | str, ...]
+    counts: tuple[int, ...]
+
+
+class Outlier(msgspec.Struct, frozen=True):
+    """A process whose median stands far from those of its model's other processes."""
+
+    job_id: str
+    model_sha256: str
+    purpose: str
+    median_ms: float
+    model_median_ms: float
+
+
+class StudySummary(msgspec.Struct, frozen=True):
+    """What a study holds.
+
+    ``repeat_noise`` is the pooled relative standard deviation of process medians within a model (a fraction),
+    ``seed_noise`` the pooled standard deviation of accuracies within a network (a fraction of 1); ``None``
+    where nothing was repeated. ``canary_drift`` is the largest departure of the canary's median from the
+    median of its series, a fraction. ``duplicates`` counts architectures beyond the first of each network.
+    """
+
+    sampled: dict[str, int]
+    networks: dict[str, int]
+    duplicates: dict[str, int]
+    exports: int
+    jobs: dict[str, int]
+    outcomes: dict[str, int]
+    labels: dict[str, dict[str, int]]
+    trainings: int
+    trained_networks: int
+    failed_trainings: int
+    failures: dict[str, int]
+    outliers: tuple[Outlier, ...]
+    repeat_noise: float | None
+    repeated_models: int
+    seed_noise: float | None
+    repeated_trainings: int
+    canaries: int
+    canary_drift: float | None
+    coverage: tuple[Coverage, ...]
+    latency_range_ms: tuple[float, float] | None
+    accuracy_range: tuple[float, float] | None
+
+
+def summarise(database: Database) -> StudySummary:
+    """Read the whole study once and count."""
+    purposes = sampled.purposes(database)
+    hashes = {purpose: [plan for _, plan in sampled.of_purpose(database, purpose)] for purpose in purposes}
+    results = measured.results(database)
+    labels = measured.labels(database, None)
+    trainings = trained.records(database)
+    failures = database.query("SELECT stage, count(*) AS n FROM failure GROUP BY stage ORDER BY stage")
+    by_model = _medians_by_model(results)
+    by_network = _accuracies_by_network(trainings)
+    noise, repeated_models = _pooled_spread([np.log(values) for values in by_model.values()])
+    seed_noise, repeated_trainings = _pooled_spread(list(by_network.values()))
+    drift = _canary_drift(results)
+    return StudySummary(
+        sampled=purposes,
+        networks={purpose: len(set(plans)) for purpose, plans in hashes.items()},
+        duplicates={purpose: len(plans) - len(set(plans)) for purpose, plans in hashes.items()},
+        exports=len(measured.exports(database)),
+        jobs=dict(Counter(stored.purpose for stored in results)),
+        outcomes=dict(Counter(stored.result.outcome.value for stored in results)),
+        labels=_count_labels(labels),
+        trainings=len(trainings),
+        trained_networks=len(by_network),
+        failed_trainings=sum(record.accuracy is None for record in trainings),
+        failures={row["stage"]: row["n"] for row in failures},
+        outliers=_outliers(results),
+        repeat_noise=noise,
+        repeated_models=repeated_models,
+        seed_noise=seed_noise,
+        repeated_trainings=repeated_trainings,
+        canaries=sum(stored.purpose == "canary" for stored in results),
+        canary_drift=drift,
+        coverage=_coverage(database),
+        latency_range_ms=_range(
+            [
+                stored.label.median_ms
+                for stored in labels
+                if stored.purpose == "latency" and stored.label.median_ms
+            ]
+        ),
+        accuracy_range=_range([record.accuracy for record in trainings if record.accuracy is not None]),
+    )
+
+
+def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, float]]:
+    return [
+        (stored, stored.result.median_ms)
+        for stored in results
+        if stored.result.measure_pass == _TIMED and stored.result.outcome is Outcome.OK
+        if stored.result.median_ms is not None
+        and np.isfinite(stored.result.median_ms)
+        and stored.result.median_ms > 0
+    ]
+
+
+def _medians_by_model(results: list[StoredResult]) -> dict[tuple[str, str, str], NDArray[np.float64]]:
+    """Medians of OK timed processes by (model, purpose, device); the canary is apart."""
+    groups: dict[tuple[str, str, str], list[float]] = {}
+    for stored, median_ms in _timed_medians(results):
+        if stored.purpose != "canary":
+            key = (stored.model_sha256, stored.purpose, stored.result.identity.device_id)
+            groups.setdefault(key, []).append(median_ms)
+    return {key: np.array(values) for key, values in groups.items()}
+
+
+def _accuracies_by_network(
+    trainings: list[AccuracyRecord],
+) -> dict[tuple[str, bytes, str], NDArray[np.float64]]:
+    groups: dict[tuple[str, bytes, str], list[float]] = {}
+    for record in trainings:
+        if record.accuracy is not None:
+            recipe = msgspec.json.encode(record.recipe, order="sorted")
+            groups.setdefault((record.plan_hash, recipe, record.data_fingerprint), []).append(record.accuracy)
+    return {key: np.array(values) for key, values in groups.items()}
+
+
+def _pooled_spread(groups: list[NDArray[np.float64]]) -> tuple[float | None, int]:
+    """Square root of the pooled within-group variance, and how many groups had repeats."""
+    repeated = [values for values in groups if len(values) > 1]
+    degrees = sum(len(values) - 1 for values in repeated)
+    if not degrees:
+        return None, 0
+    squares = sum(float(np.sum((values - values.mean()) ** 2)) for values in repeated)
+    return float(np.sqrt(squares / degrees)), len(repeated)
+
+
+def _outliers(results: list[StoredResult]) -> tuple[Outlier, ...]:
+    """Processes far from their model's median on the scale of the whole study's repeats (log ratio, MAD)."""
+    medians = _medians_by_model(results)
+    rows = []
+    for stored, median_ms in _timed_medians(results):
+        own = medians.get((stored.model_sha256, stored.purpose, stored.result.identity.device_id))
+        if own is not None and len(own) > 2:
+            rows.append((stored, median_ms, float(np.median(own))))
+    if not rows:
+        return ()
+    ratios = np.array([np.log(median_ms / model_ms) for _, median_ms, model_ms in rows])
+    scale = float(np.median(np.abs(ratios)))
+    if scale == 0.0:
+        return ()
+    scores = 0.6745 * np.abs(ratios) / scale
+    return tuple(
+        Outlier(stored.result.job_id, stored.model_sha256, stored.purpose, median_ms, model_ms)
+        for (stored, median_ms, model_ms), score in zip(rows, scores, strict=True)
+        if score > OUTLIER_Z
+    )
+
+
+def _canary_drift(results: list[StoredResult]) -> float | None:
+    """Largest departure from its series' median, over the series of each canary model on each device."""
+    series: dict[tuple[str, str], list[float]] = {}
+    for stored, median_ms in _timed_medians(results):
+        if stored.purpose == "canary":
+            series.setdefault((stored.model_sha256, stored.result.identity.device_id), []).append(median_ms)
+    drifts = [float(np.max(np.abs(np.array(s) / np.median(s) - 1.0))) for s in series.values() if len(s) > 1]
+    return max(drifts, default=None)
+
+
+def _count_labels(labels: list[StoredLabel]) -> dict[str, dict[str, int]]:
+    counts: dict[str, Counter[str]] = {}
+    for stored in labels:
+        counts.setdefault(stored.purpose, Counter())[stored.label.outcome.value] += 1
+    return {purpose: dict(counter) for purpose, counter in counts.items()}
+
+
+def _coverage(database: Database) -> tuple[Coverage, ...]:
+    """Counts over the distinct architectures of the study, whatever they were sampled for."""
+    rows = database.query("SELECT DISTINCT space, choices FROM architecture")
+    architectures = [sampled.as_architecture(row) for row in rows]
+    covered = []
+    for space in sampled.get_spaces(database):
+        codes = [architecture.indices for architecture in architectures if architecture.space == space.name]
+        for position, variable in enumerate(space.variables):
+            counter = Counter(indices[position] for indices in codes if position < len(indices))
+            counts = tuple(counter[index] for index in range(len(variable.choices)))
+            covered.append(Coverage(space.name, variable.name, variable.choices, counts))
+    return tuple(covered)
+
+
+def _range(values: list[float]) -> tuple[float, float] | None:
+    return (min(values), max(values)) if values else None

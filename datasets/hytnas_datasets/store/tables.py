@@ -1,0 +1,244 @@
+"""A study as CSV tables with a JSON data sheet beside them."""
+
+import csv
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from hytnas_datasets.errors import StudyError
+from hytnas_datasets.spaces import Architecture
+from hytnas_datasets.store import measured, sampled, schema, trained
+from hytnas_datasets.store.database import Database
+from hytnas_datasets.store.measured import StoredLabel
+from hytnas_datasets.store.records import RunRecord
+from hytnas_datasets.store.sampled import StoredSpace
+
+DATA_SHEET: Final = "datasheet.json"
+
+COLUMNS: Final[dict[str, str]] = {
+    "architecture": "position of the choice of each variable in its list, joined by '-'",
+    "plan_hash": "identity of the network; rows that share it are one network",
+    "model_sha256": "SHA-256 of the measured model file",
+    "purpose": "what it was measured for; predictors learn from 'latency' only",
+    "resolution": "input height and width, pixels",
+    "classes": "outputs of the network",
+    "format": "format of the model file",
+    "precision": "arithmetic of the model",
+    "converter": "what wrote the model file, with version",
+    "device_id": "hash that identifies the board",
+    "context": "fingerprint of everything a latency depends on besides the model",
+    "execution": "native, emulated or simulated; an emulated latency says nothing about a board's speed",
+    "outcome": "how the measurement ended; only OK rows carry a label",
+    "median_ms": "label: median of the medians of fresh processes, milliseconds",
+    "ci_low_ms": "lower end of the 95 % interval of the label, milliseconds",
+    "ci_high_ms": "upper end of the 95 % interval of the label, milliseconds",
+    "mad_ms": "median absolute deviation of the pooled timed runs, milliseconds",
+    "mean_ms": "mean of the pooled timed runs, milliseconds",
+    "p90_ms": "90th percentile of the pooled timed runs, milliseconds",
+    "p99_ms": "99th percentile of the pooled timed runs, milliseconds",
+    "cold_ms": "first inference of a fresh process, milliseconds",
+    "load_ms": "loading the model, milliseconds",
+    "throughput_per_s": "inferences a second, one at a time",
+    "peak_rss_bytes": "peak resident memory of the process, bytes, from a pass of its own",
+    "model_bytes": "size of the model file, bytes",
+    "processes": "fresh processes behind the label",
+    "samples": "timed runs behind the label",
+    "message": "what the agent said about the outcome",
+    "seed": "seed of the training",
+    "accuracy": "label: fraction of the test images classified right, in [0, 1]",
+    "epochs": "epochs of training",
+    "test_images": "images of the test split; the resolution of the accuracy is 1/test_images",
+    "recipe": "fingerprint of the training recipe, which the data sheet lists in full",
+    "data": "fingerprint of the training data and its split",
+    "seconds": "wall time of the training, seconds",
+    "failure": "why there is no accuracy",
+    "job_id": "one fresh process",
+    "replicate": "number of the process among those of its model",
+    "measure_pass": "timed, or memory (peak memory, apart from timing)",
+    "started_unix_s": "start, seconds since 1970-01-01 UTC",
+    "sample": "number of the timed run in its process",
+    "duration_ms": "one timed run, milliseconds",
+}
+"""Meaning and unit of every column that is not a variable of the space."""
+
+_LABEL_FIELDS: Final = (
+    "median_ms", "ci_low_ms", "ci_high_ms", "mad_ms", "mean_ms", "p90_ms", "p99_ms", "cold_ms", "load_ms",
+    "throughput_per_s", "peak_rss_bytes", "model_bytes", "processes", "samples", "message",
+)  # fmt: skip
+
+
+def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: str) -> list[Path]:
+    """Write ``latency-<space>.csv``, ``accuracy-<space>.csv``, processes, samples and the data sheet.
+
+    Each file replaces the one before it in one step. Raises StudyError where the folder cannot be written.
+    """
+    spaces = {space.name: space for space in sampled.get_spaces(database)}
+    files: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        labels = measured.labels(database, None)
+        names = dict.fromkeys(
+            None if label.architecture is None else label.architecture.space for label in labels
+        )
+        for name in names:
+            path = folder / f"latency-{name or 'files'}.csv"
+            files.append(_write_csv(path, _latency_rows(labels, name, spaces.get(name or ""))))
+        for name, space in spaces.items():
+            rows = _accuracy_rows(database, name, space)
+            if rows:
+                files.append(_write_csv(folder / f"accuracy-{name}.csv", rows))
+        if labels or measured.results(database):
+            files.append(_write_csv(folder / "processes.csv", _process_rows(database)))
+            files.append(_write_csv(folder / "samples.csv", _sample_rows(database)))
+        sheet = _data_sheet(database, runs, files, licence, spaces)
+        content = msgspec.json.format(msgspec.json.encode(sheet), indent=2)
+        files.append(_replace(folder / DATA_SHEET, content))
+    except OSError as error:
+        raise StudyError(
+            f"the tables cannot be written to {folder} ({error.strerror})",
+            "Free space, or name another folder",
+        ) from error
+    return files
+
+
+def _choices(architecture: Architecture, space: StoredSpace | None) -> dict[str, Any]:
+    if space is None:
+        return {}
+    row: dict[str, Any] = {"architecture": "-".join(map(str, architecture.indices))}
+    for index, variable in zip(architecture.indices, space.variables, strict=True):
+        row[variable.name] = variable.choices[index]
+    return row
+
+
+def _latency_rows(
+    labels: list[StoredLabel], name: str | None, space: StoredSpace | None
+) -> list[dict[str, Any]]:
+    rows = []
+    for stored in labels:
+        if (stored.architecture.space if stored.architecture else None) != name:
+            continue
+        export, label, context = stored.export, stored.label, stored.context
+        rows.append(
+            (_choices(stored.architecture, space) if stored.architecture else {"model": export.path})
+            | {
+                "plan_hash": export.plan_hash,
+                "model_sha256": export.sha256,
+                "purpose": stored.purpose,
+                "resolution": export.resolution,
+                "classes": export.classes,
+                "format": export.format,
+                "precision": export.precision,
+                "converter": f"{export.converter} {export.converter_version}".strip(),
+                "device_id": stored.device_id,
+                "context": context.fingerprint() if context else None,
+                "execution": context.execution if context else "unknown",
+                "outcome": label.outcome.value,
+            }
+            | {field: getattr(label, field) for field in _LABEL_FIELDS}
+        )
+    return rows
+
+
+def _accuracy_rows(database: Database, name: str, space: StoredSpace) -> list[dict[str, Any]]:
+    rows = database.query("SELECT id, recipe_fingerprint FROM accuracy ORDER BY id")
+    return [
+        _choices(record.architecture, space)
+        | {
+            "plan_hash": record.plan_hash,
+            "seed": record.seed,
+            "accuracy": record.accuracy,
+            "resolution": record.resolution,
+            "classes": record.classes,
+            "epochs": record.epochs,
+            "test_images": record.test_images,
+            "recipe": row["recipe_fingerprint"],
+            "data": record.data_fingerprint,
+            "seconds": record.seconds,
+            "failure": record.failure,
+        }
+        for row, record in zip(rows, trained.records(database), strict=True)
+        if record.architecture.space == name
+    ]
+
+
+def _process_rows(database: Database) -> Iterable[dict[str, Any]]:
+    for stored in measured.results(database):
+        result = stored.result
+        yield {
+            "job_id": result.job_id,
+            "model_sha256": stored.model_sha256,
+            "purpose": stored.purpose,
+            "replicate": stored.replicate,
+            "measure_pass": result.measure_pass,
+            "outcome": result.outcome.value,
+            "execution": result.context.execution if result.context else "unknown",
+            "device_id": result.identity.device_id,
+            "started_unix_s": result.started_unix_s,
+            "median_ms": result.median_ms,
+            "cold_ms": result.cold_ms,
+            "load_ms": result.load_ms,
+            "peak_rss_bytes": result.peak_rss_bytes,
+            "message": result.message,
+        }
+
+
+def _sample_rows(database: Database) -> Iterable[dict[str, Any]]:
+    for stored in measured.results(database):
+        for index, duration_ms in enumerate(stored.result.samples_ms):
+            yield {"job_id": stored.result.job_id, "sample": index, "duration_ms": duration_ms}
+
+
+def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer: csv.DictWriter[str] | None = None
+        for row in rows:
+            if writer is None:
+                writer = csv.DictWriter(file, list(row), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(row)
+    os.replace(temporary, path)
+    return path
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(content + b"\n")
+    os.replace(temporary, path)
+    return path
+
+
+def _data_sheet(
+    database: Database,
+    runs: Sequence[RunRecord],
+    files: Sequence[Path],
+    licence: str,
+    spaces: dict[str, StoredSpace],
+) -> dict[str, Any]:
+    """What a reader of the tables must know: where from, in which units, made how, and which bytes."""
+    recipes = {
+        msgspec.json.encode(record.recipe, order="sorted"): {"label": record.label, **record.recipe}
+        for record in trained.records(database)
+    }
+    return {
+        "schema_version": len(schema.MIGRATIONS),
+        "written_unix_s": time.time(),
+        "licence": licence,
+        "files": {
+            path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
+            for path in files
+        },
+        "columns": COLUMNS,
+        "spaces": [msgspec.to_builtins(space) for space in spaces.values()],
+        "devices": [msgspec.to_builtins(device) for device in measured.devices(database)],
+        "contexts": {
+            name: msgspec.to_builtins(context) for name, context in measured.contexts(database).items()
+        },
+        "recipes": list(recipes.values()),
+        "provenance": [msgspec.to_builtins(run) for run in runs],
+    }
