@@ -1,0 +1,19 @@
+"""Errors of devices and of the connection to their agents."""
+
+from hytnas_agent.errors import HytnasError
+
+
+class DeviceError(HytnasError):
+    """A device cannot be reached, or its agent refused or broke off."""
+
+
+class UnknownDeviceError(DeviceError):
+    """No device goes by this name."""
+
+
+class DeviceBusyError(DeviceError):
+    """Somebody else holds the lease of the device."""
+
+
+class QuietError(HytnasError):
+    """The lock between host work and timed runs cannot be had."""
