@@ -68,7 +68,7 @@ class MeasureJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model_sha256: str
     format: ModelFormat
     settings: MeasureSettings
-    measure_pass: MeasurePass = "timed"
+    measure_pass: MeasurePass = "timed"  # noqa: S105 (no password)
     runtime: str | None = None
     reference: Reference | None = None
 
