@@ -3,7 +3,8 @@
 Variables of the family ``hyt`` are named ``stage<i>.<what>``, stages 1 to 5 in the order of the network:
 
 =================== =================================================================================
-``kind``            "convolution" or "attention"; without it a stage is attention if it has ``heads``
+``kind``            "convolution" or "attention"; without it stages 1 and 2 are convolution stages and
+                    3 to 5 attention stages
 ``blocks``          inverted residual blocks of a convolution stage (1 where absent); transformer
                     layers of an attention stage (2 where absent)
 ``expand``          expand ratio of the inverted residuals

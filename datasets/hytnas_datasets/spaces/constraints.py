@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from hytnas_datasets.errors import SpaceError
-from hytnas_datasets.spaces.variables import Choice, Variable
+from hytnas_datasets.spaces.variables import Choice, Variable, check_choice
 
 Relation = Literal["<", "<=", ">", ">="]
 
@@ -110,6 +110,9 @@ class Bounded:
         _check_names(self.names, self.kind)
         if self.at_least is None and self.at_most is None:
             raise SpaceError(f"A constraint of kind {self.kind} has no bound", "Give at_least or at_most")
+        for bound in (self.at_least, self.at_most):
+            if bound is not None:
+                check_choice(bound, f"Bound of a constraint of kind {self.kind}")
 
     @property
     def names(self) -> tuple[str, ...]:

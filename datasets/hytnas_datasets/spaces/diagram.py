@@ -26,7 +26,7 @@ Ranks = NDArray[Any]
 """(n,) int64, or objects (Python integers) where the space is too large for int64."""
 
 INT64_SIZE: Final = 2**62
-MAX_NODES: Final = 100_000
+MAX_BRANCHES: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -173,18 +173,24 @@ class _Reader:
 
 
 def compile_diagram(variables: Sequence[Variable], constraints: Sequence[Constraint]) -> Diagram:
-    """Compile a space. Time and memory grow with the nodes, not with the architectures.
+    """Compile a space. Time and memory grow with the branches, not with the architectures.
 
     Raises
     ------
     SpaceError
-        Where the constraints tie so many variables together that more than `MAX_NODES` nodes are needed.
+        Where the constraints tie so many variables together that it takes more than `MAX_BRANCHES` branches.
     """
     reader = _Reader(variables, constraints)
     states: list[Hashable] = [reader.start()]
     tables: list[NDArray[np.int64]] = []
-    nodes = 0
+    branches = 0
     for i, variable in enumerate(variables):
+        branches += len(states) * len(variable.choices)
+        if branches > MAX_BRANCHES:
+            raise SpaceError(
+                f"The constraints tie too many variables together to count exactly (at {variable.name!r})",
+                "List the variables of a constraint next to each other, or use fewer",
+            )
         following = np.full((len(states) + 1, len(variable.choices) + 1), -1, dtype=np.int64)
         known: dict[Hashable, int] = {}
         for node, state in enumerate(states):
@@ -194,12 +200,6 @@ def compile_diagram(variables: Sequence[Variable], constraints: Sequence[Constra
                     following[node, slot] = known.setdefault(after, len(known))
         tables.append(following)
         states = list(known)
-        nodes += len(states)
-        if nodes > MAX_NODES:
-            raise SpaceError(
-                f"The constraints tie too many variables together to count exactly (at {variable.name!r})",
-                "List the variables of a constraint next to each other, or use fewer",
-            )
     return _count(tables, len(states))
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from hytnas_datasets.spaces.variables import INACTIVE, Choice, Variable, When
 
 __all__ = ["INACTIVE", "Architecture", "Choice", "Space", "Variable", "When"]
 
+MAX_VARIABLES: Final = 300
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,39}")
 
 
@@ -74,6 +75,10 @@ class Space:
             )
         if not self.variables:
             raise SpaceError(f"Space {self.name!r} has no variables", "Give it at least one")
+        if len(self.variables) > MAX_VARIABLES:
+            raise SpaceError(
+                f"Space {self.name!r} has {len(self.variables)} variables; {MAX_VARIABLES} is the most"
+            )
         earlier: dict[str, Variable] = {}
         for variable in self.variables:
             if variable.name in earlier:
