@@ -1,0 +1,52 @@
+"""How well predictions rank and match labels; pure functions on arrays.
+
+References
+----------
+.. [K45] Kendall, "The treatment of ties in ranking problems", Biometrika 33, 1945 (tau-b).
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+
+
+def kendall_tau(y: Floats, predicted: Floats, /) -> float:
+    """Kendall's tau-b [K45]_ of (n,) labels and predictions; 0 where either is constant.
+
+    >>> kendall_tau(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0]))
+    0.6666666666666667
+    """
+    return _or_zero(float(stats.kendalltau(y, predicted, variant="b").statistic))
+
+
+def spearman(y: Floats, predicted: Floats, /) -> float:
+    """Spearman's rank correlation of (n,) labels and predictions; 0 where either is constant."""
+    if len(y) < 2 or np.ptp(y) == 0 or np.ptp(predicted) == 0:
+        return 0.0
+    return float(np.corrcoef(stats.rankdata(y), stats.rankdata(predicted))[0, 1])
+
+
+def rmse(y: Floats, predicted: Floats, /) -> float:
+    """Root mean square error in the unit of the labels."""
+    return float(np.sqrt(np.mean((predicted - y) ** 2)))
+
+
+def mape(y: Floats, predicted: Floats, /) -> float:
+    """Mean of ``|predicted - y| / |y|`` over the labels that are not 0, a fraction; NaN if all are."""
+    kept = y != 0
+    if not kept.any():
+        return math.nan
+    return float(np.mean(np.abs(predicted[kept] - y[kept]) / np.abs(y[kept])))
+
+
+def within_10_percent(y: Floats, predicted: Floats, /) -> float:
+    """Share of predictions, in [0, 1], that are off by at most a tenth of the label."""
+    return float(np.mean(np.abs(predicted - y) <= 0.1 * np.abs(y)))
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value

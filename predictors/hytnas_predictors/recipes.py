@@ -1,0 +1,79 @@
+"""What a predictor is made of: an estimator and its parameters, its features, the scale of its target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from hytnas_datasets.labelled import Target
+from hytnas_datasets.spaces import Space
+from numpy.typing import NDArray
+
+from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.estimators import Estimator, make_estimator
+from hytnas_predictors.features import FeatureSet, usable_sets
+
+Floats = NDArray[np.float64]
+Scale = Literal["identity", "log"]
+TREES = ("xgboost", "lightgbm")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make a predictor.
+
+    Attributes
+    ----------
+    estimator : str
+        A registered name.
+    features : tuple of feature sets
+    scale : "identity" or "log"
+        What the squared error is taken of: the label, or its logarithm (for labels that are positive and
+        whose error is relative).
+    params : dict
+        Parameters of the estimator that differ from its defaults.
+    """
+
+    estimator: str
+    features: tuple[FeatureSet, ...]
+    scale: Scale = "identity"
+    params: dict[str, Any] = field(default_factory=dict)
+
+    def make(self) -> Estimator:
+        """The unfitted estimator."""
+        return make_estimator(self.estimator, **self.params)
+
+
+def default_recipe(estimator: str, target: Target, space: Space) -> Recipe:
+    """The features and scale that this estimator gets where nobody chooses others.
+
+    They are those that ranked best in ``benchmarks/predictors_released.py``: trees take the ordinal codes
+    beside the physical quantities, everything else as well; latencies are fitted on the log scale.
+    """
+    sets: Sequence[FeatureSet] = ("ordinal", "physical")
+    return Recipe(
+        estimator=estimator,
+        features=usable_sets(space, sets),
+        scale="log" if target == "latency_ms" else "identity",
+    )
+
+
+def to_scale(y: Floats, scale: Scale) -> Floats:
+    """Labels on the fitted scale; raises PredictorError for a label that has no logarithm."""
+    if scale == "identity":
+        return y
+    bad = np.flatnonzero(~(y > 0))
+    if len(bad):
+        raise PredictorError(
+            f"{len(bad)} of {len(y)} labels are not positive (first: row {bad[0]} is {y[bad[0]]:g})",
+            "Remove these rows or measure them again.",
+        )
+    return np.asarray(np.log(y))
+
+
+def from_scale(mean: Floats, spread: Floats, scale: Scale) -> tuple[Floats, Floats]:
+    """Mean and spread back in the unit of the label; a spread of logarithms is a relative one."""
+    if scale == "identity":
+        return mean, spread
+    value = np.exp(mean)
+    return value, value * spread
