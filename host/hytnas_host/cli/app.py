@@ -1,0 +1,63 @@
+"""The root command and its groups."""
+
+from typing import Annotated
+
+import typer
+
+from hytnas_agent import __version__
+from hytnas_host.cli import collect, dataset, device, model, predictor, report, run, search, space
+from hytnas_host.cli.boundary import ErrorBoundary
+from hytnas_host.cli.console import out
+
+HELP = """Find the best hybrid convolution-attention networks for a small board.
+
+Sample architectures, measure them on the device, fit predictors, search with them, verify the winners.
+
+Examples:
+
+  hytnas-profile run                                  the whole job on this machine, resumable
+
+  hytnas-profile collect latency --n 200              measure 200 architectures of `hyt`
+
+  hytnas-profile leaderboard                          how well latency can be predicted, and how far to trust it
+
+  hytnas-profile search --constraint "params <= 300k" the best trade-offs under 300 k parameters
+"""
+
+app = typer.Typer(
+    cls=ErrorBoundary,
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        out.print(f"hytnas-profile {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del debug, version  # read by the error boundary and by the callback
+
+
+app.add_typer(space.app, name="space")
+app.add_typer(device.app, name="device")
+app.add_typer(collect.app, name="collect")
+app.add_typer(dataset.app, name="dataset")
+for module in (run, predictor, search, report, model):
+    module.register(app)
+
+
+def main() -> None:
+    """Entry point of the console script `hytnas-profile`."""
+    app(prog_name="hytnas-profile")

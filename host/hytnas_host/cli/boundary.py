@@ -1,0 +1,50 @@
+"""Where errors become one clear line and an exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+
+import errno
+import sqlite3
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from hytnas_agent.errors import HytnasError
+
+INTERRUPTED_STATUS = 130
+
+
+def explain(error: Exception) -> str | None:
+    """One line for an error a person can do something about; ``None`` for a defect of the toolkit."""
+    if isinstance(error, HytnasError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" while writing {error.filename}" if error.filename else ""
+        return f"The disk is full{where}. Nothing already gathered is lost: free some space and run the same command again"
+    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        return "The disk is full. Nothing already gathered is lost: free some space and run the same command again"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return None
+
+
+class ErrorBoundary(TyperGroup):
+    """A command group whose commands fail with one line instead of a traceback (``--debug`` shows it)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command; turn explained errors into a line and an exit status."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail("interrupted: what was gathered is stored; run the same command again to go on", INTERRUPTED_STATUS)
+        except Exception as error:
+            line = explain(error)
+            if line is None or ctx.params.get("debug"):
+                raise
+            _fail(line, 1)
+
+
+def _fail(line: str, status: int) -> NoReturn:
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(f"[bold red]error:[/] {escape(line)}" if status == 1 else f"[bold yellow]{escape(line)}[/]")
+    raise typer.Exit(status)

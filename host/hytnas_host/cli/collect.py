@@ -1,0 +1,109 @@
+"""`hytnas-profile collect`: gather latencies and accuracies into a study; killed anywhere, it goes on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hytnas_host.cli.console import BarProgress, out, print_json
+from hytnas_host.cli.options import (
+    DEFAULT_STUDY,
+    DeviceOption,
+    JsonOption,
+    ResolutionOption,
+    SeedOption,
+    SpaceOption,
+    StudyOption,
+)
+
+app = typer.Typer(help="Gather latencies and accuracies, resumably.", no_args_is_help=True)
+
+
+@app.command()
+def latency(
+    study: StudyOption = DEFAULT_STUDY,
+    device: DeviceOption = "local",
+    space: SpaceOption = "hyt",
+    n: Annotated[int, typer.Option("--n", min=1, help="Networks to measure in all.")] = 80,
+    models: Annotated[
+        Path | None,
+        typer.Option("--models", help="Measure the ONNX files in this folder (or one file) instead of sampling."),
+    ] = None,
+    resolution: ResolutionOption = 224,
+    classes: Annotated[int, typer.Option("--classes", min=2, help="Outputs of the network.")] = 2,
+    processes: Annotated[int, typer.Option("--processes", min=1, help="Fresh processes a model.")] = 5,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Sample architectures uniformly, export them, and measure them on the device.
+
+    Examples:
+
+      hytnas-profile collect latency --n 200
+
+      hytnas-profile collect latency --models ./my-onnx-files --study runs/mine
+    """
+    from hytnas_datasets.store import Study
+    from hytnas_host.collect.latency import collect_files, collect_latency
+    from hytnas_host.devices import open_device
+
+    with Study.open(study) as opened, open_device(device) as board:
+        if models is not None:
+            summary = collect_files(
+                opened, board, models, seed=seed, processes=processes, progress=BarProgress
+            )
+        else:
+            from hytnas_datasets.plan import Task
+            from hytnas_datasets.spaces import get_space
+
+            summary = collect_latency(
+                opened,
+                board,
+                get_space(space),
+                n,
+                Task(resolution=resolution, classes=classes),
+                seed=seed,
+                processes=processes,
+                progress=BarProgress,
+            )
+    if as_json:
+        print_json(summary)
+        return
+    out.print(summary.describe())
+
+
+@app.command()
+def accuracy(
+    study: StudyOption = DEFAULT_STUDY,
+    space: SpaceOption = "hyt",
+    n: Annotated[int, typer.Option("--n", min=1, help="Networks to train in all.")] = 40,
+    repeated: Annotated[int, typer.Option("--repeated", min=0, help="How many of them with several seeds.")] = 5,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of each repeated network.")] = 3,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Train sampled architectures briefly on scikit-learn's bundled digits and store their accuracies.
+
+    Example: hytnas-profile collect accuracy --n 60 --repeated 10
+    """
+    from hytnas_datasets.spaces import get_space
+    from hytnas_datasets.store import Study
+    from hytnas_host.collect.accuracy import collect_accuracy
+    from hytnas_host.devices.quiet import host_work
+
+    with Study.open(study) as opened:
+        collect_accuracy(
+            opened,
+            get_space(space),
+            n,
+            repeated=repeated,
+            seeds=seeds,
+            seed=seed,
+            progress=BarProgress,
+            host_work=host_work,
+        )
+        summary = opened.describe()
+    if as_json:
+        print_json(summary)
+        return
+    out.print(f"{summary.trained_networks} networks trained, {summary.trainings} trainings in all")

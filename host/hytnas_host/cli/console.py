@@ -1,0 +1,103 @@
+"""What commands print with: one console, progress bars with rate and time left, JSON for programs."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichBars
+from rich.table import Table
+from rich.text import Text
+
+out = Console(soft_wrap=False, highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class _RateColumn(ProgressColumn):
+    """Units a minute, over the recent past."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed * 60:.0f}/min" if speed else "", style="progress.data.speed")
+
+
+class BarProgress:
+    """A terminal bar on standard error; where that is no terminal, a line at the start, the end and each tenth."""
+
+    def __init__(self, description: str, total: int, done: int = 0) -> None:
+        self._description, self._total, self._done = description, total, done
+        self._bars = RichBars(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _RateColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=err,
+            disable=not err.is_terminal,
+        )
+        self._task = self._bars.add_task(escape(description), total=total, completed=done, note="")
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        self._line()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.update(self._task, note="")
+        self._bars.stop()
+
+    def advance(self, steps: int = 1) -> None:
+        """Count ``steps`` more units of work as done."""
+        before = self._tenth()
+        self._done += steps
+        self._bars.advance(self._task, steps)
+        if self._tenth() != before:
+            self._line()
+
+    def note(self, text: str) -> None:
+        """Show one line about what is going on now, on a terminal."""
+        self._bars.update(self._task, note=escape(text))
+
+    def _tenth(self) -> int:
+        return 10 * self._done // max(self._total, 1)
+
+    def _line(self) -> None:
+        if not err.is_terminal:
+            err.print(f"{self._description}: {self._done}/{self._total}", markup=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a struct, or a plain value, as one JSON document on standard output."""
+    out.file.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:
+    """Print rows; columns whose name ends in a unit or is a number are set right."""
+    table = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left")
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], int | float) or _figure(str(row[index])) for row in rows)
+        table.add_column(column, justify="right" if numeric and rows else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    out.print(table)
+
+
+def _figure(text: str) -> bool:
+    return not text or text[0].isdigit() or (text[0] in "+-–" and (len(text) == 1 or text[1].isdigit()))

@@ -1,0 +1,52 @@
+"""A leaderboard on the terminal."""
+
+from hytnas_predictors.result import Leaderboard, Score
+from rich.markup import escape
+
+from hytnas_host.cli.console import out, print_table
+
+COLUMNS = ("predictor", "features", "Kendall tau [95 %]", "Spearman", "RMSE", "MAPE", "within 10 %", "fit s", "")
+
+
+def print_leaderboard(board: Leaderboard) -> None:
+    """Print scores, baselines, the noise ceiling and the verdict."""
+    label = "" if board.target == "accuracy" else f", {board.execution} latencies"
+    print_table(
+        f"Leaderboard: {board.target} on {board.space}, {board.labels} labels of {board.networks} networks{label}, "
+        f"{board.repeats} x {board.folds}-fold",
+        COLUMNS,
+        [_row(score, board.unit) for score in (*board.scores, *board.baselines)],
+    )
+    if board.ceiling is None:
+        out.print("noise ceiling: unknown, no label was repeated")
+    else:
+        truth, twin = board.ceiling.label_to_truth, board.ceiling.label_to_label
+        out.print(
+            f"noise ceiling: tau {truth.value:.3f} [{truth.low:.3f}, {truth.high:.3f}] of a label to the truth, "
+            f"{twin.value:.3f} [{twin.low:.3f}, {twin.high:.3f}] of two labels "
+            f"({board.ceiling.repeated_labels} labels repeated)",
+            highlight=False,
+        )
+    out.print(f"[bold]{escape(board.verdict)}[/]")
+    for note in board.notes:
+        out.print(f"[dim]{escape(note)}[/]")
+
+
+def _row(score: Score, unit: str) -> tuple[str, ...]:
+    tau = score.kendall_tau
+    remarks = []
+    if score.leak_suspected:
+        remarks.append("above the ceiling: leak?")
+    if not score.better_than_chance:
+        remarks.append("not told from chance")
+    return (
+        score.predictor,
+        score.features,
+        f"{tau.value:.3f} [{tau.low:.3f}, {tau.high:.3f}]",
+        f"{score.spearman:.3f}",
+        f"{score.rmse:.3g} {unit}".strip(),
+        f"{100 * score.mape:.1f} %",
+        f"{100 * score.within_10_percent:.0f} %",
+        f"{score.fit_s:.2f}",
+        ", ".join(remarks),
+    )

@@ -1,0 +1,57 @@
+"""`hytnas-profile export`: architectures as model files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hytnas_host.cli.console import print_json, print_table
+from hytnas_host.cli.options import JsonOption, ResolutionOption, SeedOption, SpaceOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the root command."""
+    app.command()(export)
+
+
+def export(
+    architectures: Annotated[list[str], typer.Argument(help="Ids of architectures.", metavar="ID...")],
+    folder: Annotated[Path, typer.Option("--to", help="Folder to write to.")] = Path(),
+    space: SpaceOption = "hyt",
+    resolution: ResolutionOption = 224,
+    classes: Annotated[int, typer.Option("--classes", min=2)] = 2,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Export architectures to ONNX, each checked numerically against torch.
+
+    Weights are random (seeded): the files are for measuring, and a start for training.
+
+    Example: hytnas-profile export "$(hytnas-profile space sample --n 1 --json | jq -r '.[0].id')" --to models
+    """
+    from hytnas_datasets.plan import Task, build_plan
+    from hytnas_datasets.spaces import get_space
+    from hytnas_host.export import export_onnx
+
+    chosen = get_space(space)
+    task = Task(resolution=resolution, classes=classes)
+    folder.mkdir(parents=True, exist_ok=True)
+    exported = [
+        export_onnx(build_plan(chosen.parse(text), task), folder, seed=seed) for text in architectures
+    ]
+    if as_json:
+        print_json(
+            [
+                {"id": text, "path": str(e.path), "sha256": e.sha256, "parity_error": e.parity_error}
+                for text, e in zip(architectures, exported, strict=True)
+            ]
+        )
+        return
+    print_table(
+        "Exported",
+        ["id", "file", "KiB", "largest error against torch"],
+        [
+            (text, e.path, f"{e.size_bytes / 1024:.0f}", f"{e.parity_error:.1e}")
+            for text, e in zip(architectures, exported, strict=True)
+        ],
+    )

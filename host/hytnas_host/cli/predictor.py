@@ -1,0 +1,116 @@
+"""`hytnas-profile leaderboard | train | predict`: how well labels can be predicted, and predicting them."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import typer
+
+from hytnas_host.cli.console import BarProgress, out, print_json, print_table
+from hytnas_host.cli.leaderboard_table import print_leaderboard
+from hytnas_host.cli.options import DEFAULT_STUDY, JsonOption, SeedOption, SpaceOption, StudyOption
+
+TargetOption = Annotated[
+    Literal["latency_ms", "accuracy"], typer.Option("--target", help="Which label is predicted.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the root command."""
+    app.command()(leaderboard)
+    app.command()(train)
+    app.command()(predict)
+
+
+def leaderboard(
+    study: StudyOption = DEFAULT_STUDY,
+    target: TargetOption = "latency_ms",
+    space: SpaceOption = "hyt",
+    folds: Annotated[int, typer.Option("--folds", min=2)] = 5,
+    repeats: Annotated[int, typer.Option("--repeats", min=1)] = 3,
+    seed: SeedOption = 0,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the table to this file, too.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare predictors by cross-validated Kendall tau, and say how far the labels can be trusted.
+
+    Example: hytnas-profile leaderboard --target accuracy --json
+    """
+    from hytnas_host.workflow import make_leaderboard, write_leaderboard_csv
+
+    board = make_leaderboard(
+        study, target, space, folds=folds, repeats=repeats, seed=seed, progress=BarProgress
+    )
+    if csv is not None:
+        write_leaderboard_csv(board, csv)
+    if as_json:
+        print_json(board)
+    else:
+        print_leaderboard(board)
+
+
+def train(
+    study: StudyOption = DEFAULT_STUDY,
+    target: TargetOption = "latency_ms",
+    space: SpaceOption = "hyt",
+    name: Annotated[
+        str | None, typer.Option("--predictor", help="Which predictor; by default the best of the leaderboard.")
+    ] = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Fit a predictor to all labels of a study and keep it in the study.
+
+    Example: hytnas-profile train --target latency_ms --predictor xgboost
+    """
+    from hytnas_host.workflow import train_predictor
+
+    folder = train_predictor(study, target, space, name=name, seed=seed)
+    out.print(f"fitted {folder.name} for {target}: {folder}")
+
+
+def predict(
+    architectures: Annotated[
+        list[str] | None, typer.Argument(help="Ids of architectures; without any, --n random ones.", metavar="ID")
+    ] = None,
+    study: StudyOption = DEFAULT_STUDY,
+    target: TargetOption = "latency_ms",
+    space: SpaceOption = "hyt",
+    n: Annotated[int, typer.Option("--n", min=1)] = 10,
+    force: Annotated[bool, typer.Option("--force", help="Load a predictor of another space or context.")] = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict the label of architectures with the predictor kept in the study.
+
+    Example: hytnas-profile predict --n 5 --target latency_ms
+    """
+    from hytnas_datasets.spaces import get_space
+    from hytnas_host.workflow import load_trained
+
+    chosen = get_space(space)
+    predictor = load_trained(study, target, chosen, force=force)
+    wanted = (
+        [chosen.parse(text) for text in architectures]
+        if architectures
+        else chosen.sample(n, np.random.default_rng(seed))
+    )
+    prediction = predictor.predict(wanted)
+    rows = [
+        {
+            "id": chosen.format(architecture),
+            target: float(mean),
+            "spread": float(spread),
+            "extrapolated": bool(flag),
+        }
+        for architecture, mean, spread, flag in zip(
+            wanted, prediction.mean, prediction.spread, prediction.extrapolated, strict=True
+        )
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        f"{target} by {predictor.name}",
+        ["id", target, "spread", "outside training range"],
+        [(r["id"], f"{r[target]:.4g}", f"{r['spread']:.2g}", "yes" if r["extrapolated"] else "") for r in rows],
+    )

@@ -1,0 +1,96 @@
+"""`hytnas-profile space`: what can be sampled."""
+
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from hytnas_host.cli.console import out, print_json, print_table
+from hytnas_host.cli.options import JsonOption, ResolutionOption, SeedOption
+
+app = typer.Typer(help="Search spaces: list, describe, sample.", no_args_is_help=True)
+
+SpaceArgument = Annotated[str, typer.Argument(help="A bundled space or a TOML file.", metavar="SPACE")]
+
+
+@app.command("list")
+def list_command(as_json: JsonOption = False) -> None:
+    """List the bundled spaces with their exact sizes.
+
+    Example: hytnas-profile space list
+    """
+    from hytnas_datasets.spaces import get_space, list_spaces
+
+    spaces = [get_space(name) for name in list_spaces()]
+    if as_json:
+        print_json([{"name": s.name, "size": s.size, "variables": len(s.variables), "hash": s.hash()} for s in spaces])
+        return
+    print_table(
+        "Spaces",
+        ["name", "architectures", "variables", "hash"],
+        [(s.name, f"{s.size:,}", len(s.variables), s.hash()) for s in spaces],
+    )
+
+
+@app.command()
+def describe(name: SpaceArgument = "hyt", as_json: JsonOption = False) -> None:
+    """Show the variables of a space and their choices.
+
+    Example: hytnas-profile space describe my-space.toml
+    """
+    from hytnas_datasets.spaces import get_space
+
+    space = get_space(name)
+    if as_json:
+        print_json(
+            {
+                "name": space.name,
+                "size": space.size,
+                "hash": space.hash(),
+                "variables": {v.name: list(v.choices) for v in space.variables},
+            }
+        )
+        return
+    rows = [(v.name, ", ".join(str(choice) for choice in v.choices)) for v in space.variables]
+    print_table(f"{space.name}: {space.size:,} architectures", ["variable", "choices"], rows)
+
+
+@app.command()
+def sample(
+    name: SpaceArgument = "hyt",
+    n: Annotated[int, typer.Option("--n", min=1, help="How many architectures.")] = 5,
+    resolution: ResolutionOption = 224,
+    classes: Annotated[int, typer.Option("--classes", min=2)] = 2,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw architectures uniformly and show what they cost.
+
+    Example: hytnas-profile space sample hyt --n 10 --seed 3 --json
+    """
+    from hytnas_datasets.plan import Task, build_plan
+    from hytnas_datasets.spaces import get_space
+
+    space = get_space(name)
+    task = Task(resolution=resolution, classes=classes)
+    architectures = space.sample(n, np.random.default_rng(seed))
+    plans = [build_plan(architecture, task) for architecture in architectures]
+    ids = [space.format(architecture) for architecture in architectures]
+    if as_json:
+        print_json(
+            [
+                {"id": i, "values": space.values(a), "params": p.params, "macs": p.macs, "plan_hash": p.hash}
+                for i, a, p in zip(ids, architectures, plans, strict=True)
+            ]
+        )
+        return
+    rows = [
+        (i, f"{p.params:,}", f"{p.macs / 1e6:,.1f}", f"{p.activations / 1e6:,.2f}")
+        for i, p in zip(ids, plans, strict=True)
+    ]
+    print_table(
+        f"{n} architectures of {space.name} at {resolution}x{resolution}",
+        ["id", "parameters", "MACs (millions)", "activations (millions)"],
+        rows,
+    )
+    out.print("[dim]--json shows the choices of each[/]")

@@ -1,0 +1,107 @@
+"""The stages of a long job: run in order, timed, skipped when their result still stands."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from hytnas_agent.errors import HytnasError
+from hytnas_host.workflow.files import read_json, write_json
+
+Status = Literal["running", "done", "kept", "interrupted", "failed"]
+
+
+class StageRecord(msgspec.Struct, frozen=True):
+    """What is remembered of one stage. ``seconds`` adds up over interrupted tries.
+
+    ``inputs`` is a fingerprint of what the stage's result was made from.
+    """
+
+    stage: str
+    seconds: float
+    status: Status
+    inputs: str = ""
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """The main job as it stands: its configuration and its stages, in order."""
+
+    config: dict[str, Any]
+    stages: tuple[StageRecord, ...] = ()
+
+
+class ConfigChangedError(HytnasError):
+    """The study was begun with another configuration."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    ``inputs`` gives the fingerprint of what it works from, ``outputs`` the files it leaves behind; where both
+    stand as they were, the stage is kept and not run. A stage without outputs resumes by itself.
+    """
+
+    name: str
+    work: Callable[[], None]
+    inputs: Callable[[], str] = lambda: ""
+    outputs: tuple[Path, ...] = ()
+
+
+class StageJournal:
+    """The stages' journal, kept in ``run.json`` so that an interrupted job goes on and its times add up."""
+
+    def __init__(self, path: Path, config: dict[str, Any], made_by: str) -> None:
+        self._path = path
+        record = read_json(path, RunRecord, made_by) if path.exists() else RunRecord(config)
+        changed = sorted(key for key in config | record.config if config.get(key) != record.config.get(key))
+        if changed:
+            was = ", ".join(f"{key} = {record.config.get(key)}" for key in changed)
+            raise ConfigChangedError(
+                f"The study {path.parent} was begun with {was}",
+                "give the same options again, or another folder with --study",
+            )
+        self.config = config
+        self._stages = {stage.stage: stage for stage in record.stages}
+
+    @property
+    def stages(self) -> tuple[StageRecord, ...]:
+        """What is remembered, in order."""
+        return tuple(self._stages.values())
+
+    def run(self, stage: Stage) -> StageRecord:
+        """Run one stage, or keep its result where it still stands; its record is returned."""
+        inputs = stage.inputs()
+        before = self._stages.get(stage.name)
+        same = before is not None and before.inputs == inputs
+        finished = before is not None and before.status in ("done", "kept")
+        if before is not None and same and finished and stage.outputs and all(p.exists() for p in stage.outputs):
+            return self._put(StageRecord(stage.name, before.seconds, "kept", inputs))
+        goes_on = before is not None and (not stage.outputs or (same and not finished))
+        spent = before.seconds if before is not None and goes_on else 0.0
+        with self._timed(stage.name, spent, inputs):
+            stage.work()
+        return self._stages[stage.name]
+
+    @contextmanager
+    def _timed(self, name: str, spent: float, inputs: str) -> Iterator[None]:
+        began = time.monotonic()
+        self._put(StageRecord(name, spent, "running", inputs))
+        status: Status = "failed"
+        try:
+            yield
+            status = "done"
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        finally:
+            self._put(StageRecord(name, spent + time.monotonic() - began, status, inputs))
+
+    def _put(self, record: StageRecord) -> StageRecord:
+        self._stages[record.stage] = record
+        write_json(self._path, RunRecord(self.config, self.stages))
+        return record
