@@ -1,1 +1,19 @@
-"""Devices: where models are measured. Every device is a `hytnas-agent` at the other end of a byte stream."""
+"""Devices that measure: this machine or a board, each through the agent that runs there."""
+
+from hytnas_host.devices.base import Device
+from hytnas_host.devices.client import AgentDevice
+from hytnas_host.devices.errors import DeviceBusyError, DeviceError, UnknownDeviceError
+from hytnas_host.devices.local import DEVICES, open_device
+from hytnas_host.devices.quiet import host_work, quiet_machine
+
+__all__ = [
+    "DEVICES",
+    "AgentDevice",
+    "Device",
+    "DeviceBusyError",
+    "DeviceError",
+    "UnknownDeviceError",
+    "host_work",
+    "open_device",
+    "quiet_machine",
+]

@@ -19,8 +19,12 @@ class Device(Protocol):
     name: str
     shares_processor: bool
 
-    def describe(self) -> DeviceDescription:
-        """Identity, context, runtimes and health of the device."""
+    def describe(self, *, runtime: str | None = None, threads: int = 1) -> DeviceDescription:
+        """Identity, context (of this runtime and number of threads), runtimes and health of the device."""
+        ...
+
+    def acquire(self, reason: str) -> None:
+        """Take the device for oneself until ``close``; raises DeviceBusyError naming who has it."""
         ...
 
     def push(self, file: Path, sha256: str, suffix: str) -> None:
@@ -33,6 +37,10 @@ class Device(Protocol):
 
     def acknowledge(self, job_ids: list[str]) -> None:
         """Tell the agent that these results are stored here and need not be replayed."""
+        ...
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job, if the agent can be told so now; its result is then CANCELLED."""
         ...
 
     def quiet(self) -> AbstractContextManager[None]:

@@ -2,9 +2,9 @@
 
 Any number of processes may do ``host_work`` (exports, training steps, fits) at once; ``quiet_machine`` waits
 until all of that has stopped and keeps it out while a timed run goes on. Both pass a turnstile first: who
-waits for the machine holds the turnstile, so that later arrivals of the other kind queue behind, and neither a
-steady stream of host work nor one of timed runs starves the other (readers and writers with a service queue:
-Courtois, Heymans and Parnas, "Concurrent control with readers and writers", CACM 14(10), 1971).
+waits for the machine holds the turnstile, so that later arrivals of the other kind queue behind, and neither
+a steady stream of host work nor one of timed runs starves the other (readers and writers with a service
+queue: Courtois, Heymans and Parnas, "Concurrent control with readers and writers", CACM 14(10), 1971).
 
 The locks are ``flock`` on files in the user's state folder, one pair a machine name: the kernel frees them
 when a process dies, however it dies.
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hytnas_host.devices.errors import QuietError
+from hytnas_host.devices.state import host_state_folder
 
 
 class _Held(threading.local):
@@ -34,8 +35,7 @@ _held = _Held()
 
 def quiet_folder() -> Path:
     """Where the lock files lie: the user's state folder (the runtime folder differs between logins)."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "hytnas" / "quiet"
+    return host_state_folder() / "quiet"
 
 
 @contextmanager

@@ -1,0 +1,201 @@
+"""A device behind an agent: what `Device` promises, said in the protocol's words."""
+
+import contextlib
+import os
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Self
+
+from hytnas_agent.protocol import (
+    AcknowledgeResult,
+    CancelParams,
+    CancelResult,
+    DescribeParams,
+    DeviceDescription,
+    DoctorResult,
+    ErrorCode,
+    JobIdsParams,
+    MeasureParams,
+    MeasureResult,
+    Nothing,
+    Progress,
+    RpcError,
+    SpoolCommitParams,
+    SpoolCommitResult,
+    SpoolStatParams,
+    SpoolStatResult,
+)
+from hytnas_agent.records import MeasureJob, ProcessResult
+
+from hytnas_host.devices.errors import DeviceError
+from hytnas_host.devices.quiet import quiet_machine
+from hytnas_host.devices.session import BACKOFF_S, Session
+from hytnas_host.devices.transport import Transport
+
+PROBE_TIMEOUT_S = 120.0
+COMMIT_TIMEOUT_S = 120.0
+MEASURE_GRACE_S = 60.0
+CANCEL_TIMEOUT_S = 5.0
+
+
+class AgentDevice:
+    """A `Device` that is reached through its agent.
+
+    Parameters
+    ----------
+    name : str
+    transport : Transport
+    client_id : str
+        Owner of the jobs on the device; the same after a restart of the host, so that results which were
+        journalled meanwhile are replayed to it.
+    shares_processor : bool
+        Whether the agent runs on this very machine.
+    backoff_s : sequence of float
+        Pauses before each new attempt to connect.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        *,
+        client_id: str,
+        shares_processor: bool,
+        backoff_s: Sequence[float] = BACKOFF_S,
+    ) -> None:
+        self.name = name
+        self.shares_processor = shares_processor
+        self._session = Session(
+            name, transport, client_id=client_id, backoff_s=backoff_s, on_progress=self._progressed
+        )
+        self._pushed: dict[str, Path] = {}
+        self._watching = threading.Lock()
+        self._watchers: dict[str, Callable[[str], None]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def describe(self, *, runtime: str | None = None, threads: int = 1) -> DeviceDescription:
+        """Identity, context (of this runtime and number of threads), runtimes and health of the device."""
+        return self._session.ask(
+            "describe", DescribeParams(runtime, threads), DeviceDescription, PROBE_TIMEOUT_S
+        )
+
+    def doctor(self) -> DoctorResult:
+        """What the agent finds right and wrong with its device."""
+        return self._session.ask("doctor", Nothing(), DoctorResult, PROBE_TIMEOUT_S)
+
+    def acquire(self, reason: str) -> None:
+        """Take the device for oneself until ``close``; raises DeviceBusyError naming who has it."""
+        self._session.acquire(reason)
+
+    def push(self, file: Path, sha256: str, suffix: str) -> None:
+        """Put a file into the agent's spool under its hash; nothing happens where it is there already.
+
+        Raises DeviceError if it cannot be copied, or its hash is another.
+        """
+        name = f"{sha256}.{suffix.lstrip('.')}"
+        if name in self._pushed:
+            return
+        self._upload(file, name)
+        self._pushed[name] = file
+
+    def measure(self, job: MeasureJob, on_progress: Callable[[str], None] | None = None) -> ProcessResult:
+        """Run one job and wait for its result; the same ``job_id`` again gives the same result.
+
+        Interrupted (Ctrl-C), it cancels the job before the exception goes on.
+
+        Raises
+        ------
+        DeviceError
+            The device is not reachable, or does not answer within twice the job's deadline.
+        """
+        if on_progress is not None:
+            with self._watching:
+                self._watchers[job.job_id] = on_progress
+        try:
+            return self._measure(job)
+        except DeviceError:
+            raise
+        except BaseException:
+            self.cancel(job.job_id)
+            raise
+        finally:
+            with self._watching:
+                self._watchers.pop(job.job_id, None)
+
+    def acknowledge(self, job_ids: list[str]) -> None:
+        """Tell the agent that these results are stored here and need not be replayed."""
+        if job_ids:
+            self._session.ask("acknowledge", JobIdsParams(tuple(job_ids)), AcknowledgeResult)
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job, if the agent can be told so now; its result is then CANCELLED."""
+        self._session.tell("cancel", CancelParams(job_id), CancelResult, CANCEL_TIMEOUT_S)
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """Hold while a timed run goes on: on a shared processor the host's heavy work stands still."""
+        return quiet_machine() if self.shares_processor else contextlib.nullcontext()
+
+    def close(self) -> None:
+        """Release the lease and end the connection."""
+        self._session.close()
+
+    def _measure(self, job: MeasureJob) -> ProcessResult:
+        # Twice the deadline: a job of ours from before a restart of the host may still be running.
+        timeout_s = 2 * job.settings.deadline_s + MEASURE_GRACE_S
+
+        def ask() -> ProcessResult:
+            measured = self._session.ask(
+                "measure", lambda token: MeasureParams(job, token), MeasureResult, timeout_s
+            )
+            return measured.result
+
+        try:
+            return ask()
+        except RpcError as error:
+            if error.code != ErrorCode.NOT_SPOOLED or not self._push_again(job):
+                raise DeviceError(f"device {self.name!r}: {error.what}", error.next_step) from error
+        try:
+            return ask()
+        except RpcError as error:
+            raise DeviceError(f"device {self.name!r}: {error.what}", error.next_step) from error
+
+    def _push_again(self, job: MeasureJob) -> bool:
+        """Upload the job's files anew, which the spool has evicted; whether there were any."""
+        hashes = {job.model_sha256}
+        if job.reference is not None:
+            hashes |= {job.reference.inputs_sha256, job.reference.outputs_sha256}
+        names = [name for name in self._pushed if name.partition(".")[0] in hashes]
+        for name in names:
+            self._upload(self._pushed[name], name)
+        return bool(names)
+
+    def _upload(self, file: Path, name: str) -> None:
+        stat = self._session.ask("spool_stat", SpoolStatParams((name,)), SpoolStatResult)
+        if name in stat.present:
+            return
+        upload = uuid.uuid4().hex
+        try:
+            size_bytes = os.stat(file).st_size
+        except OSError as error:
+            raise DeviceError(f"{file} cannot be read: {error.strerror}", "export the model again") from error
+        self._session.transport.put(file, str(PurePosixPath(self._session.hello().incoming_path) / upload))
+        self._session.ask(
+            "spool_commit", SpoolCommitParams(upload, name, size_bytes), SpoolCommitResult, COMMIT_TIMEOUT_S
+        )
+
+    def _progressed(self, progress: Progress) -> None:
+        with self._watching:
+            watcher = self._watchers.get(progress.job_id)
+        if watcher is not None:
+            watcher(progress.stage)

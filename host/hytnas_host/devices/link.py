@@ -1,0 +1,142 @@
+"""One connection to an agent: requests matched to answers by id, every wait with a deadline."""
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from typing import TypeVar
+
+import msgspec
+from hytnas_agent.protocol import METHODS, ErrorCode, Progress, RpcError
+from hytnas_agent.wire import LineSplitter, Request, Response, decode_reply, decode_result, encode_request
+
+from hytnas_host.devices.transport import Connection
+
+Result = TypeVar("Result", bound=msgspec.Struct)
+
+SEND_TIMEOUT_S = 10.0
+
+
+class LinkLostError(Exception):
+    """The connection ended or stopped answering; what had been asked may be asked again on a new one.
+
+    ``silent`` is true where the agent is connected but did not answer in time.
+    """
+
+    def __init__(self, why: str, *, silent: bool = False) -> None:
+        super().__init__(why)
+        self.silent = silent
+
+
+class Link:
+    """JSON-RPC over one `Connection`, usable from several threads.
+
+    Parameters
+    ----------
+    connection : Connection
+        Closed with the link.
+    on_progress : callable, optional
+        Called from the reading thread with every ``progress`` notification.
+    """
+
+    def __init__(self, connection: Connection, on_progress: Callable[[Progress], None] | None = None) -> None:
+        self._connection = connection
+        self._on_progress = on_progress
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._sending = threading.Lock()
+        self._pending: dict[int, Future[Response]] = {}
+        self._lost: str | None = None
+        self._reader = threading.Thread(target=self._read, name="agent-link", daemon=True)
+        self._reader.start()
+
+    def call(self, method: str, params: msgspec.Struct, kind: type[Result], timeout_s: float) -> Result:
+        """Ask and wait at most ``timeout_s`` for the answer.
+
+        Raises
+        ------
+        LinkLostError
+            The connection ended, or the answer did not come in time; the link is then of no more use.
+        RpcError
+            The agent answered with an error.
+        """
+        assert METHODS[method] == (type(params), kind), f"{method} does not go with these types"
+        answer: Future[Response] = Future()
+        with self._lock:
+            if self._lost is not None:
+                raise LinkLostError(self._lost)
+            request_id = next(self._ids)
+            self._pending[request_id] = answer
+        try:
+            self._send(encode_request(request_id, method, params))
+            response = answer.result(timeout_s)
+        except TimeoutError as error:
+            self._lose(f"no answer to {method} within {timeout_s:.0f} s")
+            raise LinkLostError(self._lost or "", silent=True) from error
+        except OSError as error:
+            raise LinkLostError(self._lost or "") from error
+        finally:
+            with self._lock:
+                self._pending.pop(request_id, None)
+        return decode_result(response, kind)
+
+    def _send(self, line: bytes) -> None:
+        try:
+            with self._sending:
+                self._connection.send(line, SEND_TIMEOUT_S)
+        except OSError as error:
+            self._lose(self._connection.diagnosis() or f"the connection takes no data: {error}")
+            raise ConnectionResetError from error
+
+    def close(self) -> None:
+        """End the connection; whoever still waits gets a LinkLostError."""
+        self._lose("the connection was closed")
+        self._connection.close()
+        self._reader.join(1.0)
+
+    def _read(self) -> None:
+        splitter = LineSplitter()
+        while data := self._connection.receive():
+            for line in splitter.feed(data):
+                if line is None:
+                    self._lose("the agent sent a message over the size limit")
+                    return
+                try:
+                    self._dispatch(line)
+                except RpcError as error:
+                    self._lose(error.what)
+                    return
+        self._lose(self._connection.diagnosis() or "the connection ended")
+
+    def _dispatch(self, line: bytes) -> None:
+        message = decode_reply(line)
+        if isinstance(message, Request):
+            self._notify(message)
+            return
+        if message.id is None:
+            # The agent could not even tell which request it answers.
+            decode_result(message, msgspec.Struct)
+        with self._lock:
+            answer = self._pending.get(message.id) if isinstance(message.id, int) else None
+        if answer is not None:
+            with contextlib.suppress(InvalidStateError):
+                answer.set_result(message)
+
+    def _notify(self, message: Request) -> None:
+        if message.method != "progress" or self._on_progress is None:
+            return
+        try:
+            progress = msgspec.json.decode(message.params, type=Progress)
+        except msgspec.DecodeError as error:
+            raise RpcError(ErrorCode.PARSE_ERROR, f"the agent sent a malformed progress: {error}") from error
+        self._on_progress(progress)
+
+    def _lose(self, why: str) -> None:
+        with self._lock:
+            if self._lost is None:
+                self._lost = why
+            waiting = list(self._pending.values())
+        for answer in waiting:
+            with contextlib.suppress(InvalidStateError):
+                answer.set_exception(ConnectionResetError(self._lost))

@@ -1,0 +1,267 @@
+"""A conversation with an agent that outlives its connections: hello, lease, reconnection with backoff."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+from hytnas_agent import __version__
+from hytnas_agent.protocol import (
+    PROTOCOL_MAJOR,
+    PROTOCOL_MINOR,
+    AcquireParams,
+    AcquireResult,
+    ErrorCode,
+    HelloParams,
+    HelloResult,
+    Nothing,
+    Progress,
+    RpcError,
+    TokenParams,
+)
+
+from hytnas_host.devices.errors import DeviceBusyError, DeviceError
+from hytnas_host.devices.link import Link, LinkLostError
+from hytnas_host.devices.transport import Transport
+
+Result = TypeVar("Result", bound=msgspec.Struct)
+
+BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 4.0)
+REPLY_TIMEOUT_S = 30.0
+HELLO_TIMEOUT_S = 60.0
+LEASE_TTL_S = 120.0
+CLOSE_TIMEOUT_S = 2.0
+MAX_SILENCES = 2
+
+
+class Session:
+    """Asks the agent, on a new connection where the old one was lost.
+
+    Everything the protocol offers may be asked twice (jobs are idempotent by their id), so a question that
+    was cut off is asked again.
+
+    Parameters
+    ----------
+    name : str
+        The device's name, for messages.
+    transport : Transport
+    client_id : str
+        Owner of the jobs; the same for this user on this host at any time.
+    backoff_s : sequence of float
+        Pauses before each new attempt to connect; then the device counts as not reachable.
+    on_progress : callable, optional
+        Called from another thread with every progress notification.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        *,
+        client_id: str,
+        backoff_s: Sequence[float] = BACKOFF_S,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.transport = transport
+        self._client_id = client_id
+        self._backoff_s = tuple(backoff_s)
+        self._on_progress = on_progress
+        self._guard = threading.RLock()
+        self._link: Link | None = None
+        self._hello: HelloResult | None = None
+        self._reason: str | None = None
+        self._token: int | None = None
+        self._heart = _Heart(self.beat, LEASE_TTL_S / 4)
+
+    def hello(self) -> HelloResult:
+        """What the agent said on connecting; connects if need be."""
+        with self._guard:
+            self._connected()
+            assert self._hello is not None
+            return self._hello
+
+    def ask(
+        self,
+        method: str,
+        params: msgspec.Struct | Callable[[int], msgspec.Struct],
+        kind: type[Result],
+        timeout_s: float = REPLY_TIMEOUT_S,
+    ) -> Result:
+        """Ask until there is an answer, on new connections if need be.
+
+        Parameters
+        ----------
+        method : str
+        params : Struct, or a function from the lease's token to it
+            The function is called anew after each reconnection; it needs a lease (``acquire``).
+        kind : the result's type
+        timeout_s : float
+            How long one attempt waits for its answer.
+
+        Raises
+        ------
+        DeviceError
+            Not reachable after all attempts, or the agent refused.
+        RpcError
+            The agent refused with NOT_SPOOLED: the caller has the file.
+        """
+        lost = ""
+        silences = 0
+        for pause_s in (0.0, *self._backoff_s):
+            time.sleep(pause_s)
+            link = None
+            try:
+                link = self._connected()
+                filled = params(self._leased(link)) if callable(params) else params
+                return link.call(method, filled, kind, timeout_s)
+            except LinkLostError as error:
+                lost = str(error)
+                silences += error.silent
+                self._drop(link)
+            except RpcError as error:
+                self._judge(error, link)
+                lost = error.what
+            if silences == MAX_SILENCES:
+                break
+        raise self._unreachable(lost)
+
+    def acquire(self, reason: str) -> None:
+        """Take the device's lease and keep it, over reconnections too, until ``release``.
+
+        Raises DeviceBusyError where somebody else holds it.
+        """
+        self._reason = reason
+        self._token = None
+        self.ask("heartbeat", TokenParams, Nothing)
+        self._heart.start()
+
+    def release(self) -> None:
+        """Give the lease back; nothing happens without one."""
+        self._reason = None
+        token, self._token = self._token, None
+        link = self._link
+        if token is not None and link is not None:
+            with contextlib.suppress(LinkLostError, RpcError):
+                link.call("release", TokenParams(token), Nothing, CLOSE_TIMEOUT_S)
+
+    def beat(self) -> None:
+        """Keep the lease alive; a lost one is taken again by the next question that needs it."""
+        link, token = self._link, self._token
+        if link is not None and token is not None:
+            with contextlib.suppress(LinkLostError, RpcError):
+                link.call("heartbeat", TokenParams(token), Nothing, REPLY_TIMEOUT_S)
+
+    def tell(self, method: str, params: msgspec.Struct, kind: type[Result], timeout_s: float) -> None:
+        """Ask once on the present connection and let a failure pass; for winding up."""
+        link = self._link
+        if link is not None:
+            with contextlib.suppress(LinkLostError, RpcError):
+                link.call(method, params, kind, timeout_s)
+
+    def close(self) -> None:
+        """Release the lease and end the connection."""
+        self._heart.stop()
+        self.release()
+        self._drop(self._link)
+
+    def _connected(self) -> Link:
+        with self._guard:
+            if self._link is None:
+                try:
+                    connection = self.transport.connect()
+                except OSError as error:
+                    raise LinkLostError(str(error)) from error
+                link = Link(connection, self._on_progress)
+                try:
+                    self._hello = self._greet(link)
+                except BaseException:
+                    link.close()
+                    raise
+                self._link = link
+            return self._link
+
+    def _greet(self, link: Link) -> HelloResult:
+        params = HelloParams(
+            PROTOCOL_MAJOR, PROTOCOL_MINOR, self._client_id, "hytnas-profile", os.getpid(), __version__
+        )
+        hello = link.call("hello", params, HelloResult, HELLO_TIMEOUT_S)
+        if hello.protocol_major != PROTOCOL_MAJOR:
+            raise RpcError(
+                ErrorCode.PROTOCOL_MISMATCH,
+                f"its agent {hello.agent_version} speaks protocol {hello.protocol_major}, "
+                f"this host {PROTOCOL_MAJOR}",
+                "install the same version of hytnas on both",
+            )
+        return hello
+
+    def _leased(self, link: Link) -> int:
+        with self._guard:
+            if self._token is None:
+                if self._reason is None:
+                    raise DeviceError(
+                        f"device {self.name!r} was asked to measure without a lease", "acquire it first"
+                    )
+                params = AcquireParams(self._reason, LEASE_TTL_S)
+                self._token = link.call("acquire", params, AcquireResult, REPLY_TIMEOUT_S).token
+            return self._token
+
+    def _drop(self, link: Link | None) -> None:
+        """Close ``link`` and, unless another thread has replaced it already, forget it."""
+        with self._guard:
+            if self._link is link:
+                self._link, self._token = None, None
+        if link is not None:
+            link.close()
+
+    def _judge(self, error: RpcError, link: Link | None) -> None:
+        """Raise what cannot be helped by asking again; return for what can."""
+        if error.code == ErrorCode.STALE_TOKEN:
+            self._token = None
+        elif error.code == ErrorCode.SHUTTING_DOWN:
+            self._drop(link)
+        elif error.code == ErrorCode.NOT_SPOOLED:
+            raise error
+        elif error.code == ErrorCode.BUSY and error.busy is not None:
+            holder = error.busy
+            if holder.pid == os.getpid():
+                return  # our own lost connection, which the agent has not noticed yet
+            since = time.strftime("%H:%M", time.localtime(holder.since_unix_s))
+            raise DeviceBusyError(
+                f"device {self.name!r} is held by {holder.holder} (process {holder.pid}) since {since}: "
+                f"{holder.reason}",
+                "wait until it is done, or end that process",
+            ) from error
+        else:
+            raise DeviceError(f"device {self.name!r}: {error.what}", error.next_step) from error
+
+    def _unreachable(self, lost: str) -> DeviceError:
+        return DeviceError(
+            f"device {self.name!r} not reachable: {lost}",
+            "check it with: hytnas-agent doctor, then run the same command again",
+        )
+
+
+class _Heart:
+    """Calls ``beat`` every ``period_s`` from a thread of its own."""
+
+    def __init__(self, beat: Callable[[], None], period_s: float) -> None:
+        self._beat = beat
+        self._period_s = period_s
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="agent-heartbeat", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._period_s):
+            self._beat()

@@ -1,0 +1,39 @@
+"""What outlives a command on this user's host: the state folder, and who the host is to agents."""
+
+import os
+import uuid
+from pathlib import Path
+
+from hytnas_host.devices.errors import DeviceError
+
+
+def host_state_folder() -> Path:
+    """Where this user's host keeps what outlives a command: ``$XDG_STATE_HOME/hytnas``."""
+    return Path(os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")) / "hytnas"
+
+
+def client_id() -> str:
+    """Who this user on this host is to agents: random, made once, kept in the state folder.
+
+    Raises DeviceError if it can be neither read nor written.
+    """
+    path = host_state_folder() / "client-id"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            draft = path.with_name(f"client-id.{os.getpid()}")
+            draft.write_text(uuid.uuid4().hex)
+            try:
+                os.link(
+                    draft, path
+                )  # the first of several processes wins, and the file is never half written
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise DeviceError(
+            f"{path} cannot be read or written: {error.strerror}",
+            "set XDG_STATE_HOME to a folder that can be written",
+        ) from error

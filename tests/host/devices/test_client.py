@@ -1,0 +1,367 @@
+"""The client against agents that do as a test says: cut off, silent, rude, busy, of another version."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hytnas_agent.protocol import (
+    MAX_MESSAGE_BYTES,
+    AcquireResult,
+    BusyHolder,
+    CancelResult,
+    ErrorCode,
+    HelloResult,
+    MeasureParams,
+    MeasureResult,
+    Nothing,
+    Progress,
+    RpcError,
+    SpoolCommitParams,
+    SpoolCommitResult,
+    SpoolStatResult,
+)
+from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasureSettings, Outcome, ProcessResult
+from hytnas_agent.wire import (
+    LineSplitter,
+    Request,
+    decode_request,
+    encode_error,
+    encode_notification,
+    encode_result,
+)
+from hytnas_host.devices.client import AgentDevice
+from hytnas_host.devices.errors import DeviceBusyError, DeviceError
+
+HELLO = HelloResult(1, 0, "0.1.0", 1, (), DeviceIdentity("d" * 16, "board"), "/spool", "/spool/incoming")
+
+# Answers a request with bytes, with silence (None) or by hanging up (raises HangUp).
+Answer = Callable[[Request], bytes | None]
+
+
+class HangUp(Exception):
+    """The scripted agent ends the connection here."""
+
+
+class SocketConnection:
+    """A `Connection` over a socket pair; ``answer`` runs on its far side."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._near, self._far = socket.socketpair()
+        self._answer = answer
+        self._server = threading.Thread(target=self._serve, daemon=True)
+        self._server.start()
+
+    def _serve(self) -> None:
+        splitter = LineSplitter()
+        try:
+            while data := self._far.recv(65536):
+                for line in splitter.feed(data):
+                    reply = self._answer(decode_request(line))
+                    if reply is not None:
+                        self._far.sendall(reply)
+        except (HangUp, OSError):
+            pass
+        finally:
+            self._far.close()
+
+    def send(self, data: bytes, timeout_s: float) -> None:
+        self._near.sendall(data)
+
+    def receive(self) -> bytes:
+        try:
+            return self._near.recv(65536)
+        except OSError:
+            return b""
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._near.shutdown(socket.SHUT_RDWR)
+        self._server.join(5)
+        self._near.close()
+
+    def diagnosis(self) -> str:
+        return "the board said goodbye"
+
+
+class ScriptedTransport:
+    """Each connection is answered by the next of ``scripts``; refused when they run out."""
+
+    def __init__(self, *scripts: Answer) -> None:
+        self._scripts: Iterator[Answer] = iter(scripts)
+        self.connections = 0
+        self.put_files: list[tuple[Path, str]] = []
+
+    def connect(self) -> SocketConnection:
+        self.connections += 1
+        script = next(self._scripts, None)
+        if script is None:
+            raise ConnectionRefusedError("no route to host")
+        return SocketConnection(script)
+
+    def put(self, file: Path, destination: str) -> None:
+        self.put_files.append((file, destination))
+
+
+def polite(then: Answer) -> Answer:
+    """Hello, lease and heartbeat as they should be; everything else as ``then`` says."""
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "hello":
+            return encode_result(request.id, HELLO)
+        if request.method == "acquire":
+            return encode_result(request.id, AcquireResult(7, 120.0))
+        if request.method in {"heartbeat", "release"}:
+            return encode_result(request.id, Nothing())
+        return then(request)
+
+    return answer
+
+
+def refuse(request: Request, code: int, what: str, **more: object) -> bytes:
+    return encode_error(request.id, RpcError(code, what, **more).to_object())
+
+
+IDENTITY = HELLO.identity
+JOB = MeasureJob("job-1", "a" * 64, "onnx", MeasureSettings(deadline_s=5))
+
+
+def measured(request: Request, *, replayed: bool = False) -> bytes:
+    job = msgspec.json.decode(request.params, type=MeasureParams).job
+    result = ProcessResult(
+        job.job_id, job.model_sha256, job.measure_pass, Outcome.OK, job.settings, 0.0, 0.1, "0.1.0", IDENTITY
+    )
+    return encode_result(request.id, MeasureResult(result, replayed))
+
+
+def hang_up(request: Request) -> bytes:
+    raise HangUp
+
+
+@pytest.fixture
+def device_with():
+    opened = []
+
+    def make(*scripts: Answer, backoff_s=(0.0, 0.0)) -> tuple[AgentDevice, ScriptedTransport]:
+        transport = ScriptedTransport(*scripts)
+        device = AgentDevice("board", transport, client_id="me", shares_processor=False, backoff_s=backoff_s)
+        opened.append(device)
+        return device, transport
+
+    yield make
+    for device in opened:
+        device.close()
+
+
+def test_cut_off_measure_is_asked_again_under_a_new_lease(device_with):
+    device, transport = device_with(polite(hang_up), polite(measured))
+    device.acquire("test")
+    assert device.measure(JOB).outcome is Outcome.OK
+    assert transport.connections == 2
+
+
+def test_agent_that_stays_dead_is_one_clear_error_with_a_next_step(device_with):
+    device, transport = device_with(polite(hang_up))
+    device.acquire("test")
+    with pytest.raises(
+        DeviceError, match=r"device 'board' not reachable: no route to host.*run the same command"
+    ):
+        device.measure(JOB)
+    assert transport.connections == 3
+
+
+def test_what_the_far_end_said_last_is_in_the_error(device_with):
+    device, _ = device_with(hang_up, backoff_s=())
+    with pytest.raises(DeviceError, match="the board said goodbye"):
+        device.acquire("test")
+
+
+def test_silence_ends_with_the_deadline_and_is_not_repeated_forever(device_with, monkeypatch):
+    monkeypatch.setattr("hytnas_host.devices.client.MEASURE_GRACE_S", -9.9)
+    silent = polite(lambda request: None)
+    device, transport = device_with(*[silent] * 10, backoff_s=(0.0,) * 9)
+    device.acquire("test")
+    with pytest.raises(DeviceError, match="no answer to measure"):
+        device.measure(JOB)
+    assert transport.connections == 2
+
+
+@pytest.mark.parametrize(
+    "rubbish", [b"hello?\n", b'{"jsonrpc": "2.0", "id": 1}\n', b"x" * (MAX_MESSAGE_BYTES + 2), b"[]\n"]
+)
+def test_rubbish_ends_the_connection_and_a_new_one_is_tried(device_with, rubbish):
+    device, _ = device_with(polite(lambda request: rubbish), polite(measured))
+    device.acquire("test")
+    assert device.measure(JOB).outcome is Outcome.OK
+
+
+def test_busy_names_the_holder(device_with):
+    holder = BusyHolder("ada@desk", 4711, 0.0, "collect latency")
+
+    def answer(request: Request) -> bytes:
+        if request.method == "hello":
+            return encode_result(request.id, HELLO)
+        return refuse(request, ErrorCode.BUSY, "busy", busy=holder)
+
+    device, transport = device_with(answer)
+    with pytest.raises(DeviceBusyError, match=r"held by ada@desk \(process 4711\).*collect latency.*wait"):
+        device.acquire("test")
+    assert transport.connections == 1
+
+
+def test_own_lease_of_a_lost_connection_is_waited_for(device_with):
+    refusals = iter([BusyHolder("me", os.getpid(), 0.0, "test")])
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "acquire" and (holder := next(refusals, None)):
+            return refuse(request, ErrorCode.BUSY, "busy", busy=holder)
+        return polite(measured)(request)
+
+    device, _ = device_with(answer)
+    device.acquire("test")
+    assert device.measure(JOB).outcome is Outcome.OK
+
+
+def test_stale_lease_is_taken_again(device_with):
+    stale = iter([True])
+
+    def answer(request: Request) -> bytes:
+        if next(stale, False):
+            return refuse(request, ErrorCode.STALE_TOKEN, "stale")
+        return measured(request)
+
+    device, transport = device_with(polite(answer))
+    device.acquire("test")
+    assert device.measure(JOB).outcome is Outcome.OK
+    assert transport.connections == 1
+
+
+def test_agent_of_another_major_version_is_refused_with_the_remedy(device_with):
+    other = msgspec.structs.replace(HELLO, protocol_major=2, agent_version="9.0")
+    device, transport = device_with(lambda request: encode_result(request.id, other))
+    with pytest.raises(DeviceError, match=r"9\.0 speaks protocol 2, this host 1.*same version"):
+        device.acquire("test")
+    assert transport.connections == 1
+
+
+def test_refusal_of_the_agent_is_passed_on_in_its_words(device_with):
+    device, _ = device_with(
+        polite(
+            lambda request: refuse(request, ErrorCode.INTERNAL_ERROR, "disk is full", next_step="make room")
+        )
+    )
+    device.acquire("test")
+    with pytest.raises(DeviceError, match=r"device 'board': disk is full. make room"):
+        device.measure(JOB)
+
+
+def test_measuring_without_a_lease_is_refused_here(device_with):
+    device, _ = device_with(polite(measured))
+    with pytest.raises(DeviceError, match="without a lease"):
+        device.measure(JOB)
+
+
+class Spool:
+    """Holds the names that were committed; forgets on demand."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __call__(self, request: Request) -> bytes:
+        if request.method == "spool_stat":
+            return encode_result(request.id, SpoolStatResult(tuple(self.names), 0, 1))
+        if request.method == "spool_commit":
+            name = msgspec.json.decode(request.params, type=SpoolCommitParams).name
+            self.names.add(name)
+            return encode_result(request.id, SpoolCommitResult(name, False))
+        job = msgspec.json.decode(request.params, type=MeasureParams).job
+        if f"{job.model_sha256}.onnx" not in self.names:
+            return refuse(request, ErrorCode.NOT_SPOOLED, "no such model")
+        return measured(request)
+
+
+def test_file_is_pushed_once_and_again_where_the_spool_has_evicted_it(device_with, tmp_path):
+    model = tmp_path / "m.onnx"
+    model.write_bytes(b"model")
+    spool = Spool()
+    device, transport = device_with(polite(spool))
+    device.acquire("test")
+    device.push(model, JOB.model_sha256, ".onnx")
+    device.push(model, JOB.model_sha256, "onnx")
+    assert len(transport.put_files) == 1
+    assert transport.put_files[0][1].startswith("/spool/incoming/")
+    spool.names.clear()
+    assert device.measure(JOB).outcome is Outcome.OK
+    assert len(transport.put_files) == 2
+
+
+def test_model_that_was_never_pushed_is_a_clear_error(device_with):
+    device, _ = device_with(polite(Spool()))
+    device.acquire("test")
+    with pytest.raises(DeviceError, match="no such model"):
+        device.measure(JOB)
+
+
+def test_missing_file_is_a_clear_error(device_with, tmp_path):
+    device, _ = device_with(polite(Spool()))
+    with pytest.raises(DeviceError, match="cannot be read"):
+        device.push(tmp_path / "absent.onnx", "a" * 64, ".onnx")
+
+
+def test_progress_reaches_the_job_it_is_about(device_with):
+    def answer(request: Request) -> bytes:
+        mine, others = Progress(JOB.job_id, "started"), Progress("other", "finished")
+        notes = b"".join(encode_notification("progress", note) for note in (mine, others))
+        return notes + measured(request)
+
+    device, _ = device_with(polite(answer))
+    device.acquire("test")
+    stages: list[str] = []
+    device.measure(JOB, stages.append)
+    assert stages == ["started"]
+
+
+def test_interrupted_measure_cancels_the_job_and_goes_on_up(device_with, monkeypatch):
+    asked: list[str] = []
+    started = threading.Event()
+
+    def answer(request: Request) -> bytes | None:
+        asked.append(request.method)
+        if request.method == "cancel":
+            return encode_result(request.id, CancelResult("cancelled"))
+        started.set()
+        return None
+
+    device, _ = device_with(polite(answer))
+    device.acquire("test")
+
+    def interrupt() -> None:
+        started.wait(30)
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        device.measure(JOB)
+    assert asked == ["measure", "cancel"]
+
+
+def test_heartbeats_keep_the_lease_while_nothing_is_asked(device_with, monkeypatch):
+    monkeypatch.setattr("hytnas_host.devices.session.LEASE_TTL_S", 0.02)
+    beats: list[str] = []
+
+    def answer(request: Request) -> bytes | None:
+        beats.append(request.method)
+        return polite(measured)(request)
+
+    device, _ = device_with(answer)
+    device.acquire("test")
+    deadline = time.monotonic() + 30
+    while beats.count("heartbeat") < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
