@@ -1,0 +1,185 @@
+"""Everything a report shows, as plain values: no file, clock or device is touched here."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from hytnas_agent.protocol import DeviceDescription
+from hytnas_agent.records import Execution
+from hytnas_host.search.result import Objective, SearchResult, Verification, VerifiedRow
+from hytnas_predictors.result import Leaderboard
+
+EXECUTION_WORDS: Final[dict[Execution, str]] = {
+    "native": "measured on the device",
+    "emulated": "EMULATED, not a real board",
+    "simulated": "SIMULATED, not measured",
+}
+
+
+@dataclass(frozen=True)
+class ModelSpread:
+    """How far the measurements of one model agree.
+
+    Attributes
+    ----------
+    model : str
+        Architecture id, or the file's hash where the model has no architecture.
+    median_ms : float
+        The label, milliseconds.
+    within_percent : float or None
+        Robust standard deviation (1.4826 MAD) of the runs inside a process, percent of the process median;
+        the median over the processes.
+    between_percent : float or None
+        Standard deviation of the log medians of the processes, percent. ``None`` with one process.
+    half_width_percent : float or None
+        Half the width of the label's 95 % interval, percent of the label.
+    outcome : str
+    """
+
+    model: str
+    median_ms: float
+    within_percent: float | None
+    between_percent: float | None
+    half_width_percent: float | None
+    outcome: str = "OK"
+
+
+@dataclass(frozen=True)
+class CanaryPoint:
+    """The canary model measured once: minutes since the first time, and its median."""
+
+    minutes: float
+    median_ms: float
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """One stage of the run that made the study."""
+
+    stage: str
+    seconds: float
+    status: str = "done"
+
+
+@dataclass(frozen=True)
+class AccuracyTraining:
+    """What the accuracy labels are.
+
+    ``description`` says it in words, e.g. "short training on scikit-learn digits"; ``noise`` is the standard
+    deviation between training seeds and ``chance`` the accuracy of guessing, both fractions.
+    """
+
+    description: str
+    networks: int
+    repeated: int = 0
+    noise: float | None = None
+    chance: float | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class VariableCoverage:
+    """How often each choice of one variable was sampled."""
+
+    variable: str
+    choices: tuple[str, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A model without a label, and why."""
+
+    model: str
+    outcome: str
+    message: str
+
+
+@dataclass(frozen=True)
+class DataSheet:
+    """Counts of what the study holds."""
+
+    facts: tuple[tuple[str, str], ...] = ()
+    outcomes: tuple[tuple[str, int], ...] = ()
+    failures: tuple[Failure, ...] = ()
+    coverage: tuple[VariableCoverage, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """One study, ready to be drawn. A part that does not exist yet is ``None`` or empty.
+
+    ``choices`` maps an architecture id to its (stage, choices) lines; ``commands`` are the command lines that
+    made the study, in order; ``width_target_percent`` is the interval half-width that measuring aims at.
+    """
+
+    study: str
+    version: str = ""
+    started: str | None = None
+    device: DeviceDescription | None = None
+    search: SearchResult | None = None
+    verification: Verification | None = None
+    leaderboards: tuple[Leaderboard, ...] = ()
+    spreads: tuple[ModelSpread, ...] = ()
+    canary: tuple[CanaryPoint, ...] = ()
+    stages: tuple[StageTime, ...] = ()
+    training: AccuracyTraining | None = None
+    sheet: DataSheet = DataSheet()
+    choices: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
+    width_target_percent: float = 1.5
+
+    @property
+    def execution(self) -> Execution:
+        """Where the latencies come from; the least real of what the parts say."""
+        said = {board.execution for board in self.leaderboards if board.target == "latency_ms"}
+        if self.device is not None:
+            said.add(self.device.context.execution)
+        said.update(part.execution for part in (self.search, self.verification) if part is not None)
+        for execution in ("simulated", "emulated"):
+            if execution in said:
+                return execution
+        return "native"
+
+    @property
+    def device_name(self) -> str:
+        """The board in words, for titles."""
+        if self.device is None:
+            return self.verification.device if self.verification is not None else "an unknown device"
+        return self.device.context.board or self.device.identity.hostname or self.device.identity.device_id
+
+    @property
+    def latency_axis(self) -> str:
+        """The title of every axis that shows latency, with its provenance."""
+        return f"latency, ms ({EXECUTION_WORDS[self.execution]})"
+
+    def leaderboard(self, target: str) -> Leaderboard | None:
+        """The leaderboard of one target, if it was made."""
+        return next((board for board in self.leaderboards if board.target == target), None)
+
+    def verified(self) -> dict[str, VerifiedRow]:
+        """The freshly measured row of each front architecture."""
+        rows = self.verification.rows if self.verification is not None else ()
+        return {row.architecture: row for row in rows if row.role == "front"}
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Which of a search's objectives are latency, accuracy and parameters; ``None`` where there is none."""
+
+    latency: int | None
+    accuracy: int | None
+    params: int | None
+
+    @classmethod
+    def of(cls, objectives: tuple[Objective, ...]) -> "Axes":
+        """Find the axes by the objectives' names."""
+
+        def first(prefix: str) -> int | None:
+            return next((i for i, o in enumerate(objectives) if o.name.startswith(prefix)), None)
+
+        return cls(first("latency"), first("acc"), first("param"))
+
+
+def percent_of(value: float, objective: Objective) -> float:
+    """An accuracy in percent, whether the objective counts in percent or in fractions."""
+    return value if objective.unit in {"%", "percent"} else 100 * value

@@ -1,0 +1,246 @@
+"""The Pareto front: accuracy against latency, with what was measured afresh."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes as PlotAxes
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from hytnas_host.report.data import EXECUTION_WORDS, Axes, ReportData, percent_of
+from hytnas_host.report.figures.base import (
+    Drawing,
+    FigureSpec,
+    Size,
+    Tooltip,
+    figure_of,
+    legend_above,
+    new_axes,
+    number_axis,
+    padded,
+    series,
+    spans_decade,
+)
+from hytnas_host.report.theme import LIGHT, PICK_COLOURS, RC
+from hytnas_host.report.words import count, milliseconds, percent
+from hytnas_host.search.result import Evaluated, SearchResult
+
+RAMP: Final = (LIGHT["ramp0"], LIGHT["ramp1"], LIGHT["ramp2"], LIGHT["ramp3"])
+AREAS: Final = (34.0, 58.0, 92.0, 140.0)
+
+
+def describe(data: ReportData) -> FigureSpec | None:
+    """The figure, or ``None`` where there is no front over latency and accuracy."""
+    search = data.search
+    if search is None or not search.front:
+        return None
+    axes = Axes.of(search.objectives)
+    if axes.latency is None or axes.accuracy is None:
+        return None
+    measured = bool(data.verified())
+    caption = (
+        "Every dot is an architecture the search evaluated with the predictors; the filled ones are its Pareto "
+        "front. The line joins those that no other beats in latency and accuracy alone"
+        + ("; the rest are on the front for their smaller parameter count. " if axes.params is not None else ". ")
+        + (
+            "Diamonds are what the device gave afresh, with the 95 % interval; a hairline leads back to the "
+            "prediction."
+            if measured
+            else "Nothing on the front has been measured afresh yet."
+        )
+    )
+    alt = (
+        f"Predicted accuracy against latency of {len(search.evaluated)} evaluated architectures, "
+        f"{len(search.front)} of them on the Pareto front"
+        + (", with freshly measured latencies and their intervals." if measured else ".")
+    )
+    return FigureSpec(
+        key="front",
+        title="Pareto front",
+        caption=caption,
+        alt=alt,
+        sizes=(Size(1000, 560), Size(380, 460, narrow=True)),
+        draw=lambda size: draw(data, search, axes, size),
+        focusable=frozenset({"front"}),
+    )
+
+
+def draw(data: ReportData, search: SearchResult, axes: Axes, size: Size) -> Drawing:
+    """The front on axes of its own."""
+    with mpl.rc_context(RC):
+        plot = new_axes(size, left=52, top=88 if size.narrow else 46, bottom=50)
+        points = draw_on(plot, data, search, axes, columns=2 if size.narrow else None)
+        return Drawing(figure_of(plot), points)
+
+
+def draw_on(
+    plot: PlotAxes, data: ReportData, search: SearchResult, axes: Axes, *, columns: int | None
+) -> dict[str, list[Tooltip]]:
+    """Draw into ``plot``, the legend in so many columns (``None``: one row); returns the series' tooltips."""
+    assert axes.latency is not None
+    assert axes.accuracy is not None
+    objective = search.objectives[axes.accuracy]
+
+    def places(members: Sequence[Evaluated]) -> NDArray[np.float64]:
+        return np.array(
+            [(m.values[axes.latency or 0], percent_of(m.values[axes.accuracy or 0], objective)) for m in members]
+        ).reshape(-1, 2)
+
+    on_front = {member.architecture for member in search.front}
+    others = [member for member in search.evaluated if member.architecture not in on_front]
+    behind, front = places(others), places(search.front)
+    everything = np.concatenate([behind, front])
+    _scale(plot, data, everything)
+    series(
+        plot, "evaluated", behind[:, 0], behind[:, 1], area=13, color=LIGHT["faint"], alpha=0.7, linewidths=0
+    )
+    _staircase(plot, front)
+    _measured(plot, data, search, front)
+    bins, edges = _bins(search, axes)
+    series(
+        plot,
+        "front",
+        front[:, 0],
+        front[:, 1],
+        area=[AREAS[b] for b in bins],
+        c=[RAMP[b] for b in bins],
+        edgecolors=LIGHT["surface"],
+        linewidths=1.2,
+        zorder=4,
+    )
+    _picks(plot, search, front)
+    verified = bool(data.verified())
+    provenance = EXECUTION_WORDS[data.execution] if columns is None or data.execution != "native" else "measured"
+    diamonds = f"; ◆ {provenance}" if verified else ""
+    plot.set_xlabel(f"latency, ms (predicted{diamonds})")
+    plot.set_ylabel("predicted accuracy, %")
+    _legend(plot, edges, columns=columns, measured=verified, any_behind=bool(others))
+    return {
+        "evaluated": [_tooltip(data, search, axes, member, "Evaluated") for member in others],
+        "front": [_tooltip(data, search, axes, member, "On the front") for member in search.front],
+    }
+
+
+def _scale(plot: PlotAxes, data: ReportData, everything: NDArray[np.float64]) -> None:
+    bounds = [
+        bound
+        for row in data.verified().values()
+        for bound in (row.ci_low_ms, row.ci_high_ms, row.measured_ms)
+        if bound is not None
+    ]
+    latencies = np.concatenate([everything[:, 0], bounds])
+    log = spans_decade(latencies)
+    number_axis(plot, "x", log=log)
+    plot.set_xlim(padded(latencies, log=log, share=0.05))
+    plot.set_ylim(padded(everything[:, 1], log=False, share=0.09))
+
+
+def _staircase(plot: PlotAxes, front: NDArray[np.float64]) -> None:
+    """Join the members that are non-dominated in the two drawn objectives."""
+    order = np.lexsort((-front[:, 1], front[:, 0]))
+    best, kept = -np.inf, []
+    for position in order:
+        if front[position, 1] > best:
+            best = front[position, 1]
+            kept.append(position)
+    plot.step(front[kept, 0], front[kept, 1], where="post", color=LIGHT["ramp2"], linewidth=1.4, alpha=0.55)
+
+
+def _measured(plot: PlotAxes, data: ReportData, search: SearchResult, front: NDArray[np.float64]) -> None:
+    verified = data.verified()
+    for member, (x, y) in zip(search.front, front, strict=True):
+        row = verified.get(member.architecture)
+        if row is None or row.measured_ms is None:
+            continue
+        plot.plot([x, row.measured_ms], [y, y], color=LIGHT["muted"], linewidth=0.8, zorder=2.5)
+        if row.ci_low_ms is not None and row.ci_high_ms is not None:
+            plot.plot([row.ci_low_ms, row.ci_high_ms], [y, y], color=LIGHT["ink"], linewidth=2.2, zorder=5)
+        plot.plot([row.measured_ms], [y], "D", color=LIGHT["ink"], markersize=4.6, markeredgewidth=0, zorder=5)
+
+
+def _bins(search: SearchResult, axes: Axes) -> tuple[list[int], list[float]]:
+    """The parameter class of each front member, 0 to 3, and the three edges between the classes."""
+    if axes.params is None:
+        return [2] * len(search.front), []
+    params = np.array([member.values[axes.params] for member in search.front])
+    edges = sorted({_round_two(value) for value in np.quantile(params, (0.25, 0.5, 0.75))})
+    return [int(b) for b in np.searchsorted(edges, params, side="left")], edges
+
+
+def _round_two(value: float) -> float:
+    return float(f"{value:.1e}")
+
+
+def _picks(plot: PlotAxes, search: SearchResult, front: NDArray[np.float64]) -> None:
+    where = {member.architecture: place for member, place in zip(search.front, front, strict=True)}
+    labels: dict[str, list[str]] = {}
+    for pick in search.picks:
+        labels.setdefault(pick.architecture, []).append(pick.label)
+    for architecture, names in labels.items():
+        if architecture not in where:
+            continue
+        colour = LIGHT[PICK_COLOURS[names[0]]]
+        x, y = where[architecture]
+        plot.scatter(
+            [x], [y], s=300, facecolors="none", edgecolors=colour, linewidths=2.2, zorder=6, clip_on=False
+        )
+        plot.annotate(
+            " = ".join(names),
+            (x, y),
+            xytext=(-11, 11),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize=14,
+            fontweight="bold",
+            color=colour,
+            zorder=7,
+        )
+
+
+def _legend(plot: PlotAxes, edges: list[float], *, columns: int | None, measured: bool, any_behind: bool) -> None:
+    def dot(colour: str, area: float, marker: str = "o") -> Line2D:
+        return Line2D([], [], marker=marker, color=colour, markersize=area**0.5, linestyle="", markeredgewidth=0)
+
+    handles, labels = [], []
+    if any_behind:
+        handles.append(dot(LIGHT["faint"], 13))
+        labels.append("evaluated")
+    if edges:
+        for position, edge in enumerate(edges):
+            handles.append(dot(RAMP[position], AREAS[position]))
+            labels.append(("≤ " if position else "front, ≤ ") + count(edge))
+        handles.append(dot(RAMP[len(edges)], AREAS[len(edges)]))
+        labels.append(f"> {count(edges[-1])} parameters")
+    else:
+        handles.append(dot(RAMP[2], AREAS[2]))
+        labels.append("front")
+    if measured:
+        handles.append(dot(LIGHT["ink"], 21, "D"))
+        labels.append("measured afresh, 95 % interval")
+    legend_above(plot, columns=columns or len(handles), handles=handles, labels=labels)
+
+
+def _tooltip(data: ReportData, search: SearchResult, axes: Axes, member: Evaluated, role: str) -> Tooltip:
+    assert axes.latency is not None
+    assert axes.accuracy is not None
+    picks = [pick.label for pick in search.picks if pick.architecture == member.architecture]
+    rows = [("Predicted latency", milliseconds(member.values[axes.latency]))]
+    row = data.verified().get(member.architecture)
+    if row is not None:
+        rows.append(("Measured afresh", measured_words(row.measured_ms, row.ci_low_ms, row.ci_high_ms, row.outcome)))
+    accuracy = percent_of(member.values[axes.accuracy], search.objectives[axes.accuracy])
+    rows.append(("Predicted accuracy", percent(accuracy)))
+    if axes.params is not None:
+        rows.append(("Parameters", count(member.values[axes.params])))
+    return Tooltip(f"{' = '.join(picks)}: {role.lower()}" if picks else role, tuple(rows), member.architecture)
+
+
+def measured_words(median: float | None, low: float | None, high: float | None, outcome: str) -> str:
+    """A measured latency with its interval, or the outcome where there is none."""
+    if median is None:
+        return outcome
+    interval = f" [{milliseconds(low)}, {milliseconds(high)}]" if low is not None and high is not None else ""
+    return milliseconds(median) + interval

@@ -1,0 +1,273 @@
+"""Read a study folder into report data: the store and the JSON results beside it."""
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+import numpy as np
+from hytnas_agent import __version__
+from hytnas_agent.errors import HytnasError
+from hytnas_agent.records import LatencyLabel, ProcessResult
+from hytnas_datasets.errors import SpaceError
+from hytnas_datasets.spaces import Architecture, Choice, Space, get_space
+from hytnas_datasets.store import Study
+from hytnas_datasets.store.records import AccuracyRecord
+from hytnas_datasets.store.summary import StudySummary
+from hytnas_predictors.result import Leaderboard
+
+from hytnas_host.report.data import (
+    AccuracyTraining,
+    CanaryPoint,
+    DataSheet,
+    Failure,
+    ModelSpread,
+    ReportData,
+    StageTime,
+    VariableCoverage,
+)
+from hytnas_host.report.words import percent, plural
+from hytnas_host.search.result import SearchResult, Verification
+
+T = TypeVar("T")
+
+MAX_JSON_BYTES: Final = 64 * 2**20
+NORMAL_MAD: Final = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation."""
+
+REDO: Final = {
+    "leaderboard-latency_ms.json": "hytnas-profile leaderboard",
+    "leaderboard-accuracy.json": "hytnas-profile leaderboard",
+    "search.json": "hytnas-profile search",
+    "verification.json": "hytnas-profile verify",
+    "run.json": "hytnas-profile run",
+}
+
+
+class ReportError(HytnasError):
+    """A part of the study cannot be read for the report."""
+
+
+def load_report_data(study_folder: Path) -> ReportData:
+    """Everything the report shows of the study in ``study_folder``; parts that were not made yet stay empty.
+
+    Raises
+    ------
+    StudyError
+        There is no study in the folder, or it cannot be read.
+    ReportError
+        A result file is damaged or too large; the message names it and the command that makes it again.
+    """
+    boards = [
+        board
+        for target in ("latency_ms", "accuracy")
+        if (board := _read(study_folder / f"leaderboard-{target}.json", Leaderboard)) is not None
+    ]
+    search = _read(study_folder / "search.json", SearchResult)
+    verification = _read(study_folder / "verification.json", Verification)
+    stages = _read(study_folder / "run.json", tuple[StageTime, ...])
+    with Study.open(study_folder, create=False) as study:
+        summary = study.describe()
+        runs = study.runs()
+        devices = study.devices()
+        labels = study.stored_labels("latency")
+        results = study.results_by_model("latency")
+        accuracies = study.accuracies()
+        canaries = study.canaries()
+        stage_failures = study.failures()
+    spaces = Spaces()
+    named = [(spaces.name(s.architecture, s.export.sha256), s.label) for s in labels]
+    failures = [Failure(name, label.outcome, label.message) for name, label in named if label.median_ms is None]
+    failures += [Failure(f.subject, f.stage, f.message) for f in stage_failures]
+    shown = [name for name, _ in named]
+    shown += [name for board in boards for name in board.architectures]
+    shown += [member.architecture for member in (search.evaluated if search else ())]
+    shown += [row.architecture for row in (verification.rows if verification else ())]
+    return ReportData(
+        study=study_folder.resolve().name,
+        version=__version__,
+        started=_date(runs[0].started_unix_s) if runs else None,
+        device=devices[-1] if devices else None,
+        search=search,
+        verification=verification,
+        leaderboards=tuple(boards),
+        spreads=tuple(
+            model_spread(name, label, [result for _, result in results.get(label.model_sha256, [])])
+            for name, label in named
+            if label.median_ms is not None
+        ),
+        canary=canary_series(canaries),
+        stages=stages or (),
+        training=accuracy_training(accuracies, summary),
+        sheet=data_sheet(summary, tuple(failures)),
+        choices=spaces.choices(shown, _space_names(boards, search, [s.architecture for s in labels])),
+        commands=tuple(dict.fromkeys(run.command for run in runs)),
+    )
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ReportError(f"{path} is larger than {MAX_JSON_BYTES // 2**20} MiB", _redo(path))
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise ReportError(f"{path} is damaged ({error})", _redo(path)) from error
+    except OSError as error:
+        raise ReportError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from error
+
+
+def _redo(path: Path) -> str:
+    return f"Delete it and make it again with: {REDO[path.name]}"
+
+
+def _date(unix_s: float) -> str:
+    return datetime.datetime.fromtimestamp(unix_s, tz=datetime.UTC).date().isoformat()
+
+
+def _space_names(
+    boards: Sequence[Leaderboard], search: SearchResult | None, architectures: Sequence[Architecture | None]
+) -> list[str]:
+    names = [board.space for board in boards] + ([search.space] if search else [])
+    names += [architecture.space for architecture in architectures if architecture is not None]
+    return list(dict.fromkeys(names))
+
+
+class Spaces:
+    """The spaces of a study by name; one that is not registered any more is no reason to fail."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Space | None] = {}
+
+    def get(self, name: str) -> Space | None:
+        """The space, or ``None`` where this machine does not know it."""
+        if name not in self._known:
+            try:
+                self._known[name] = get_space(name)
+            except SpaceError:
+                self._known[name] = None
+        return self._known[name]
+
+    def name(self, architecture: Architecture | None, sha256: str) -> str:
+        """The architecture's id, or the beginning of the file's hash."""
+        space = self.get(architecture.space) if architecture is not None else None
+        if architecture is None or space is None:
+            return f"file {sha256[:12]}"
+        return space.format(architecture)
+
+    def choices(self, names: Sequence[str], spaces: Sequence[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+        """The choices of every id that one of the spaces can read."""
+        found: dict[str, tuple[tuple[str, str], ...]] = {}
+        for name in dict.fromkeys(names):
+            for space in filter(None, map(self.get, spaces)):
+                try:
+                    found[name] = describe_choices(space, space.parse(name))
+                except SpaceError:
+                    continue
+                break
+        return found
+
+
+def describe_choices(space: Space, architecture: Architecture) -> tuple[tuple[str, str], ...]:
+    """One (stage, choices) line a stage, in the order of the space: ``("stage1", "blocks 2, expand 4")``."""
+    stages: dict[str, list[str]] = {}
+    for name, value in space.values(architecture).items():
+        stage, _, variable = name.rpartition(".")
+        stages.setdefault(stage, []).append(f"{variable.replace('_', ' ')} {choice_words(value)}")
+    return tuple((stage or "all", ", ".join(words)) for stage, words in sorted(stages.items()))
+
+
+def choice_words(value: Choice) -> str:
+    """A choice without superfluous decimals."""
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def model_spread(name: str, label: LatencyLabel, results: Sequence[ProcessResult]) -> ModelSpread:
+    """Spread inside and between the processes of one model. See ``ModelSpread`` for the definitions."""
+    assert label.median_ms is not None
+    inside = []
+    for result in results:
+        samples = np.array(result.samples_ms)
+        if samples.size >= 2 and np.median(samples) > 0:
+            mad = np.median(np.abs(samples - np.median(samples)))
+            inside.append(100 * NORMAL_MAD * float(mad) / float(np.median(samples)))
+    medians = np.array(label.process_medians_ms)
+    between = 100 * float(np.std(np.log(medians), ddof=1)) if medians.size >= 2 else None
+    half = None
+    if label.ci_low_ms is not None and label.ci_high_ms is not None:
+        half = 100 * (label.ci_high_ms - label.ci_low_ms) / 2 / label.median_ms
+    within = float(np.median(inside)) if inside else None
+    return ModelSpread(name, label.median_ms, within, between, half, label.outcome.value)
+
+
+def canary_series(results: Sequence[ProcessResult]) -> tuple[CanaryPoint, ...]:
+    """The canary's medians over time, from its first successful measurement; one canary model only."""
+    good = [result for result in results if result.median_ms is not None]
+    if not good:
+        return ()
+    first = good[0]
+    return tuple(
+        CanaryPoint((result.started_unix_s - first.started_unix_s) / 60, result.median_ms)
+        for result in good
+        if result.model_sha256 == first.model_sha256 and result.median_ms is not None
+    )
+
+
+def accuracy_training(records: Sequence[AccuracyRecord], summary: StudySummary) -> AccuracyTraining | None:
+    """What the accuracy labels are, in the words of the recipe that made the newest of them."""
+    good = [record for record in records if record.accuracy is not None]
+    if not good:
+        return None
+    last = good[-1]
+    facts = [
+        ("Trainings", f"{len(good)}, {sum(record.seconds for record in good) / 60:.1f} minutes together"),
+        ("Epochs", str(last.epochs)),
+        ("Resolution", f"{last.resolution} × {last.resolution} pixels"),
+        ("Classes", str(last.classes)),
+        ("Tested on", plural(last.test_images, "image")),
+        ("Data fingerprint", last.data_fingerprint[:16]),
+    ]
+    if summary.accuracy_range is not None:
+        low, high = summary.accuracy_range
+        facts.insert(1, ("Accuracies", f"{percent(100 * low)} to {percent(100 * high)}"))
+    return AccuracyTraining(
+        last.label or "an unnamed recipe",
+        summary.trained_networks,
+        summary.repeated_trainings,
+        summary.seed_noise,
+        1 / last.classes,
+        tuple(facts),
+    )
+
+
+def data_sheet(summary: StudySummary, failures: tuple[Failure, ...]) -> DataSheet:
+    """Counts, duplicates, noise and coverage, in words."""
+    facts = [
+        (f"Sampled for {purpose}", f"{plural(number, 'architecture')}, {summary.networks[purpose]} distinct networks")
+        for purpose, number in summary.sampled.items()
+    ]
+    facts.append(("Model files", str(summary.exports)))
+    facts += [(f"Processes for {purpose}", str(number)) for purpose, number in summary.jobs.items()]
+    if summary.latency_range_ms is not None:
+        low, high = summary.latency_range_ms
+        facts.append(("Latencies", f"{low:.3g} to {high:.3g} ms"))
+    if summary.repeat_noise is not None:
+        words = f"{percent(100 * summary.repeat_noise)} between processes, {summary.repeated_models} models"
+        facts.append(("Repeat noise", words))
+    if summary.canary_drift is not None:
+        facts.append(("Canary drift", percent(100 * summary.canary_drift)))
+    facts.append(("Outlying processes", str(len(summary.outliers))))
+    if summary.trainings:
+        failed = f", {summary.failed_trainings} failed" if summary.failed_trainings else ""
+        facts.append(("Trainings", f"{summary.trainings} of {summary.trained_networks} networks{failed}"))
+    return DataSheet(
+        facts=tuple(facts),
+        outcomes=tuple(sorted(summary.outcomes.items(), key=lambda item: -item[1])),
+        failures=failures,
+        coverage=tuple(
+            VariableCoverage(c.variable, tuple(choice_words(v) for v in c.choices), c.counts)
+            for c in summary.coverage
+        ),
+    )

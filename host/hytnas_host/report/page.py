@@ -1,0 +1,135 @@
+"""From the data of a study to one self-contained page, and the figures as files beside it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from hytnas_host.report import svg, tables, theme
+from hytnas_host.report.data import EXECUTION_WORDS, ReportData
+from hytnas_host.report.figures import Drawing, FigureSpec, Size, describe_figures, describe_overview
+from hytnas_host.report.verdict import pronounce
+
+FIGURE_FOLDER = "figures"
+PNG_SCALE = 2
+
+CONTENTS = (
+    ("picks", "Picks"),
+    ("front", "Front"),
+    ("search", "Search"),
+    ("leaderboard", "Predictors"),
+    ("agreement", "Predicted against measured"),
+    ("measurement", "Measurement"),
+    ("stages", "Time"),
+    ("device", "Device"),
+    ("data", "Data sheet"),
+    ("reproduce", "Reproduce"),
+)
+
+DEFAULT_COMMANDS = ("hytnas-profile run",)
+
+
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure inlined in the page, in one or two widths, with the tooltips of its marks."""
+
+    spec: FigureSpec
+    wide: Markup
+    narrow: Markup | None
+    points: dict[str, list[dict[str, Any]]]
+
+
+def build_report(data: ReportData) -> str:
+    """The report as one HTML document without any external reference; equal data give equal text."""
+    figures = {key: _draw(spec) for key, spec in describe_figures(data).items()}
+    environment = Environment(
+        loader=PackageLoader("hytnas_host.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sources = {
+        name: Markup(_template_text(environment, f"report.{name}"))  # noqa: S704  # files of this package
+        for name in ("css", "js")
+    }
+    named = {
+        tip["architecture"]
+        for figure in figures.values()
+        for tips in figure.points.values()
+        for tip in tips
+        if tip["architecture"] is not None
+    }
+    return environment.get_template("report.html.j2").render(
+        data=data,
+        verdict=pronounce(data),
+        execution_words=EXECUTION_WORDS[data.execution],
+        figures=figures,
+        light=Markup(theme.css_variables(theme.LIGHT)),  # noqa: S704  # constants of this package
+        dark=Markup(theme.css_variables(theme.DARK)),  # noqa: S704  # constants of this package
+        css=sources["css"],
+        script=sources["js"],
+        contents=CONTENTS,
+        strip=tables.strip(data),
+        picks=tables.pick_cards(data),
+        search_facts=tables.search_facts(data),
+        leaderboards=[tables.leaderboard_table(board) for board in data.leaderboards],
+        verification=tables.verification_rows(data),
+        verification_notes=tables.verification_notes(data),
+        training_facts=tables.training_facts(data),
+        stages=tables.stage_rows(data),
+        device_facts=tables.device_facts(data),
+        coverage=tables.coverage_charts(data),
+        commands=data.commands or DEFAULT_COMMANDS,
+        points={
+            "figures": {key: figure.points for key, figure in figures.items()},
+            "choices": {name: data.choices[name] for name in sorted(named & data.choices.keys())},
+        },
+    )
+
+
+def write_figures(data: ReportData, folder: Path) -> list[Path]:
+    """Write every figure as PNG and SVG into ``folder``, and ``overview`` for a README; the files written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    specs = describe_figures(data)
+    overview = describe_overview(data)
+    if overview is not None:
+        specs[overview.key] = overview
+    written = []
+    for key, spec in specs.items():
+        drawing = spec.draw(spec.sizes[0])
+        vector, raster = folder / f"{key}.svg", folder / f"{key}.png"
+        vector.write_text(svg.standalone(svg.render(drawing.figure, key), spec.alt), encoding="utf-8")
+        with mpl.rc_context(theme.RC):
+            drawing.figure.savefig(
+                raster, dpi=72 * PNG_SCALE, facecolor=theme.LIGHT["surface"], metadata={"Software": None}
+            )
+        written += [vector, raster]
+    return written
+
+
+def _template_text(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _draw(spec: FigureSpec) -> DrawnFigure:
+    drawings = {size: spec.draw(size) for size in spec.sizes}
+    inlined = {size.narrow: _inline(spec, size, drawing) for size, drawing in drawings.items()}
+    points = {
+        name: [{"title": tip.title, "rows": tip.rows, "architecture": tip.architecture} for tip in tips]
+        for name, tips in drawings[spec.sizes[0]].points.items()
+    }
+    return DrawnFigure(spec, inlined[False], inlined.get(True), points)
+
+
+def _inline(spec: FigureSpec, size: Size, drawing: Drawing) -> Markup:
+    key = f"{spec.key}-narrow" if size.narrow else spec.key
+    focusable = spec.focusable & drawing.points.keys()
+    labels = {name: [tip.spoken() for tip in drawing.points[name]] for name in focusable}
+    kind = ("narrow" if size.narrow else "wide") if len(spec.sizes) > 1 else ""
+    text = svg.inline(svg.render(drawing.figure, key), key, spec.alt, labels, kind=kind)
+    return Markup(text)  # noqa: S704  # serialised by ElementTree, which escapes all text

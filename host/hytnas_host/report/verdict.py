@@ -1,0 +1,146 @@
+"""The verdict in plain sentences: what was found, and how far it can be trusted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hytnas_host.report.data import Axes, ReportData, percent_of
+from hytnas_host.report.tables import verification_errors
+from hytnas_host.report.words import milliseconds, percent, plural, signed_percent
+from hytnas_predictors.result import Leaderboard
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A headline, and one paragraph each on what was found and on how far it can be trusted."""
+
+    headline: str
+    found: tuple[str, ...]
+    trust: tuple[str, ...]
+
+
+def pronounce(data: ReportData) -> Verdict:
+    """Put the study into words."""
+    trust = [
+        sentence
+        for sentence in (
+            _execution(data),
+            _labels(data),
+            _latency_predictor(data),
+            _verification(data),
+            _accuracy(data),
+        )
+        if sentence
+    ]
+    return Verdict(_headline(data), tuple(_found(data)), tuple(trust))
+
+
+def _headline(data: ReportData) -> str:
+    if data.search is None or not data.search.front:
+        if data.spreads:
+            return f"{plural(len(data.spreads), 'network')} measured on {data.device_name}; no search yet"
+        return "Nothing measured yet"
+    members = plural(len(data.search.front), "network")
+    axes = Axes.of(data.search.objectives)
+    if axes.latency is None:
+        return f"{members} on the Pareto front"
+    latencies = [member.values[axes.latency] for member in data.search.front]
+    if len(latencies) == 1:
+        return f"One network on the Pareto front, at {milliseconds(latencies[0])}"
+    return f"{members} on the Pareto front, from {milliseconds(min(latencies))} to {milliseconds(max(latencies))}"
+
+
+def _found(data: ReportData) -> list[str]:
+    search = data.search
+    if search is None or not search.front:
+        return [f"The study holds labels of {plural(len(data.spreads), 'network')}, and no search has used them yet."]
+    axes = Axes.of(search.objectives)
+    kept = f" under {', '.join(search.constraints)}" if search.constraints else ""
+    sentences = [
+        f"On {data.device_name}, the strategy “{search.strategy}” evaluated "
+        f"{plural(len(search.evaluated), 'architecture')} of the space “{search.space}”{kept} and kept "
+        f"{len(search.front)} that no other beats."
+    ]
+    if axes.latency is None or axes.accuracy is None:
+        return sentences
+    verified = data.verified()
+    names = {"BL": "The fastest (BL)", "O": "the best trade-off (O)", "BA": "the most accurate (BA)"}
+    parts = []
+    for pick in search.picks:
+        row = verified.get(pick.architecture)
+        if row is not None and row.measured_ms is not None:
+            latency = f"{milliseconds(row.measured_ms)} measured"
+        else:
+            latency = f"{milliseconds(pick.values[axes.latency])} predicted"
+        accuracy = percent(percent_of(pick.values[axes.accuracy], search.objectives[axes.accuracy]))
+        parts.append(f"{names[pick.label]}: {latency}, {accuracy} predicted accuracy")
+    if parts:
+        sentences.append("; ".join([parts[0][0].upper() + parts[0][1:], *parts[1:]]) + ".")
+    return sentences
+
+
+def _execution(data: ReportData) -> str:
+    if data.execution == "native":
+        return ""
+    return (
+        f"The latencies are {data.execution}: they say nothing about a real board and serve to try the toolkit only."
+    )
+
+
+def _labels(data: ReportData) -> str:
+    widths = [m.half_width_percent for m in data.spreads if m.half_width_percent is not None]
+    if not widths:
+        return ""
+    reached = sum(width <= data.width_target_percent for width in widths)
+    return (
+        f"Latency labels: half of the {len(data.spreads)} measured networks are known to ±{np.median(widths):.1f} % "
+        f"or better (95 % interval over fresh processes), and {reached} reach the target of "
+        f"±{data.width_target_percent:g} %."
+    )
+
+
+def _latency_predictor(data: ReportData) -> str:
+    board = data.leaderboard("latency_ms")
+    return f"Latency predictor: {_ranking(board)}." if board is not None and board.scores else ""
+
+
+def _ranking(board: Leaderboard) -> str:
+    best = board.scores[0]
+    tau = best.kendall_tau
+    words = (
+        f"{best.predictor} ranks networks it has not seen with Kendall τ {tau.value:.2f} [{tau.low:.2f}, {tau.high:.2f}]"
+    )
+    if best.leak_suspected:
+        return f"{words}, above what labels this noisy allow: investigate a leak before trusting it"
+    if not best.better_than_chance:
+        return f"{words}, which cannot be told from chance"
+    if board.ceiling is not None:
+        words += f", where labels this noisy allow at most {board.ceiling.label_to_truth.value:.2f}"
+    return words
+
+
+def _verification(data: ReportData) -> str:
+    done = data.verification
+    if done is None:
+        return "Nothing has been verified afresh on the device yet: the front’s latencies are predictions."
+    front, control = verification_errors(data, "front"), verification_errors(data, "control")
+    if front is None:
+        return "No front member could be measured afresh."
+    words = (
+        f"Verified afresh: the front’s latencies were predicted to {percent(front[0])} on average "
+        f"(bias {signed_percent(front[1])})"
+    )
+    if control is not None:
+        words += f", random controls to {percent(control[0])}"
+    return words + "."
+
+
+def _accuracy(data: ReportData) -> str:
+    board = data.leaderboard("accuracy")
+    if data.training is None and board is None:
+        return "There are no accuracy labels."
+    label = data.training.description if data.training is not None else (board.provenance if board else "")
+    words = f"Accuracy is that of {label}, not of a full training"
+    if board is not None and board.scores:
+        words += f"; {_ranking(board)}"
+    return words + "."
