@@ -1,12 +1,13 @@
 """The torch module of each kind of layer; sizes are Python integers, so tracing records no arithmetic."""
 
-import math
 from collections.abc import Callable, Mapping
 
 import torch
 from hytnas_datasets.plan import Layer
 from torch import Tensor, nn
 from torch.nn import functional
+
+from hytnas_host.models.tokens import Attention, Fold, Unfold
 
 
 class Identity(nn.Module):
@@ -43,56 +44,6 @@ class Resize(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Resize ``(batch, channels, height, width)``."""
         return functional.interpolate(x, size=self.size, mode="bilinear", align_corners=False)
-
-
-class Unfold(nn.Module):
-    """Map to tokens: ``(batch, d, H, W)`` to ``(batch * patch^2, patches, d)``."""
-
-    def __init__(self, patch: int, shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.patch = patch
-        self.channels, height, width = shape
-        self.rows, self.columns = height // patch, width // patch
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Tokens at the same place of every patch attend to each other, so they share a batch entry."""
-        p = self.patch
-        x = x.reshape(-1, self.channels, self.rows, p, self.columns, p).permute(0, 3, 5, 2, 4, 1)
-        return x.reshape(-1, self.rows * self.columns, self.channels)
-
-
-class Fold(nn.Module):
-    """Tokens to map, the inverse of ``Unfold``."""
-
-    def __init__(self, patch: int, shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.patch = patch
-        self.channels, self.height, self.width = shape
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(batch * patch^2, patches, d)`` to ``(batch, d, H, W)``."""
-        p = self.patch
-        x = x.reshape(-1, p, p, self.height // p, self.width // p, self.channels).permute(0, 5, 3, 1, 4, 2)
-        return x.reshape(-1, self.channels, self.height, self.width)
-
-
-class Attention(nn.Module):
-    """Scaled dot-product self-attention between its two linear layers.
-
-    Takes queries, keys and values side by side, ``(groups, tokens, 3 d)``, and gives ``(groups, tokens, d)``.
-    """
-
-    def __init__(self, heads: int, tokens: int, width: int) -> None:
-        super().__init__()
-        self.heads, self.tokens, self.width = heads, tokens, width
-        self.scale = 1 / math.sqrt(width // heads)
-
-    def forward(self, qkv: Tensor) -> Tensor:
-        """Attend over the tokens of each group."""
-        shape = (-1, self.tokens, 3, self.heads, self.width // self.heads)
-        q, k, v = qkv.reshape(shape).permute(2, 0, 3, 1, 4).unbind(0)
-        attention = torch.softmax((q * self.scale) @ k.transpose(-2, -1), dim=-1)
-        return (attention @ v).transpose(1, 2).reshape(-1, self.tokens, self.width)
 
 
 class GlobalPool(nn.Module):

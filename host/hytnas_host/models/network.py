@@ -15,22 +15,15 @@ LINEAR_BIAS_STD = 0.02
 class PlanNetwork(nn.Module):
     """Runs the layers of a plan in order.
 
-    Modules are nested by the scopes of the layer names, so ``stage3/transformer1/attention/qkv`` is the
-    submodule ``stage3.transformer1.attention.qkv``, in the state dictionary as in a traced graph.
+    Modules bear the names of the layers, scopes included (``stage3/transformer1/attention/qkv``), so that the
+    nodes of a traced graph and the entries of the state dictionary say where they belong.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
         super().__init__()
         self.plan = plan
         for layer in plan.layers:
-            *scopes, leaf = layer.name.split("/")
-            parent: nn.Module = self
-            for scope in scopes:
-                if scope not in parent._modules:
-                    parent.add_module(scope, nn.Module())
-                parent = parent.get_submodule(scope)
-            parent.add_module(leaf, MODULES[layer.kind](layer))
-        self._steps = tuple(self.module_of(layer.name) for layer in plan.layers)
+            self.add_module(layer.name, MODULES[layer.kind](layer))
         self._feature_strides = {layer.index: stride for stride, layer in plan.features.items()}
         self._released = _released_after(plan)
 
@@ -44,10 +37,6 @@ class PlanNetwork(nn.Module):
         self._run(images, features)
         return features
 
-    def module_of(self, name: str) -> nn.Module:
-        """The module of the layer called ``name``."""
-        return self.get_submodule(name.replace("/", "."))
-
     def _run(self, images: Tensor, features: dict[int, Tensor] | None) -> Tensor:
         outputs: dict[int, Tensor] = {}
         x = images
@@ -55,7 +44,7 @@ class PlanNetwork(nn.Module):
             if features is not None and layer.stage == "head":
                 break
             sources = [outputs[i] for i in layer.inputs] if layer.inputs else [images]
-            x = self._steps[layer.index](*sources)
+            x = self.get_submodule(layer.name)(*sources)
             outputs[layer.index] = x
             if features is not None and layer.index in self._feature_strides:
                 features[self._feature_strides[layer.index]] = x
