@@ -3,7 +3,6 @@
 from typing import Literal
 
 import msgspec
-
 from hytnas_agent.records import Execution
 
 

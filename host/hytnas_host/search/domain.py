@@ -1,0 +1,153 @@
+"""What a strategy searches: a space, its objectives, its constraints, and what is known of it exactly."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from hytnas_datasets.spaces import Architecture, Space
+from numpy.typing import NDArray
+
+from hytnas_host.search.constraints import Constraint, satisfied, violation
+from hytnas_host.search.errors import ConstraintError
+from hytnas_host.search.facts import Facts
+from hytnas_host.search.objectives import check_objectives
+from hytnas_host.search.result import Objective
+
+ENUMERABLE: Final = 20_000
+"""Spaces up to this size are enumerated when random draws find nothing new."""
+
+MAX_DRAWS: Final = 20_000
+"""Random draws after which a larger space counts as having nothing new and feasible."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The problem a strategy works on.
+
+    Attributes
+    ----------
+    space : Space
+    objectives : tuple of m Objective
+    facts : Facts
+        Identity and exact quantities of architectures.
+    constraints : tuple of Constraint
+        Each on an exact quantity or on an objective.
+
+    Raises
+    ------
+    SearchError
+        Without objectives, or with one twice.
+    ConstraintError
+        For a constraint on something that is neither exact nor an objective.
+    """
+
+    space: Space
+    objectives: tuple[Objective, ...]
+    facts: Facts
+    constraints: tuple[Constraint, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_objectives(self.objectives)
+        names = {*self.facts.names, *self.names}
+        for constraint in self.constraints:
+            if constraint.name not in names:
+                raise ConstraintError(
+                    f"This search does not compute what the constraint '{constraint}' is on",
+                    f"Constrain one of {', '.join(sorted(names))}, or add it as an objective",
+                )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the objectives, in order."""
+        return tuple(objective.name for objective in self.objectives)
+
+    @property
+    def exact_columns(self) -> tuple[int, ...]:
+        """Columns of the objectives that are known without evaluation."""
+        return tuple(column for column, name in enumerate(self.names) if name in self.facts.names)
+
+    @property
+    def exact_constraints(self) -> tuple[Constraint, ...]:
+        """The constraints that are decided without evaluation."""
+        return tuple(constraint for constraint in self.constraints if constraint.name in self.facts.names)
+
+    @property
+    def evaluated_constraints(self) -> tuple[Constraint, ...]:
+        """The constraints that are known only after the evaluation."""
+        return tuple(constraint for constraint in self.constraints if constraint.name not in self.facts.names)
+
+    def identity(self, architecture: Architecture) -> str:
+        """Identity of the network an architecture gives."""
+        return self.facts.identity(architecture)
+
+    def admissible(self, architectures: Sequence[Architecture], /) -> NDArray[np.bool_]:
+        """(n,) bool: which keep to every constraint that is decided without evaluation."""
+        exact = {c.name: self.facts.values(c.name, architectures) for c in self.exact_constraints}
+        return satisfied(self.exact_constraints, exact, len(architectures))
+
+    def exact_violation(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
+        """(n, c) by how much each of the c exact constraints is broken; at most 0 where it is kept."""
+        columns = [violation(c, self.facts.values(c.name, architectures)) for c in self.exact_constraints]
+        return np.column_stack(columns) if columns else np.zeros((len(architectures), 0))
+
+    def feasible(
+        self, architectures: Sequence[Architecture], values: NDArray[np.float64], /
+    ) -> NDArray[np.bool_]:
+        """(n,) bool: which keep to every constraint, given their ``values`` (n, m) in natural units."""
+        evaluated = {name: values[:, column] for column, name in enumerate(self.names)}
+        keeps = satisfied(self.evaluated_constraints, evaluated, len(architectures))
+        return np.asarray(keeps & self.admissible(architectures), dtype=np.bool_)
+
+    def exact_values(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
+        """(n, m) values in natural units, NaN in the columns that must be evaluated."""
+        values = np.full((len(architectures), len(self.objectives)), np.nan)
+        for column in self.exact_columns:
+            values[:, column] = self.facts.values(self.names[column], architectures)
+        return values
+
+    def select_new(
+        self, architectures: Iterable[Architecture], seen: Collection[str], n: int | None = None
+    ) -> list[Architecture]:
+        """The admissible networks among ``architectures`` that are not ``seen``, in order, each once.
+
+        Parameters
+        ----------
+        architectures : iterable of Architecture
+        seen : collection of str
+            Identities that must not come again.
+        n : int, optional
+            Stop at this many.
+        """
+        offered = list(architectures)
+        chosen: list[Architecture] = []
+        taken = set(seen)
+        for architecture, fits in zip(offered, self.admissible(offered), strict=True):
+            if n is not None and len(chosen) >= n:
+                break
+            if fits and (identity := self.identity(architecture)) not in taken:
+                taken.add(identity)
+                chosen.append(architecture)
+        return chosen
+
+    def draw_new(self, n: int, seen: Collection[str], rng: np.random.Generator) -> list[Architecture]:
+        """Up to ``n`` random admissible networks that are not ``seen``; fewer where no more are found.
+
+        Uniform over the admissible architectures of the space. A space of at most `ENUMERABLE` architectures
+        is enumerated, so that nothing is missed; in a larger one `MAX_DRAWS` draws are made.
+        """
+        if n <= 0:
+            return []
+        if self.space.size <= ENUMERABLE:
+            return self.select_new(self.space.sample(self.space.size, rng), seen, n)
+        chosen: list[Architecture] = []
+        taken = set(seen)
+        drawn, size = 0, 2 * n
+        while len(chosen) < n and drawn < MAX_DRAWS:
+            size = min(size, MAX_DRAWS - drawn)
+            fresh = self.select_new(self.space.sample(size, rng), taken, n - len(chosen))
+            taken.update(self.identity(architecture) for architecture in fresh)
+            chosen.extend(fresh)
+            drawn += size
+            size *= 2
+        return chosen

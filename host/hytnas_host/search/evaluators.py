@@ -1,0 +1,228 @@
+"""Evaluators: what gives the objectives of an architecture during a search."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from hytnas_agent.records import Execution
+from hytnas_datasets.spaces import Architecture, Space
+from numpy.typing import NDArray
+
+from hytnas_host.search.errors import EvaluationError, SearchError
+from hytnas_host.search.facts import Facts
+from hytnas_host.search.objectives import get_objective
+from hytnas_host.search.result import Objective
+
+
+class Evaluator(Protocol):
+    """Gives the objectives of architectures. The search hands it every network at most once."""
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The m objectives, in the order of the columns of `evaluate`."""
+        ...
+
+    @property
+    def execution(self) -> Execution:
+        """Whether the latencies behind the values are native, emulated or simulated."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """A short text that changes when the values would: a checkpoint of another evaluator is refused."""
+        ...
+
+    def evaluate(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
+        """(n, m) values in natural units."""
+        ...
+
+
+class Predicted(Protocol):
+    """A batch of predictions: ``mean`` and ``spread`` (n,) in natural units, ``extrapolated`` (n,) bool."""
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """(n,) predictions."""
+        ...
+
+    @property
+    def extrapolated(self) -> NDArray[np.bool_]:
+        """(n,) which lie outside the training range."""
+        ...
+
+
+class ArchitecturePredictor(Protocol):
+    """What the search needs of a fitted ``hytnas_predictors`` Predictor."""
+
+    def predict(self, architectures: Sequence[Architecture], /) -> Predicted:
+        """Predictions for n architectures."""
+        ...
+
+
+class PredictorEvaluator:
+    """Fitted predictors for some objectives, exact counts of the layer plan for the others.
+
+    Parameters
+    ----------
+    predictors : mapping of objective name to fitted predictor
+        E.g. ``{"latency_ms": ..., "accuracy": ...}``; these are the first objectives, in this order.
+    facts : Facts
+        Where the exact objectives come from.
+    exact : sequence of str
+        Objectives taken from ``facts``, after the predicted ones.
+    sources : mapping, optional
+        What to say of the origin of each predicted objective, e.g. the predictor's name.
+    execution : Execution
+        How the latencies that the predictors learned were run.
+    fingerprint : str, optional
+        Identity of the fitted predictors (such as a hash of their files). Without one it is taken from their
+        predictions for the first ``probes``.
+    probes : sequence of Architecture
+        Architectures whose predictions identify the predictors.
+    """
+
+    def __init__(
+        self,
+        predictors: Mapping[str, ArchitecturePredictor],
+        facts: Facts,
+        *,
+        exact: Sequence[str] = ("params",),
+        sources: Mapping[str, str] | None = None,
+        execution: Execution = "native",
+        fingerprint: str | None = None,
+        probes: Sequence[Architecture] = (),
+    ) -> None:
+        clash = sorted(set(predictors) & set(exact))
+        if clash:
+            raise SearchError(f"Both a predictor and the layer plan give {', '.join(clash)}", "Leave one out")
+        unknown = sorted(set(exact) - set(facts.names))
+        if unknown:
+            raise SearchError(
+                f"The layer plan does not give {', '.join(unknown)}", f"It gives {', '.join(facts.names)}"
+            )
+        said = sources or {}
+        predicted = tuple(get_objective(name, source=said.get(name, "predictor")) for name in predictors)
+        self.objectives: tuple[Objective, ...] = (*predicted, *(get_objective(name) for name in exact))
+        self.execution: Execution = execution
+        self._predictors = dict(predictors)
+        self._facts = facts
+        self._exact = tuple(exact)
+        self.fingerprint: str = fingerprint if fingerprint is not None else self._probe(list(probes))
+
+    def evaluate(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
+        """(n, m) predicted and exact values in natural units."""
+        columns = [
+            np.asarray(p.predict(architectures).mean, dtype=np.float64) for p in self._predictors.values()
+        ]
+        columns += [self._facts.values(name, architectures) for name in self._exact]
+        return np.column_stack(columns)
+
+    def _probe(self, probes: list[Architecture]) -> str:
+        if not probes:
+            return "predictors"
+        return hashlib.sha256(self.evaluate(probes).tobytes()).hexdigest()[:16]
+
+
+class TableEvaluator:
+    """Known labels: a table of networks, and nothing beyond it.
+
+    Parameters
+    ----------
+    objectives : sequence of m Objective
+    table : mapping of network identity to m values in natural units
+    facts : Facts
+        Gives the identity of an architecture.
+    """
+
+    def __init__(
+        self,
+        objectives: Sequence[Objective],
+        table: Mapping[str, Sequence[float]],
+        facts: Facts,
+        *,
+        execution: Execution = "native",
+    ) -> None:
+        self.objectives: tuple[Objective, ...] = tuple(objectives)
+        self.execution: Execution = execution
+        wrong = next((key for key, values in table.items() if len(values) != len(self.objectives)), None)
+        if wrong is not None:
+            raise SearchError(
+                f"The table has {len(table[wrong])} values for {wrong}, not {len(self.objectives)}"
+            )
+        self._table = {key: tuple(float(value) for value in values) for key, values in table.items()}
+        self._facts = facts
+        digest = hashlib.sha256(msgspec.json.encode(sorted(self._table.items())))
+        self.fingerprint: str = digest.hexdigest()[:16]
+
+    @classmethod
+    def of_labels(
+        cls,
+        objectives: Sequence[Objective],
+        architectures: Sequence[Architecture],
+        values: NDArray[np.float64],
+        facts: Facts,
+    ) -> "TableEvaluator":
+        """The table of (n, m) ``values`` of n architectures; SearchError if labels of one network differ."""
+        table: dict[str, Sequence[float]] = {}
+        for architecture, row in zip(architectures, values.tolist(), strict=True):
+            identity = facts.identity(architecture)
+            if table.setdefault(identity, row) != row:
+                raise SearchError(
+                    f"The table has two different labels for the network {identity}", "Average them first"
+                )
+        return cls(objectives, table, facts)
+
+    def evaluate(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
+        """(n, m) values; raises EvaluationError for an architecture that is not in the table."""
+        rows = []
+        for architecture in architectures:
+            identity = self._facts.identity(architecture)
+            if identity not in self._table:
+                raise EvaluationError(
+                    f"The table has no label for the network {identity} of {architecture.space}",
+                    "Search with predictors fitted on the table instead",
+                )
+            rows.append(self._table[identity])
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.objectives))
+
+
+class CallableEvaluator:
+    """Any function from n architectures to (n, m) values in natural units."""
+
+    def __init__(
+        self,
+        objectives: Sequence[Objective],
+        function: Callable[[Sequence[Architecture]], NDArray[np.float64]],
+        *,
+        fingerprint: str = "callable",
+        execution: Execution = "native",
+    ) -> None:
+        self.objectives: tuple[Objective, ...] = tuple(objectives)
+        self.execution: Execution = execution
+        self.fingerprint: str = fingerprint
+        self._function = function
+
+    def evaluate(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
+        """(n, m) values in natural units."""
+        return np.asarray(self._function(architectures), dtype=np.float64)
+
+
+def checked(
+    values: NDArray[np.float64], architectures: Sequence[Architecture], space: Space, m: int
+) -> NDArray[np.float64]:
+    """``values`` as (n, m) float64, or EvaluationError where the shape is wrong or a value is not finite."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != (len(architectures), m):
+        raise EvaluationError(
+            f"The evaluator gave values of shape {array.shape}, not {(len(architectures), m)}"
+        )
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if bad.size:
+        first = architectures[int(bad[0])]
+        raise EvaluationError(
+            f"The evaluation of {space.format(first)} gave {array[bad[0]].tolist()}, which is not all finite",
+            "Check the predictor or the labels of this architecture",
+        )
+    return array

@@ -1,0 +1,70 @@
+"""What is known of an architecture without evaluating it: which network it is, and its exact counts."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from hytnas_datasets.plan import Task, build_plan
+from hytnas_datasets.spaces import Architecture
+from numpy.typing import NDArray
+
+from hytnas_host.search.errors import SearchError
+
+
+class Facts(Protocol):
+    """Identity and exact quantities of architectures, cheap to have."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the quantities that are known exactly."""
+        ...
+
+    def identity(self, architecture: Architecture) -> str:
+        """The same text for two architectures exactly where they give the same network."""
+        ...
+
+    def values(self, name: str, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
+        """(n,) exact values of one quantity, natural unit."""
+        ...
+
+
+class PlanFacts:
+    """Facts from the layer plan: the plan's hash, parameters, MACs and activations at one task.
+
+    Parameters
+    ----------
+    task : Task
+        Resolution, channels and classes; MACs and activations depend on them.
+    """
+
+    _NAMES = ("params", "macs", "activations")
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._known: dict[Architecture, tuple[str, tuple[int, ...]]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``params``, ``macs`` and ``activations``."""
+        return self._NAMES
+
+    def identity(self, architecture: Architecture) -> str:
+        """The plan's hash."""
+        return self._of(architecture)[0]
+
+    def values(self, name: str, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
+        """(n,) counts; raises SearchError for a name that is not in ``names``."""
+        if name not in self._NAMES:
+            raise SearchError(f"A layer plan does not give {name!r}", f"It gives {', '.join(self._NAMES)}")
+        column = self._NAMES.index(name)
+        return np.array(
+            [self._of(architecture)[1][column] for architecture in architectures], dtype=np.float64
+        )
+
+    def _of(self, architecture: Architecture) -> tuple[str, tuple[int, ...]]:
+        known = self._known.get(architecture)
+        if known is None:
+            plan = build_plan(architecture, self._task)
+            known = (plan.hash, tuple(int(getattr(plan, name)) for name in self._NAMES))
+            self._known[architecture] = known
+        return known

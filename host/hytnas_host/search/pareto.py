@@ -1,0 +1,93 @@
+"""Pareto dominance and hypervolume on minimised objectives, by moocore.
+
+References
+----------
+[Guerreiro2021] A. P. Guerreiro, C. M. Fonseca, L. Paquete, "The Hypervolume Indicator: Computational Problems
+    and Algorithms", ACM Computing Surveys 54(6), 2021.
+"""
+
+from collections.abc import Sequence
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from hytnas_host.search.errors import SearchError
+
+
+def non_dominated(points: NDArray[np.float64], /) -> NDArray[np.bool_]:
+    """(n,) bool: the rows of ``points`` (n, m), minimised, that no other row dominates.
+
+    Equal rows do not dominate each other, so all of them are kept.
+    """
+    if len(points) == 0:
+        return np.zeros(0, dtype=np.bool_)
+    return np.asarray(moocore.is_nondominated(points, keep_weakly=True), dtype=np.bool_)
+
+
+def front_ranks(points: NDArray[np.float64], /) -> NDArray[np.int64]:
+    """(n,) int: 0 for rows in the first non-dominated front of ``points`` (n, m), 1 in the second, and so on.
+
+    Equal rows share a front.
+    """
+    ranks = np.full(len(points), -1, dtype=np.int64)
+    rank = 0
+    while (left := np.flatnonzero(ranks < 0)).size:
+        ranks[left[non_dominated(points[left])]] = rank
+        rank += 1
+    return ranks
+
+
+def hypervolume(points: NDArray[np.float64], reference_point: NDArray[np.float64], /) -> float:
+    """Volume dominated by ``points`` (n, m) and bounded by ``reference_point`` (m,), all minimised.
+
+    Points that do not dominate the reference point add nothing. 0 for no points. [Guerreiro2021]_
+    """
+    if len(points) == 0:
+        return 0.0
+    return float(moocore.hypervolume(points, ref=reference_point))
+
+
+def hypervolume_improvement(
+    front: NDArray[np.float64], candidates: NDArray[np.float64], reference_point: NDArray[np.float64], /
+) -> NDArray[np.float64]:
+    """(k,) float64: how much each of ``candidates`` (k, m) alone would add to the hypervolume of ``front``.
+
+    All values are minimised; ``front`` is (n, m) and may hold dominated rows.
+    """
+    if len(candidates) == 0:
+        return np.zeros(0)
+    kept = front[non_dominated(front)] if len(front) else front.reshape(0, candidates.shape[1])
+    before = hypervolume(kept, reference_point)
+    gains = [hypervolume(np.vstack([kept, row]), reference_point) - before for row in candidates]
+    return np.maximum(gains, 0.0)
+
+
+def choose_reference_point(points: NDArray[np.float64], /, *, margin: float = 0.1) -> NDArray[np.float64]:
+    """(m,) float64: the worst of ``points`` (n, m) in each objective, and ``margin`` of the range beyond.
+
+    Where all points share a value the margin is that share of its magnitude, or of 1 at 0.
+    """
+    if len(points) == 0:
+        raise SearchError(
+            "There is no feasible point to choose a reference point from", "Give reference_point"
+        )
+    worst, best = points.max(axis=0), points.min(axis=0)
+    spread = worst - best
+    magnitude = np.where(worst == 0, 1.0, np.abs(worst))
+    return np.asarray(worst + margin * np.where(spread > 0, spread, magnitude), dtype=np.float64)
+
+
+def hypervolume_history(
+    points: NDArray[np.float64], counts: Sequence[int], reference_point: NDArray[np.float64], /
+) -> tuple[tuple[int, float], ...]:
+    """(count, hypervolume of the first ``count`` rows of ``points`` (n, m)) for each count.
+
+    Rows of NaN stand for points that may not count (they break a constraint).
+    """
+    usable = np.asarray(~np.isnan(points).any(axis=1), dtype=np.bool_)
+    history = []
+    for count in counts:
+        rows = points[:count][usable[:count]]
+        history.append((int(count), hypervolume(rows, reference_point)))
+    return tuple(history)

@@ -1,0 +1,81 @@
+"""Surrogates: cheap stand-ins for the objectives, each with a mean and a spread.
+
+The surrogate of the paper is a set of XGBoost models whose settings are drawn from a grid; their mean is the
+prediction and their standard deviation its spread. The models are the estimators of `hytnas_predictors`.
+"""
+
+from collections.abc import Callable
+from itertools import product
+from typing import Final, Protocol, Self
+
+import numpy as np
+from hytnas_predictors.estimators import Estimator, make_estimator
+from numpy.typing import NDArray
+
+from hytnas_host.search.errors import SearchError
+
+ESTIMATORS_GRID: Final = (100, 400, 800, 1000)
+MAX_DEPTH_GRID: Final = (3, 6, 12)
+LEARNING_RATE_GRID: Final = (0.01, 0.1, 0.5)
+GRID: Final = tuple(product(ESTIMATORS_GRID, MAX_DEPTH_GRID, LEARNING_RATE_GRID))
+"""The 36 settings (n_estimators, max_depth, learning_rate) of the paper."""
+
+
+class Surrogate(Protocol):
+    """Learns m objectives from n architectures with d features each."""
+
+    def fit(self, x: NDArray[np.float64], y: NDArray[np.float64], *, rng: np.random.Generator) -> Self:
+        """Learn ``y`` (n, m) from ``x`` (n, d)."""
+        ...
+
+    def predict(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and spread, each (k, m), at ``x`` (k, d)."""
+        ...
+
+
+class XGBoostSet:
+    """A set of XGBoost regressors with settings drawn from `GRID`, drawn anew at each fit.
+
+    Parameters
+    ----------
+    members : int
+        Size of the set for each objective, 2 to 36.
+
+    Raises
+    ------
+    SearchError
+        For another size.
+    """
+
+    def __init__(self, members: int = 5) -> None:
+        if not 2 <= members <= len(GRID):
+            raise SearchError(f"A set of {members} XGBoost models cannot be drawn", f"Take 2 to {len(GRID)}")
+        self._members = members
+        self._fitted: list[list[Estimator]] = []
+
+    def fit(self, x: NDArray[np.float64], y: NDArray[np.float64], *, rng: np.random.Generator) -> Self:
+        """Learn ``y`` (n, m) from ``x`` (n, d), all m objectives with the same drawn settings."""
+        drawn = [GRID[index] for index in rng.choice(len(GRID), size=self._members, replace=False)]
+        self._fitted = []
+        for column in y.T:
+            models = []
+            for n_estimators, max_depth, learning_rate in drawn:
+                model = make_estimator(
+                    "xgboost",
+                    n_estimators=n_estimators,
+                    max_depth=max_depth,
+                    learning_rate=learning_rate,
+                    members=1,
+                )
+                models.append(model.fit(x, np.ascontiguousarray(column), rng=rng))
+            self._fitted.append(models)
+        return self
+
+    def predict(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation over the set, each (k, m), at ``x`` (k, d)."""
+        each = np.array([[model.predict(x) for model in models] for models in self._fitted], dtype=np.float64)
+        return each.mean(axis=1).T, each.std(axis=1, ddof=1).T
+
+
+SURROGATES: Final[dict[str, Callable[[int], Surrogate]]] = {"xgboost": XGBoostSet}
+"""Surrogates by name; each is made from the size of its ensemble."""
