@@ -1,0 +1,148 @@
+"""Which board this is, and what a latency measured on it depends on."""
+
+import contextlib
+import hashlib
+import os
+import platform
+import secrets
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from hytnas_agent.device.files import ROOT, meminfo_bytes, read_fields, read_text
+from hytnas_agent.device.health import governor
+from hytnas_agent.paths import StateFolder
+from hytnas_agent.protocol import RuntimeInfo
+from hytnas_agent.records import DeviceContext, DeviceIdentity, Execution
+
+EXECUTION_VARIABLE = "HYTNAS_AGENT_EXECUTION"
+_UNSET_SERIALS = {"", "0" * 16, "None", "Default string", "To Be Filled By O.E.M."}
+
+
+class Hardware(msgspec.Struct, frozen=True):
+    """The part of the context that does not change while the agent runs."""
+
+    board: str
+    soc: str
+    architecture: str
+    cores: int
+    memory_bytes: int
+    os: str
+    kernel: str
+    cpu_model: str
+    cpu_features: tuple[str, ...]
+    virtualisation: str
+    execution: Execution
+
+
+def device_identity(state: StateFolder, root: Path = ROOT) -> DeviceIdentity:
+    """The device's identity: a hash of its serial number, else of its machine id, else a generated one."""
+    serial = read_text(root / "proc/device-tree/serial-number") or ""
+    if serial in _UNSET_SERIALS:
+        serial = read_text(root / "etc/machine-id") or ""
+    if serial in _UNSET_SERIALS:
+        serial = _generated_identity(state)
+    digest = hashlib.sha256(b"hytnas-device:" + serial.encode()).hexdigest()
+    return DeviceIdentity(digest[:16], platform.node())
+
+
+def _generated_identity(state: StateFolder) -> str:
+    draft = state.identity.with_suffix(f".{os.getpid()}")
+    draft.write_text(secrets.token_hex(16))
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, state.identity)
+    draft.unlink()
+    return state.identity.read_text()
+
+
+@lru_cache(maxsize=4)
+def read_hardware(root: Path = ROOT) -> Hardware:
+    """What the board is made of, from the device tree, DMI and /proc."""
+    cpu = read_fields(root / "proc/cpuinfo")
+    architecture = platform.machine()
+    cpu_model = cpu.get("model name") or cpu.get("Model name") or _arm_core(cpu) or architecture
+    return Hardware(
+        board=_board(root),
+        soc=_soc(root) or cpu_model,
+        architecture=architecture,
+        cores=os.cpu_count() or 1,
+        memory_bytes=meminfo_bytes("MemTotal", root) or 0,
+        os=_operating_system(root),
+        kernel=platform.release(),
+        cpu_model=cpu_model,
+        cpu_features=tuple((cpu.get("Features") or cpu.get("flags") or "").split()),
+        virtualisation=_virtualisation(cpu, root),
+        execution=_execution(cpu, architecture, root),
+    )
+
+
+def device_context(hardware: Hardware, runtime: RuntimeInfo | None, threads: int) -> DeviceContext:
+    """The context of a measurement on this hardware, by this runtime, with so many threads."""
+    return DeviceContext(
+        board=hardware.board,
+        soc=hardware.soc,
+        architecture=hardware.architecture,
+        cores=hardware.cores,
+        memory_bytes=hardware.memory_bytes,
+        os=hardware.os,
+        kernel=hardware.kernel,
+        runtime=runtime.name if runtime else "none",
+        runtime_version=runtime.version if runtime else "",
+        runtime_build=runtime.build if runtime else "",
+        threads=threads,
+        governor=governor() or "none",
+        execution=hardware.execution,
+    )
+
+
+def _board(root: Path) -> str:
+    model = read_text(root / "proc/device-tree/model")
+    if model:
+        return model
+    dmi = root / "sys/class/dmi/id"
+    parts = [read_text(dmi / "sys_vendor"), read_text(dmi / "product_name")]
+    return " ".join(part for part in parts if part) or "unknown"
+
+
+def _soc(root: Path) -> str | None:
+    compatible = read_text(root / "proc/device-tree/compatible")
+    return compatible.split("\0")[-1] if compatible else None
+
+
+def _arm_core(cpu: dict[str, str]) -> str | None:
+    if "CPU part" not in cpu:
+        return None
+    return f"ARM implementer {cpu.get('CPU implementer', '?')} part {cpu['CPU part']}"
+
+
+def _operating_system(root: Path) -> str:
+    for line in (read_text(root / "etc/os-release") or "").splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.partition("=")[2].strip('"')
+    return platform.system()
+
+
+def _virtualisation(cpu: dict[str, str], root: Path) -> str:
+    compatible = read_text(root / "proc/device-tree/compatible") or ""
+    if "linux,dummy-virt" in compatible:
+        return "virtual machine (QEMU virt board)"
+    if "hypervisor" in cpu.get("flags", "").split():
+        product = read_text(root / "sys/class/dmi/id/sys_vendor")
+        return f"virtual machine ({product})" if product else "virtual machine"
+    return ""
+
+
+def _execution(cpu: dict[str, str], architecture: str, root: Path) -> Execution:
+    declared = os.environ.get(EXECUTION_VARIABLE)
+    if declared:
+        execution: Execution = msgspec.convert(declared, Execution)
+        return execution
+    arm = architecture.startswith(("aarch64", "arm"))
+    compatible = read_text(root / "proc/device-tree/compatible") or ""
+    # qemu-user shows the host's x86 /proc/cpuinfo to ARM programs; QEMU's boards have no serial number.
+    foreign_cpuinfo = arm and "vendor_id" in cpu
+    serial = read_text(root / "proc/device-tree/serial-number") or "unknown"
+    if foreign_cpuinfo or (arm and ("linux,dummy-virt" in compatible or set(serial) == {"0"})):
+        return "emulated"
+    return "native"

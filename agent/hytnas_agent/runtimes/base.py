@@ -1,0 +1,156 @@
+"""The interface every runtime is put behind, and the registry of runtimes.
+
+A new runtime is a class with the members of `Runtime` and an entry in `RUNTIMES`.
+"""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from hytnas_agent.errors import AgentError
+from hytnas_agent.protocol import RuntimeInfo
+from hytnas_agent.records import ModelFormat, Outcome
+
+if TYPE_CHECKING:
+    from hytnas_agent.runtimes.arrays import Array
+
+
+class RuntimeFailure(AgentError):
+    """A runtime refused a model. ``outcome`` is INVALID_MODEL, UNSUPPORTED or OOM."""
+
+    def __init__(self, outcome: Outcome, what: str) -> None:
+        super().__init__(what)
+        self.outcome = outcome
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input of a model: its name, its shape with the batch at 1, and its numpy data type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class LoadedModel(Protocol):
+    """A model that is ready to run."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs in the model's order."""
+        ...
+
+    def run(self, tensors: "list[Array]") -> "list[Array]":
+        """One inference: input tensors in the order of ``inputs``, output tensors in the model's order.
+
+        Raises
+        ------
+        RuntimeFailure
+            If the runtime cannot compute the model.
+        """
+        ...
+
+
+class Runtime(Protocol):
+    """A runtime, imported when its class is instantiated."""
+
+    def info(self) -> RuntimeInfo:
+        """Name, version and build of the imported runtime."""
+        ...
+
+    def load(self, path: Path, *, threads: int) -> LoadedModel:
+        """Load a model file for exactly ``threads`` threads on the CPU.
+
+        Raises
+        ------
+        RuntimeFailure
+            If the file is no model of this format, or needs what the runtime does not have.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class RuntimeEntry:
+    """What is known of a runtime before it is imported.
+
+    Parameters
+    ----------
+    target : str
+        ``module:Class`` of the adapter.
+    distribution : str
+        The package that holds the runtime, as pip names it.
+    extra : str
+        The extra of ``hytnas`` that installs it.
+    formats : tuple of str
+        The model formats it runs.
+    """
+
+    target: str
+    distribution: str
+    extra: str
+    formats: tuple[ModelFormat, ...]
+
+
+RUNTIMES: dict[str, RuntimeEntry] = {
+    "onnxruntime": RuntimeEntry(
+        "hytnas_agent.runtimes.onnx:OnnxRuntime", "onnxruntime", "onnx", formats=("onnx",)
+    ),
+}
+
+
+def candidates(model_format: ModelFormat, name: str | None = None) -> list[str]:
+    """Names of the runtimes that could run the format, in order of preference, or the one named.
+
+    Raises
+    ------
+    RuntimeFailure
+        UNSUPPORTED, if no runtime is known for it or the named one is not it.
+    """
+    able = [key for key, entry in RUNTIMES.items() if model_format in entry.formats]
+    chosen = [key for key in able if name in (None, key)]
+    if not chosen:
+        wanted = f"the runtime {name!r} does not run" if name else "no runtime of this agent runs"
+        known = f"; known: {', '.join(able)}" if able else ""
+        raise RuntimeFailure(Outcome.UNSUPPORTED, f"{wanted} the format {model_format}{known}")
+    return chosen
+
+
+def create(name: str) -> Runtime:
+    """Import and instantiate a runtime.
+
+    Raises
+    ------
+    RuntimeFailure
+        UNSUPPORTED, if it is not installed or this version is known not to work here.
+    """
+    entry = RUNTIMES[name]
+    module, _, attribute = entry.target.partition(":")
+    try:
+        runtime: Runtime = getattr(importlib.import_module(module), attribute)()
+    except ImportError as error:
+        raise RuntimeFailure(
+            Outcome.UNSUPPORTED,
+            f"{name} is not usable here ({error}): install it with pip install 'hytnas[{entry.extra}]'",
+        ) from error
+    return runtime
+
+
+def fix_shape(name: str, shape: "list[int | str | None]") -> tuple[int, ...]:
+    """A model's declared input shape with a free batch axis set to 1.
+
+    Raises
+    ------
+    RuntimeFailure
+        UNSUPPORTED, if another axis is free: a latency needs one size.
+    """
+    fixed = [dim if isinstance(dim, int) and dim > 0 else None for dim in shape]
+    if fixed and fixed[0] is None:
+        fixed[0] = 1
+    if None in fixed:
+        free = ", ".join(str(dim) for dim, known in zip(shape, fixed, strict=True) if known is None)
+        raise RuntimeFailure(
+            Outcome.UNSUPPORTED,
+            f"input {name!r} has free dimensions besides the batch ({free}): export with static shapes",
+        )
+    return tuple(dim for dim in fixed if dim is not None)

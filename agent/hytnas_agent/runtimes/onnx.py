@@ -1,0 +1,131 @@
+"""ONNX Runtime on the CPU, with explicit threads."""
+
+import importlib.metadata
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hytnas_agent.protocol import RuntimeInfo
+from hytnas_agent.records import Outcome
+from hytnas_agent.runtimes.arrays import Array
+from hytnas_agent.runtimes.base import RuntimeFailure, TensorSpec, fix_shape
+
+# Dies of SIGILL at import on cores without the instructions it was built for, such as the Cortex-A53.
+BLOCKED = {("1.21.0", "aarch64")}
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(int16)": "int16",
+    "tensor(uint16)": "uint16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+}
+_OUT_OF_MEMORY = re.compile(
+    r"bad_?\s?alloc|failed to allocate memory|not enough memory|std::length_error", re.I
+)
+_NOT_KNOWN = re.compile(
+    r"not implemented|is not a registered function/op|could not find an implementation|unsupported model IR"
+    r"|opset \d+ is under development|ONNX Runtime only \*guarantees\*|no op registered",
+    re.I,
+)
+
+
+def check_version(version: str, machine: str) -> None:
+    """Refuse a version that is known to die on this machine, before it is imported.
+
+    Raises
+    ------
+    RuntimeFailure
+        UNSUPPORTED, with the version to install instead.
+    """
+    if (version, machine) in BLOCKED:
+        raise RuntimeFailure(
+            Outcome.UNSUPPORTED,
+            f"onnxruntime {version} dies of SIGILL on {machine}: pip install 'onnxruntime>=1.23'",
+        )
+
+
+class OnnxRuntime:
+    """The adapter of onnxruntime."""
+
+    def __init__(self) -> None:
+        try:
+            check_version(importlib.metadata.version("onnxruntime"), platform.machine())
+        except importlib.metadata.PackageNotFoundError as error:
+            raise ImportError("onnxruntime is not installed") from error
+        import onnxruntime  # noqa: PLC0415 (only after its version is known to be harmless)
+
+        self._ort: Any = onnxruntime
+
+    def info(self) -> RuntimeInfo:
+        """Version and commit of the build."""
+        text = self._ort.get_build_info()
+        commit = re.search(r"git-commit-id=(\w+)", text)
+        kind = re.search(r"build type=(\w+)", text)
+        build = " ".join(found.group(1) for found in (kind, commit) if found)
+        return RuntimeInfo("onnxruntime", self._ort.__version__, build, ("onnx",), usable=True)
+
+    def load(self, path: Path, *, threads: int) -> "OnnxModel":
+        """Create a session: all graph optimisations, sequential, CPU provider only."""
+        options = self._ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = self._ort.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = 3
+        try:
+            session = self._ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise _failure(error, "load") from error
+        return OnnxModel(session)
+
+
+class OnnxModel:
+    """A session and its inputs."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._inputs = tuple(
+            TensorSpec(node.name, fix_shape(node.name, node.shape), _dtype(node.name, node.type))
+            for node in session.get_inputs()
+        )
+        self._names = [spec.name for spec in self._inputs]
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs in the model's order."""
+        return self._inputs
+
+    def run(self, tensors: list[Array]) -> list[Array]:
+        """One inference."""
+        try:
+            outputs = self._session.run(None, dict(zip(self._names, tensors, strict=True)))
+        except Exception as error:
+            raise _failure(error, "run") from error
+        return [np.asarray(output) for output in outputs]
+
+
+def _dtype(name: str, kind: str) -> str:
+    if kind not in _DTYPES:
+        raise RuntimeFailure(
+            Outcome.UNSUPPORTED, f"input {name!r} has the type {kind}, which is not supported"
+        )
+    return _DTYPES[kind]
+
+
+def _failure(error: Exception, doing: str) -> RuntimeFailure:
+    """What an exception of ONNX Runtime means; its classes have no common base, so its text is read too."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
+        return RuntimeFailure(Outcome.OOM, f"onnxruntime ran out of memory: {text}")
+    if type(error).__name__ == "NotImplemented" or _NOT_KNOWN.search(text):
+        return RuntimeFailure(Outcome.UNSUPPORTED, f"onnxruntime does not support the model: {text}")
+    return RuntimeFailure(Outcome.INVALID_MODEL, f"onnxruntime could not {doing} the model: {text}")

@@ -1,0 +1,165 @@
+"""Robust statistics of latencies, pure and on the standard library alone.
+
+References
+----------
+.. [hyndman1996] Hyndman and Fan, "Sample quantiles in statistical packages", The American Statistician 50(4),
+   1996: definition 7, the default of numpy and R.
+.. [abramowitz1964] Abramowitz and Stegun, "Handbook of mathematical functions", 1964: 26.7.3 and 26.7.4, the
+   distribution of Student's t for whole degrees of freedom in closed form.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from hytnas_agent.errors import AgentError
+from hytnas_agent.records import LatencyLabel, Outcome, ProcessResult
+
+MIN_OK_PROCESSES = 3
+
+
+def mean(values: Sequence[float], /) -> float:
+    """Arithmetic mean of ``(n,)`` values, n >= 1."""
+    return math.fsum(values) / len(values)
+
+
+def quantile(values: Sequence[float], probability: float, /) -> float:
+    """Quantile of ``(n,)`` values by linear interpolation, definition 7 of [hyndman1996]_, n >= 1."""
+    ordered = sorted(values)
+    position = probability * (len(ordered) - 1)
+    low = math.floor(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (position - low) * (ordered[high] - ordered[low])
+
+
+def median(values: Sequence[float], /) -> float:
+    """Median of ``(n,)`` values, n >= 1."""
+    return quantile(values, 0.5)
+
+
+def mad(values: Sequence[float], /) -> float:
+    """Median absolute deviation from the median of ``(n,)`` values, unscaled, n >= 1."""
+    centre = median(values)
+    return median([abs(value - centre) for value in values])
+
+
+def t_two_sided(t: float, degrees: int, /) -> float:
+    """P(\\|T\\| <= t) of Student's t with ``degrees`` >= 1, for t >= 0, by [abramowitz1964]_."""
+    theta = math.atan2(t, math.sqrt(degrees))
+    sine, cosine = math.sin(theta), math.cos(theta)
+    odd = degrees % 2 == 1
+    if degrees == 1:
+        return 2 * theta / math.pi
+    term = cosine if odd else 1.0
+    total = term
+    for k in range(3 if odd else 2, degrees - 1, 2):
+        term *= cosine * cosine * ((k - 1) / k)
+        total += term
+    return 2 / math.pi * (theta + sine * total) if odd else sine * total
+
+
+@lru_cache(maxsize=64)
+def t_quantile(confidence: float, degrees: int, /) -> float:
+    """The t that \\|T\\| stays within with probability ``confidence`` (0 to 1), ``degrees`` >= 1."""
+    if not 0 <= confidence < 1 or degrees < 1:
+        raise ValueError(f"no t quantile for confidence {confidence} and {degrees} degrees of freedom")
+    high = 1.0
+    while t_two_sided(high, degrees) < confidence:
+        high *= 2
+    low = 0.0
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if t_two_sided(middle, degrees) < confidence else (low, middle)
+    return high
+
+
+def geometric_t_interval(
+    values: Sequence[float], /, *, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """A t-interval on the logarithms of ``(n,)`` positive values, back on their own scale.
+
+    Process medians differ by a factor rather than by a term, hence the logarithm. The interval holds for a
+    number of processes fixed beforehand.
+
+    Returns
+    -------
+    (low, high), or None with fewer than two values, which say nothing about their spread.
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    logs = [math.log(value) for value in values]
+    centre = mean(logs)
+    variance = math.fsum((value - centre) ** 2 for value in logs) / (n - 1)
+    half = t_quantile(confidence, n - 1) * math.sqrt(variance / n)
+    return math.exp(centre - half), math.exp(centre + half)
+
+
+def aggregate(results: Sequence[ProcessResult], /) -> LatencyLabel:
+    """The label of one model from all its processes, timed and memory passes together.
+
+    The label is OK with at least three processes that ended OK, or with all of them where fewer were asked
+    for. Otherwise its outcome is the most frequent failure, it carries no latency, and ``message`` says how
+    many processes ended how. A failed memory pass leaves ``peak_rss_bytes`` unset.
+
+    Raises
+    ------
+    AgentError
+        Without a timed process, or with processes of more than one model.
+    """
+    timed = [result for result in results if result.measure_pass == "timed"]  # noqa: S105 (no password)
+    if not timed or len({result.model_sha256 for result in results}) != 1:
+        raise AgentError("a label needs timed processes of exactly one model")
+    good = [result for result in timed if result.outcome is Outcome.OK and result.samples_ms]
+    failures = Counter(result.outcome for result in timed if result not in good)
+    enough = len(good) >= min(MIN_OK_PROCESSES, len(timed))
+    medians = tuple(median(result.samples_ms) for result in good)
+    pooled = [sample for result in good for sample in result.samples_ms] if enough else []
+    centre = median(medians) if enough else None
+    interval = geometric_t_interval(medians) if enough else None
+    return LatencyLabel(
+        model_sha256=timed[0].model_sha256,
+        outcome=Outcome.OK if enough else failures.most_common(1)[0][0],
+        processes=len(good),
+        samples=sum(len(result.samples_ms) for result in good),
+        median_ms=centre,
+        process_medians_ms=medians,
+        ci_low_ms=interval[0] if interval else None,
+        ci_high_ms=interval[1] if interval else None,
+        mad_ms=mad(pooled) if pooled else None,
+        mean_ms=mean(pooled) if pooled else None,
+        p90_ms=quantile(pooled, 0.90) if pooled else None,
+        p99_ms=quantile(pooled, 0.99) if pooled else None,
+        cold_ms=_over(median, [result.cold_ms for result in good]),
+        load_ms=_over(median, [result.load_ms for result in good]),
+        throughput_per_s=1000 / centre if centre else None,
+        peak_rss_bytes=_peak_rss_bytes(results),
+        model_bytes=next((result.model_bytes for result in results if result.model_bytes), None),
+        steady_processes=sum(1 for result in good if result.steady),
+        message=_explain(failures, len(timed), timed) if failures else "",
+    )
+
+
+def _over(reduce: Callable[[Sequence[float]], float], values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return reduce(known) if known else None
+
+
+def _peak_rss_bytes(results: Sequence[ProcessResult]) -> int | None:
+    peaks = [
+        result.peak_rss_bytes
+        for result in results
+        if result.measure_pass == "memory"  # noqa: S105 (no password)
+        and result.outcome is Outcome.OK
+        and result.peak_rss_bytes is not None
+    ]
+    return max(peaks) if peaks else None
+
+
+def _explain(failures: Counter[Outcome], asked: int, timed: Sequence[ProcessResult]) -> str:
+    endings = ", ".join(f"{count} {outcome}" for outcome, count in failures.most_common())
+    first = next((result.message for result in timed if result.outcome in failures and result.message), "")
+    return f"{endings} of {asked} processes" + (f": {first}" if first else "")

@@ -1,0 +1,144 @@
+"""The measurement itself, in the order of the method: load, cold, parity, warm-up, timed runs, or memory."""
+
+import hashlib
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hytnas_agent.device.files import read_fields
+from hytnas_agent.device.health import health_snapshot
+from hytnas_agent.protocol import RuntimeInfo
+from hytnas_agent.records import Outcome, ParityResult
+from hytnas_agent.runtimes.arrays import Array
+from hytnas_agent.runtimes.base import LoadedModel, Runtime, RuntimeFailure, candidates, create
+from hytnas_agent.worker.messages import Report, Stage, WorkerRequest
+from hytnas_agent.worker.tensors import (
+    ParityFailure,
+    check_parity,
+    load_arrays,
+    random_inputs,
+    reference_cases,
+)
+from hytnas_agent.worker.timing import time_runs, warm_up
+
+MEMORY_PASS_RUNS = 3
+
+Emit = Callable[[Stage], None]
+
+
+def measure(request: WorkerRequest, emit: Emit) -> Report:
+    """Measure one model once; a model that fails is a report too."""
+    measured: dict[str, Any] = {"health_before": health_snapshot(_core(request))}
+    try:
+        _measure_into(measured, request, emit)
+        outcome, message = Outcome.OK, ""
+    except RuntimeFailure as failure:
+        outcome, message = failure.outcome, failure.what
+    except ParityFailure as failure:
+        outcome, message = Outcome.PARITY, str(failure)
+        measured["parity"] = failure.result
+    except MemoryError:
+        outcome, message = Outcome.OOM, "the worker ran out of memory"
+    measured["health_after"] = health_snapshot(_core(request))
+    return Report(outcome, message, **measured)
+
+
+def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) -> None:
+    job, settings = request.job, request.job.settings
+    emit(Stage("importing the runtime"))
+    runtime, info = _first_usable(request)
+    emit(Stage("loading the model", info))
+    path = Path(request.model_path)
+    _check_hash(path, job.model_sha256)
+    before = time.perf_counter_ns()
+    model = runtime.load(path, threads=settings.threads)
+    measured["load_ms"] = (time.perf_counter_ns() - before) / 1e6
+    cases = _cases(request, model)
+    emit(Stage("in the first inference"))
+    inputs = cases[0]
+    before = time.perf_counter_ns()
+    model.run(inputs)
+    measured["cold_ms"] = (time.perf_counter_ns() - before) / 1e6
+    if job.measure_pass == "memory":  # noqa: S105 (no password)
+        emit(Stage("in the memory pass"))
+        for _ in range(MEMORY_PASS_RUNS - 1):
+            model.run(inputs)
+        measured["peak_rss_bytes"] = peak_rss_bytes()
+        return
+    measured["parity"] = _parity(request, model, cases)
+    emit(Stage("warming up"))
+    _warm_up_and_time(measured, request, lambda: model.run(inputs), emit)
+
+
+def _warm_up_and_time(
+    measured: dict[str, Any], request: WorkerRequest, run: Callable[[], object], emit: Emit
+) -> None:
+    settings = request.job.settings
+    warmup_ns, measured["steady"] = warm_up(
+        run,
+        clock=time.perf_counter_ns,
+        window=settings.warmup_window,
+        max_runs=settings.warmup_max_runs,
+        max_s=settings.warmup_max_s,
+    )
+    measured["warmup_ms"] = tuple(duration / 1e6 for duration in warmup_ns)
+    emit(Stage("in the timed runs"))
+    measured["health_before"] = health_snapshot(_core(request))
+    switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    samples_ns = time_runs(
+        run,
+        clock=time.perf_counter_ns,
+        min_runs=settings.min_runs,
+        max_runs=settings.max_runs,
+        budget_s=settings.timed_budget_s,
+    )
+    measured["involuntary_switches"] = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
+    measured["samples_ms"] = tuple(duration / 1e6 for duration in samples_ns)
+
+
+def _first_usable(request: WorkerRequest) -> tuple[Runtime, RuntimeInfo]:
+    failure: RuntimeFailure | None = None
+    for name in candidates(request.job.format, request.job.runtime):
+        try:
+            runtime = create(name)
+        except RuntimeFailure as error:
+            failure = failure or error
+        else:
+            return runtime, runtime.info()
+    assert failure is not None
+    raise failure
+
+
+def _check_hash(path: Path, expected: str) -> None:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise RuntimeFailure(Outcome.INVALID_MODEL, f"the model cannot be read: {error.strerror}") from error
+    if digest != expected:
+        raise RuntimeFailure(Outcome.INVALID_MODEL, "the model file does not have the hash it is named by")
+
+
+def _cases(request: WorkerRequest, model: LoadedModel) -> list[list[Array]]:
+    if request.inputs_path is None or request.job.measure_pass == "memory":  # noqa: S105 (no password)
+        return [random_inputs(model.inputs, request.job.settings.input_seed)]
+    return reference_cases(model.inputs, load_arrays(Path(request.inputs_path), "input"))
+
+
+def _parity(request: WorkerRequest, model: LoadedModel, cases: list[list[Array]]) -> ParityResult | None:
+    if request.job.reference is None or request.outputs_path is None:
+        return None
+    expected = load_arrays(Path(request.outputs_path), "output")
+    return check_parity(model, cases, expected, request.job.reference)
+
+
+def peak_rss_bytes() -> int | None:
+    """The largest resident set of this process so far: VmHWM of proc_pid_status(5)."""
+    value = read_fields(Path("/proc/self/status")).get("VmHWM", "").removesuffix(" kB")
+    return int(value) * 1024 if value.isdigit() else None
+
+
+def _core(request: WorkerRequest) -> int:
+    return request.cores[0] if request.cores else 0

@@ -1,0 +1,45 @@
+"""What the agent tells a worker on standard input, and what the worker answers over its pipe."""
+
+import msgspec
+
+from hytnas_agent.protocol import RuntimeInfo
+from hytnas_agent.records import HealthSnapshot, MeasureJob, Outcome, ParityResult
+
+
+class WorkerRequest(msgspec.Struct, frozen=True):
+    """A job with the paths of its files, the cores to run on, and the limit on private memory."""
+
+    job: MeasureJob
+    model_path: str
+    cores: tuple[int, ...]
+    data_limit_bytes: int
+    agent_pid: int
+    inputs_path: str | None = None
+    outputs_path: str | None = None
+
+
+class Stage(msgspec.Struct, frozen=True, tag="stage"):
+    """What the worker is about to do; ``runtime`` once it is imported."""
+
+    name: str
+    runtime: RuntimeInfo | None = None
+
+
+class Report(msgspec.Struct, frozen=True, tag="report"):
+    """How the measurement ended, with everything that was measured until then."""
+
+    outcome: Outcome
+    message: str = ""
+    load_ms: float | None = None
+    cold_ms: float | None = None
+    warmup_ms: tuple[float, ...] = ()
+    steady: bool | None = None
+    samples_ms: tuple[float, ...] = ()
+    peak_rss_bytes: int | None = None
+    parity: ParityResult | None = None
+    involuntary_switches: int | None = None
+    health_before: HealthSnapshot | None = None
+    health_after: HealthSnapshot | None = None
+
+
+WorkerMessage = Stage | Report

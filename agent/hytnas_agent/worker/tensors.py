@@ -1,0 +1,134 @@
+"""Input tensors of a measurement, and the comparison of its outputs with the reference."""
+
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hytnas_agent.records import Outcome, ParityResult, Reference
+from hytnas_agent.runtimes.arrays import Array
+from hytnas_agent.runtimes.base import LoadedModel, RuntimeFailure, TensorSpec
+
+MAX_TENSOR_BYTES = 512 * 1024 * 1024
+MAX_ARRAYS = 64
+
+
+class ParityFailure(Exception):
+    """The model does not compute the reference outputs, or the reference does not fit the model."""
+
+    def __init__(self, message: str, result: ParityResult | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+def random_inputs(specs: Sequence[TensorSpec], seed: int) -> list[Array]:
+    """Seeded inputs: standard normal for floats, the whole range for 8-bit integers, 0 or 1 for others."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    total = sum(int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize for spec in specs)
+    if total > MAX_TENSOR_BYTES:
+        raise RuntimeFailure(
+            Outcome.UNSUPPORTED, f"the inputs take {total} bytes, more than {MAX_TENSOR_BYTES}"
+        )
+    return [_random_tensor(spec, rng) for spec in specs]
+
+
+def _random_tensor(spec: TensorSpec, rng: np.random.Generator) -> Array:
+    dtype = np.dtype(spec.dtype)
+    if dtype.kind == "f":
+        return rng.standard_normal(spec.shape, dtype=np.float32).astype(dtype)
+    if dtype.kind in "iu" and dtype.itemsize == 1:
+        info = np.iinfo(dtype)
+        return rng.integers(info.min, info.max, spec.shape, endpoint=True).astype(dtype)
+    return rng.integers(0, 2, spec.shape).astype(dtype)
+
+
+def load_arrays(path: Path, prefix: str) -> list[Array]:
+    """The arrays ``<prefix>_0``, ``<prefix>_1``, ... of an ``.npz`` file, without pickle and within limits.
+
+    Raises
+    ------
+    ParityFailure
+        If it is no such file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            size = sum(member.file_size for member in members)
+        if len(members) > MAX_ARRAYS or size > MAX_TENSOR_BYTES:
+            raise ParityFailure(
+                f"the reference holds {len(members)} arrays of {size} bytes: more than allowed"
+            )
+        with np.load(path, allow_pickle=False) as archive:
+            return [archive[f"{prefix}_{index}"] for index in range(len(archive.files))]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ParityFailure(f"the reference {prefix}s cannot be read: {error}") from error
+
+
+def reference_cases(specs: Sequence[TensorSpec], arrays: Sequence[Array]) -> list[list[Array]]:
+    """The inputs of each reference case, shaped for the model; the arrays' first axis counts the cases.
+
+    Raises
+    ------
+    ParityFailure
+        If number, shapes or types do not fit the model's inputs.
+    """
+    if len(arrays) != len(specs):
+        raise ParityFailure(f"the model has {len(specs)} inputs, the reference {len(arrays)}")
+    cases = {array.shape[0] if array.ndim else 0 for array in arrays}
+    if len(cases) != 1 or (count := cases.pop()) < 1:
+        raise ParityFailure("the reference inputs differ in their number of cases, or have none")
+    for spec, array in zip(specs, arrays, strict=True):
+        if _without_ones(array.shape[1:]) != _without_ones(spec.shape) or array.dtype != spec.dtype:
+            raise ParityFailure(
+                f"input {spec.name!r} is {spec.dtype} of shape {spec.shape}, "
+                f"the reference {array.dtype} of shape {array.shape[1:]}"
+            )
+    return [
+        [
+            np.ascontiguousarray(array[i]).reshape(spec.shape)
+            for spec, array in zip(specs, arrays, strict=True)
+        ]
+        for i in range(count)
+    ]
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(dim for dim in shape if dim != 1)
+
+
+def check_parity(
+    model: LoadedModel, cases: Sequence[list[Array]], expected: Sequence[Array], reference: Reference
+) -> ParityResult:
+    """Run every reference case and compare all outputs.
+
+    Raises
+    ------
+    ParityFailure
+        If the largest absolute error exceeds ``tolerance * spread``, or is not a number.
+    """
+    worst = 0.0
+    for index, case in enumerate(cases):
+        outputs = model.run(case)
+        if len(outputs) != len(expected):
+            raise ParityFailure(f"the model has {len(outputs)} outputs, the reference {len(expected)}")
+        for output, reference_output in zip(outputs, expected, strict=True):
+            worst = max(worst, _largest_error(output, reference_output, index))
+    result = ParityResult(worst, reference.tolerance * reference.spread)
+    if worst > result.limit:
+        raise ParityFailure(
+            f"outputs differ from the reference by {worst:.3g}, allowed is {result.limit:.3g}", result
+        )
+    return result
+
+
+def _largest_error(output: Array, expected: Array, index: int) -> float:
+    if expected.ndim == 0 or index >= expected.shape[0]:
+        raise ParityFailure("the reference outputs have fewer cases than its inputs")
+    if output.size != expected[index].size:
+        raise ParityFailure(f"an output has shape {output.shape}, the reference {expected.shape[1:]}")
+    difference = output.astype(np.float64).ravel() - expected[index].astype(np.float64).ravel()
+    error = float(np.max(np.abs(difference), initial=0.0))
+    # Not a number compares false with every limit and is no JSON: it counts as the largest error there is.
+    return error if np.isfinite(error) else sys.float_info.max
