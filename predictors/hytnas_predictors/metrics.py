@@ -6,12 +6,14 @@ References
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 Floats = NDArray[np.float64]
+Metric = Callable[[Floats, Floats], float]
 
 
 def kendall_tau(y: Floats, predicted: Floats, /) -> float:

@@ -1,7 +1,6 @@
 """What a leaderboard leaves behind: JSON-able values that the terminal and the report read."""
 
 import msgspec
-
 from hytnas_agent.records import Execution
 
 

@@ -1,0 +1,277 @@
+"""Predictors compared by cross-validation on one set of labels, with intervals, ceiling and verdict."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from hytnas_datasets.errors import NotEnoughDataError
+from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.plan import Task
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from hytnas_predictors import metrics
+from hytnas_predictors.baselines import baseline_columns, cross_validate_baseline, fit_line, fit_mean
+from hytnas_predictors.ceiling import noise_ceiling
+from hytnas_predictors.comparison import Contender, make_verdict
+from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.estimators import estimator_class
+from hytnas_predictors.estimators.base import check_labels
+from hytnas_predictors.features import make_features
+from hytnas_predictors.intervals import (
+    DEFAULT_RESAMPLES,
+    bootstrap_tau,
+    group_codes,
+    percentile_interval,
+    resample_weights,
+)
+from hytnas_predictors.predictor import UNITS
+from hytnas_predictors.progress import NoProgress, ProgressFactory
+from hytnas_predictors.recipes import Recipe, default_recipe
+from hytnas_predictors.result import Interval, Leaderboard, NoiseCeiling, OutOfFold, Score
+from hytnas_predictors.validation import CrossValidation, cross_validate, grouped_folds
+
+Floats = NDArray[np.float64]
+DEFAULT_ESTIMATORS = ("xgboost", "lightgbm", "mlp2", "mlp3")
+MINIMUM_NETWORKS = 20
+CHANCE = "mean"
+
+
+def build_leaderboard(
+    labelled: LabelledSet,
+    *,
+    estimators: Sequence[str] = DEFAULT_ESTIMATORS,
+    recipes: Sequence[Recipe] = (),
+    folds: int = 5,
+    repeats: int = 3,
+    seed: int = 0,
+    resamples: int = DEFAULT_RESAMPLES,
+    progress: ProgressFactory | None = None,
+) -> Leaderboard:
+    """Cross-validate predictors on the same folds and rank them by Kendall's tau-b.
+
+    Parameters
+    ----------
+    labelled : LabelledSet of n labels
+    estimators : names
+        Registered estimators, each with its `default_recipe`.
+    recipes : Recipes
+        In place of ``estimators``, to choose features, scale and parameters; no two of one estimator.
+    folds, repeats : int
+        K-fold cross-validation, repeated with other folds. Rows of one network share a fold.
+    seed : int
+        Of the folds, the fits and the bootstrap; equal seeds give equal leaderboards apart from times.
+    resamples : int
+        Of the bootstrap over networks.
+    progress : callable, optional
+        Makes a bar for a number of fits.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Below 20 different networks.
+    PredictorError
+        For unknown estimators and labels that are NaN or, on the log scale, not positive.
+    """
+    chosen = list(recipes) or [default_recipe(name, labelled.target, labelled.space) for name in estimators]
+    _check(labelled, chosen)
+    y, groups = labelled.y, _network_groups(labelled)
+    assigned = grouped_folds(groups, folds, repeats, seed)
+    validated = _cross_validate_all(labelled, chosen, assigned, seed, progress or NoProgress)
+    weights = resample_weights(groups, resamples, np.random.default_rng([seed, repeats, folds]))
+    ceiling, ceiling_note = noise_ceiling(
+        y, labelled.repeats, labelled.target, rng=np.random.default_rng([seed, 1])
+    )
+    contenders, scores = [], []
+    for recipe, result in zip(chosen, validated, strict=True):
+        taus = bootstrap_tau(y, result.predicted, groups, weights)
+        score = _score((recipe.estimator, "+".join(recipe.features)), y, result, taus, ceiling)
+        contenders.append(Contender(recipe.estimator, score.kendall_tau, taus))
+        scores.append(score)
+    order = sorted(range(len(scores)), key=lambda i: -scores[i].kendall_tau.value)
+    baselines, rivals = _baselines(labelled, assigned, groups, weights, chosen[0])
+    averaged = [validated[i].predicted.mean(axis=0) for i in order]
+    return Leaderboard(
+        target=labelled.target,
+        unit=UNITS[labelled.target],
+        space=labelled.space.name,
+        labels=len(y),
+        networks=int(groups.max()) + 1,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        execution=labelled.execution,
+        provenance=labelled.provenance,
+        scores=tuple(scores[i] for i in order),
+        baselines=baselines,
+        ceiling=ceiling,
+        architectures=tuple(labelled.space.format(each) for each in labelled.architectures),
+        measured=tuple(y.tolist()),
+        out_of_fold=tuple(
+            OutOfFold(scores[i].predictor, tuple(mean.tolist()))
+            for i, mean in zip(order, averaged, strict=True)
+        ),
+        verdict=make_verdict([contenders[i] for i in order], rivals),
+        notes=_notes(labelled, scores, ceiling_note, chosen),
+    )
+
+
+def to_rows(leaderboard: Leaderboard) -> list[dict[str, str | float | bool]]:
+    """One flat row for each predictor, best first, then the baselines."""
+    return [
+        {
+            "predictor": score.predictor,
+            "features": score.features,
+            "kendall_tau": score.kendall_tau.value,
+            "kendall_tau_low": score.kendall_tau.low,
+            "kendall_tau_high": score.kendall_tau.high,
+            "spearman": score.spearman,
+            f"rmse_{leaderboard.unit}": score.rmse,
+            "mape": score.mape,
+            "within_10_percent": score.within_10_percent,
+            "fit_s": score.fit_s,
+            "predict_us_per_row": score.predict_us_per_row,
+            "leak_suspected": score.leak_suspected,
+            "better_than_chance": score.better_than_chance,
+            "baseline": score in leaderboard.baselines,
+        }
+        for score in (*leaderboard.scores, *leaderboard.baselines)
+    ]
+
+
+def write_csv(leaderboard: Leaderboard, path: Path) -> None:
+    """Write `to_rows` as a CSV file with a header."""
+    rows = to_rows(leaderboard)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _check(labelled: LabelledSet, recipes: Sequence[Recipe]) -> None:
+    names = [recipe.estimator for recipe in recipes]
+    if not names or len(set(names)) < len(names):
+        raise PredictorError(
+            f"the leaderboard was given {', '.join(names) or 'no estimator'}", "Name each once."
+        )
+    for name in names:
+        estimator_class(name)
+    networks = len(set(_network_names(labelled)))
+    if networks < MINIMUM_NETWORKS:
+        what = "latency" if labelled.target == "latency_ms" else "accuracy"
+        raise NotEnoughDataError(
+            f"{networks} labelled networks are too few for a leaderboard of {what}, "
+            f"which takes at least {MINIMUM_NETWORKS}",
+            f"Collect more: hytnas-profile collect {what} --n {4 * MINIMUM_NETWORKS}.",
+        )
+    check_labels(labelled.y)
+
+
+def _network_names(labelled: LabelledSet) -> list[str]:
+    """The identity of each row's network; the architecture stands in where no plan is known."""
+    pairs = zip(labelled.plan_hashes, labelled.architectures, strict=True)
+    return [plan_hash or labelled.space.format(architecture) for plan_hash, architecture in pairs]
+
+
+def _network_groups(labelled: LabelledSet) -> NDArray[np.int64]:
+    return group_codes(_network_names(labelled))
+
+
+def _cross_validate_all(
+    labelled: LabelledSet,
+    recipes: Sequence[Recipe],
+    folds: NDArray[np.int64],
+    seed: int,
+    bars: ProgressFactory,
+) -> list[CrossValidation]:
+    task = Task(resolution=labelled.resolution, classes=labelled.classes)
+    fits = sum(len(np.unique(row)) for row in folds)
+    tables = {
+        sets: make_features(labelled.space, labelled.architectures, task, sets).x
+        for sets in dict.fromkeys(recipe.features for recipe in recipes)
+    }
+    with bars("cross-validating predictors", len(recipes) * fits) as bar:
+        return [
+            cross_validate(
+                recipe.make,
+                tables[recipe.features],
+                labelled.y,
+                folds,
+                scale=recipe.scale,
+                seed=seed,
+                on_fit=bar.advance,
+            )
+            for recipe in recipes
+        ]
+
+
+def _score(
+    named: tuple[str, str],
+    y: Floats,
+    result: CrossValidation,
+    taus: Floats,
+    ceiling: NoiseCeiling | None = None,
+) -> Score:
+    """The row of a predictor, ``named`` by its name and its features."""
+
+    def averaged(metric: metrics.Metric) -> float:
+        return float(np.mean([metric(y, row) for row in result.predicted]))
+
+    tau = percentile_interval(averaged(metrics.kendall_tau), taus)
+    return Score(
+        predictor=named[0],
+        features=named[1],
+        kendall_tau=tau,
+        spearman=averaged(metrics.spearman),
+        rmse=averaged(metrics.rmse),
+        mape=averaged(metrics.mape),
+        within_10_percent=averaged(metrics.within_10_percent),
+        fit_s=result.fit_s,
+        predict_us_per_row=result.predict_us_per_row,
+        leak_suspected=ceiling is not None and tau.value > ceiling.label_to_truth.high,
+        better_than_chance=tau.low > 0,
+    )
+
+
+def _baselines(
+    labelled: LabelledSet,
+    folds: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    recipe: Recipe,
+) -> tuple[tuple[Score, ...], list[Contender]]:
+    """Scores of the baselines, best first and chance last, and those that rank as contenders."""
+    task = Task(resolution=labelled.resolution, classes=labelled.classes)
+    y, scores, contenders = labelled.y, [], []
+    for name, column in baseline_columns(labelled.space, labelled.architectures, task).items():
+        predicted = cross_validate_baseline(fit_line, column, y, folds, recipe.scale)
+        taus = bootstrap_tau(y, predicted, groups, weights)
+        score = _score((name, f"log {name}"), y, CrossValidation(predicted, 0.0, 0.0), taus)
+        scores.append(score)
+        contenders.append(Contender(name, score.kendall_tau, taus))
+    scores.sort(key=lambda score: -score.kendall_tau.value)
+    predicted = cross_validate_baseline(fit_mean, y, y, folds, "identity")
+    return (*scores, _score_of_chance(y, predicted)), contenders
+
+
+def _score_of_chance(y: Floats, predicted: Floats) -> Score:
+    """The mean orders nothing: its tau is 0, whatever the differences between the folds' means say."""
+    score = _score((CHANCE, "none"), y, CrossValidation(predicted, 0.0, 0.0), np.zeros(1))
+    return replace(score, kendall_tau=Interval(0.0, 0.0, 0.0), spearman=0.0, better_than_chance=False)
+
+
+def _notes(
+    labelled: LabelledSet, scores: Sequence[Score], ceiling_note: str, recipes: Sequence[Recipe]
+) -> tuple[str, ...]:
+    notes = [ceiling_note]
+    if labelled.execution != "native":
+        notes.append(f"The labels are {labelled.execution}, not measured on a real device.")
+    if any(recipe.scale == "log" for recipe in recipes):
+        notes.append("Predictors are fitted to the logarithm of the labels.")
+    suspects = [score.predictor for score in scores if score.leak_suspected]
+    if suspects:
+        notes.append(f"Above the noise ceiling, investigate for a leak: {', '.join(suspects)}.")
+    if np.ptp(labelled.y) == 0:
+        notes.append("All labels are equal: there is nothing to rank.")
+    return tuple(notes)

@@ -1,0 +1,118 @@
+"""Predictors on disk: ``predictor.json`` and the estimator's own safe files; nothing that could run code."""
+
+import shutil
+from pathlib import Path
+
+import msgspec
+from hytnas_agent.records import DeviceContext
+from hytnas_datasets.spaces import Space
+
+from hytnas_predictors.errors import PredictorError, PredictorMismatchError
+from hytnas_predictors.estimators import estimator_class, files
+from hytnas_predictors.features import make_features
+from hytnas_predictors.predictor import Predictor, PredictorInfo
+
+FILE = "predictor.json"
+ESTIMATOR_FOLDER = "estimator"
+FORMAT = 1
+LIMIT_BYTES = 4 << 20
+
+
+class _Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: int
+    info: PredictorInfo
+
+
+def save_predictor(predictor: Predictor, folder: Path) -> None:
+    """Write the predictor to ``folder``, replacing one that is there; an interruption leaves no half of it.
+
+    Raises
+    ------
+    PredictorError
+        If the folder holds something else, or cannot be written.
+    """
+    if folder.exists() and not (folder / FILE).is_file() and any(folder.iterdir()):
+        raise PredictorError(f"{folder} holds something that is no predictor", "Choose another folder.")
+    fresh = folder.with_name(f".{folder.name}.new")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        predictor.estimator.save(fresh / ESTIMATOR_FOLDER)
+        saved = msgspec.json.encode(_Saved(FORMAT, predictor.info))
+        (fresh / FILE).write_bytes(msgspec.json.format(saved, indent=1))
+        if folder.exists():
+            shutil.rmtree(folder)
+        fresh.rename(folder)
+    except OSError as error:
+        raise PredictorError(
+            f"the predictor cannot be written to {folder} ({error.strerror})", "Make room or choose a folder."
+        ) from error
+
+
+def load_predictor(
+    folder: Path, *, space: Space, context: DeviceContext | None = None, force: bool = False
+) -> Predictor:
+    """Read a predictor for use in ``space`` and, where given, for the device of ``context``.
+
+    Parameters
+    ----------
+    folder : Path
+    space : Space
+        The space that the architectures will come from.
+    context : DeviceContext, optional
+        What the predicted labels are to hold for; not compared if left out or if the labels came from no
+        device.
+    force : bool
+        Load in spite of differences; ``Predictor.warnings`` then says what they are.
+
+    Raises
+    ------
+    PredictorMismatchError
+        If the space or the context differs; it names the fields.
+    PredictorError
+        If the files are damaged, or the features of this version differ from those that were fitted.
+    """
+    info = read_info(folder)
+    differences = _differences(info, space, context)
+    if differences and not force:
+        raise PredictorMismatchError(
+            f"the predictor in {folder} was fitted for something else: {'; '.join(differences.values())}",
+            "Fit one to labels of this space and device, or load it by force (--force).",
+            fields=tuple(differences),
+        )
+    names = make_features(space, (), info.task, info.features).names
+    if names != info.feature_names:
+        raise files.unusable(folder, "its features are not those that this version makes for the space")
+    estimator = estimator_class(info.name).load(folder / ESTIMATOR_FOLDER)
+    return Predictor(info, space, estimator, tuple(differences.values()))
+
+
+def read_info(folder: Path) -> PredictorInfo:
+    """What the predictor in ``folder`` was fitted to; raises PredictorError."""
+    data = files.read_limited(folder / FILE, LIMIT_BYTES, folder)
+    try:
+        saved = msgspec.json.decode(data, type=_Saved)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise files.unusable(folder, f"{FILE} is not what it should be ({error})") from error
+    if saved.format != FORMAT:
+        raise files.unusable(folder, f"its format is {saved.format}, this version reads {FORMAT}")
+    info = saved.info
+    if not len(info.feature_names) == len(info.feature_low) == len(info.feature_high):
+        raise files.unusable(folder, "its training range does not fit its features")
+    return info
+
+
+def _differences(info: PredictorInfo, space: Space, context: DeviceContext | None) -> dict[str, str]:
+    """Field and sentence for everything that differs."""
+    found = {}
+    if space.name != info.space:
+        found["space"] = f"space {info.space}, now {space.name}"
+    elif space.hash() != info.space_hash:
+        found["space_hash"] = (
+            f"another version of the space {space.name} ({info.space_hash}, now {space.hash()})"
+        )
+    if context is not None and info.context is not None:
+        before, now = msgspec.structs.asdict(info.context), msgspec.structs.asdict(context)
+        for name, value in before.items():
+            if value != now[name]:
+                found[name] = f"{name} {value}, now {now[name]}"
+    return found

@@ -1,0 +1,161 @@
+"""A fitted predictor: features, estimator, and everything that says what it may be used for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+import numpy as np
+from hytnas_agent.records import DeviceContext, Execution
+from hytnas_datasets.labelled import LabelledSet, Target
+from hytnas_datasets.plan import Task
+from hytnas_datasets.spaces import Architecture, Space
+from numpy.typing import NDArray
+
+from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.estimators import Estimator
+from hytnas_predictors.estimators.base import check_labels
+from hytnas_predictors.features import FeatureSet, make_features
+from hytnas_predictors.recipes import Recipe, Scale, default_recipe, from_scale, to_scale
+
+Floats = NDArray[np.float64]
+UNITS: dict[Target, str] = {"latency_ms": "ms", "accuracy": "fraction"}
+LIBRARIES = ("hytnas", "numpy", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "safetensors")
+
+
+class PredictorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a predictor was fitted to. ``feature_low`` and ``feature_high`` bound the training rows."""
+
+    name: str
+    target: Target
+    unit: str
+    scale: Scale
+    features: tuple[FeatureSet, ...]
+    feature_names: tuple[str, ...]
+    feature_low: tuple[float, ...]
+    feature_high: tuple[float, ...]
+    label_low: float
+    label_high: float
+    labels: int
+    networks: int
+    space: str
+    space_hash: str
+    resolution: int
+    classes: int
+    context: DeviceContext | None
+    context_fingerprint: str | None
+    execution: Execution
+    provenance: str
+    libraries: dict[str, str]
+
+    @property
+    def task(self) -> Task:
+        """The task that the networks are built for."""
+        return Task(resolution=self.resolution, classes=self.classes)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a predictor says of n architectures.
+
+    Attributes
+    ----------
+    mean, spread : (n,) float64
+        In the unit of the target; the spread is the disagreement of the ensemble, without the labels' noise.
+    extrapolated : (n,) bool
+        Whether a feature lies outside the range of the training rows, or the mean outside that of the labels.
+    """
+
+    mean: Floats
+    spread: Floats
+    extrapolated: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A fitted estimator with its features. ``warnings`` says what a forced loading overruled."""
+
+    info: PredictorInfo
+    space: Space
+    estimator: Estimator
+    warnings: tuple[str, ...] = ()
+
+    def predict(self, architectures: Sequence[Architecture]) -> Prediction:
+        """Mean, spread and range flags, a row for each architecture.
+
+        Raises
+        ------
+        PredictorError
+            If an architecture is of another space.
+        """
+        for architecture in architectures:
+            if architecture.space != self.space.name:
+                raise PredictorError(
+                    f"an architecture of {architecture.space} was given to a predictor for {self.space.name}",
+                    f"Use architectures of {self.space.name}.",
+                )
+        x = make_features(self.space, architectures, self.info.task, self.info.features).x
+        mean, spread = from_scale(*self.estimator.predict_with_spread(x), self.info.scale)
+        outside = ((x < np.array(self.info.feature_low)) | (x > np.array(self.info.feature_high))).any(axis=1)
+        beyond = (mean < self.info.label_low) | (mean > self.info.label_high)
+        return Prediction(mean, spread, outside | beyond)
+
+
+def fit_predictor(
+    name: str, labelled: LabelledSet, *, rng: np.random.Generator, recipe: Recipe | None = None
+) -> Predictor:
+    """Fit the predictor ``name`` to all labels.
+
+    Parameters
+    ----------
+    name : str
+        A registered estimator.
+    labelled : LabelledSet of n labels
+    rng : numpy.random.Generator
+    recipe : Recipe, optional
+        Other features, scale or parameters than `default_recipe` gives.
+
+    Raises
+    ------
+    PredictorError
+        For an unknown estimator, labels that are NaN, or too few of them.
+    """
+    recipe = recipe or default_recipe(name, labelled.target, labelled.space)
+    y = check_labels(labelled.y)
+    task = Task(resolution=labelled.resolution, classes=labelled.classes)
+    table = make_features(labelled.space, labelled.architectures, task, recipe.features)
+    estimator = recipe.make().fit(table.x, to_scale(y, recipe.scale), rng=rng)
+    info = PredictorInfo(
+        name=name,
+        target=labelled.target,
+        unit=UNITS[labelled.target],
+        scale=recipe.scale,
+        features=recipe.features,
+        feature_names=table.names,
+        feature_low=tuple(table.x.min(axis=0).tolist()),
+        feature_high=tuple(table.x.max(axis=0).tolist()),
+        label_low=float(y.min()),
+        label_high=float(y.max()),
+        labels=len(y),
+        networks=len(set(labelled.plan_hashes)),
+        space=labelled.space.name,
+        space_hash=labelled.space.hash(),
+        resolution=labelled.resolution,
+        classes=labelled.classes,
+        context=labelled.context,
+        context_fingerprint=labelled.context.fingerprint() if labelled.context else None,
+        execution=labelled.execution,
+        provenance=labelled.provenance,
+        libraries=_library_versions(),
+    )
+    return Predictor(info, labelled.space, estimator)
+
+
+def _library_versions() -> dict[str, str]:
+    found = {}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
