@@ -26,7 +26,7 @@ Ranks = NDArray[Any]
 """(n,) int64, or objects (Python integers) where the space is too large for int64."""
 
 INT64_SIZE: Final = 2**62
-MAX_BRANCHES: Final = 1_000_000
+MAX_BRANCHES: Final = 300_000
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,13 @@ class _Format:
     target: Target
     scale: float
     stage5_lost: bool = False
+    repeats_are_misaligned: bool = False
 
 
 FORMATS: Final[Mapping[str, _Format]] = {
     "models_lat.csv": _Format("latency_ms", 1000.0),
     "models_lat_pre.csv": _Format("latency_ms", 1.0),
-    "models_acc_pr.csv": _Format("accuracy", 0.01, stage5_lost=True),
+    "models_acc_pr.csv": _Format("accuracy", 0.01, stage5_lost=True, repeats_are_misaligned=True),
 }
 
 
@@ -169,7 +170,7 @@ def read_released_file(path: Path | str) -> ReleasedSet:
         raise SpaceError(f"Cannot read the released file {path}: {error}") from error
     kept: list[tuple[int, ReleasedRow, float]] = []
     dropped: list[tuple[int, str]] = []
-    repeated = _misaligned(lines)
+    repeated = _misaligned(lines) if form.repeats_are_misaligned else {}
     for number, line in enumerate(lines):
         if number in repeated:
             dropped.append((number, f"repeats the features of row {repeated[number]} with another label"))
