@@ -34,11 +34,11 @@ DEFAULT_COMMANDS = ("hytnas-profile run",)
 
 @dataclass(frozen=True)
 class DrawnFigure:
-    """A figure inlined in the page, in one or two widths, with the tooltips of its marks."""
+    """A figure inlined in the page, in two widths, with the tooltips of its marks."""
 
     spec: FigureSpec
     wide: Markup
-    narrow: Markup | None
+    narrow: Markup
     points: dict[str, list[dict[str, Any]]]
 
 
@@ -123,13 +123,13 @@ def _draw(spec: FigureSpec) -> DrawnFigure:
         name: [{"title": tip.title, "rows": tip.rows, "architecture": tip.architecture} for tip in tips]
         for name, tips in drawings[spec.sizes[0]].points.items()
     }
-    return DrawnFigure(spec, inlined[False], inlined.get(True), points)
+    return DrawnFigure(spec, inlined[False], inlined[True], points)
 
 
 def _inline(spec: FigureSpec, size: Size, drawing: Drawing) -> Markup:
     key = f"{spec.key}-narrow" if size.narrow else spec.key
     focusable = spec.focusable & drawing.points.keys()
     labels = {name: [tip.spoken() for tip in drawing.points[name]] for name in focusable}
-    kind = ("narrow" if size.narrow else "wide") if len(spec.sizes) > 1 else ""
+    kind = "narrow" if size.narrow else "wide"
     text = svg.inline(svg.render(drawing.figure, key), key, spec.alt, labels, kind=kind)
     return Markup(text)  # noqa: S704  # serialised by ElementTree, which escapes all text

@@ -17,14 +17,16 @@ SERIES_PREFIX: Final = "series:"
 _LONG_DECIMAL: Final = re.compile(r"(-?\d+\.\d\d)\d+")
 _HEX_COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}\b")
 _REFERENCE: Final = re.compile(r"url\(#([^)]+)\)")
+_FONT_FAMILY: Final = " font-family: 'DejaVu Sans';"
 _GEOMETRY: Final = ("d", "x", "y", "width", "height")
 
 
 def render(figure: Figure, key: str) -> ET.Element:
     """The figure as an SVG tree whose ids all start with ``key``.
 
-    The same figure and key give the same tree: the hash salt is the key and no date is written. Collections
-    with a gid of the form ``series:NAME`` have their n-th mark tagged ``data-s="NAME" data-p="n"``.
+    The same figure and key give the same tree: the hash salt is the key and no date is written. A
+    collection with a gid of the form ``series:NAME`` becomes a group with ``data-s="NAME"``, its n-th mark tagged
+    ``data-p="n"``.
     """
     buffer = io.BytesIO()
     with mpl.rc_context({**RC, "svg.hashsalt": key}):
@@ -47,9 +49,14 @@ def _tag_points(root: ET.Element) -> None:
         if not gid.startswith(SERIES_PREFIX):
             continue
         marks = [element for element in group.iter(f"{{{SVG}}}use")] or _shown_paths(group)
+        group.set("data-s", gid.removeprefix(SERIES_PREFIX))
         for position, mark in enumerate(marks):
-            mark.set("data-s", gid.removeprefix(SERIES_PREFIX))
             mark.set("data-p", str(position))
+        styles = {mark.get("style", "") for mark in marks}
+        if len(styles) == 1:
+            group.set("style", styles.pop())
+            for mark in marks:
+                mark.attrib.pop("style", None)
 
 
 def _shown_paths(group: ET.Element) -> list[ET.Element]:
@@ -76,9 +83,12 @@ def _tidy(root: ET.Element) -> None:
     for element in root.iter():
         for name in _GEOMETRY:
             if (value := element.get(name)) is not None:
-                element.set(name, _LONG_DECIMAL.sub(r"\1", value).replace("\n", ""))
-        if (style := element.get("style")) is not None:
-            element.set("style", style.replace("'DejaVu Sans'", FONT_STACK))
+                element.set(name, " ".join(_LONG_DECIMAL.sub(r"\1", value).split()))
+        if element.get("transform", "").startswith("rotate(-0 "):
+            element.attrib.pop("transform")
+        element.tail = None
+        if element.text is not None and element.text.isspace():
+            element.text = None
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
 
@@ -87,6 +97,8 @@ def standalone(root: ET.Element, alt: str) -> str:
     """The tree as a file of its own, on a white ground, for a paper or a README."""
     copy = ET.fromstring(ET.tostring(root))  # noqa: S314  # a copy of our own tree
     _, _, width, height = (float(part) for part in copy.get("viewBox", "0 0 1 1").split())
+    for element in copy.iter(f"{{{SVG}}}text"):
+        element.set("style", element.get("style", "").replace("'DejaVu Sans'", FONT_STACK))
     copy.set("width", f"{width:g}")
     copy.set("height", f"{height:g}")
     ground = ET.Element(f"{{{SVG}}}rect", {"width": "100%", "height": "100%", "fill": LIGHT["surface"]})
@@ -113,11 +125,15 @@ def inline(root: ET.Element, key: str, alt: str, labels: dict[str, list[str]], *
         for name in ("style", "fill", "stroke"):
             if (value := element.get(name)) is not None:
                 element.set(name, _HEX_COLOUR.sub(lambda m: variables.get(m[0].lower(), m[0]), value))
-        series = labels.get(element.get("data-s", ""))
-        if series is not None:
-            element.set("tabindex", "0")
-            element.set("role", "img")
-            element.set("aria-label", series[int(element.get("data-p", "0"))])
+        if element.tag == "text":
+            element.set("style", element.get("style", "").replace(_FONT_FAMILY, ""))
+    for group in copy.iter("g"):
+        spoken = labels.get(group.get("data-s", ""), [])
+        marks = [mark for mark in group.iter() if mark.get("data-p") is not None]
+        for mark, label in zip(marks, spoken, strict=bool(spoken)):
+            mark.set("tabindex", "0")
+            mark.set("role", "img")
+            mark.set("aria-label", label)
     copy.set("class", f"plot {kind}".strip())
     copy.set("data-figure", key)
     copy.set("role", "group" if labels else "img")

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from hytnas_host.report.data import Axes, ReportData, percent_of
+from hytnas_host.report.data import EXECUTION_WORDS, Axes, ReportData, percent_of
 from hytnas_host.report.theme import PICK_COLOURS
 from hytnas_host.report.words import (
     NBSP,
@@ -46,7 +46,8 @@ class LeaderboardRow:
     name: str
     features: str
     cells: tuple[str, ...]
-    warning: str
+    remarks: tuple[str, ...]
+    warning: bool
     baseline: bool
 
 
@@ -193,11 +194,12 @@ def leaderboard_table(board: Leaderboard) -> LeaderboardTable:
 
 
 def _leaderboard_row(board: Leaderboard, score: Score, *, baseline: bool) -> LeaderboardRow:
-    warning = "baseline" if baseline else ""
+    remarks = ["baseline"] if baseline else []
     if score.leak_suspected:
-        warning = "above the noise ceiling: investigate a leak"
+        remarks.append("above the noise ceiling: investigate a leak")
     elif not score.better_than_chance:
-        warning = "cannot be told from chance"
+        remarks.append("not told from chance")
+    warning = score.leak_suspected or not (baseline or score.better_than_chance)
     tau = score.kendall_tau
     rmse = f"{100 * score.rmse:.2f}{NBSP}points" if board.target == "accuracy" else milliseconds(score.rmse)
     cells = (
@@ -210,7 +212,7 @@ def _leaderboard_row(board: Leaderboard, score: Score, *, baseline: bool) -> Lea
         duration(score.fit_s) if score.fit_s >= 1 else f"{significant(1000 * score.fit_s)}{NBSP}ms",
         f"{significant(score.predict_us_per_row)}{NBSP}µs",
     )
-    return LeaderboardRow(score.predictor, score.features, cells, warning, baseline)
+    return LeaderboardRow(score.predictor, score.features, cells, tuple(remarks), warning, baseline)
 
 
 def verification_rows(data: ReportData) -> tuple[VerificationRow, ...]:
@@ -300,7 +302,7 @@ def device_facts(data: ReportData) -> Facts:
     health = device.health
     temperature = health.temperature_celsius
     return (
-        ("Latencies", context.execution),
+        ("Latencies", f"{EXECUTION_WORDS[context.execution]} ({context.execution})"),
         ("Board", context.board),
         ("Device", f"{device.identity.hostname} ({device.identity.device_id[:16]})"),
         ("Processor", device.cpu_model or context.soc),
@@ -326,7 +328,7 @@ def stage_rows(data: ReportData) -> tuple[StageRow, ...]:
         StageRow(s.stage, s.status, duration(s.seconds), f"{100 * s.seconds / longest:.1f}") for s in data.stages
     ]
     if len(rows) > 1:
-        rows.append(StageRow("together", "", duration(sum(stage.seconds for stage in data.stages)), "0"))
+        rows.append(StageRow("together", "", duration(sum(stage.seconds for stage in data.stages)), ""))
     return tuple(rows)
 
 

@@ -1,5 +1,7 @@
 """Predicted against measured: out of fold for every label, and afresh for the front and its controls."""
 
+from typing import Final
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +13,8 @@ from hytnas_host.report.figures.base import (
     FigureSpec,
     Size,
     Tooltip,
+    add_axes,
+    both_widths,
     figure_of,
     legend_above,
     new_axes,
@@ -25,6 +29,12 @@ from hytnas_host.report.words import milliseconds, percent, signed_percent
 from hytnas_host.search.result import Verification, VerifiedRow
 from hytnas_predictors.result import Leaderboard
 
+BAND_PERCENT: Final = 10.0
+ERROR_PX: Final = 150
+"""Height of the panel of errors below a panel of latencies."""
+
+LEFT: Final = 50
+
 
 def describe_out_of_fold(data: ReportData, target: str) -> FigureSpec | None:
     """Out-of-fold predictions of the best predictor, or ``None`` where none were kept."""
@@ -37,49 +47,69 @@ def describe_out_of_fold(data: ReportData, target: str) -> FigureSpec | None:
         return None
     latency = target == "latency_ms"
     what = "latency" if latency else "accuracy"
+    draw = _draw_latencies if latency else _draw_accuracies
     return FigureSpec(
         key=f"agreement-{what}",
         title=f"Out of fold, {what}: {best}",
         caption=f"Each dot is one {'measured' if latency else 'trained'} network, predicted by {best} fitted "
-        "without it. On the line: exact"
-        + ("; inside the band: within ±10 %." if latency else "; a flat cloud: the predictor says little."),
+        "without it. "
+        + (
+            "On the dashed line: exact; inside the band: within ±10 %. Below, the error alone."
+            if latency
+            else "On the dashed line: exact; a flat cloud: the predictor says little."
+        ),
         alt=f"Out-of-fold predictions of {what} by {best} against {len(kept)} labels.",
-        sizes=(Size(480, 440),),
-        draw=lambda size: _draw_out_of_fold(data, board, kept, size),
+        sizes=both_widths((480, 560), (330, 480)) if latency else both_widths((480, 430), (330, 330)),
+        draw=lambda size: draw(data, board, kept, size),
     )
 
 
-def _draw_out_of_fold(
-    data: ReportData, board: Leaderboard, predicted_values: tuple[float, ...], size: Size
-) -> Drawing:
-    latency = board.target == "latency_ms"
-    scale = 1.0 if latency else 100.0
-    measured = scale * np.array(board.measured)
-    predicted = scale * np.array(predicted_values)
+def _draw_latencies(data: ReportData, board: Leaderboard, kept: tuple[float, ...], size: Size) -> Drawing:
+    measured, predicted = np.array(board.measured), np.array(kept)
+    errors = 100 * (predicted / measured - 1)
+    style = {"area": 28, "color": LIGHT["blue"], "alpha": 0.7, "linewidths": 0, "zorder": 3}
     with mpl.rc_context(RC):
-        plot = new_axes(size, left=56)
-        _square(plot, measured, predicted, band=latency)
-        series(
-            plot, "labels", measured, predicted, area=30, color=LIGHT["blue"], alpha=0.7, linewidths=0, zorder=3
-        )
-        if latency:
-            plot.set_xlabel(data.latency_axis)
-            plot.set_ylabel("predicted latency, ms")
-        else:
-            plot.set_xlabel("trained accuracy, %")
-            plot.set_ylabel("predicted accuracy, %")
-    words = milliseconds if latency else percent
+        plot, below = _panels(size, measured, predicted, errors)
+        series(plot, "labels", measured, predicted, **style)
+        series(below, "errors", measured, errors, **style)
+        below.set_xlabel(data.latency_axis)
     tooltips = [
         Tooltip(
             "Out of fold",
             (
-                ("Measured" if latency else "Trained", words(float(m))),
-                ("Predicted", words(float(p))),
-                ("Error", signed_percent(100 * (p / m - 1)) if latency else f"{p - m:+.1f} points"),
+                ("Measured", milliseconds(float(m))),
+                ("Predicted", milliseconds(float(p))),
+                ("Error", signed_percent(float(e))),
             ),
             architecture,
         )
-        for architecture, m, p in zip(board.architectures, measured, predicted, strict=True)
+        for architecture, m, p, e in zip(board.architectures, measured, predicted, errors, strict=True)
+    ]
+    return Drawing(figure_of(plot), {"labels": tooltips, "errors": tooltips})
+
+
+def _draw_accuracies(data: ReportData, board: Leaderboard, kept: tuple[float, ...], size: Size) -> Drawing:
+    trained, predicted = 100 * np.array(board.measured), 100 * np.array(kept)
+    with mpl.rc_context(RC):
+        plot = new_axes(size, left=LEFT)
+        limits = padded(np.concatenate([trained, predicted]), log=False)
+        plot.set_xlim(limits)
+        plot.set_ylim(limits)
+        _diagonal(plot, limits)
+        series(plot, "labels", trained, predicted, area=30, color=LIGHT["blue"], alpha=0.75, linewidths=0, zorder=3)
+        plot.set_xlabel("trained accuracy, %")
+        plot.set_ylabel("predicted accuracy, %")
+    tooltips = [
+        Tooltip(
+            "Out of fold",
+            (
+                ("Trained", percent(float(t))),
+                ("Predicted", percent(float(p))),
+                ("Error", f"{p - t:+.1f} points"),
+            ),
+            architecture,
+        )
+        for architecture, t, p in zip(board.architectures, trained, predicted, strict=True)
     ]
     return Drawing(figure_of(plot), {"labels": tooltips})
 
@@ -93,54 +123,50 @@ def describe_verification(data: ReportData) -> FigureSpec | None:
     return FigureSpec(
         key="verification",
         title="Verified afresh on the device",
-        caption="Front members and as many random controls, measured again with new processes; bars are 95 % "
-        "intervals, the band is ±10 %. Front members below the line: the search picked lucky predictions.",
+        caption="Front members and random controls, measured again in new processes; bars are 95 % intervals, the "
+        "band is ±10 %. A front that lies lower than its controls was chosen for lucky predictions.",
         alt=f"Measured against predicted latency of {fronts} front members and "
         f"{len(verification.rows) - fronts} random controls.",
-        sizes=(Size(480, 440),),
-        draw=lambda size: _draw_verification(data, verification, size),
+        sizes=both_widths((480, 560), (330, 480)),
+        draw=lambda size: _draw_verification(verification, size),
         focusable=frozenset({"fronts", "controls"}),
     )
 
 
-def _draw_verification(data: ReportData, verification: Verification, size: Size) -> Drawing:
+def _draw_verification(verification: Verification, size: Size) -> Drawing:
     rows = [row for row in verification.rows if row.measured_ms is not None]
     measured = np.array([row.measured_ms for row in rows], dtype=float)
     predicted = np.array([row.predicted_ms for row in rows])
+    errors = 100 * (predicted / measured - 1)
+    ends = np.array([_error_interval(row) for row in rows])
     points = {}
     with mpl.rc_context(RC):
-        plot = new_axes(size, left=56, top=40)
-        bounds = np.array([b for row in rows for b in (row.ci_low_ms, row.ci_high_ms) if b is not None])
-        _square(plot, np.concatenate([measured, bounds]), predicted, band=True)
+        plot, below = _panels(size, measured, predicted, np.concatenate([errors, ends.ravel()]))
         for role, marker, colour in (("front", "o", LIGHT["blue"]), ("control", "s", LIGHT["orange"])):
             chosen = [position for position, row in enumerate(rows) if row.role == role]
             if not chosen:
                 continue
+            style = {"area": 44, "color": colour, "marker": marker, "edgecolors": LIGHT["surface"], "zorder": 4}
+            label = "front" if role == "front" else "random controls"
             for position in chosen:
-                _interval(plot, rows[position], colour)
-            series(
-                plot,
-                f"{role}s",
-                measured[chosen],
-                predicted[chosen],
-                area=42,
-                color=colour,
-                marker=marker,
-                edgecolors=LIGHT["surface"],
-                linewidths=1,
-                zorder=4,
-                label="front" if role == "front" else "random controls",
-            )
-            points[f"{role}s"] = [_verified_tooltip(rows[position]) for position in chosen]
+                row = rows[position]
+                plot.plot([row.ci_low_ms, row.ci_high_ms], [row.predicted_ms] * 2, color=colour, linewidth=1.6)
+                below.plot([measured[position]] * 2, ends[position], color=colour, linewidth=1.6, zorder=3)
+            series(plot, f"{role}s", measured[chosen], predicted[chosen], label=label, **style)
+            series(below, f"{role}-errors", measured[chosen], errors[chosen], **style)
+            tooltips = [_verified_tooltip(rows[position]) for position in chosen]
+            points |= {f"{role}s": tooltips, f"{role}-errors": tooltips}
         legend_above(plot, columns=2)
-        plot.set_xlabel(f"latency, ms ({EXECUTION_WORDS[verification.execution]})")
-        plot.set_ylabel("predicted latency, ms")
+        below.set_xlabel(f"latency, ms ({EXECUTION_WORDS[verification.execution]})")
     return Drawing(figure_of(plot), points)
 
 
-def _interval(plot: Axes, row: VerifiedRow, colour: str) -> None:
-    if row.ci_low_ms is not None and row.ci_high_ms is not None:
-        plot.plot([row.ci_low_ms, row.ci_high_ms], [row.predicted_ms] * 2, color=colour, linewidth=1.6, zorder=3)
+def _error_interval(row: VerifiedRow) -> tuple[float, float]:
+    """The error at both ends of the measured interval; the error itself where there is none."""
+    low, high = row.ci_low_ms or row.measured_ms, row.ci_high_ms or row.measured_ms
+    assert low is not None
+    assert high is not None
+    return 100 * (row.predicted_ms / high - 1), 100 * (row.predicted_ms / low - 1)
 
 
 def _verified_tooltip(row: VerifiedRow) -> Tooltip:
@@ -156,16 +182,32 @@ def _verified_tooltip(row: VerifiedRow) -> Tooltip:
     )
 
 
-def _square(plot: Axes, x: NDArray[np.float64], y: NDArray[np.float64], *, band: bool) -> None:
-    """Equal limits on both axes, the diagonal, and a band of 10 % around it."""
-    both = np.concatenate([x, y])
-    log = band and spans_decade(both)
+def _panels(
+    size: Size, measured: NDArray[np.float64], predicted: NDArray[np.float64], errors: NDArray[np.float64]
+) -> tuple[Axes, Axes]:
+    """Predicted against measured with equal limits, and below it the error on the same horizontal axis."""
+    error_px = ERROR_PX - 30 if size.narrow else ERROR_PX
+    plot = new_axes(size, left=LEFT, top=34, bottom=46 + error_px + 24)
+    below = add_axes(figure_of(plot), size, left=LEFT, right=16, top=size.height - 46 - error_px, bottom=46)
+    both = np.concatenate([measured, predicted])
+    log = spans_decade(both)
     limits = padded(both, log=log)
-    number_axis(plot, "x", log=log)
-    number_axis(plot, "y", log=log)
-    plot.set_xlim(limits)
-    plot.set_ylim(limits)
-    ends = np.array(limits)
-    if band:
-        plot.fill_between(ends, 0.9 * ends, 1.1 * ends, color=LIGHT["band"], linewidth=0, zorder=1)
-    plot.plot(ends, ends, color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)), zorder=2)
+    for axes, which in ((plot, "x"), (plot, "y"), (below, "x")):
+        number_axis(axes, which, log=log)
+        (axes.set_xlim if which == "x" else axes.set_ylim)(limits)
+    plot.tick_params(axis="x", labelbottom=False)
+    plot.set_ylabel("predicted, ms")
+    ends = np.geomspace(*limits, 50) if log else np.linspace(*limits, 2)
+    share = BAND_PERCENT / 100
+    plot.fill_between(ends, (1 - share) * ends, (1 + share) * ends, color=LIGHT["band"], linewidth=0, zorder=1)
+    _diagonal(plot, limits)
+    below.axhspan(-BAND_PERCENT, BAND_PERCENT, color=LIGHT["band"], linewidth=0, zorder=0)
+    below.axhline(0, color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)), zorder=2)
+    reach = max(1.25 * BAND_PERCENT, 1.1 * float(np.abs(errors).max()))
+    below.set_ylim(-reach, reach)
+    below.set_ylabel("error, %")
+    return plot, below
+
+
+def _diagonal(plot: Axes, limits: tuple[float, float]) -> None:
+    plot.plot(limits, limits, color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)), zorder=2)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from hytnas_host.report.svg import SERIES_PREFIX
 from hytnas_host.report.theme import LIGHT, RC
-from hytnas_host.report.words import significant
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,13 @@ class FigureSpec:
 
 def new_axes(size: Size, *, left: float, right: float = 16, top: float = 16, bottom: float = 48) -> Axes:
     """Axes on a new figure, with margins in pixels, so that figures of one size line up."""
+    figure = Figure(figsize=(size.width / 72, size.height / 72))
+    return add_axes(figure, size, left=left, right=right, top=top, bottom=bottom)
+
+
+def add_axes(figure: Figure, size: Size, *, left: float, right: float, top: float, bottom: float) -> Axes:
+    """More axes on a figure of this size, with margins in pixels."""
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(size.width / 72, size.height / 72))
         return figure.add_axes(
             (
                 left / size.width,
@@ -75,6 +79,11 @@ def new_axes(size: Size, *, left: float, right: float = 16, top: float = 16, bot
                 (size.height - top - bottom) / size.height,
             )
         )
+
+
+def both_widths(wide: tuple[int, int], narrow: tuple[int, int]) -> tuple[Size, Size]:
+    """The two variants of a figure, each (width, height) in pixels."""
+    return Size(*wide), Size(*narrow, narrow=True)
 
 
 def figure_of(axes: Axes) -> Figure:
@@ -92,17 +101,15 @@ def series(
     axes.scatter(x, y, s=area, gid=f"{SERIES_PREFIX}{name}", **style)
 
 
-def number_axis(axes: Axes, which: str, *, log: bool, decimals: int | None = None) -> None:
-    """Plain numbers at the ticks: 1, 2 and 5 times powers of ten on a logarithmic axis."""
+def number_axis(axes: Axes, which: str, *, log: bool, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
+    """Plain numbers at the ticks: ``subs`` times powers of ten on a logarithmic axis."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     if log:
         (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-        axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+        axis.set_major_locator(LogLocator(base=10, subs=subs))
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    elif decimals is not None:
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.{decimals}f}"))
 
 
 def spans_decade(values: NDArray[np.float64]) -> bool:
@@ -135,8 +142,3 @@ def legend_above(axes: Axes, *, columns: int, **options: Any) -> None:
         labelcolor=LIGHT["muted"],
         **options,
     )
-
-
-def milliseconds_plain(value: float) -> str:
-    """A latency without its unit, for a label inside a figure."""
-    return significant(value)

@@ -4,7 +4,16 @@ import matplotlib as mpl
 import numpy as np
 
 from hytnas_host.report.data import EXECUTION_WORDS, ReportData
-from hytnas_host.report.figures.base import Drawing, FigureSpec, Size, Tooltip, figure_of, new_axes, series
+from hytnas_host.report.figures.base import (
+    Drawing,
+    FigureSpec,
+    Size,
+    Tooltip,
+    both_widths,
+    figure_of,
+    new_axes,
+    series,
+)
 from hytnas_host.report.theme import LIGHT, RC
 from hytnas_host.report.words import milliseconds, signed_percent
 
@@ -23,7 +32,7 @@ def describe(data: ReportData) -> FigureSpec | None:
         f"±{DRIFT_LIMIT_PERCENT:g} % the device itself had changed.",
         alt=f"Canary latency over {len(data.canary)} measurements, between {drift.min():+.1f} and "
         f"{drift.max():+.1f} percent of the first.",
-        sizes=(Size(1000, 260), Size(380, 260, narrow=True)),
+        sizes=both_widths((1000, 250), (380, 260)),
         draw=lambda size: _draw(data, size),
     )
 
@@ -38,7 +47,7 @@ def _draw(data: ReportData, size: Size) -> Drawing:
     drift = _drift(data)
     reach = max(DRIFT_LIMIT_PERCENT * 1.4, float(np.abs(drift).max()) * 1.15)
     with mpl.rc_context(RC):
-        plot = new_axes(size, left=56)
+        plot = new_axes(size, left=50)
         plot.axhspan(-DRIFT_LIMIT_PERCENT, DRIFT_LIMIT_PERCENT, color=LIGHT["band"], linewidth=0, zorder=0)
         plot.axhline(0, color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)))
         plot.plot(minutes, drift, color=LIGHT["blue"], linewidth=1.2)

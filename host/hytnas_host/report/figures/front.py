@@ -15,6 +15,7 @@ from hytnas_host.report.figures.base import (
     FigureSpec,
     Size,
     Tooltip,
+    both_widths,
     figure_of,
     legend_above,
     new_axes,
@@ -28,7 +29,7 @@ from hytnas_host.report.words import count, milliseconds, percent
 from hytnas_host.search.result import Evaluated, SearchResult
 
 RAMP: Final = (LIGHT["ramp0"], LIGHT["ramp1"], LIGHT["ramp2"], LIGHT["ramp3"])
-AREAS: Final = (34.0, 58.0, 92.0, 140.0)
+AREAS: Final = (56.0, 90.0, 135.0, 190.0)
 
 
 def describe(data: ReportData) -> FigureSpec | None:
@@ -61,7 +62,7 @@ def describe(data: ReportData) -> FigureSpec | None:
         title="Pareto front",
         caption=caption,
         alt=alt,
-        sizes=(Size(1000, 560), Size(380, 460, narrow=True)),
+        sizes=both_widths((1000, 560), (380, 470)),
         draw=lambda size: draw(data, search, axes, size),
         focusable=frozenset({"front"}),
     )
@@ -70,7 +71,7 @@ def describe(data: ReportData) -> FigureSpec | None:
 def draw(data: ReportData, search: SearchResult, axes: Axes, size: Size) -> Drawing:
     """The front on axes of its own."""
     with mpl.rc_context(RC):
-        plot = new_axes(size, left=52, top=88 if size.narrow else 46, bottom=50)
+        plot = new_axes(size, left=44, top=92 if size.narrow else 44, bottom=46)
         points = draw_on(plot, data, search, axes, columns=2 if size.narrow else None)
         return Drawing(figure_of(plot), points)
 
@@ -132,9 +133,9 @@ def _scale(plot: PlotAxes, data: ReportData, everything: NDArray[np.float64]) ->
     ]
     latencies = np.concatenate([everything[:, 0], bounds])
     log = spans_decade(latencies)
-    number_axis(plot, "x", log=log)
+    number_axis(plot, "x", log=log, subs=(1.0, 2.0, 3.0, 5.0, 7.0))
     plot.set_xlim(padded(latencies, log=log, share=0.05))
-    plot.set_ylim(padded(everything[:, 1], log=False, share=0.09))
+    plot.set_ylim(padded(everything[:, 1], log=False, share=0.11))
 
 
 def _staircase(plot: PlotAxes, front: NDArray[np.float64]) -> None:
@@ -156,8 +157,17 @@ def _measured(plot: PlotAxes, data: ReportData, search: SearchResult, front: NDA
             continue
         plot.plot([x, row.measured_ms], [y, y], color=LIGHT["muted"], linewidth=0.8, zorder=2.5)
         if row.ci_low_ms is not None and row.ci_high_ms is not None:
-            plot.plot([row.ci_low_ms, row.ci_high_ms], [y, y], color=LIGHT["ink"], linewidth=2.2, zorder=5)
-        plot.plot([row.measured_ms], [y], "D", color=LIGHT["ink"], markersize=4.6, markeredgewidth=0, zorder=5)
+            plot.plot([row.ci_low_ms, row.ci_high_ms], [y, y], color=LIGHT["ink"], linewidth=2, zorder=5)
+        plot.plot(
+            [row.measured_ms],
+            [y],
+            "D",
+            color=LIGHT["ink"],
+            markersize=6.4,
+            markeredgecolor=LIGHT["surface"],
+            markeredgewidth=1,
+            zorder=6,
+        )
 
 
 def _bins(search: SearchResult, axes: Axes) -> tuple[list[int], list[float]]:
@@ -184,14 +194,14 @@ def _picks(plot: PlotAxes, search: SearchResult, front: NDArray[np.float64]) -> 
         colour = LIGHT[PICK_COLOURS[names[0]]]
         x, y = where[architecture]
         plot.scatter(
-            [x], [y], s=300, facecolors="none", edgecolors=colour, linewidths=2.2, zorder=6, clip_on=False
+            [x], [y], s=440, facecolors="none", edgecolors=colour, linewidths=2.2, zorder=6, clip_on=False
         )
         plot.annotate(
             " = ".join(names),
             (x, y),
-            xytext=(-11, 11),
+            xytext=(0, 14),
             textcoords="offset points",
-            ha="right",
+            ha="center",
             va="bottom",
             fontsize=14,
             fontweight="bold",
@@ -211,7 +221,7 @@ def _legend(plot: PlotAxes, edges: list[float], *, columns: int | None, measured
     if edges:
         for position, edge in enumerate(edges):
             handles.append(dot(RAMP[position], AREAS[position]))
-            labels.append(("≤ " if position else "front, ≤ ") + count(edge))
+            labels.append(("≤ " if position else "front: ≤ ") + count(edge))
         handles.append(dot(RAMP[len(edges)], AREAS[len(edges)]))
         labels.append(f"> {count(edges[-1])} parameters")
     else:
@@ -219,7 +229,7 @@ def _legend(plot: PlotAxes, edges: list[float], *, columns: int | None, measured
         labels.append("front")
     if measured:
         handles.append(dot(LIGHT["ink"], 21, "D"))
-        labels.append("measured afresh, 95 % interval")
+        labels.append("measured, 95 % interval")
     legend_above(plot, columns=columns or len(handles), handles=handles, labels=labels)
 
 

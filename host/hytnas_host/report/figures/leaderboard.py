@@ -1,13 +1,26 @@
 """Predictors compared: Kendall tau with its interval as a forest plot, and the noise ceiling as a band."""
 
+from typing import Final
+
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
 from hytnas_host.report.data import ReportData
-from hytnas_host.report.figures.base import Drawing, FigureSpec, Size, Tooltip, figure_of, new_axes, series
+from hytnas_host.report.figures.base import (
+    Drawing,
+    FigureSpec,
+    Size,
+    Tooltip,
+    both_widths,
+    figure_of,
+    new_axes,
+    series,
+)
 from hytnas_host.report.theme import LIGHT, RC
 from hytnas_host.report.words import percent, significant
 from hytnas_predictors.result import Leaderboard, Score
+
+NAMES_PX: Final = 92
 
 
 def describe(data: ReportData, target: str) -> FigureSpec | None:
@@ -21,7 +34,7 @@ def describe(data: ReportData, target: str) -> FigureSpec | None:
     return FigureSpec(
         key=f"leaderboard-{what}",
         title=f"Leaderboard, {what}",
-        caption="Kendall's τ between prediction and label, out of fold: 1 is a perfect ranking, 0 is chance. Bars "
+        caption="Kendall’s τ between prediction and label, out of fold: 1 is a perfect ranking, 0 is chance. Bars "
         "are 95 % intervals"
         + (
             "; the shaded band is the noise ceiling, the best τ that labels this noisy allow."
@@ -30,7 +43,7 @@ def describe(data: ReportData, target: str) -> FigureSpec | None:
         ),
         alt=f"Kendall tau of {rows} predictors of {what}; the best is {best.predictor} with "
         f"{best.kendall_tau.value:.3f} ({best.kendall_tau.low:.3f} to {best.kendall_tau.high:.3f}).",
-        sizes=(Size(480, 108 + 32 * rows),),
+        sizes=both_widths((480, 96 + 32 * rows), (330, 96 + 32 * rows)),
         draw=lambda size: _draw(board, size),
         focusable=frozenset({"scores"}),
     )
@@ -38,7 +51,7 @@ def describe(data: ReportData, target: str) -> FigureSpec | None:
 
 def _draw(board: Leaderboard, size: Size) -> Drawing:
     with mpl.rc_context(RC):
-        plot = new_axes(size, left=104, top=36, right=54, bottom=46)
+        plot = new_axes(size, left=NAMES_PX, top=34, right=54, bottom=46)
         forest_on(plot, board)
         tooltips = [
             Tooltip(
@@ -95,7 +108,9 @@ def forest_on(plot: Axes, board: Leaderboard) -> None:
         zorder=4,
     )
     plot.set_yticks(heights, [score.predictor for score in scores])
-    plot.tick_params(axis="y", length=0, labelcolor=LIGHT["ink"])
+    plot.tick_params(axis="y", length=0, labelcolor=LIGHT["ink"], pad=NAMES_PX - 4)
+    for name in plot.get_yticklabels():
+        name.set_horizontalalignment("left")
     plot.spines["left"].set_visible(False)
     plot.set_xlabel("Kendall τ (out of fold)")
 

@@ -7,14 +7,15 @@ from matplotlib.figure import Figure
 from hytnas_host.report.data import EXECUTION_WORDS, Axes, ReportData, percent_of
 from hytnas_host.report.figures.base import Drawing, FigureSpec, Size, figure_of, new_axes
 from hytnas_host.report.figures.front import draw_on
-from hytnas_host.report.figures.leaderboard import forest_on
+from hytnas_host.report.figures.leaderboard import NAMES_PX, forest_on
 from hytnas_host.report.theme import LIGHT, PICK_COLOURS, RC
 from hytnas_host.report.words import count, milliseconds, percent
 from hytnas_host.search.result import SearchResult
 from hytnas_predictors.result import Leaderboard
 
+LARGER = {"font.size": 13, "axes.labelsize": 13, "xtick.labelsize": 13, "ytick.labelsize": 13, "legend.fontsize": 13}
 TOP = 112
-SIDE = 400
+SIDE = 392
 PICK_NAMES = {"BL": "best latency", "O": "trade-off", "BA": "best accuracy"}
 
 
@@ -32,28 +33,28 @@ def describe(data: ReportData) -> FigureSpec | None:
         caption="",
         alt="Left: the Pareto front, predicted accuracy against latency with fresh measurements. Right: Kendall "
         "tau of the latency predictors beside the noise ceiling, and the three picks.",
-        sizes=(Size(1280, 520),),
+        sizes=(Size(1180, 500),),
         draw=lambda size: _draw(data, search, board, axes, size),
     )
 
 
 def _draw(data: ReportData, search: SearchResult, board: Leaderboard, axes: Axes, size: Size) -> Drawing:
-    with mpl.rc_context(RC):
-        front = new_axes(size, left=64, top=TOP, bottom=54, right=SIDE + 70)
+    with mpl.rc_context(RC | LARGER):
+        front = new_axes(size, left=64, top=TOP, bottom=54, right=SIDE + 44)
         draw_on(front, data, search, axes, columns=4)
-        _title(front, "Accuracy against latency", above=60)
+        _title(front, "Accuracy against latency", above=58)
         figure = figure_of(front)
         height = min(180, 36 * (len(board.scores) + len(board.baselines)))
         forest = figure.add_axes(
             (
-                (size.width - SIDE + 60) / size.width,
+                (size.width - SIDE - 20 + NAMES_PX) / size.width,
                 (size.height - TOP - height) / size.height,
-                (SIDE - 60 - 70) / size.width,
+                (SIDE - NAMES_PX - 40) / size.width,
                 height / size.height,
             )
         )
         forest_on(forest, board)
-        _title(forest, f"Latency predictors, {board.labels} labels", above=60, shift=-80)
+        _title(forest, f"Latency predictors, {board.labels} labels", above=58, shift=-NAMES_PX)
         _picks(figure, search, data, axes, size, top=TOP + height + 84)
     return Drawing(figure)
 
@@ -84,7 +85,7 @@ def _picks(
         place = ((size.width - SIDE - 20 + column) / size.width, 1 - (top + line) / size.height)
         figure.text(*place, text, **({"fontsize": 13, "va": "center"} | style))
 
-    for line, pick in enumerate(search.picks):
+    for line, pick in enumerate(sorted(search.picks, key=lambda pick: list(PICK_NAMES).index(pick.label))):
         row = verified.get(pick.architecture)
         measured = row.measured_ms if row is not None else None
         words = milliseconds(measured if measured is not None else pick.values[axes.latency])

@@ -9,6 +9,7 @@ from hytnas_host.report.figures.base import (
     FigureSpec,
     Size,
     Tooltip,
+    both_widths,
     figure_of,
     legend_above,
     new_axes,
@@ -35,7 +36,7 @@ def describe_spread(data: ReportData) -> FigureSpec | None:
         f"medians of fresh processes by {percent(between)}; only repeats in fresh processes show the latter.",
         alt=f"Relative spread within and between processes of {len(models)} models; medians {within:.1f} and "
         f"{between:.1f} percent.",
-        sizes=(Size(480, 360),),
+        sizes=both_widths((480, 360), (330, 320)),
         draw=lambda size: _draw_spread(data, models, size),
     )
 
@@ -46,7 +47,7 @@ def _draw_spread(data: ReportData, models: list[ModelSpread], size: Size) -> Dra
     within = np.maximum(floor, [m.within_percent or 0.0 for m in models])
     between = np.maximum(floor, [m.between_percent or 0.0 for m in models])
     with mpl.rc_context(RC):
-        plot = new_axes(size, left=56, top=40)
+        plot = new_axes(size, left=50, top=40)
         log = spans_decade(latency)
         number_axis(plot, "x", log=log)
         number_axis(plot, "y", log=True)
@@ -82,7 +83,7 @@ def describe_intervals(data: ReportData) -> FigureSpec | None:
         f"±{data.width_target_percent:g} %.",
         alt=f"Cumulative share of models by half-width of the 95 percent interval; {reached} of {len(models)} reach "
         f"{data.width_target_percent:g} percent.",
-        sizes=(Size(480, 360),),
+        sizes=both_widths((480, 360), (330, 320)),
         draw=lambda size: _draw_intervals(data, models, size),
     )
 
@@ -92,7 +93,7 @@ def _draw_intervals(data: ReportData, models: list[ModelSpread], size: Size) -> 
     share = 100 * (np.arange(len(models)) + 1) / len(models)
     target = data.width_target_percent
     with mpl.rc_context(RC):
-        plot = new_axes(size, left=56, top=40)
+        plot = new_axes(size, left=50, top=40)
         log = spans_decade(widths)
         number_axis(plot, "x", log=log)
         plot.set_xlim(padded(np.append(widths, target), log=log))

@@ -41,7 +41,7 @@
   const show = (mark) => {
     if (mark === shown) return;
     const key = mark.ownerSVGElement.dataset.figure;
-    const point = store.figures[key.replace(/-narrow$/, "")][mark.dataset.s][Number(mark.dataset.p)];
+    const point = store.figures[key.replace(/-narrow$/, "")][mark.closest("[data-s]").dataset.s][Number(mark.dataset.p)];
     shown = mark;
     fill(point);
     tip.hidden = ring.hidden = false;
