@@ -319,7 +319,7 @@ def suggestion(name: str, known: Sequence[str]) -> str:
     """A next step for a name that is not known: the nearest one, and the list where it is short."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{hint}Known: {', '.join(known)}" if len(known) <= 40 else hint.strip()
+    return f"{hint}Known: {', '.join(known)}" if len(known) <= 25 else hint.strip()
 
 
 def _check_when(variable: Variable, earlier: Mapping[str, Variable]) -> None:
