@@ -1,1 +1,30 @@
 """Multi-objective search over a space: strategies, evaluators, checkpoints, picks and verification."""
+
+from hytnas_host.search.constraints import Constraint, parse_constraint
+from hytnas_host.search.errors import CheckpointError, ConstraintError, EvaluationError, SearchError
+from hytnas_host.search.evaluators import CallableEvaluator, Evaluator, PredictorEvaluator, TableEvaluator
+from hytnas_host.search.facts import Facts, PlanFacts
+from hytnas_host.search.objectives import get_objective
+from hytnas_host.search.run import run_search
+from hytnas_host.search.strategies import STRATEGIES, make_strategy
+from hytnas_host.search.verify import verify
+
+__all__ = [
+    "STRATEGIES",
+    "CallableEvaluator",
+    "CheckpointError",
+    "Constraint",
+    "ConstraintError",
+    "EvaluationError",
+    "Evaluator",
+    "Facts",
+    "PlanFacts",
+    "PredictorEvaluator",
+    "SearchError",
+    "TableEvaluator",
+    "get_objective",
+    "make_strategy",
+    "parse_constraint",
+    "run_search",
+    "verify",
+]

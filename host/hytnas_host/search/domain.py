@@ -14,7 +14,7 @@ from hytnas_host.search.facts import Facts
 from hytnas_host.search.objectives import check_objectives
 from hytnas_host.search.result import Objective
 
-ENUMERABLE: Final = 20_000
+ENUMERABLE: Final = 5_000
 """Spaces up to this size are enumerated when random draws find nothing new."""
 
 MAX_DRAWS: Final = 20_000

@@ -1,0 +1,262 @@
+"""The search itself: ask, evaluate, tell, checkpoint, until the evaluations are spent."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from hytnas_datasets.errors import SpaceError
+from hytnas_datasets.plan import Task
+from hytnas_datasets.spaces import Architecture, Space
+from numpy.typing import NDArray
+
+from hytnas_host.progress import ProgressFactory, SilentProgress
+from hytnas_host.search.checkpoint import VERSION, Checkpoint, read_checkpoint, write_checkpoint
+from hytnas_host.search.constraints import Constraint, parse_constraint
+from hytnas_host.search.domain import ENUMERABLE, MAX_DRAWS, Domain
+from hytnas_host.search.errors import CheckpointError, SearchError
+from hytnas_host.search.evaluators import Evaluator, checked
+from hytnas_host.search.facts import Facts, PlanFacts
+from hytnas_host.search.objectives import signs
+from hytnas_host.search.pareto import choose_reference_point, hypervolume, hypervolume_history, non_dominated
+from hytnas_host.search.picks import pick
+from hytnas_host.search.result import Evaluated, SearchResult
+from hytnas_host.search.strategies import Strategy, make_strategy
+
+
+def run_search(
+    space: Space,
+    evaluator: Evaluator,
+    *,
+    task: Task,
+    strategy: str = "hyt",
+    constraints: Sequence[str | Constraint] = (),
+    evaluations: int = 200,
+    batch: int = 10,
+    seed: int = 0,
+    initial: int = 30,
+    options: Mapping[str, Any] | None = None,
+    reference_point: Sequence[float] | None = None,
+    facts: Facts | None = None,
+    checkpoint: Path | None = None,
+    progress: ProgressFactory = SilentProgress,
+) -> SearchResult:
+    """Search ``space`` for the best trade-offs between the evaluator's objectives.
+
+    The same arguments give the same result, whether the run was interrupted or not; only ``seconds`` differs.
+
+    Parameters
+    ----------
+    space : Space
+    evaluator : Evaluator
+    task : Task
+        What the networks are built for; parameters and MACs are counted for it.
+    strategy : str
+        A name in ``STRATEGIES``.
+    constraints : sequence of str or Constraint
+        Hard ones, see `hytnas_host.search.constraints`.
+    evaluations : int
+        How many networks to evaluate in total.
+    batch : int
+        How many to evaluate between two looks of the strategy.
+    seed : int
+    initial : int
+        Size of the initial design; the reference point is chosen from it.
+    options : mapping, optional
+        Further options of the strategy, numbers or texts.
+    reference_point : sequence of m float, optional
+        In natural units; chosen from the initial design with a margin of 10 % of its range without.
+    facts : Facts, optional
+        Identity and exact quantities of networks; those of the layer plan for ``task`` without.
+    checkpoint : Path, optional
+        Where to keep the state after every iteration, and to go on from where it exists. The number of
+        evaluations may be raised between runs.
+    progress : ProgressFactory
+
+    Raises
+    ------
+    SearchError
+        For impossible settings, or constraints that no architecture was found to meet.
+    CheckpointError
+        For a checkpoint that cannot be used.
+    EvaluationError
+        When the evaluator gives values that are not finite; what was evaluated before is in the checkpoint.
+    """
+    if evaluations < 1 or batch < 1 or seed < 0:
+        raise SearchError(
+            "A search needs at least 1 evaluation, a batch of at least 1 and a seed of at least 0"
+        )
+    parsed = tuple(parse_constraint(c) if isinstance(c, str) else c for c in constraints)
+    domain = Domain(space, tuple(evaluator.objectives), facts or PlanFacts(task), parsed)
+    size = min(initial, evaluations)
+    extra = dict(options or {})
+    searcher = make_strategy(strategy, domain, np.random.default_rng(seed), initial=size, **extra)
+    config = {
+        **_problem(domain, evaluator, task),
+        "strategy": strategy,
+        "options": json.dumps(extra, sort_keys=True, default=str),
+        "batch": str(batch),
+        "seed": str(seed),
+        "initial": str(size),
+        "reference point": str(list(reference_point)) if reference_point is not None else "chosen",
+    }
+    run = _Run(searcher, evaluator, config, checkpoint, size, _minimised_reference(reference_point, domain))
+    run.resume(evaluations)
+    notes = run.loop(evaluations, batch, progress)
+    return run.result(strategy, seed, task, notes)
+
+
+@dataclass
+class _Run:
+    """One run under way. ``reference`` is minimised; ``counts`` the evaluations after each iteration."""
+
+    strategy: Strategy
+    evaluator: Evaluator
+    config: dict[str, str]
+    path: Path | None
+    initial: int
+    reference: NDArray[np.float64] | None
+    counts: list[int] = field(default_factory=list)
+    before_s: float = 0.0
+    started_s: float = field(default_factory=time.perf_counter)
+
+    def resume(self, evaluations: int) -> None:
+        """Go on from the checkpoint, if there is one."""
+        kept = read_checkpoint(self.path, self.config) if self.path is not None else None
+        if kept is None:
+            return
+        if len(kept.evaluated) > evaluations:
+            raise CheckpointError(
+                f"The checkpoint {self.path} has {len(kept.evaluated)} evaluations, more than {evaluations}",
+                f"Ask for at least {len(kept.evaluated)}, or delete it to begin again",
+            )
+        try:
+            known = [self.strategy.domain.space.parse(row.architecture) for row in kept.evaluated]
+            self.strategy.restore(kept.state, known, np.array([row.values for row in kept.evaluated]))
+        except (SpaceError, SearchError, ValueError, TypeError, KeyError) as error:
+            raise CheckpointError(
+                f"The checkpoint {self.path} is damaged: {error}", "Delete it to begin again"
+            ) from error
+        self.counts = list(kept.counts)
+        self.reference = None if kept.reference_point is None else np.array(kept.reference_point)
+        self.before_s = kept.seconds
+
+    def loop(self, evaluations: int, batch: int, progress: ProgressFactory) -> tuple[str, ...]:
+        """Iterate until the evaluations are spent or no new network is found; returns notes on that."""
+        done = len(self.strategy.architectures)
+        with progress("Search", evaluations, done) as bar:
+            while done < evaluations:
+                asked = self.strategy.ask(min(batch, evaluations - done))
+                if not asked:
+                    return (self._exhausted(done),)
+                self._evaluate(asked)
+                self._keep()
+                done += len(asked)
+                bar.advance(len(asked))
+                if self.reference is not None:
+                    bar.note(f"hypervolume {hypervolume(self._counted(), self.reference):.4g}")
+        return ()
+
+    def result(self, strategy: str, seed: int, task: Task, notes: tuple[str, ...]) -> SearchResult:
+        """What the run has found."""
+        domain = self.strategy.domain
+        evaluated = self._evaluated()
+        feasible = self.strategy.feasible
+        points = self.strategy.minimised
+        if not feasible.any():
+            notes = (*notes, "No evaluated architecture meets the constraints: the front is empty.")
+        if self.reference is None:
+            self.reference = choose_reference_point(points[feasible] if feasible.any() else points)
+        usable = np.flatnonzero(feasible)
+        members = usable[non_dominated(points[usable])]
+        members = members[np.lexsort((members, points[members, 0]))]
+        front = tuple(evaluated[index] for index in members)
+        counted = np.where(feasible[:, None], points, np.nan)
+        return SearchResult(
+            space=domain.space.name,
+            strategy=strategy,
+            seed=seed,
+            resolution=task.resolution,
+            classes=task.classes,
+            objectives=domain.objectives,
+            constraints=tuple(str(constraint) for constraint in domain.constraints),
+            reference_point=tuple(self.reference.tolist()),
+            evaluated=evaluated,
+            front=front,
+            hypervolume=hypervolume_history(counted, self.counts, self.reference),
+            picks=pick(front, domain.objectives),
+            seconds=self._seconds(),
+            execution=self.evaluator.execution,
+            notes=notes,
+        )
+
+    def _evaluate(self, asked: list[Architecture]) -> None:
+        domain = self.strategy.domain
+        values = checked(self.evaluator.evaluate(asked), asked, domain.space, len(domain.objectives))
+        self.strategy.tell(asked, values)
+        self.counts.append(len(self.strategy.architectures))
+        if self.reference is None and self.counts[-1] >= self.initial and len(self._counted()):
+            self.reference = choose_reference_point(self._counted())
+
+    def _keep(self) -> None:
+        if self.path is None:
+            return
+        reference = None if self.reference is None else tuple(self.reference.tolist())
+        state, counts = self.strategy.state(), tuple(self.counts)
+        kept = Checkpoint(VERSION, self.config, state, self._evaluated(), counts, reference, self._seconds())
+        write_checkpoint(kept, self.path)
+
+    def _counted(self) -> NDArray[np.float64]:
+        """(f, m) minimised values of those that keep to every constraint."""
+        return self.strategy.minimised[self.strategy.feasible]
+
+    def _evaluated(self) -> tuple[Evaluated, ...]:
+        domain = self.strategy.domain
+        texts = domain.space.format_all(self.strategy.architectures)
+        rows = zip(texts, self.strategy.architectures, self.strategy.values.tolist(), strict=True)
+        return tuple(
+            Evaluated(text, domain.identity(architecture), tuple(values), number)
+            for number, (text, architecture, values) in enumerate(rows, start=1)
+        )
+
+    def _seconds(self) -> float:
+        return self.before_s + time.perf_counter() - self.started_s
+
+    def _exhausted(self, done: int) -> str:
+        domain = self.strategy.domain
+        bounds = " and ".join(str(constraint) for constraint in domain.exact_constraints)
+        which = f" with {bounds}" if bounds else ""
+        how = "" if domain.space.size <= ENUMERABLE else f" in {MAX_DRAWS} random draws"
+        if done == 0:
+            raise SearchError(
+                f"No architecture of {domain.space.name}{which} was found{how}", "Loosen the constraints"
+            )
+        return f"Ended after {done} evaluations: {domain.space.name}{which} gave no further network{how}."
+
+
+def _minimised_reference(given: Sequence[float] | None, domain: Domain) -> NDArray[np.float64] | None:
+    if given is None:
+        return None
+    point = np.array([given], dtype=np.float64)
+    if point.shape[1] != len(domain.objectives) or not np.isfinite(point).all():
+        raise SearchError(
+            f"The reference point {list(given)} does not fit the objectives {', '.join(domain.names)}",
+            "Give one finite number for each, in natural units",
+        )
+    return np.asarray(point[0] * signs(domain.objectives), dtype=np.float64)
+
+
+def _problem(domain: Domain, evaluator: Evaluator, task: Task) -> dict[str, str]:
+    """What is searched, as texts to compare and to show."""
+    objectives = (f"{o.direction} {o.name} [{o.unit}] {o.source}".strip() for o in domain.objectives)
+    return {
+        "space": f"{domain.space.name} {domain.space.hash()}",
+        "task": msgspec.json.encode(task).decode(),
+        "objectives": "; ".join(objectives),
+        "constraints": "; ".join(str(constraint) for constraint in domain.constraints) or "none",
+        "evaluator": evaluator.fingerprint,
+    }
