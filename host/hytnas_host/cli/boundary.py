@@ -36,7 +36,10 @@ class ErrorBoundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            _fail("interrupted: what was gathered is stored; run the same command again to go on", INTERRUPTED_STATUS)
+            _fail(
+                "interrupted: what was gathered is stored; run the same command again to go on",
+                INTERRUPTED_STATUS,
+            )
         except Exception as error:
             line = explain(error)
             if line is None or ctx.params.get("debug"):

@@ -27,7 +27,9 @@ def latency(
     n: Annotated[int, typer.Option("--n", min=1, help="Networks to measure in all.")] = 80,
     models: Annotated[
         Path | None,
-        typer.Option("--models", help="Measure the ONNX files in this folder (or one file) instead of sampling."),
+        typer.Option(
+            "--models", help="Measure the ONNX files in this folder (or one file) instead of sampling."
+        ),
     ] = None,
     resolution: ResolutionOption = 224,
     classes: Annotated[int, typer.Option("--classes", min=2, help="Outputs of the network.")] = 2,
@@ -77,7 +79,9 @@ def accuracy(
     study: StudyOption = DEFAULT_STUDY,
     space: SpaceOption = "hyt",
     n: Annotated[int, typer.Option("--n", min=1, help="Networks to train in all.")] = 40,
-    repeated: Annotated[int, typer.Option("--repeated", min=0, help="How many of them with several seeds.")] = 5,
+    repeated: Annotated[
+        int, typer.Option("--repeated", min=0, help="How many of them with several seeds.")
+    ] = 5,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of each repeated network.")] = 3,
     seed: SeedOption = 0,
     as_json: JsonOption = False,

@@ -47,7 +47,11 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
             "Coverage: how often each choice was sampled",
             ["space", "variable", "choice: count"],
             [
-                (c.space, c.variable, ", ".join(f"{a}: {b}" for a, b in zip(c.choices, c.counts, strict=True)))
+                (
+                    c.space,
+                    c.variable,
+                    ", ".join(f"{a}: {b}" for a, b in zip(c.choices, c.counts, strict=True)),
+                )
                 for c in summary.coverage
             ],
         )
@@ -57,7 +61,9 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
 def export(
     folder: Annotated[Path, typer.Argument(help="Folder to write to; it is made if need be.")],
     study: StudyOption = DEFAULT_STUDY,
-    licence: Annotated[str, typer.Option("--licence", help="Licence said in the data sheet.")] = "unspecified",
+    licence: Annotated[
+        str, typer.Option("--licence", help="Licence said in the data sheet.")
+    ] = "unspecified",
 ) -> None:
     """Write the study as CSV tables with a JSON data sheet.
 

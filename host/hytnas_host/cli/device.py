@@ -9,7 +9,9 @@ from hytnas_host.cli.options import JsonOption
 
 app = typer.Typer(help="Devices: list, describe, doctor.", no_args_is_help=True)
 
-DeviceArgument = Annotated[str, typer.Argument(help="Name of the device; `local` is this machine.", metavar="DEVICE")]
+DeviceArgument = Annotated[
+    str, typer.Argument(help="Name of the device; `local` is this machine.", metavar="DEVICE")
+]
 
 
 @app.command("list")
@@ -18,9 +20,9 @@ def list_command(as_json: JsonOption = False) -> None:
 
     Example: hytnas-profile device list
     """
-    from hytnas_host.devices import list_devices
+    from hytnas_host.devices import DEVICES
 
-    names = list_devices()
+    names = sorted(DEVICES)
     if as_json:
         print_json(names)
         return
@@ -67,15 +69,15 @@ def doctor(name: DeviceArgument = "local", as_json: JsonOption = False) -> None:
     from hytnas_host.devices import open_device
 
     with open_device(name) as device:
-        checks = device.doctor()
+        checks = device.doctor().checks
     if as_json:
         print_json(checks)
     else:
         styles = {"ok": "green", "warn": "yellow", "fail": "red", "unknown": "dim"}
         for check in checks:
-            style = styles.get(str(check.status), "")
-            out.print(f"[{style}]{check.status!s:8}[/] {check.name}: {check.message}", highlight=False)
+            style = styles.get(check.status, "")
+            out.print(f"[{style}]{check.status:8}[/] {check.name}: {check.found}", highlight=False)
             if check.advice:
                 out.print(f"         [dim]{check.advice}[/]")
-    if any(str(check.status) == "fail" for check in checks):
+    if any(check.status == "fail" for check in checks):
         raise typer.Exit(1)

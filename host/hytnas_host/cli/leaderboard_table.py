@@ -5,7 +5,17 @@ from rich.markup import escape
 
 from hytnas_host.cli.console import out, print_table
 
-COLUMNS = ("predictor", "features", "Kendall tau [95 %]", "Spearman", "RMSE", "MAPE", "within 10 %", "fit s", "")
+COLUMNS = (
+    "predictor",
+    "features",
+    "Kendall tau [95 %]",
+    "Spearman",
+    "RMSE",
+    "MAPE",
+    "within 10 %",
+    "fit s",
+    "",
+)
 
 
 def print_leaderboard(board: Leaderboard) -> None:

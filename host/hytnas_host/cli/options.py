@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 
 StudyOption = Annotated[
-    Path, typer.Option("--study", help="Folder of the study: its SQLite file, models and reports.", show_default=True)
+    Path,
+    typer.Option(
+        "--study", help="Folder of the study: its SQLite file, models and reports.", show_default=True
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="Device that measures; `local` is this machine.")]
 SpaceOption = Annotated[
@@ -14,6 +17,8 @@ SpaceOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-ResolutionOption = Annotated[int, typer.Option("--resolution", min=8, help="Input height and width in pixels.")]
+ResolutionOption = Annotated[
+    int, typer.Option("--resolution", min=8, help="Input height and width in pixels.")
+]
 
 DEFAULT_STUDY = Path("runs/default")

@@ -36,13 +36,14 @@ def leaderboard(
 
     Example: hytnas-profile leaderboard --target accuracy --json
     """
-    from hytnas_host.workflow import make_leaderboard, write_leaderboard_csv
+    from hytnas_host.workflow.leaderboards import make_leaderboard
+    from hytnas_predictors.leaderboard import write_csv
 
     board = make_leaderboard(
         study, target, space, folds=folds, repeats=repeats, seed=seed, progress=BarProgress
     )
     if csv is not None:
-        write_leaderboard_csv(board, csv)
+        write_csv(board, csv)
     if as_json:
         print_json(board)
     else:
@@ -54,7 +55,8 @@ def train(
     target: TargetOption = "latency_ms",
     space: SpaceOption = "hyt",
     name: Annotated[
-        str | None, typer.Option("--predictor", help="Which predictor; by default the best of the leaderboard.")
+        str | None,
+        typer.Option("--predictor", help="Which predictor; by default the best of the leaderboard."),
     ] = None,
     seed: SeedOption = 0,
 ) -> None:
@@ -62,21 +64,24 @@ def train(
 
     Example: hytnas-profile train --target latency_ms --predictor xgboost
     """
-    from hytnas_host.workflow import train_predictor
+    from hytnas_host.workflow.predictors import train_predictor
 
     folder = train_predictor(study, target, space, name=name, seed=seed)
-    out.print(f"fitted {folder.name} for {target}: {folder}")
+    out.print(f"fitted for {target}: {folder}", highlight=False)
 
 
 def predict(
     architectures: Annotated[
-        list[str] | None, typer.Argument(help="Ids of architectures; without any, --n random ones.", metavar="ID")
+        list[str] | None,
+        typer.Argument(help="Ids of architectures; without any, --n random ones.", metavar="ID"),
     ] = None,
     study: StudyOption = DEFAULT_STUDY,
     target: TargetOption = "latency_ms",
     space: SpaceOption = "hyt",
     n: Annotated[int, typer.Option("--n", min=1)] = 10,
-    force: Annotated[bool, typer.Option("--force", help="Load a predictor of another space or context.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Load a predictor of another space or context.")
+    ] = False,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -85,7 +90,7 @@ def predict(
     Example: hytnas-profile predict --n 5 --target latency_ms
     """
     from hytnas_datasets.spaces import get_space
-    from hytnas_host.workflow import load_trained
+    from hytnas_host.workflow.predictors import load_trained
 
     chosen = get_space(space)
     predictor = load_trained(study, target, chosen, force=force)
@@ -110,7 +115,10 @@ def predict(
         print_json(rows)
         return
     print_table(
-        f"{target} by {predictor.name}",
+        f"{target} by {predictor.info.name}",
         ["id", target, "spread", "outside training range"],
-        [(r["id"], f"{r[target]:.4g}", f"{r['spread']:.2g}", "yes" if r["extrapolated"] else "") for r in rows],
+        [
+            (r["id"], f"{r[target]:.4g}", f"{r['spread']:.2g}", "yes" if r["extrapolated"] else "")
+            for r in rows
+        ],
     )

@@ -23,7 +23,12 @@ def list_command(as_json: JsonOption = False) -> None:
 
     spaces = [get_space(name) for name in list_spaces()]
     if as_json:
-        print_json([{"name": s.name, "size": s.size, "variables": len(s.variables), "hash": s.hash()} for s in spaces])
+        print_json(
+            [
+                {"name": s.name, "size": s.size, "variables": len(s.variables), "hash": s.hash()}
+                for s in spaces
+            ]
+        )
         return
     print_table(
         "Spaces",

@@ -53,8 +53,8 @@ class StudyFiles:
         """Leaderboard of one target."""
         return self.folder / f"leaderboard-{target}.json"
 
-    def predictors(self, target: str) -> Path:
-        """Folder of the fitted predictors of one target, one sub-folder each."""
+    def predictor(self, target: str) -> Path:
+        """Folder of the fitted predictor of one target."""
         return self.folder / "predictors" / target
 
 
@@ -90,7 +90,9 @@ def read_json(path: Path, kind: type[T], made_by: str) -> T:
     """
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise ResultFileError(f"{path} is larger than {MAX_JSON_BYTES} bytes", f"make it again with: {made_by}")
+            raise ResultFileError(
+                f"{path} is larger than {MAX_JSON_BYTES} bytes", f"make it again with: {made_by}"
+            )
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError as error:
         raise ResultFileError(f"There is no {path}", f"make it with: {made_by}") from error

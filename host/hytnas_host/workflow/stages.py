@@ -79,7 +79,8 @@ class StageJournal:
         before = self._stages.get(stage.name)
         same = before is not None and before.inputs == inputs
         finished = before is not None and before.status in ("done", "kept")
-        if before is not None and same and finished and stage.outputs and all(p.exists() for p in stage.outputs):
+        complete = bool(stage.outputs) and all(path.exists() for path in stage.outputs)
+        if before is not None and same and finished and complete:
             return self._put(StageRecord(stage.name, before.seconds, "kept", inputs))
         goes_on = before is not None and (not stage.outputs or (same and not finished))
         spent = before.seconds if before is not None and goes_on else 0.0

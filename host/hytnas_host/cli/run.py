@@ -1,0 +1,90 @@
+"""`hytnas-profile run`: the main job."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+from rich.markup import escape
+
+from hytnas_host.cli.console import BarProgress, out, print_table
+from hytnas_host.cli.leaderboard_table import print_leaderboard
+from hytnas_host.cli.options import DEFAULT_STUDY, StudyOption
+from hytnas_host.cli.search_tables import print_search, print_verification
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the root command."""
+    app.command()(run)
+
+
+def run(
+    study: StudyOption = DEFAULT_STUDY,
+    size: Annotated[
+        Literal["default", "small"], typer.Option("--size", help="`small` is a quick look, and the gate's.")
+    ] = "default",
+    device: Annotated[str | None, typer.Option("--device", help="Device that measures.")] = None,
+    space: Annotated[str | None, typer.Option("--space", help="A bundled space or a TOML file.")] = None,
+    latency_n: Annotated[int | None, typer.Option("--latency-n", min=1, help="Networks to measure.")] = None,
+    accuracy_n: Annotated[int | None, typer.Option("--accuracy-n", min=1, help="Networks to train.")] = None,
+    evaluations: Annotated[
+        int | None, typer.Option("--evaluations", min=1, help="Evaluations of the search.")
+    ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option("--constraint", help="Hard constraint such as 'params <= 300k'; repeatable."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random draw.")] = None,
+) -> None:
+    """Measure, train, compare predictors, search, verify on the device, and write a report.
+
+    Interrupt it anywhere and run it again: it goes on where it was.
+
+    Examples:
+
+      hytnas-profile run
+
+      hytnas-profile run --study runs/wide --latency-n 300 --constraint "params <= 300k"
+    """
+    from hytnas_host.workflow.main_job import SIZES, open_journal, stages
+
+    options = {
+        "device": device,
+        "space": space,
+        "latency_n": latency_n,
+        "accuracy_n": accuracy_n,
+        "evaluations": evaluations,
+        "constraints": tuple(constraint) if constraint else None,
+        "seed": seed,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    config = msgspec.structs.replace(SIZES[size], **given)
+    with open_journal(study, config) as journal:
+        for stage in stages(study, config, BarProgress):
+            out.print(f"[bold]== {stage.name}[/]")
+            record = journal.run(stage)
+            kept = " (kept from before)" if record.status == "kept" else ""
+            out.print(f"   {record.seconds:.1f} s{kept}", highlight=False)
+            _show(study, stage.name)
+        print_table(
+            "Time per stage",
+            ["stage", "seconds", ""],
+            [(s.stage, f"{s.seconds:.1f}", "kept" if s.status == "kept" else "") for s in journal.stages]
+            + [("all", f"{sum(s.seconds for s in journal.stages):.1f}", "")],
+        )
+    out.print(f"report: {escape(str((study / 'report.html').resolve()))}", highlight=False)
+
+
+def _show(study: Path, stage: str) -> None:
+    from hytnas_host.search.result import SearchResult, Verification
+    from hytnas_host.workflow.files import StudyFiles, read_json
+    from hytnas_predictors.result import Leaderboard
+
+    files = StudyFiles(study)
+    if stage.startswith("leaderboard "):
+        path = files.leaderboard(stage.removeprefix("leaderboard "))
+        print_leaderboard(read_json(path, Leaderboard, "hytnas-profile leaderboard"))
+    elif stage == "search":
+        print_search(read_json(files.search, SearchResult, "hytnas-profile search"))
+    elif stage == "verify":
+        print_verification(read_json(files.verification, Verification, "hytnas-profile verify"))

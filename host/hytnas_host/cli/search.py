@@ -1,0 +1,88 @@
+"""`hytnas-profile search | verify`: the best trade-offs, and whether they hold on the device."""
+
+from typing import Annotated
+
+import typer
+
+from hytnas_host.cli.console import BarProgress, print_json
+from hytnas_host.cli.options import (
+    DEFAULT_STUDY,
+    DeviceOption,
+    JsonOption,
+    SeedOption,
+    SpaceOption,
+    StudyOption,
+)
+from hytnas_host.cli.search_tables import print_search, print_verification
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the root command."""
+    app.command()(search)
+    app.command()(verify)
+
+
+def search(
+    study: StudyOption = DEFAULT_STUDY,
+    space: SpaceOption = "hyt",
+    strategy: Annotated[str, typer.Option("--strategy", help="hyt, nsga2 or random.")] = "hyt",
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option("--constraint", help="Hard constraint such as 'params <= 300k'; repeatable."),
+    ] = None,
+    evaluations: Annotated[int, typer.Option("--evaluations", min=1, help="Networks to evaluate.")] = 200,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Networks asked for at once.")] = 10,
+    seed: SeedOption = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Use predictors of another space or context.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Search with the study's predictors for latency and accuracy, and the exact parameter count.
+
+    An interrupted search goes on from its checkpoint.
+
+    Example: hytnas-profile search --constraint "params <= 300k" --evaluations 400
+    """
+    from hytnas_host.workflow.searches import search_study
+
+    result = search_study(
+        study,
+        space,
+        strategy=strategy,
+        constraints=constraint or (),
+        evaluations=evaluations,
+        batch=batch,
+        seed=seed,
+        force=force,
+        progress=BarProgress,
+    )
+    if as_json:
+        print_json(result)
+    else:
+        print_search(result)
+
+
+def verify(
+    study: StudyOption = DEFAULT_STUDY,
+    device: DeviceOption = "local",
+    front: Annotated[int, typer.Option("--front", min=1, help="Most members of the front to measure.")] = 8,
+    processes: Annotated[int, typer.Option("--processes", min=1, help="Fresh processes a model.")] = 5,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the front and as many random controls afresh, and set predicted beside measured.
+
+    Example: hytnas-profile verify --front 12
+    """
+    from hytnas_host.devices import open_device
+    from hytnas_host.workflow.searches import verify_study
+
+    with open_device(device) as board:
+        verification = verify_study(
+            study, board, max_front=front, processes=processes, seed=seed, progress=BarProgress
+        )
+    if as_json:
+        print_json(verification)
+    else:
+        print_verification(verification)

@@ -1,0 +1,82 @@
+"""A search result and a verification on the terminal."""
+
+from hytnas_host.cli.console import out, print_table
+from hytnas_host.search.result import Objective, SearchResult, Verification
+
+PICK_NAMES = {"BL": "best latency", "BA": "best accuracy", "O": "optimal trade-off"}
+
+
+def print_search(result: SearchResult) -> None:
+    """Print the picks and how far the search came."""
+    print_table(
+        f"Search of {result.space} by {result.strategy}: {len(result.evaluated)} networks evaluated, "
+        f"{len(result.front)} on the front",
+        ["pick", "", "architecture", *(_title(objective) for objective in result.objectives)],
+        [
+            (
+                pick.label,
+                PICK_NAMES[pick.label],
+                pick.architecture,
+                *(_figure(value, o) for value, o in zip(pick.values, result.objectives, strict=True)),
+            )
+            for pick in result.picks
+        ],
+    )
+    if result.hypervolume:
+        first, last = result.hypervolume[0], result.hypervolume[-1]
+        out.print(
+            f"hypervolume {first[1]:.4g} after {first[0]} evaluations, {last[1]:.4g} after {last[0]}; "
+            f"{result.seconds:.0f} s",
+            highlight=False,
+        )
+    for note in result.notes:
+        out.print(f"[dim]{note}[/]")
+
+
+def print_verification(verification: Verification) -> None:
+    """Print predicted against measured, for the front and for random controls."""
+    rows = []
+    for row in verification.rows:
+        measured = row.outcome
+        error = ""
+        if row.measured_ms is not None:
+            measured = f"{row.measured_ms:.2f}"
+            error = f"{100 * (row.predicted_ms / row.measured_ms - 1):+.1f} %"
+        interval = (
+            f"[{row.ci_low_ms:.2f}, {row.ci_high_ms:.2f}]"
+            if row.ci_low_ms is not None and row.ci_high_ms is not None
+            else ""
+        )
+        remark = "outside training range" if row.extrapolated else ""
+        rows.append(
+            (row.role, row.architecture, f"{row.predicted_ms:.2f}", measured, interval, error, remark)
+        )
+    print_table(
+        f"Verification on {verification.device} ({verification.execution}), measured afresh; {verification.predictor}",
+        ["role", "architecture", "predicted ms", "measured ms", "95 % interval", "error", ""],
+        rows,
+    )
+    for name, mape, bias in (
+        ("front", verification.front_mape, verification.front_bias_percent),
+        ("controls", verification.control_mape, verification.control_bias_percent),
+    ):
+        if mape is not None and bias is not None:
+            out.print(f"{name}: mean absolute error {100 * mape:.1f} %, bias {bias:+.1f} %", highlight=False)
+    if verification.kendall_tau is not None:
+        out.print(
+            f"Kendall tau, predicted to measured: {verification.kendall_tau:.3f} "
+            f"[{verification.kendall_tau_low:.3f}, {verification.kendall_tau_high:.3f}]",
+            highlight=False,
+        )
+
+
+def _title(objective: Objective) -> str:
+    return (
+        f"{objective.name} ({objective.unit})"
+        if objective.unit not in ("", "count", "ms")
+        else objective.name
+    )
+
+
+def _figure(value: float, objective: Objective) -> str:
+    return f"{value:,.0f}" if objective.name in ("params", "macs") else f"{value:.4g}"

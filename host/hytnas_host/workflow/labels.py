@@ -1,0 +1,36 @@
+"""Labels of a study for one target, and a fingerprint that changes when they do."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from hytnas_datasets.labelled import LabelledSet, Target
+from hytnas_datasets.spaces import get_space
+from hytnas_datasets.store import Study
+
+
+def read_labels(study: Path, target: Target, space: str) -> LabelledSet:
+    """The labels of the study for ``target``.
+
+    Raises
+    ------
+    StudyError
+        There is no study, or its labels were made under different conditions.
+    NotEnoughDataError
+        It holds no label for this target and space.
+    """
+    with Study.open(study, create=False) as opened:
+        return opened.labelled(target, space=get_space(space))
+
+
+def fingerprint(labels: LabelledSet, *settings: object) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the labels and of the settings used with them."""
+    content = (
+        labels.space.hash(),
+        labels.target,
+        [(a.indices, y) for a, y in zip(labels.architectures, labels.y.tolist(), strict=True)],
+        labels.context.fingerprint() if labels.context else None,
+        settings,
+    )
+    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:16]

@@ -1,0 +1,35 @@
+"""Leaderboards of a study."""
+
+from pathlib import Path
+
+from hytnas_datasets.labelled import Target
+from hytnas_host.devices.quiet import host_work
+from hytnas_host.progress import ProgressFactory, SilentProgress
+from hytnas_host.workflow.files import StudyFiles, write_json
+from hytnas_host.workflow.labels import read_labels
+from hytnas_predictors.leaderboard import build_leaderboard
+from hytnas_predictors.result import Leaderboard
+
+
+def make_leaderboard(
+    study: Path,
+    target: Target,
+    space: str,
+    *,
+    folds: int = 5,
+    repeats: int = 3,
+    seed: int = 0,
+    progress: ProgressFactory = SilentProgress,
+) -> Leaderboard:
+    """Compare the predictors on the study's labels and write ``leaderboard-<target>.json``.
+
+    Raises
+    ------
+    StudyError, NotEnoughDataError
+        See `read_labels` and `build_leaderboard`.
+    """
+    labels = read_labels(study, target, space)
+    with host_work():
+        board = build_leaderboard(labels, folds=folds, repeats=repeats, seed=seed, progress=progress)
+    write_json(StudyFiles(study).leaderboard(target), board)
+    return board

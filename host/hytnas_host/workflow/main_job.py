@@ -1,0 +1,195 @@
+"""The main job: collect, compare, fit, search, verify, report; killed anywhere, it goes on where it was."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hytnas_agent import __version__
+from hytnas_datasets.labelled import Target
+from hytnas_datasets.plan import Task
+from hytnas_datasets.spaces import get_space
+from hytnas_datasets.store import Study
+from hytnas_host.collect.accuracy import collect_accuracy
+from hytnas_host.collect.latency import collect_latency
+from hytnas_host.devices import open_device
+from hytnas_host.devices.quiet import host_work
+from hytnas_host.progress import ProgressFactory, SilentProgress
+from hytnas_host.report import write_report
+from hytnas_host.workflow.environment import environment
+from hytnas_host.workflow.files import StudyFiles
+from hytnas_host.workflow.labels import fingerprint, read_labels
+from hytnas_host.workflow.leaderboards import make_leaderboard
+from hytnas_host.workflow.predictors import train_predictor
+from hytnas_host.workflow.searches import search_study, verify_study
+from hytnas_host.workflow.stages import Stage, StageJournal
+
+COMMAND: Final = "hytnas-profile run"
+TARGETS: Final[tuple[Target, ...]] = ("latency_ms", "accuracy")
+
+
+class RunConfig(msgspec.Struct, frozen=True):
+    """What the main job does; the defaults end within 20 minutes on two busy cores.
+
+    ``latency_n`` networks are measured in ``processes`` fresh processes each; ``accuracy_n`` are trained,
+    ``repeated`` of them from ``training_seeds`` seeds; ``verify_front`` members of the front and as many
+    random controls are measured afresh.
+    """
+
+    device: str = "local"
+    space: str = "hyt"
+    resolution: int = 224
+    classes: int = 2
+    seed: int = 0
+    latency_n: int = 80
+    processes: int = 5
+    accuracy_n: int = 40
+    repeated: int = 5
+    training_seeds: int = 3
+    folds: int = 5
+    repeats: int = 3
+    strategy: str = "hyt"
+    constraints: tuple[str, ...] = ("params <= 3M",)
+    evaluations: int = 200
+    batch: int = 10
+    verify_front: int = 8
+
+
+SIZES: Final[dict[str, RunConfig]] = {
+    "default": RunConfig(),
+    "small": RunConfig(latency_n=24, accuracy_n=22, repeated=4, repeats=2, evaluations=60, verify_front=4),
+}
+
+
+@contextmanager
+def open_journal(study: Path, config: RunConfig) -> Iterator[StageJournal]:
+    """The journal of the study's stages, with the run registered in the study.
+
+    Raises
+    ------
+    ConfigChangedError
+        The study was begun with another configuration.
+    """
+    settings = msgspec.to_builtins(config)
+    with Study.open(study) as opened:
+        journal = StageJournal(StudyFiles(opened.folder).run, settings, COMMAND)
+        run = opened.begin_run(COMMAND, settings, environment())
+    status = "failed"
+    try:
+        yield journal
+        status = "done"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        with Study.open(study) as opened:
+            opened.end_run(run, status)
+
+
+def stages(study: Path, config: RunConfig, progress: ProgressFactory = SilentProgress) -> list[Stage]:
+    """The stages of the main job, in order."""
+    files = StudyFiles(study)
+
+    def board_inputs(target: Target) -> Callable[[], str]:
+        return lambda: fingerprint(
+            read_labels(study, target, config.space), __version__, config.folds, config.repeats, config.seed
+        )
+
+    def all_inputs() -> str:
+        return "+".join(fingerprint(read_labels(study, target, config.space)) for target in TARGETS)
+
+    def board(target: Target) -> Callable[[], None]:
+        def work() -> None:
+            make_leaderboard(
+                study,
+                target,
+                config.space,
+                folds=config.folds,
+                repeats=config.repeats,
+                seed=config.seed,
+                progress=progress,
+            )
+
+        return work
+
+    return [
+        Stage("collect latency", lambda: _collect_latency(study, config, progress)),
+        Stage("collect accuracy", lambda: _collect_accuracy(study, config, progress)),
+        *(
+            Stage(f"leaderboard {target}", board(target), board_inputs(target), (files.leaderboard(target),))
+            for target in TARGETS
+        ),
+        Stage(
+            "train",
+            lambda: _train(study, config),
+            all_inputs,
+            tuple(files.predictor(target) for target in TARGETS),
+        ),
+        Stage("search", lambda: _search(study, config, progress), all_inputs, (files.search,)),
+        Stage("verify", lambda: _verify(study, config, progress), all_inputs, (files.verification,)),
+        Stage("report", lambda: _report(study)),
+    ]
+
+
+def _collect_latency(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
+    with Study.open(study) as opened, open_device(config.device) as device:
+        collect_latency(
+            opened,
+            device,
+            get_space(config.space),
+            config.latency_n,
+            Task(resolution=config.resolution, classes=config.classes),
+            seed=config.seed,
+            processes=config.processes,
+            progress=progress,
+        )
+
+
+def _collect_accuracy(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
+    with Study.open(study) as opened:
+        collect_accuracy(
+            opened,
+            get_space(config.space),
+            config.accuracy_n,
+            repeated=config.repeated,
+            seeds=config.training_seeds,
+            seed=config.seed,
+            progress=progress,
+            host_work=host_work,
+        )
+
+
+def _train(study: Path, config: RunConfig) -> None:
+    for target in TARGETS:
+        train_predictor(study, target, config.space, seed=config.seed)
+
+
+def _search(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
+    search_study(
+        study,
+        config.space,
+        strategy=config.strategy,
+        constraints=config.constraints,
+        evaluations=config.evaluations,
+        batch=config.batch,
+        seed=config.seed,
+        progress=progress,
+    )
+
+
+def _verify(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
+    with open_device(config.device) as device:
+        verify_study(
+            study,
+            device,
+            max_front=config.verify_front,
+            processes=config.processes,
+            seed=config.seed,
+            progress=progress,
+        )
+
+
+def _report(study: Path) -> None:
+    write_report(study)

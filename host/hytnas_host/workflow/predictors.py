@@ -1,0 +1,59 @@
+"""Fitted predictors of a study."""
+
+from pathlib import Path
+
+import numpy as np
+
+from hytnas_agent.records import DeviceContext
+from hytnas_datasets.labelled import Target
+from hytnas_datasets.spaces import Space
+from hytnas_host.devices.quiet import host_work
+from hytnas_host.workflow.files import ResultFileError, StudyFiles, read_json
+from hytnas_host.workflow.labels import read_labels
+from hytnas_predictors.persistence import load_predictor, save_predictor
+from hytnas_predictors.predictor import Predictor, fit_predictor
+from hytnas_predictors.result import Leaderboard
+
+
+def best_predictor(study: Path, target: Target) -> str:
+    """The name at the top of the study's leaderboard; raises ResultFileError where there is none."""
+    path = StudyFiles(study).leaderboard(target)
+    return read_json(path, Leaderboard, f"hytnas-profile leaderboard --target {target}").scores[0].predictor
+
+
+def train_predictor(
+    study: Path, target: Target, space: str, *, name: str | None = None, seed: int = 0
+) -> Path:
+    """Fit a predictor to all labels of the study and save it; its folder is returned.
+
+    Without a ``name`` it is the best of the leaderboard. It replaces one of the same target.
+    """
+    labels = read_labels(study, target, space)
+    chosen = name or best_predictor(study, target)
+    with host_work():
+        predictor = fit_predictor(chosen, labels, rng=np.random.default_rng(seed))
+    folder = StudyFiles(study).predictor(target)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    save_predictor(predictor, folder)
+    return folder
+
+
+def load_trained(
+    study: Path, target: Target, space: Space, *, context: DeviceContext | None = None, force: bool = False
+) -> Predictor:
+    """The predictor that `train_predictor` saved.
+
+    Raises
+    ------
+    ResultFileError
+        There is none.
+    PredictorMismatchError
+        It was fitted for another space or device context.
+    """
+    folder = StudyFiles(study).predictor(target)
+    if not folder.is_dir():
+        raise ResultFileError(
+            f"The study {study} has no predictor for {target}",
+            f"fit one with: hytnas-profile train --study {study} --target {target}",
+        )
+    return load_predictor(folder, space=space, context=context, force=force)

@@ -1,0 +1,137 @@
+"""The search over a study's predictors, and the verification of its winners on the device."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hytnas_agent.records import LatencyLabel
+from hytnas_datasets.plan import Task
+from hytnas_datasets.spaces import Architecture, get_space
+from hytnas_datasets.store import Study
+from hytnas_host.collect.latency import measure_architectures
+from hytnas_host.devices.base import Device
+from hytnas_host.devices.quiet import host_work
+from hytnas_host.progress import ProgressFactory, SilentProgress
+from hytnas_host.search import PlanFacts, PredictorEvaluator, run_search
+from hytnas_host.search.result import SearchResult, Verification
+from hytnas_host.search.verify import verify
+from hytnas_host.workflow.files import StudyFiles, read_json, write_json
+from hytnas_host.workflow.predictors import load_trained
+from hytnas_predictors.predictor import Predictor
+
+SEARCH_COMMAND = "hytnas-profile search"
+VERIFY_PURPOSE = "verify"
+
+
+def search_study(
+    study: Path,
+    space: str,
+    *,
+    strategy: str = "hyt",
+    constraints: Sequence[str] = (),
+    evaluations: int = 200,
+    batch: int = 10,
+    seed: int = 0,
+    force: bool = False,
+    progress: ProgressFactory = SilentProgress,
+) -> SearchResult:
+    """Search with the study's predictors for latency and accuracy, and the exact parameter count.
+
+    Latency and parameters are those of the task that the latency predictor was fitted for. An interrupted
+    search goes on from its checkpoint. The result is written to ``search.json``.
+
+    Raises
+    ------
+    ResultFileError
+        A predictor is missing.
+    SearchError
+        A constraint cannot be read, or the checkpoint is another search's.
+    """
+    files = StudyFiles(study)
+    chosen = get_space(space)
+    latency = load_trained(study, "latency_ms", chosen, force=force)
+    accuracy = load_trained(study, "accuracy", chosen, force=force)
+    evaluator = PredictorEvaluator(
+        {"latency_ms": latency, "accuracy": accuracy},
+        PlanFacts(latency.info.task),
+        sources={"latency_ms": _source(latency), "accuracy": _source(accuracy)},
+        execution=latency.info.execution,
+        probes=chosen.sample(32, np.random.default_rng(seed)),
+    )
+    with host_work():
+        result = run_search(
+            chosen,
+            evaluator,
+            strategy=strategy,
+            constraints=constraints,
+            evaluations=evaluations,
+            batch=batch,
+            seed=seed,
+            task=latency.info.task,
+            checkpoint=files.search_checkpoint,
+            progress=progress,
+        )
+    write_json(files.search, result)
+    return result
+
+
+def verify_study(
+    study: Path,
+    device: Device,
+    *,
+    max_front: int = 10,
+    processes: int = 5,
+    seed: int = 0,
+    progress: ProgressFactory = SilentProgress,
+) -> Verification:
+    """Measure the search's front and as many random controls afresh, and write ``verification.json``.
+
+    Raises
+    ------
+    ResultFileError
+        There is no search result, or no latency predictor.
+    PredictorMismatchError
+        The predictor was fitted for another device.
+    """
+    files = StudyFiles(study)
+    result = read_json(files.search, SearchResult, f"{SEARCH_COMMAND} --study {study}")
+    space = get_space(result.space)
+    task = Task(resolution=result.resolution, classes=result.classes)
+    description = device.describe()
+    predictor = load_trained(study, "latency_ms", space, context=description.context)
+    with Study.open(study) as opened:
+        opened.add_device(description)
+        sampled = opened.architectures("latency")
+
+        def measure(architectures: Sequence[Architecture], _purposes: Sequence[str]) -> list[LatencyLabel]:
+            measured = measure_architectures(
+                opened,
+                device,
+                architectures,
+                task,
+                purpose=VERIFY_PURPOSE,
+                seed=seed,
+                processes=processes,
+                progress=progress,
+            )
+            return [label for _, label in measured]
+
+        verification = verify(
+            result,
+            measure=measure,
+            predictor=predictor,
+            space=space,
+            known={plan_hash for _, plan_hash in sampled},
+            max_front=max_front,
+            rng=np.random.default_rng(seed),
+            device_name=device.name,
+            execution=description.context.execution,
+        )
+    write_json(files.verification, verification)
+    return verification
+
+
+def _source(predictor: Predictor) -> str:
+    info = predictor.info
+    return f"{info.name} fitted to {info.labels} labels ({info.provenance})"
