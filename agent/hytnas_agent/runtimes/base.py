@@ -55,6 +55,11 @@ class LoadedModel(Protocol):
 class Runtime(Protocol):
     """A runtime, imported when its class is instantiated."""
 
+    @property
+    def tiny_model(self) -> bytes:
+        """A file of one node, to try the runtime with."""
+        ...
+
     def info(self) -> RuntimeInfo:
         """Name, version and build of the imported runtime."""
         ...

@@ -1,5 +1,6 @@
 """ONNX Runtime on the CPU, with explicit threads."""
 
+import base64
 import importlib.metadata
 import platform
 import re
@@ -16,6 +17,10 @@ from hytnas_agent.runtimes.base import RuntimeFailure, TensorSpec, fix_shape
 # Dies of SIGILL at import on cores without the instructions it was built for, such as the Cortex-A53.
 BLOCKED = {("1.21.0", "aarch64")}
 
+# Opset 13, IR 7: y = Relu(x), x of shape 1 x 4.
+_TINY_MODEL = base64.b64decode(
+    b"CAcSADo7CgwKAXgSAXkiBFJlbHUSAWdaEwoBeBIOCgwIARIICgIIAQoCCARiEwoBeRIOCgwIARIICgIIAQoCCARCBAoAEA0="
+)
 _DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
@@ -64,6 +69,11 @@ class OnnxRuntime:
         import onnxruntime  # noqa: PLC0415 (only after its version is known to be harmless)
 
         self._ort: Any = onnxruntime
+
+    @property
+    def tiny_model(self) -> bytes:
+        """A file of one node."""
+        return _TINY_MODEL
 
     def info(self) -> RuntimeInfo:
         """Version and commit of the build."""

@@ -1,0 +1,103 @@
+"""The exclusive lease on the device: one file, one ``flock``, a fencing token that only grows.
+
+The kernel lets the lock go when its process ends, however it ends. The file's text says who holds it.
+"""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from hytnas_agent.errors import AgentError
+from hytnas_agent.protocol import BusyHolder, ErrorCode, RpcError
+
+
+class _Record(msgspec.Struct, frozen=True):
+    token: int = 0
+    holder: BusyHolder | None = None
+
+
+class DeviceLease:
+    """The lease file. One instance may hold it once; another process or instance then finds it busy."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self.token: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this instance holds the device."""
+        return self._descriptor is not None
+
+    def acquire(self, holder: str, reason: str, pid: int) -> int:
+        """Take the device and return the fencing token of this tenure.
+
+        Raises
+        ------
+        RpcError
+            BUSY, naming the holder.
+        AgentError
+            If the lease file cannot be used.
+        """
+        assert not self.held
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            raise AgentError(f"the lease file {self._path} cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            found = _read(descriptor).holder
+            os.close(descriptor)
+            raise busy_error(found) from error
+        self._descriptor = descriptor
+        return self.renew(holder, reason, pid)
+
+    def renew(self, holder: str, reason: str, pid: int) -> int:
+        """Hand the held device to another tenure: a new token, which makes the former one stale."""
+        assert self._descriptor is not None
+        self.token = _read(self._descriptor).token + 1
+        _write(self._descriptor, _Record(self.token, BusyHolder(holder, pid, time.time(), reason)))
+        return self.token
+
+    def holder(self) -> BusyHolder | None:
+        """Who holds the device by this instance."""
+        return None if self._descriptor is None else _read(self._descriptor).holder
+
+    def release(self) -> None:
+        """Give the device back; without holding it, nothing."""
+        if self._descriptor is None:
+            return
+        _write(self._descriptor, _Record(_read(self._descriptor).token))
+        os.close(self._descriptor)
+        self._descriptor = self.token = None
+
+
+def busy_error(holder: BusyHolder | None) -> RpcError:
+    """The error for someone who finds the device held."""
+    if holder is None:
+        return RpcError(ErrorCode.BUSY, "the device is in use", "Try again when it is free")
+    since = time.strftime("%H:%M:%S", time.localtime(holder.since_unix_s))
+    return RpcError(
+        ErrorCode.BUSY,
+        f"the device is in use by {holder.holder} (pid {holder.pid}) since {since}: {holder.reason}",
+        "Wait for it to finish, or end that process",
+        busy=holder,
+    )
+
+
+def _read(descriptor: int) -> _Record:
+    try:
+        return msgspec.json.decode(os.pread(descriptor, 1 << 16, 0), type=_Record)
+    except ValueError:
+        return _Record()
+
+
+def _write(descriptor: int, record: _Record) -> None:
+    data = msgspec.json.encode(record)
+    os.pwrite(descriptor, data, 0)
+    os.ftruncate(descriptor, len(data))
+    os.fsync(descriptor)

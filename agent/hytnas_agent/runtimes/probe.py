@@ -1,0 +1,91 @@
+"""Trying runtimes in throw-away processes: one that dies at import takes nothing with it.
+
+``python -m hytnas_agent.runtimes.probe NAME`` is that process: it imports the runtime, runs a model of one
+node and prints the `RuntimeInfo` as the last line of its output.
+"""
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from hytnas_agent import __version__
+from hytnas_agent.protocol import RuntimeInfo
+from hytnas_agent.runtimes.base import RUNTIMES, RuntimeFailure, create
+
+PROBE_TIMEOUT_S = 60.0
+
+
+class _Cache(msgspec.Struct, frozen=True):
+    key: str
+    runtimes: tuple[RuntimeInfo, ...]
+
+
+def probe_runtimes(cache: Path) -> tuple[RuntimeInfo, ...]:
+    """Every known runtime and whether it works here; remembered in ``cache`` until a package changes."""
+    key = _installation_key()
+    with contextlib.suppress(OSError, ValueError):
+        remembered = msgspec.json.decode(cache.read_bytes(), type=_Cache)
+        if remembered.key == key:
+            return remembered.runtimes
+    found = tuple(probe_runtime(name) for name in RUNTIMES)
+    draft = cache.with_suffix(f".{os.getpid()}")
+    draft.write_bytes(msgspec.json.encode(_Cache(key, found)))
+    draft.replace(cache)
+    return found
+
+
+def probe_runtime(name: str) -> RuntimeInfo:
+    """Try one runtime in a process of its own."""
+    command = [sys.executable, "-P", "-m", "hytnas_agent.runtimes.probe", name]
+    try:
+        process = subprocess.run(command, capture_output=True, timeout=PROBE_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return _unusable(name, f"gave no answer within {PROBE_TIMEOUT_S:g} s")
+    if process.returncode < 0:
+        return _unusable(name, f"dies of {signal.Signals(-process.returncode).name} on this device")
+    try:
+        return msgspec.json.decode(process.stdout.splitlines()[-1], type=RuntimeInfo)
+    except (IndexError, ValueError):
+        errors = process.stderr.decode(errors="replace").strip().splitlines()
+        return _unusable(name, errors[-1] if errors else f"left with status {process.returncode}")
+
+
+def _unusable(name: str, reason: str) -> RuntimeInfo:
+    return RuntimeInfo(name, "", "", RUNTIMES[name].formats, usable=False, reason=reason)
+
+
+def _installation_key() -> str:
+    """Changes when a package is installed or removed, with the agent and with Python."""
+    folders = [(path, os.stat(path).st_mtime_ns) for path in sys.path if os.path.isdir(path)]
+    return hashlib.sha256(repr((__version__, sys.version, folders)).encode()).hexdigest()
+
+
+def try_here(name: str) -> RuntimeInfo:
+    """Import the runtime into this process and run a tiny model."""
+    import numpy as np  # noqa: PLC0415 (the server imports this module and must not import numpy)
+
+    try:
+        runtime = create(name)
+        with tempfile.NamedTemporaryFile(suffix=f".{RUNTIMES[name].formats[0]}") as file:
+            file.write(runtime.tiny_model)
+            file.flush()
+            model = runtime.load(Path(file.name), threads=1)
+            inputs = [np.ones(spec.shape, spec.dtype) for spec in model.inputs]
+            if not all(np.isfinite(output).all() for output in model.run(list(inputs))):
+                return _unusable(name, "computes a tiny model wrongly")
+    except RuntimeFailure as failure:
+        return _unusable(name, failure.what)
+    return runtime.info()
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(b"\n" + msgspec.json.encode(try_here(sys.argv[1])) + b"\n")
+    sys.stdout.flush()
+    os._exit(0)

@@ -1,0 +1,185 @@
+"""Models and reference tensors on the device, named by their SHA-256, the least recently used evicted."""
+
+import hashlib
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from threading import RLock
+
+from hytnas_agent.protocol import ErrorCode, RpcError
+from hytnas_agent.records import MeasureJob
+from hytnas_agent.supervisor import JobFiles
+
+DEFAULT_CAPACITY_BYTES = 2 * 1024**3
+DEFAULT_FILE_BYTES = 512 * 1024**2
+ABANDONED_UPLOAD_S = 24 * 3600.0
+_NAME = re.compile(r"[0-9a-f]{64}\.(onnx|tflite|npz)")
+
+
+class Spool:
+    """A content-addressed folder with a cap.
+
+    Parameters
+    ----------
+    folder, incoming : Path
+        Verified files, and uploads; on one file system.
+    pinned : callable
+        Names that queued and running jobs need: never evicted.
+    capacity_bytes, file_bytes : int
+        Largest total and largest single file.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        incoming: Path,
+        pinned: Callable[[], Collection[str]],
+        *,
+        capacity_bytes: int = DEFAULT_CAPACITY_BYTES,
+        file_bytes: int = DEFAULT_FILE_BYTES,
+    ) -> None:
+        self._folder, self._incoming, self._pinned = folder, incoming, pinned
+        self.capacity_bytes, self._file_bytes = capacity_bytes, file_bytes
+        # Held by who checks that files are there until they are pinned, and by who evicts.
+        self.lock = RLock()
+
+    def path(self, name: str) -> Path:
+        """Where the file of this name is or would be.
+
+        Raises
+        ------
+        RpcError
+            INVALID_PARAMS if it is no spool name.
+        """
+        if not _NAME.fullmatch(name):
+            raise RpcError(ErrorCode.INVALID_PARAMS, f"{name!r} is not <sha256>.onnx, .tflite or .npz")
+        return self._folder / name
+
+    def used_bytes(self) -> int:
+        """Size of all verified files."""
+        return sum(size for _, size, _ in self._entries())
+
+    def present(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of the names that are there; they count as used now."""
+        found = []
+        for name in names:
+            try:
+                os.utime(self.path(name))
+            except FileNotFoundError:
+                continue
+            found.append(name)
+        return tuple(found)
+
+    def files_of(self, job: MeasureJob) -> JobFiles:
+        """The paths of everything the job needs.
+
+        Raises
+        ------
+        RpcError
+            NOT_SPOOLED, naming what has to be uploaded first.
+        """
+        names = names_of(job)
+        missing = sorted(set(names) - set(self.present(names)))
+        if missing:
+            raise RpcError(
+                ErrorCode.NOT_SPOOLED,
+                f"the device does not have {', '.join(missing)}",
+                "Upload it, commit it with spool_commit, then measure",
+            )
+        model, *reference = (self.path(name) for name in names)
+        return JobFiles(model, *reference)
+
+    def commit(self, upload: str, name: str, size_bytes: int) -> bool:
+        """Verify an upload and move it to its name; whether the spool had it. The upload is gone after.
+
+        Raises
+        ------
+        RpcError
+            HASH_MISMATCH, SPOOL_FULL or INVALID_PARAMS.
+        """
+        target = self.path(name)
+        if upload in ("", ".", "..") or "/" in upload or "\0" in upload:
+            raise RpcError(ErrorCode.INVALID_PARAMS, f"{upload!r} is not the name of a file in incoming")
+        source = self._incoming / upload
+        try:
+            with self.lock:
+                if target.exists():
+                    self.present([name])
+                    return True
+            self._verify(source, name, size_bytes)
+            with self.lock:
+                self._make_room(size_bytes)
+                source.rename(target)
+                os.utime(target)
+        finally:
+            source.unlink(missing_ok=True)
+        return False
+
+    def _verify(self, source: Path, name: str, size_bytes: int) -> None:
+        if size_bytes > self._file_bytes:
+            raise RpcError(
+                ErrorCode.SPOOL_FULL, f"{name} has {size_bytes} bytes, allowed are {self._file_bytes}"
+            )
+        try:
+            descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise RpcError(
+                ErrorCode.NOT_SPOOLED,
+                f"the upload {source.name} cannot be read: {error.strerror}",
+                "Write it to the incoming folder first",
+            ) from error
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size != size_bytes:
+                found = f"the upload of {name} has {status.st_size} bytes, not {size_bytes}"
+                raise RpcError(ErrorCode.HASH_MISMATCH, found, "Upload it again")
+            if hashlib.file_digest(file, "sha256").hexdigest() != name.partition(".")[0]:
+                raise RpcError(
+                    ErrorCode.HASH_MISMATCH,
+                    f"the upload of {name} does not have that hash",
+                    "Upload it again",
+                )
+            os.fsync(descriptor)
+
+    def _make_room(self, wanted_bytes: int) -> None:
+        used = self.used_bytes()
+        pinned = self._pinned()
+        for path, size, _ in sorted(self._entries(), key=lambda entry: entry[2]):
+            if used + wanted_bytes <= self.capacity_bytes:
+                return
+            if path.name not in pinned:
+                path.unlink(missing_ok=True)
+                used -= size
+        if used + wanted_bytes > self.capacity_bytes:
+            raise RpcError(
+                ErrorCode.SPOOL_FULL,
+                f"no room for {wanted_bytes} bytes: queued jobs need {used} of the {self.capacity_bytes}",
+                "Let queued jobs finish first",
+            )
+
+    def drop_abandoned_uploads(self) -> None:
+        """Remove uploads that nobody committed for a day."""
+        limit = time.time() - ABANDONED_UPLOAD_S
+        for path in self._incoming.iterdir():
+            if path.lstat().st_mtime < limit:
+                path.unlink(missing_ok=True)
+
+    def _entries(self) -> list[tuple[Path, int, int]]:
+        entries = []
+        with os.scandir(self._folder) as found:
+            for entry in found:
+                if _NAME.fullmatch(entry.name):
+                    status = entry.stat()
+                    entries.append((Path(entry.path), status.st_size, status.st_mtime_ns))
+        return entries
+
+
+def names_of(job: MeasureJob) -> list[str]:
+    """The spool names that a job needs: the model, and the reference's inputs and outputs."""
+    names = [f"{job.model_sha256}.{job.format}"]
+    if job.reference is not None:
+        names += [f"{job.reference.inputs_sha256}.npz", f"{job.reference.outputs_sha256}.npz"]
+    return names
