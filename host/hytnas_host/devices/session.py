@@ -225,8 +225,10 @@ class Session:
             self._drop(link)
         elif error.code == ErrorCode.NOT_SPOOLED:
             raise error
-        elif error.code == ErrorCode.BUSY and error.busy is not None:
+        elif error.code == ErrorCode.BUSY:
             holder = error.busy
+            if holder is None:
+                raise DeviceBusyError(f"device {self.name!r}: {error.what}", error.next_step) from error
             if holder.pid == os.getpid():
                 return  # our own lost connection, which the agent has not noticed yet
             since = time.strftime("%H:%M", time.localtime(holder.since_unix_s))

@@ -1,5 +1,6 @@
 """What outlives a command on this user's host: the state folder, and who the host is to agents."""
 
+import contextlib
 import os
 import uuid
 from pathlib import Path
@@ -12,6 +13,23 @@ def host_state_folder() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")) / "hytnas"
 
 
+def written_once(path: Path, text: str) -> str:
+    """What the file holds; ``text`` where it had to be made. Of several processes the first one wins.
+
+    Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.write_text(text)
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)  # whole or not at all
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
 def client_id() -> str:
     """Who this user on this host is to agents: random, made once, kept in the state folder.
 
@@ -19,19 +37,7 @@ def client_id() -> str:
     """
     path = host_state_folder() / "client-id"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            draft = path.with_name(f"client-id.{os.getpid()}")
-            draft.write_text(uuid.uuid4().hex)
-            try:
-                os.link(
-                    draft, path
-                )  # the first of several processes wins, and the file is never half written
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
-        return path.read_text().strip()
+        return written_once(path, uuid.uuid4().hex)
     except OSError as error:
         raise DeviceError(
             f"{path} cannot be read or written: {error.strerror}",

@@ -343,7 +343,7 @@ def test_interrupted_measure_cancels_the_job_and_goes_on_up(device_with, monkeyp
 
     def interrupt() -> None:
         started.wait(30)
-        signal.raise_signal(signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,169 @@
+"""The core of every collection: windows of models, prepared and measured, with the canary between."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from hytnas_agent.records import MeasureSettings
+from hytnas_datasets.store import Study
+
+from hytnas_host.collect.jobs import Journal
+from hytnas_host.collect.measuring import Measurer, Model
+from hytnas_host.collect.summary import CollectionSummary
+from hytnas_host.devices.base import Device
+from hytnas_host.progress import ProgressFactory, SilentProgress
+
+CANARY_PURPOSE = "canary"
+
+# Gives the models of one window, exporting them if need be.
+Window = Callable[[], list[Model]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a collection measures.
+
+    Attributes
+    ----------
+    purpose : str
+        What the labels are for; results of one purpose never count for another.
+    seed : int
+        Of the order of the processes.
+    settings : MeasureSettings
+    processes : int
+        Fresh timed processes a model.
+    window : int
+        Models among which the processes are spread.
+    canary_every : int
+        Timed processes between two of the canary; 0 for no canary.
+    runtime : str or None
+        The device's first usable one by default.
+    """
+
+    purpose: str
+    seed: int
+    settings: MeasureSettings = field(default_factory=MeasureSettings)
+    processes: int = 5
+    window: int = 20
+    canary_every: int = 20
+    runtime: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the models of a collection come from.
+
+    Attributes
+    ----------
+    windows : sequence of Window
+    models : int
+        How many there are in all.
+    known : sequence of str
+        Hashes of those that the study holds already, of which results may be stored.
+    canary : Window
+        Gives the canary, or nothing.
+    cancel : callable
+        Makes a window that is being prepared in another thread end soon.
+    """
+
+    windows: Sequence[Window]
+    models: int
+    known: Sequence[str]
+    canary: Window
+    cancel: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A finished collection: its measuring stage with counts and labels, and how long it took."""
+
+    measurer: Measurer
+    seconds: float
+
+    def summary(self, plan: Plan, models: int, *, failed_exports: int, export_s: float) -> CollectionSummary:
+        """The counts as a value."""
+        tally = self.measurer.tally
+        outcomes = Counter(label.outcome.value for label in self.measurer.labels.values())
+        return CollectionSummary(
+            purpose=plan.purpose,
+            models=models,
+            outcomes=dict(outcomes),
+            failed_exports=failed_exports,
+            measured_jobs=tally.measured_jobs,
+            resumed_jobs=tally.resumed_jobs,
+            canaries=tally.canaries,
+            export_s=export_s,
+            measure_s=tally.measure_s,
+            seconds=self.seconds,
+        )
+
+
+def collect(
+    study: Study,
+    device: Device,
+    source: Source,
+    plan: Plan,
+    *,
+    progress: ProgressFactory = SilentProgress,
+) -> Collected:
+    """Measure every model of the source as the plan says, whatever of it is not in the study yet.
+
+    On a device of its own, the next window is prepared while one is measured; where the device shares the
+    processor, they take turns.
+
+    Raises
+    ------
+    DeviceError
+        The device is busy or not reachable, or its context changed.
+    StudyError
+        The study cannot be written. What had been measured is in the agent's journal and is fetched from
+        there next time.
+    """
+    started_s = time.monotonic()
+    device.acquire(f"{plan.purpose}: {source.models} models for {study.folder.name}")
+    description = device.describe(runtime=plan.runtime, threads=plan.settings.threads)
+    study.add_device(description)
+
+    def journal(purpose: str) -> Journal:
+        return Journal(study, purpose, description.identity.device_id, description.context, plan.settings)
+
+    ours = journal(plan.purpose)
+    canaries = source.canary() if plan.canary_every else []
+    measurer = Measurer(
+        study,
+        device,
+        ours,
+        journal(CANARY_PURPOSE),
+        processes=plan.processes,
+        canary=canaries[0] if canaries else None,
+        canary_every=plan.canary_every,
+        runtime=plan.runtime,
+    )
+    total = source.models * (plan.processes + 1)
+    done = sum(ours.count_settled(sha256) for sha256 in source.known)
+    with progress(f"Measuring on {device.name}", total, min(done, total)) as bar:
+        for number, models in enumerate(_prepared(source, ahead=not device.shares_processor)):
+            bar.note(f"{min((number + 1) * plan.window, source.models)} of {source.models} models exported")
+            measurer.measure_window(models, np.random.default_rng([plan.seed, number]), bar)
+    return Collected(measurer, time.monotonic() - started_s)
+
+
+def _prepared(source: Source, *, ahead: bool) -> Iterator[list[Model]]:
+    """Each window's models; with ``ahead`` the next window is prepared in a thread meanwhile."""
+    if not ahead:
+        yield from (window() for window in source.windows)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as thread:
+        try:
+            upcoming = [thread.submit(window) for window in source.windows[:1]]
+            for window in (*source.windows[1:], None):
+                models = upcoming.pop().result()
+                if window is not None:
+                    upcoming.append(thread.submit(window))
+                yield models
+        except BaseException:
+            source.cancel()
+            raise

@@ -1,0 +1,154 @@
+"""The export stage: networks become model files of the study, once each."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future
+from types import TracebackType
+from typing import Self
+
+from hytnas_agent.errors import HytnasError
+from hytnas_datasets.plan import Task, build_plan
+from hytnas_datasets.store import ExportRecord, Study
+
+from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.sampling import Network
+from hytnas_host.export import ExportedModel, ExportPool
+
+MODELS = "models"
+
+
+class Exporter:
+    """Gives the model files of networks, exporting in worker processes what the study does not hold yet.
+
+    Parameters
+    ----------
+    study : Study
+    task : Task
+    seed : int
+        Of the weights; they do not matter to the latency, but the same network gives the same file.
+    workers : int, optional
+        Worker processes; the number of processors by default.
+
+    Attributes
+    ----------
+    failed : dict
+        Plan hash of every network that could not be exported, and why.
+    hashes : dict
+        Hash of the model file by plan hash, of every network prepared.
+    seconds : float
+        Time spent in ``prepare``.
+    """
+
+    def __init__(self, study: Study, task: Task, *, seed: int, workers: int | None = None) -> None:
+        self.failed: dict[str, str] = {}
+        self.hashes: dict[str, str] = {}
+        self.seconds = 0.0
+        self._study = study
+        self._task = task
+        self._seed = seed
+        self._workers = workers
+        self._pool: ExportPool | None = None
+        self._pending: list[Future[ExportedModel]] = []
+        self._cancelled = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel=kind is not None)
+
+    def prepare(self, networks: Sequence[Network]) -> list[Model]:
+        """The models of these networks, in order; a network that cannot be exported is left out.
+
+        It is then a failure of the study and in ``failed``.
+
+        Raises StudyError where the study cannot be written.
+        """
+        started_s = time.monotonic()
+        ready = {plan_hash: self._stored(plan_hash) for _, plan_hash in networks}
+        waiting = {
+            plan_hash: self._submit(network)
+            for network in networks
+            if ready[plan_hash := network[1]] is None and not self._cancelled
+        }
+        for plan_hash, future in waiting.items():
+            ready[plan_hash] = self._finished(plan_hash, future)
+        self._pending.clear()
+        self.seconds += time.monotonic() - started_s
+        found = {plan_hash: model for plan_hash, model in ready.items() if model is not None}
+        self.hashes |= {plan_hash: model.sha256 for plan_hash, model in found.items()}
+        return list(found.values())
+
+    def cancel(self) -> None:
+        """Let exports that have not begun be, from any thread; ``prepare`` then returns what there is."""
+        self._cancelled = True
+        for future in list(self._pending):
+            future.cancel()
+
+    def known_hashes(self, networks: Sequence[Network]) -> list[str]:
+        """The hashes of those networks' model files that the study holds."""
+        records = (self._record(plan_hash) for _, plan_hash in networks)
+        return [record.sha256 for record in records if record is not None]
+
+    def _record(self, plan_hash: str) -> ExportRecord | None:
+        return self._study.export_for(plan_hash, self._task.resolution, self._task.classes)
+
+    def _stored(self, plan_hash: str) -> Model | None:
+        record = self._record(plan_hash)
+        if record is None:
+            return None
+        model = _model_of(self._study, record)
+        files = (model.path, model.inputs_file, model.outputs_file)
+        return model if all(file is None or file.is_file() for file in files) else None
+
+    def _submit(self, network: Network) -> Future[ExportedModel]:
+        if self._pool is None:
+            self._pool = ExportPool(self._workers)
+        plan = build_plan(network[0], self._task)
+        future = self._pool.submit(plan, self._study.folder / MODELS, seed=self._seed)
+        self._pending.append(future)
+        return future
+
+    def _finished(self, plan_hash: str, future: Future[ExportedModel]) -> Model | None:
+        try:
+            exported = future.result()
+        except CancelledError:
+            return None
+        except HytnasError as error:
+            self.failed[plan_hash] = str(error)
+            self._study.add_failure("export", plan_hash, str(error))
+            return None
+        record = ExportRecord(
+            sha256=exported.sha256,
+            format="onnx",
+            path=f"{MODELS}/{exported.path.name}",
+            size_bytes=exported.size_bytes,
+            plan_hash=plan_hash,
+            resolution=self._task.resolution,
+            classes=self._task.classes,
+            opset=exported.opset,
+            converter=exported.converter,
+            converter_version=exported.converter_version,
+            parity_error=exported.parity_error,
+            output_spread=exported.output_spread,
+            reference=exported.reference,
+            seconds=exported.seconds,
+        )
+        self._study.add_export(record)
+        return _model_of(self._study, record)
+
+
+def _model_of(study: Study, record: ExportRecord) -> Model:
+    folder = study.folder / MODELS
+    reference = record.reference
+    return Model(
+        sha256=record.sha256,
+        format=record.format,
+        path=study.folder / record.path,
+        reference=reference,
+        inputs_file=folder / f"{reference.inputs_sha256}.npz" if reference else None,
+        outputs_file=folder / f"{reference.outputs_sha256}.npz" if reference else None,
+    )

@@ -1,0 +1,138 @@
+"""Which jobs a collection has behind it, what their results mean for it, and the ids of those to come."""
+
+import hashlib
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
+from hytnas_datasets.errors import StudyError
+from hytnas_datasets.store import Study
+
+from hytnas_host.collect.schedule import Slot
+from hytnas_host.devices.state import written_once
+
+# How many attempts of one replicate may end so before that is what the replicate came to.
+ATTEMPTS = {Outcome.CRASH: 2, Outcome.INTERNAL: 2, Outcome.THROTTLED: 3, Outcome.CANCELLED: 10}
+
+
+# Endings that say nothing about the model itself.
+PASSING = frozenset({Outcome.OK, Outcome.UNSTABLE, Outcome.THROTTLED, Outcome.CANCELLED})
+
+
+def settled(outcomes: Sequence[Outcome], /) -> bool:
+    """Whether attempts that ended like this, in order, need no further one."""
+    if not outcomes:
+        return False
+    return Counter(outcomes)[outcomes[-1]] >= ATTEMPTS.get(outcomes[-1], 1)
+
+
+def study_id(folder: Path) -> str:
+    """The identity of a study towards agents: random, kept in its folder from the first collection on.
+
+    Raises StudyError if it can be neither read nor written.
+    """
+    path = folder / "journal-id"
+    try:
+        return written_once(path, uuid.uuid4().hex)
+    except OSError as error:
+        raise StudyError(
+            f"{path} cannot be read or written ({error.strerror})",
+            "Check the folder's permissions and free space",
+        ) from error
+
+
+class Journal:
+    """The jobs of one purpose, on one device in one context with one group of settings.
+
+    A result that is stored is never asked for again; a job that was measured but not stored, because the host
+    died, is asked for under the same id, and the agent answers from its own journal.
+
+    Parameters
+    ----------
+    study : Study
+    purpose : str
+    device_id : str
+    context : DeviceContext
+    settings : MeasureSettings
+    """
+
+    def __init__(
+        self, study: Study, purpose: str, device_id: str, context: DeviceContext, settings: MeasureSettings
+    ) -> None:
+        self.purpose = purpose
+        self.device_id = device_id
+        self.context = context
+        self.settings = settings
+        self._study = study
+        self._study_id = study_id(study.folder)
+        self._fingerprint = context.fingerprint()
+        self._attempts: dict[str, dict[Slot, list[ProcessResult]]] = {}
+        for sha256, results in study.results_by_model(purpose).items():
+            for replicate, result in results:
+                if self._is_ours(result):
+                    self._note(Slot(sha256, result.measure_pass, replicate), result)
+
+    def _note(self, slot: Slot, result: ProcessResult) -> None:
+        self._attempts.setdefault(slot.model_sha256, {}).setdefault(slot, []).append(result)
+
+    def _is_ours(self, result: ProcessResult) -> bool:
+        return (
+            result.identity.device_id == self.device_id
+            and result.settings == self.settings
+            and (result.context is None or result.context.fingerprint() == self._fingerprint)
+        )
+
+    def job_id(self, slot: Slot) -> str:
+        """The id of the slot's next attempt: the same whenever the same has been stored."""
+        key = (
+            self._study_id,
+            self.purpose,
+            self.device_id,
+            self._fingerprint,
+            self.settings,
+            slot.model_sha256,
+            slot.measure_pass,
+            slot.replicate,
+            len(self._of(slot)),
+        )
+        return hashlib.sha256(msgspec.json.encode(key, order="sorted")).hexdigest()[:32]
+
+    def store(self, slot: Slot, result: ProcessResult) -> None:
+        """Make a result durable."""
+        self._study.add_result(
+            result, model_sha256=slot.model_sha256, purpose=self.purpose, replicate=slot.replicate
+        )
+        self._note(slot, result)
+
+    def settled(self, slot: Slot) -> bool:
+        """Whether the slot needs no further attempt."""
+        return settled([result.outcome for result in self._of(slot)])
+
+    def count_settled(self, model_sha256: str) -> int:
+        """How many slots of the model need no further attempt."""
+        return sum(self.settled(slot) for slot in self._attempts.get(model_sha256, {}))
+
+    def given_up(self, model_sha256: str) -> bool:
+        """Whether a timed process of the model has failed for good, so that further ones tell nothing new."""
+        return any(
+            slot.measure_pass == "timed"  # noqa: S105 (no password)
+            and attempts[-1].outcome not in PASSING
+            and self.settled(slot)
+            for slot, attempts in self._attempts.get(model_sha256, {}).items()
+        )
+
+    def last_attempts(self, model_sha256: str) -> list[ProcessResult]:
+        """What each slot of the model came to, cancelled ones left out."""
+        slots = self._attempts.get(model_sha256, {}).values()
+        return [attempts[-1] for attempts in slots if attempts[-1].outcome is not Outcome.CANCELLED]
+
+    def next_replicate(self, model_sha256: str) -> int:
+        """The number after the highest timed replicate that is settled; for an open-ended series."""
+        settled_ones = [s.replicate for s in self._attempts.get(model_sha256, {}) if self.settled(s)]
+        return max(settled_ones, default=-1) + 1
+
+    def _of(self, slot: Slot) -> list[ProcessResult]:
+        return self._attempts.get(slot.model_sha256, {}).get(slot, [])

@@ -1,0 +1,210 @@
+"""Collecting latencies: of a uniform sample, of given architectures, and of model files from elsewhere."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from hytnas_agent.records import LatencyLabel, MeasureSettings
+from hytnas_datasets.plan import Task, build_plan
+from hytnas_datasets.spaces import Architecture, Space, get_space
+from hytnas_datasets.store import Study
+
+from hytnas_host.collect.collection import CANARY_PURPOSE, Plan, Source, collect
+from hytnas_host.collect.errors import CollectError
+from hytnas_host.collect.exporting import Exporter
+from hytnas_host.collect.files import FileImporter, find_models
+from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.sampling import Network, sample_networks
+from hytnas_host.collect.summary import CollectionSummary
+from hytnas_host.devices.base import Device
+from hytnas_host.progress import ProgressFactory, SilentProgress
+
+LATENCY_PURPOSE = "latency"
+T = TypeVar("T")
+
+
+def collect_latency(
+    study: Study,
+    device: Device,
+    space: Space,
+    n: int,
+    task: Task,
+    *,
+    seed: int,
+    settings: MeasureSettings | None = None,
+    processes: int = 5,
+    window: int = 20,
+    canary_every: int = 20,
+    runtime: str | None = None,
+    progress: ProgressFactory = SilentProgress,
+) -> CollectionSummary:
+    """Sample ``n`` distinct networks uniformly, export and measure them, and store every step.
+
+    Killed anywhere and called again, it goes on where it was: nothing that is stored, or that the agent has
+    in its journal, is measured again.
+
+    Parameters
+    ----------
+    study : Study
+    device : Device
+    space : Space
+    n : int
+        Networks in all, those of earlier calls included.
+    task : Task
+    seed : int
+        Of the sample, the weights and the order of the processes.
+    settings : MeasureSettings, optional
+    processes : int
+        Fresh timed processes a model.
+    window : int
+        Models among which the processes are spread.
+    canary_every : int
+        Timed processes between two of the canary; 0 for no canary.
+    runtime : str, optional
+        The device's first usable one by default.
+
+    Raises
+    ------
+    CollectError, DeviceError, SpaceError, StudyError
+    """
+    _check_counts(n=n, processes=processes, window=window)
+    plan = Plan(
+        LATENCY_PURPOSE, seed, settings or MeasureSettings(), processes, window, canary_every, runtime
+    )
+    networks = sample_networks(study, space, n, task, purpose=plan.purpose, seed=seed)
+    summary, _ = _collect_networks(study, device, networks=networks, task=task, plan=plan, progress=progress)
+    return summary
+
+
+def measure_architectures(
+    study: Study,
+    device: Device,
+    architectures: Sequence[Architecture],
+    task: Task,
+    *,
+    purpose: str,
+    seed: int,
+    settings: MeasureSettings | None = None,
+    processes: int = 5,
+    window: int = 20,
+    canary_every: int = 20,
+    runtime: str | None = None,
+    progress: ProgressFactory = SilentProgress,
+) -> list[tuple[Architecture, LatencyLabel]]:
+    """Measure given architectures for a purpose of its own, e.g. to verify a front with fresh labels.
+
+    Labels of another purpose are never taken over; a call that was interrupted goes on. See
+    ``collect_latency`` for the parameters.
+
+    Returns
+    -------
+    list of (Architecture, LatencyLabel)
+        In the given order, failed ones with their outcome. An architecture that cannot be exported is left
+        out and a failure of the study; architectures that give one network share its label.
+    """
+    _check_counts(architectures=len(architectures), processes=processes, window=window)
+    plan = Plan(purpose, seed, settings or MeasureSettings(), processes, window, canary_every, runtime)
+    hashes = [build_plan(architecture, task).hash for architecture in architectures]
+    for name in dict.fromkeys(architecture.space for architecture in architectures):
+        chosen = [(a, h) for a, h in zip(architectures, hashes, strict=True) if a.space == name]
+        study.add_architectures(get_space(name), [a for a, _ in chosen], [h for _, h in chosen], purpose)
+    networks = list({h: (a, h) for a, h in zip(architectures, hashes, strict=True)}.values())
+    _, labels = _collect_networks(study, device, networks=networks, task=task, plan=plan, progress=progress)
+    return [(a, labels[h]) for a, h in zip(architectures, hashes, strict=True) if h in labels]
+
+
+def collect_files(
+    study: Study,
+    device: Device,
+    folder_or_files: Path | Sequence[Path],
+    *,
+    seed: int,
+    settings: MeasureSettings | None = None,
+    processes: int = 5,
+    window: int = 20,
+    canary_every: int = 20,
+    runtime: str | None = None,
+    progress: ProgressFactory = SilentProgress,
+) -> CollectionSummary:
+    """Measure the ONNX and TFLite files of a folder, or given ones.
+
+    The files are copied into the study. One that is damaged or cannot be run is a record with its outcome,
+    and the others go on. See ``collect_latency`` for the parameters.
+
+    Raises
+    ------
+    CollectError
+        There is no model file there.
+    DeviceError, StudyError
+    """
+    _check_counts(processes=processes, window=window)
+    plan = Plan(
+        LATENCY_PURPOSE, seed, settings or MeasureSettings(), processes, window, canary_every, runtime
+    )
+    importer = FileImporter(study)
+    models = importer.take(find_models(folder_or_files))
+    with Exporter(study, Task(), seed=seed, workers=1) as exporter:
+        source = Source(
+            windows=[partial(list, chunk) for chunk in _chunks(models, window)],
+            models=len(models),
+            known=[model.sha256 for model in models],
+            canary=partial(_canary, study, exporter, Task()),
+            cancel=exporter.cancel,
+        )
+        collected = collect(study, device, source, plan, progress=progress)
+    return collected.summary(
+        plan,
+        len(models) + len(importer.failed),
+        failed_exports=len(importer.failed),
+        export_s=exporter.seconds,
+    )
+
+
+def _collect_networks(
+    study: Study,
+    device: Device,
+    *,
+    networks: Sequence[Network],
+    task: Task,
+    plan: Plan,
+    progress: ProgressFactory,
+) -> tuple[CollectionSummary, dict[str, LatencyLabel]]:
+    """The summary, and the labels by plan hash."""
+    with Exporter(study, task, seed=plan.seed) as exporter:
+        source = Source(
+            windows=[partial(exporter.prepare, chunk) for chunk in _chunks(networks, plan.window)],
+            models=len(networks),
+            known=exporter.known_hashes(networks),
+            canary=partial(_canary, study, exporter, task),
+            cancel=exporter.cancel,
+        )
+        collected = collect(study, device, source, plan, progress=progress)
+        asked = {plan_hash for _, plan_hash in networks}
+        failed = sum(plan_hash in asked for plan_hash in exporter.failed)
+        summary = collected.summary(plan, len(networks), failed_exports=failed, export_s=exporter.seconds)
+        labels = {
+            plan_hash: collected.measurer.labels[sha256]
+            for plan_hash, sha256 in exporter.hashes.items()
+            if sha256 in collected.measurer.labels
+        }
+    return summary, labels
+
+
+def _canary(study: Study, exporter: Exporter, task: Task) -> list[Model]:
+    """The canary: the network of the space ``hyt`` with the middle choice of every variable."""
+    space = get_space("hyt")
+    middle = Architecture(space.name, tuple(len(v.choices) // 2 for v in space.variables))
+    plan_hash = build_plan(middle, task).hash
+    study.add_architectures(space, [middle], [plan_hash], CANARY_PURPOSE)
+    return exporter.prepare([(middle, plan_hash)])
+
+
+def _chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _check_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise CollectError(f"{name} is {count}", f"give at least one of {name}")

@@ -1,0 +1,157 @@
+"""The journal of a collection: ids, what is settled, what counts as done."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hytnas_agent.records import (
+    DeviceContext,
+    DeviceIdentity,
+    MeasureSettings,
+    Outcome,
+    ProcessResult,
+)
+from hytnas_datasets.errors import StudyError
+from hytnas_datasets.store import ExportRecord, Study
+from hytnas_host.collect.jobs import Journal, settled, study_id
+from hytnas_host.collect.schedule import Slot
+
+SHA = "a" * 64
+SETTINGS = MeasureSettings()
+IDENTITY = DeviceIdentity("d" * 16, "board")
+CONTEXT = DeviceContext(
+    "Pi", "bcm", "aarch64", 4, 2**30, "Debian", "6.1", "onnxruntime", "1.23", "x", 1, "performance"
+)
+FIRST = Slot(SHA, "timed", 0)
+
+
+@pytest.fixture
+def study(tmp_path):
+    with Study.open(tmp_path) as study:
+        study.add_export(ExportRecord(SHA, "onnx", "models/a.onnx", 1))
+        yield study
+
+
+def journal(study: Study, **changes) -> Journal:
+    given = {"purpose": "latency", "device_id": IDENTITY.device_id, "context": CONTEXT, "settings": SETTINGS}
+    return Journal(study, **(given | changes))
+
+
+def ended(
+    journal: Journal, slot: Slot, outcome: Outcome, context: DeviceContext | None = CONTEXT
+) -> ProcessResult:
+    return ProcessResult(
+        journal.job_id(slot),
+        slot.model_sha256,
+        slot.measure_pass,
+        outcome,
+        journal.settings,
+        0.0,
+        0.1,
+        "0.1.0",
+        IDENTITY,
+        context,
+        samples_ms=(1.0, 2.0) if outcome is Outcome.OK else (),
+    )
+
+
+@given(st.lists(st.sampled_from(list(Outcome)), max_size=40))
+def test_attempts_always_come_to_an_end(outcomes):
+    tried: list[Outcome] = []
+    for outcome in outcomes:
+        if settled(tried):
+            break
+        tried.append(outcome)
+    assert len(tried) <= 2 - 1 + 2 - 1 + 3 - 1 + 10 - 1 + 1
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "end"),
+    [
+        ([], False),
+        ([Outcome.OK], True),
+        ([Outcome.INVALID_MODEL], True),
+        ([Outcome.TIMEOUT], True),
+        ([Outcome.CRASH], False),
+        ([Outcome.CRASH, Outcome.CRASH], True),
+        ([Outcome.CRASH, Outcome.OK], True),
+        ([Outcome.INTERNAL], False),
+        ([Outcome.CANCELLED], False),
+        ([Outcome.CANCELLED, Outcome.CANCELLED], False),
+        ([Outcome.THROTTLED, Outcome.THROTTLED], False),
+        ([Outcome.THROTTLED] * 3, True),
+    ],
+)
+def test_what_is_tried_again(outcomes, end):
+    assert settled(outcomes) is end
+
+
+def test_job_id_is_the_same_until_a_result_is_stored(study):
+    ours = journal(study)
+    before = ours.job_id(FIRST)
+    assert before == ours.job_id(FIRST) == journal(study).job_id(FIRST)
+    ours.store(FIRST, ended(ours, FIRST, Outcome.CRASH))
+    assert ours.job_id(FIRST) == journal(study).job_id(FIRST) != before
+
+
+def test_job_id_tells_everything_apart_that_is_measured_apart(study, tmp_path):
+    ids = {
+        journal(study).job_id(FIRST),
+        journal(study).job_id(Slot(SHA, "memory", 0)),
+        journal(study).job_id(Slot(SHA, "timed", 1)),
+        journal(study).job_id(Slot("b" * 64, "timed", 0)),
+        journal(study, purpose="verify-front").job_id(FIRST),
+        journal(study, device_id="other").job_id(FIRST),
+        journal(study, settings=MeasureSettings(min_runs=11)).job_id(FIRST),
+        journal(study, context=msgspec.structs.replace(CONTEXT, kernel="6.2")).job_id(FIRST),
+    }
+    with Study.open(tmp_path / "another") as other:
+        ids.add(journal(other).job_id(FIRST))
+    assert len(ids) == 9
+
+
+def test_stored_results_of_other_conditions_do_not_count(study):
+    ours = journal(study)
+    ours.store(FIRST, ended(ours, FIRST, Outcome.OK))
+    assert journal(study).settled(FIRST)
+    assert not journal(study, purpose="verify").settled(FIRST)
+    assert not journal(study, device_id="other").settled(FIRST)
+    assert not journal(study, settings=MeasureSettings(min_runs=11)).settled(FIRST)
+    assert not journal(study, context=msgspec.structs.replace(CONTEXT, kernel="6.2")).settled(FIRST)
+
+
+def test_failed_model_is_given_up_after_its_retry_but_not_for_the_boards_fault(study):
+    ours = journal(study)
+    ours.store(FIRST, ended(ours, FIRST, Outcome.CRASH, None))
+    assert not ours.given_up(SHA)
+    ours.store(FIRST, ended(ours, FIRST, Outcome.CRASH, None))
+    assert ours.given_up(SHA)
+    assert journal(study).given_up(SHA)
+    throttled = Slot(SHA, "timed", 1)
+    theirs = journal(study, purpose="verify")
+    for _ in range(3):
+        theirs.store(throttled, ended(theirs, throttled, Outcome.THROTTLED))
+    assert theirs.settled(throttled)
+    assert not theirs.given_up(SHA)
+
+
+def test_label_takes_the_last_attempt_of_each_slot_and_no_cancelled_one(study):
+    ours = journal(study)
+    second = Slot(SHA, "timed", 1)
+    for slot, outcome in [(FIRST, Outcome.CRASH), (FIRST, Outcome.OK), (second, Outcome.CANCELLED)]:
+        ours.store(slot, ended(ours, slot, outcome))
+    assert [result.outcome for result in ours.last_attempts(SHA)] == [Outcome.OK]
+
+
+def test_series_goes_on_after_its_last_settled_number(study):
+    series = journal(study, purpose="canary")
+    assert series.next_replicate(SHA) == 0
+    series.store(FIRST, ended(series, FIRST, Outcome.OK))
+    assert series.next_replicate(SHA) == journal(study, purpose="canary").next_replicate(SHA) == 1
+
+
+def test_study_keeps_its_identity(tmp_path):
+    assert study_id(tmp_path) == study_id(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(StudyError, match="journal-id"):
+        study_id(tmp_path / "journal-id")
