@@ -59,6 +59,11 @@ def network_hash(architecture: Architecture, task: Task) -> str:
 
 def _stages(architecture: Architecture, task: Task) -> tuple[Stage, ...]:
     space = spaces.get_space(architecture.space)
+    if space.family != "hyt":
+        raise PlanError(
+            f"Space {space.name!r} is of family {space.family!r}: its architectures are no networks",
+            "Networks come from spaces of family 'hyt'",
+        )
     return stages_from_values(space.name, space.values(architecture), task)
 
 

@@ -1,6 +1,7 @@
 """Export many networks at once, each in a process of its own kind, none of which can take the others down."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -109,6 +110,7 @@ def _guarded(guard: Guard, job: Job, plan: LayerPlan, folder: Path, seed: int) -
 
 
 def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
