@@ -6,8 +6,20 @@ from collections.abc import Sequence
 import msgspec
 
 from hytnas_datasets.errors import StudyError
-from hytnas_datasets.spaces import Architecture, Space, Variable
+from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.spaces.space import Choice
 from hytnas_datasets.store.database import Database
+
+
+class StoredVariable(msgspec.Struct, frozen=True):
+    """A variable and its choices; an index of -1 says that it does not exist in an architecture."""
+
+    name: str
+    choices: tuple[Choice, ...]
+
+    def value(self, index: int) -> Choice | None:
+        """The choice at ``index``, or ``None`` where the variable does not exist."""
+        return self.choices[index] if index >= 0 else None
 
 
 class StoredSpace(msgspec.Struct, frozen=True):
@@ -15,14 +27,15 @@ class StoredSpace(msgspec.Struct, frozen=True):
 
     name: str
     hash: str
-    variables: tuple[Variable, ...]
+    variables: tuple[StoredVariable, ...]
 
 
 def put_space(connection: sqlite3.Connection, space: Space) -> None:
     """Store the definition of ``space``; raises StudyError if one of the same name differs."""
     row = connection.execute("SELECT hash FROM space WHERE name = ?", (space.name,)).fetchone()
     if row is None:
-        variables = msgspec.json.encode(space.variables).decode()
+        stored = [StoredVariable(variable.name, variable.choices) for variable in space.variables]
+        variables = msgspec.json.encode(stored).decode()
         connection.execute("INSERT INTO space VALUES (?, ?, ?)", (space.name, space.hash(), variables))
     elif row["hash"] != space.hash():
         raise StudyError(
@@ -36,7 +49,7 @@ def get_spaces(database: Database) -> list[StoredSpace]:
     """Every space the study has architectures of."""
     return [
         StoredSpace(
-            row["name"], row["hash"], msgspec.json.decode(row["variables"], type=tuple[Variable, ...])
+            row["name"], row["hash"], msgspec.json.decode(row["variables"], type=tuple[StoredVariable, ...])
         )
         for row in database.query("SELECT * FROM space ORDER BY name")
     ]

@@ -111,7 +111,7 @@ def _choices(architecture: Architecture, space: StoredSpace | None) -> dict[str,
         return {}
     row: dict[str, Any] = {"architecture": "-".join(map(str, architecture.indices))}
     for index, variable in zip(architecture.indices, space.variables, strict=True):
-        row[variable.name] = variable.choices[index]
+        row[variable.name] = variable.value(index)
     return row
 
 
