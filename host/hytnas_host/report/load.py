@@ -78,7 +78,9 @@ def load_report_data(study_folder: Path) -> ReportData:
         stage_failures = study.failures()
     spaces = Spaces()
     named = [(spaces.name(s.architecture, s.export.sha256), s.label) for s in labels]
-    failures = [Failure(name, label.outcome, label.message) for name, label in named if label.median_ms is None]
+    failures = [
+        Failure(name, label.outcome, label.message) for name, label in named if label.median_ms is None
+    ]
     failures += [Failure(f.subject, f.stage, f.message) for f in stage_failures]
     shown = [name for name, _ in named]
     shown += [name for board in boards for name in board.architectures]
@@ -224,7 +226,7 @@ def accuracy_training(records: Sequence[AccuracyRecord], summary: StudySummary) 
     facts = [
         ("Trainings", f"{len(good)}, {sum(record.seconds for record in good) / 60:.1f} minutes together"),
         ("Epochs", str(last.epochs)),
-        ("Resolution", f"{last.resolution} × {last.resolution} pixels"),
+        ("Resolution", f"{last.resolution} \u00d7 {last.resolution} pixels"),
         ("Classes", str(last.classes)),
         ("Tested on", plural(last.test_images, "image")),
         ("Data fingerprint", last.data_fingerprint[:16]),
@@ -245,7 +247,10 @@ def accuracy_training(records: Sequence[AccuracyRecord], summary: StudySummary) 
 def data_sheet(summary: StudySummary, failures: tuple[Failure, ...]) -> DataSheet:
     """Counts, duplicates, noise and coverage, in words."""
     facts = [
-        (f"Sampled for {purpose}", f"{plural(number, 'architecture')}, {summary.networks[purpose]} distinct networks")
+        (
+            f"Sampled for {purpose}",
+            f"{plural(number, 'architecture')}, {summary.networks[purpose]} distinct networks",
+        )
         for purpose, number in summary.sampled.items()
     ]
     facts.append(("Model files", str(summary.exports)))

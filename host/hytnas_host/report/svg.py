@@ -24,8 +24,8 @@ _GEOMETRY: Final = ("d", "x", "y", "width", "height")
 def render(figure: Figure, key: str) -> ET.Element:
     """The figure as an SVG tree whose ids all start with ``key``.
 
-    The same figure and key give the same tree: the hash salt is the key and no date is written. A
-    collection with a gid of the form ``series:NAME`` becomes a group with ``data-s="NAME"``, its n-th mark tagged
+    The same figure and key give the same tree: the hash salt is the key and no date is written. A collection
+    with a gid of the form ``series:NAME`` becomes a group with ``data-s="NAME"``, its n-th mark tagged
     ``data-p="n"``.
     """
     buffer = io.BytesIO()
@@ -33,9 +33,7 @@ def render(figure: Figure, key: str) -> ET.Element:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     root = ET.fromstring(buffer.getvalue())  # noqa: S314  # the text was written by matplotlib just above
     for child in list(root):
-        if child.tag in {f"{{{SVG}}}metadata", f"{{{SVG}}}defs"} and child.find(f"{{{SVG}}}style") is not None:
-            root.remove(child)
-        elif child.tag == f"{{{SVG}}}metadata":
+        if child.tag == f"{{{SVG}}}metadata" or child.find(f"{{{SVG}}}style") is not None:
             root.remove(child)
     _tag_points(root)
     _prefix_ids(root, key)
@@ -48,7 +46,7 @@ def _tag_points(root: ET.Element) -> None:
         gid = group.get("id", "")
         if not gid.startswith(SERIES_PREFIX):
             continue
-        marks = [element for element in group.iter(f"{{{SVG}}}use")] or _shown_paths(group)
+        marks = list(group.iter(f"{{{SVG}}}use")) or _shown_paths(group)
         group.set("data-s", gid.removeprefix(SERIES_PREFIX))
         for position, mark in enumerate(marks):
             mark.set("data-p", str(position))
@@ -113,7 +111,7 @@ def standalone(root: ET.Element, alt: str) -> str:
 
 
 def inline(root: ET.Element, key: str, alt: str, labels: dict[str, list[str]], *, kind: str = "") -> str:
-    """The tree as an element of the page: colours as CSS variables, and marks with labels reachable by keyboard.
+    """The tree as an element of the page, colours as CSS variables, labelled marks reachable by keyboard.
 
     ``labels`` gives, by series name, the spoken label of each mark that shall take the keyboard's focus;
     ``kind`` is one more CSS class.

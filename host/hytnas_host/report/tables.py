@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from hytnas_predictors.result import Leaderboard, Score
 
 from hytnas_host.report.data import EXECUTION_WORDS, Axes, ReportData, percent_of
 from hytnas_host.report.theme import PICK_COLOURS
@@ -19,7 +20,6 @@ from hytnas_host.report.words import (
     significant,
 )
 from hytnas_host.search.result import Pick, VerifiedRow
-from hytnas_predictors.result import Leaderboard, Score
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -103,8 +103,8 @@ class CoverageChart:
 def interval(low: float | None, high: float | None) -> str:
     """Both ends of a latency interval."""
     if low is None or high is None:
-        return "–"
-    return f"{significant(low)} – {significant(high)}{NBSP}ms"
+        return "\u2013"
+    return f"{significant(low)} \u2013 {significant(high)}{NBSP}ms"
 
 
 def pick_cards(data: ReportData) -> tuple[PickCard, ...]:
@@ -160,7 +160,7 @@ def search_facts(data: ReportData) -> Facts:
     )
     return (
         ("Strategy", search.strategy),
-        ("Space", f"{search.space}, at {search.resolution} × {search.resolution} pixels"),
+        ("Space", f"{search.space}, at {search.resolution} \u00d7 {search.resolution} pixels"),
         ("Evaluated", plural(len(search.evaluated), "architecture")),
         ("Front", plural(len(search.front), "architecture")),
         ("Objectives", objectives),
@@ -181,13 +181,14 @@ def leaderboard_table(board: Leaderboard) -> LeaderboardTable:
         ceiling = board.ceiling
         truth, label = ceiling.label_to_truth, ceiling.label_to_label
         notes.append(
-            f"Noise ceiling: τ {truth.value:.3f} [{truth.low:.3f}, {truth.high:.3f}] between a label and the truth, "
-            f"{label.value:.3f} [{label.low:.3f}, {label.high:.3f}] between two labels of the same networks "
-            f"({ceiling.repeated_labels} repeated labels, noise {significant(ceiling.label_noise)} "
+            f"Noise ceiling: τ {truth.value:.3f} [{truth.low:.3f}, {truth.high:.3f}] between a label and the "
+            f"truth, {label.value:.3f} [{label.low:.3f}, {label.high:.3f}] between two labels of the same "
+            f"networks ({ceiling.repeated_labels} repeated labels, noise {significant(ceiling.label_noise)} "
             f"{ceiling.noise_unit})."
         )
     return LeaderboardTable(
-        f"{what}: {board.labels} labels of {board.networks} networks, {board.folds} folds × {board.repeats} repeats",
+        f"{what}: {board.labels} labels of {board.networks} networks, {board.folds} folds, repeated "
+        f"{board.repeats}{NBSP}times",
         tuple(rows),
         (*notes, *board.notes),
     )
@@ -204,7 +205,7 @@ def _leaderboard_row(board: Leaderboard, score: Score, *, baseline: bool) -> Lea
     rmse = f"{100 * score.rmse:.2f}{NBSP}points" if board.target == "accuracy" else milliseconds(score.rmse)
     cells = (
         f"{tau.value:.3f}",
-        f"{tau.low:.3f} – {tau.high:.3f}",
+        f"{tau.low:.3f} \u2013 {tau.high:.3f}",
         f"{score.spearman:.3f}",
         rmse,
         percent(100 * score.mape),
@@ -225,7 +226,9 @@ def verification_rows(data: ReportData) -> tuple[VerificationRow, ...]:
 
 def _verification_row(data: ReportData, row: VerifiedRow) -> VerificationRow:
     picks = data.search.picks if data.search is not None else ()
-    remarks = [pick.label for pick in picks if pick.architecture == row.architecture and row.role == "front"]
+    remarks: list[str] = [
+        pick.label for pick in picks if pick.architecture == row.architecture and row.role == "front"
+    ]
     if row.outcome != "OK":
         remarks.append(row.outcome)
     if row.extrapolated:
@@ -272,8 +275,13 @@ def verification_notes(data: ReportData) -> tuple[str, ...]:
             if tau.kendall_tau_low is not None and tau.kendall_tau_high is not None
             else ""
         )
-        notes.append(f"Kendall τ between predicted and measured, front and controls: {tau.kendall_tau:.3f}{ends}.")
-    return (*notes, f"Predictor: {tau.predictor}. None of these measurements took part in choosing the front.")
+        notes.append(
+            f"Kendall τ between predicted and measured, front and controls: {tau.kendall_tau:.3f}{ends}."
+        )
+    return (
+        *notes,
+        f"Predictor: {tau.predictor}. None of these measurements took part in choosing the front.",
+    )
 
 
 def training_facts(data: ReportData) -> Facts:
@@ -325,7 +333,8 @@ def stage_rows(data: ReportData) -> tuple[StageRow, ...]:
     """Stages in order, with the length of their bars in percent."""
     longest = max((stage.seconds for stage in data.stages), default=0.0) or 1.0
     rows = [
-        StageRow(s.stage, s.status, duration(s.seconds), f"{100 * s.seconds / longest:.1f}") for s in data.stages
+        StageRow(s.stage, s.status, duration(s.seconds), f"{100 * s.seconds / longest:.1f}")
+        for s in data.stages
     ]
     if len(rows) > 1:
         rows.append(StageRow("together", "", duration(sum(stage.seconds for stage in data.stages)), ""))

@@ -1,8 +1,8 @@
 """One palette for pages and figures: every colour has a name, a light and a dark value.
 
-Figures are drawn in the light values. Inlined in the page, each value becomes the CSS variable of its name, so
-that one drawing serves both colour schemes. The categorical hues keep apart under the common forms of colour
-blindness (after Okabe and Ito, "Color Universal Design", 2008), and no figure tells groups apart by hue alone.
+Figures are drawn in the light values. Inlined in the page, each value becomes the CSS variable of its name,
+so that one drawing serves both colour schemes. The hues keep apart under the common forms of colour blindness
+(after Okabe and Ito, "Color Universal Design", 2008), and no figure tells groups apart by hue alone.
 """
 
 from typing import Any, Final
@@ -16,7 +16,7 @@ LIGHT: Final[dict[str, str]] = {
     "grid": "#e9edf1",
     "faint": "#aab5c1",
     "blue": "#0a66a8",
-    "orange": "#c04f08",
+    "orange": "#b54a06",
     "latency": "#00796b",
     "tradeoff": "#a85a00",
     "accuracy": "#8b4a9f",
@@ -58,7 +58,7 @@ PICK_COLOURS: Final[dict[str, str]] = {"BL": "latency", "O": "tradeoff", "BA": "
 FONT_STACK: Final = "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 # A figure is drawn at 72 dots an inch, so a point of matplotlib is a pixel of the page.
-RC: Final[dict[str, Any]] = {
+RC: Final[dict[Any, Any]] = {
     "figure.dpi": 72,
     "savefig.dpi": 72,
     "figure.facecolor": "none",

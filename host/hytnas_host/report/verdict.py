@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+from hytnas_predictors.result import Leaderboard
 
 from hytnas_host.report.data import Axes, ReportData, percent_of
 from hytnas_host.report.tables import verification_errors
 from hytnas_host.report.words import milliseconds, percent, plural, signed_percent
-from hytnas_predictors.result import Leaderboard
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,23 @@ def _headline(data: ReportData) -> str:
     axes = Axes.of(data.search.objectives)
     if axes.latency is None:
         return f"{members} on the Pareto front"
-    latencies = [member.values[axes.latency] for member in data.search.front]
-    if len(latencies) == 1:
-        return f"One network on the Pareto front, at {milliseconds(latencies[0])}"
-    return f"{members} on the Pareto front, from {milliseconds(min(latencies))} to {milliseconds(max(latencies))}"
+    verified = data.verified()
+    measured = [verified[m.architecture].measured_ms for m in data.search.front if m.architecture in verified]
+    latencies = [latency for latency in measured if latency is not None]
+    how = "measured"
+    if len(latencies) < len(data.search.front):
+        latencies = [member.values[axes.latency] for member in data.search.front]
+        how = "predicted"
+    low, high = milliseconds(min(latencies)), milliseconds(max(latencies))
+    return f"{members} on the Pareto front, {how} at {low if low == high else f'{low} to {high}'}"
 
 
 def _found(data: ReportData) -> list[str]:
     search = data.search
     if search is None or not search.front:
-        return [f"The study holds labels of {plural(len(data.spreads), 'network')}, and no search has used them yet."]
+        return [
+            f"The study holds labels of {plural(len(data.spreads), 'network')}; no search has used them yet."
+        ]
     axes = Axes.of(search.objectives)
     kept = f" under {', '.join(search.constraints)}" if search.constraints else ""
     sentences = [
@@ -66,7 +73,7 @@ def _found(data: ReportData) -> list[str]:
     verified = data.verified()
     names = {"BL": "The fastest (BL)", "O": "the best trade-off (O)", "BA": "the most accurate (BA)"}
     parts = []
-    for pick in search.picks:
+    for pick in sorted(search.picks, key=lambda pick: list(names).index(pick.label)):
         row = verified.get(pick.architecture)
         if row is not None and row.measured_ms is not None:
             latency = f"{milliseconds(row.measured_ms)} measured"
@@ -83,7 +90,8 @@ def _execution(data: ReportData) -> str:
     if data.execution == "native":
         return ""
     return (
-        f"The latencies are {data.execution}: they say nothing about a real board and serve to try the toolkit only."
+        f"The latencies are {data.execution}: they say nothing about a real board and serve to try the "
+        "toolkit only."
     )
 
 
@@ -93,9 +101,9 @@ def _labels(data: ReportData) -> str:
         return ""
     reached = sum(width <= data.width_target_percent for width in widths)
     return (
-        f"Latency labels: half of the {len(data.spreads)} measured networks are known to ±{np.median(widths):.1f} % "
-        f"or better (95 % interval over fresh processes), and {reached} reach the target of "
-        f"±{data.width_target_percent:g} %."
+        f"Latency labels: half of the {len(data.spreads)} measured networks are known to "
+        f"±{np.median(widths):.1f} % or better (95 % interval over fresh processes), and {reached} reach "
+        f"the target of ±{data.width_target_percent:g} %."
     )
 
 
@@ -108,7 +116,8 @@ def _ranking(board: Leaderboard) -> str:
     best = board.scores[0]
     tau = best.kendall_tau
     words = (
-        f"{best.predictor} ranks networks it has not seen with Kendall τ {tau.value:.2f} [{tau.low:.2f}, {tau.high:.2f}]"
+        f"{best.predictor} ranks networks it has not seen with Kendall τ {tau.value:.2f} "
+        f"[{tau.low:.2f}, {tau.high:.2f}]"
     )
     if best.leak_suspected:
         return f"{words}, above what labels this noisy allow: investigate a leak before trusting it"
@@ -122,12 +131,14 @@ def _ranking(board: Leaderboard) -> str:
 def _verification(data: ReportData) -> str:
     done = data.verification
     if done is None:
-        return "Nothing has been verified afresh on the device yet: the front’s latencies are predictions."
+        if data.search is None:
+            return ""
+        return "Nothing has been verified afresh on the device yet: the front's latencies are predictions."
     front, control = verification_errors(data, "front"), verification_errors(data, "control")
     if front is None:
         return "No front member could be measured afresh."
     words = (
-        f"Verified afresh: the front’s latencies were predicted to {percent(front[0])} on average "
+        f"Verified afresh: the front's latencies were predicted to within {percent(front[0])} on average "
         f"(bias {signed_percent(front[1])})"
     )
     if control is not None:
@@ -138,9 +149,9 @@ def _verification(data: ReportData) -> str:
 def _accuracy(data: ReportData) -> str:
     board = data.leaderboard("accuracy")
     if data.training is None and board is None:
-        return "There are no accuracy labels."
+        return "There are no accuracy labels." if data.spreads else ""
     label = data.training.description if data.training is not None else (board.provenance if board else "")
-    words = f"Accuracy is that of {label}, not of a full training"
+    words = f"Accuracy labels: {label}"
     if board is not None and board.scores:
         words += f"; {_ranking(board)}"
     return words + "."

@@ -13,29 +13,30 @@ def significant(value: float, digits: int = 3) -> str:
     ('2.41', '18.3', '1234')
     """
     if not math.isfinite(value):
-        return "–"
+        return "\u2013"
     if value == 0:
         return "0"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    rounded = float(f"{value:.{digits - 1}e}")
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
     return f"{value:.{decimals}f}".replace("-", MINUS)
 
 
 def milliseconds(value: float | None) -> str:
     """A latency with its unit."""
-    return "–" if value is None else f"{significant(value)}{NBSP}ms"
+    return "\u2013" if value is None else f"{significant(value)}{NBSP}ms"
 
 
 def percent(value: float | None, decimals: int = 1) -> str:
     """A value that is in percent already."""
     if value is None or not math.isfinite(value):
-        return "–"
+        return "\u2013"
     return f"{value:.{decimals}f}{NBSP}%".replace("-", MINUS)
 
 
 def signed_percent(value: float | None, decimals: int = 1) -> str:
     """A deviation in percent, always with its sign."""
     if value is None or not math.isfinite(value):
-        return "–"
+        return "\u2013"
     return f"{value:+.{decimals}f}{NBSP}%".replace("-", MINUS)
 
 

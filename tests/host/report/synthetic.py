@@ -72,7 +72,9 @@ def full_report(seed: int = 0) -> ReportData:
             ModelSpread(name, float(y), *(float(v) for v in np.exp(rng.normal(np.log((0.7, 0.9, 1.1)), 0.5))))
             for name, y in zip(models, latency, strict=True)
         ),
-        canary=tuple(CanaryPoint(2.5 * k, float(6 * (1 + rng.normal(0.004 * k / 8, 0.006)))) for k in range(20)),
+        canary=tuple(
+            CanaryPoint(2.5 * k, float(6 * (1 + rng.normal(0.004 * k / 8, 0.006)))) for k in range(20)
+        ),
         stages=(
             StageTime("prepare the agent", 2.1),
             StageTime("collect latency", 421.0),
@@ -82,7 +84,12 @@ def full_report(seed: int = 0) -> ReportData:
             StageTime("verify", 131.0),
         ),
         training=AccuracyTraining(
-            "short training on scikit-learn digits", 40, 5, 0.021, 0.1, (("Epochs", "4"), ("Resolution", "32 × 32"))
+            "short training on scikit-learn digits",
+            40,
+            5,
+            0.021,
+            0.1,
+            (("Epochs", "4"), ("Resolution", "32 x 32")),
         ),
         sheet=DataSheet(
             facts=(("Networks sampled", "80"), ("Processes", "412"), ("Trainings", "50")),
@@ -127,7 +134,7 @@ def hostile_report(text: str) -> ReportData:
         commands=(text,),
         training=AccuracyTraining(text, 3),
         sheet=DataSheet(failures=(Failure(text, "CRASH", text),), facts=((text, text),)),
-        choices={name: ((text, text),) for name in data.choices},
+        choices=dict.fromkeys(data.choices, ((text, text),)),
     )
 
 
@@ -142,7 +149,7 @@ def _search(names: list[str], rng: np.random.Generator) -> SearchResult:
     front = [
         Evaluated(name, f"plan-{name}", (float(x), float(y), float(p)), k)
         for k, (name, x, y, p) in enumerate(
-            zip(names, front_x, front_y, 25_000 * front_x ** 1.35 * rng.uniform(0.7, 1.4, FRONT), strict=False)
+            zip(names, front_x, front_y, 25_000 * front_x**1.35 * rng.uniform(0.7, 1.4, FRONT), strict=False)
         )
     ]
     x = np.exp(rng.uniform(np.log(2.6), np.log(30), EVALUATED))
@@ -175,16 +182,22 @@ def _verification(search: SearchResult, models: list[str], rng: np.random.Genera
         measured = member.values[0] * float(np.exp(rng.normal(0.02, 0.05)))
         rows.append(
             VerifiedRow(
-                member.architecture, "front", member.values[0], measured, measured * 0.988, measured * 1.013, "OK"
+                member.architecture,
+                "front",
+                member.values[0],
+                measured,
+                measured * 0.988,
+                measured * 1.013,
+                "OK",
             )
         )
     for name, value in zip(models, np.exp(rng.uniform(np.log(3), np.log(28), FRONT)), strict=False):
         measured = float(value * np.exp(rng.normal(0, 0.045)))
-        rows.append(VerifiedRow(name, "control", float(value), measured, measured * 0.985, measured * 1.014, "OK"))
+        rows.append(
+            VerifiedRow(name, "control", float(value), measured, measured * 0.985, measured * 1.014, "OK")
+        )
     rows[-1] = VerifiedRow(models[FRONT - 1], "control", 29.0, None, None, None, "TIMEOUT", extrapolated=True)
-    return Verification(
-        "example", "native", "xgboost", tuple(rows), 0.045, 0.04, -1.9, 0.2, 0.94, 0.88, 0.98
-    )
+    return Verification("example", "native", "xgboost", tuple(rows), 0.045, 0.04, -1.9, 0.2, 0.94, 0.88, 0.98)
 
 
 def _leaderboard(
@@ -196,7 +209,9 @@ def _leaderboard(
         Score(
             predictor=name,
             features="physical" if k % 2 == 0 else "one-hot",
-            kendall_tau=Interval(base - 0.03 * k, base - 0.03 * k - (0.035 if latency else 0.2), base - 0.03 * k + 0.03),
+            kendall_tau=Interval(
+                base - 0.03 * k, base - 0.03 * k - (0.035 if latency else 0.2), base - 0.03 * k + 0.03
+            ),
             spearman=base + 0.05 - 0.03 * k,
             rmse=(0.9 + 0.2 * k) if latency else 0.05,
             mape=0.05 + 0.012 * k,
@@ -209,7 +224,11 @@ def _leaderboard(
         for k, name in enumerate(("xgboost", "lightgbm", "mlp3", "mlp2"))
     )
     baseline = replace_score(scores[-1], "macs", 0.72 if latency else 0.1)
-    predicted = y * np.exp(rng.normal(0, noise, len(y))) if latency else 0.72 + 0.5 * (y - 0.72) + rng.normal(0, 0.03, len(y))
+    predicted = (
+        y * np.exp(rng.normal(0, noise, len(y)))
+        if latency
+        else 0.72 + 0.5 * (y - 0.72) + rng.normal(0, 0.03, len(y))
+    )
     return Leaderboard(
         target=target,
         unit="ms" if latency else "fraction",
@@ -220,7 +239,9 @@ def _leaderboard(
         repeats=3,
         seed=0,
         execution="native",
-        provenance="80 models, five fresh processes each" if latency else "short training on scikit-learn digits",
+        provenance="80 models, five fresh processes each"
+        if latency
+        else "short training on scikit-learn digits",
         scores=scores,
         baselines=(baseline,),
         ceiling=NoiseCeiling(

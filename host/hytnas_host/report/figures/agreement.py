@@ -1,9 +1,10 @@
 """Predicted against measured: out of fold for every label, and afresh for the front and its controls."""
 
-from typing import Final
+from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
+from hytnas_predictors.result import Leaderboard
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
@@ -27,7 +28,6 @@ from hytnas_host.report.figures.front import measured_words
 from hytnas_host.report.theme import LIGHT, RC
 from hytnas_host.report.words import milliseconds, percent, signed_percent
 from hytnas_host.search.result import Verification, VerifiedRow
-from hytnas_predictors.result import Leaderboard
 
 BAND_PERCENT: Final = 10.0
 ERROR_PX: Final = 150
@@ -47,7 +47,10 @@ def describe_out_of_fold(data: ReportData, target: str) -> FigureSpec | None:
         return None
     latency = target == "latency_ms"
     what = "latency" if latency else "accuracy"
-    draw = _draw_latencies if latency else _draw_accuracies
+
+    def draw(size: Size) -> Drawing:
+        return _draw_latencies(data, board, kept, size) if latency else _draw_accuracies(board, kept, size)
+
     return FigureSpec(
         key=f"agreement-{what}",
         title=f"Out of fold, {what}: {best}",
@@ -60,14 +63,14 @@ def describe_out_of_fold(data: ReportData, target: str) -> FigureSpec | None:
         ),
         alt=f"Out-of-fold predictions of {what} by {best} against {len(kept)} labels.",
         sizes=both_widths((480, 560), (330, 480)) if latency else both_widths((480, 430), (330, 330)),
-        draw=lambda size: draw(data, board, kept, size),
+        draw=draw,
     )
 
 
 def _draw_latencies(data: ReportData, board: Leaderboard, kept: tuple[float, ...], size: Size) -> Drawing:
     measured, predicted = np.array(board.measured), np.array(kept)
     errors = 100 * (predicted / measured - 1)
-    style = {"area": 28, "color": LIGHT["blue"], "alpha": 0.7, "linewidths": 0, "zorder": 3}
+    style: dict[str, Any] = {"area": 28, "color": LIGHT["blue"], "alpha": 0.7, "linewidths": 0, "zorder": 3}
     with mpl.rc_context(RC):
         plot, below = _panels(size, measured, predicted, errors)
         series(plot, "labels", measured, predicted, **style)
@@ -88,7 +91,7 @@ def _draw_latencies(data: ReportData, board: Leaderboard, kept: tuple[float, ...
     return Drawing(figure_of(plot), {"labels": tooltips, "errors": tooltips})
 
 
-def _draw_accuracies(data: ReportData, board: Leaderboard, kept: tuple[float, ...], size: Size) -> Drawing:
+def _draw_accuracies(board: Leaderboard, kept: tuple[float, ...], size: Size) -> Drawing:
     trained, predicted = 100 * np.array(board.measured), 100 * np.array(kept)
     with mpl.rc_context(RC):
         plot = new_axes(size, left=LEFT)
@@ -96,7 +99,17 @@ def _draw_accuracies(data: ReportData, board: Leaderboard, kept: tuple[float, ..
         plot.set_xlim(limits)
         plot.set_ylim(limits)
         _diagonal(plot, limits)
-        series(plot, "labels", trained, predicted, area=30, color=LIGHT["blue"], alpha=0.75, linewidths=0, zorder=3)
+        series(
+            plot,
+            "labels",
+            trained,
+            predicted,
+            area=30,
+            color=LIGHT["blue"],
+            alpha=0.75,
+            linewidths=0,
+            zorder=3,
+        )
         plot.set_xlabel("trained accuracy, %")
         plot.set_ylabel("predicted accuracy, %")
     tooltips = [
@@ -123,8 +136,9 @@ def describe_verification(data: ReportData) -> FigureSpec | None:
     return FigureSpec(
         key="verification",
         title="Verified afresh on the device",
-        caption="Front members and random controls, measured again in new processes; bars are 95 % intervals, the "
-        "band is ±10 %. A front that lies lower than its controls was chosen for lucky predictions.",
+        caption="Front members and random controls, measured again in new processes; bars are 95 % "
+        "intervals, the band is ±10 %. A front that lies lower than its controls was chosen for "
+        "lucky predictions.",
         alt=f"Measured against predicted latency of {fronts} front members and "
         f"{len(verification.rows) - fronts} random controls.",
         sizes=both_widths((480, 560), (330, 480)),
@@ -137,28 +151,34 @@ def _draw_verification(verification: Verification, size: Size) -> Drawing:
     rows = [row for row in verification.rows if row.measured_ms is not None]
     measured = np.array([row.measured_ms for row in rows], dtype=float)
     predicted = np.array([row.predicted_ms for row in rows])
-    errors = 100 * (predicted / measured - 1)
     ends = np.array([_error_interval(row) for row in rows])
-    points = {}
+    points: dict[str, list[Tooltip]] = {}
     with mpl.rc_context(RC):
-        plot, below = _panels(size, measured, predicted, np.concatenate([errors, ends.ravel()]))
+        plot, below = _panels(size, measured, predicted, ends.ravel())
         for role, marker, colour in (("front", "o", LIGHT["blue"]), ("control", "s", LIGHT["orange"])):
-            chosen = [position for position, row in enumerate(rows) if row.role == role]
-            if not chosen:
-                continue
-            style = {"area": 44, "color": colour, "marker": marker, "edgecolors": LIGHT["surface"], "zorder": 4}
-            label = "front" if role == "front" else "random controls"
-            for position in chosen:
-                row = rows[position]
-                plot.plot([row.ci_low_ms, row.ci_high_ms], [row.predicted_ms] * 2, color=colour, linewidth=1.6)
-                below.plot([measured[position]] * 2, ends[position], color=colour, linewidth=1.6, zorder=3)
-            series(plot, f"{role}s", measured[chosen], predicted[chosen], label=label, **style)
-            series(below, f"{role}-errors", measured[chosen], errors[chosen], **style)
-            tooltips = [_verified_tooltip(rows[position]) for position in chosen]
-            points |= {f"{role}s": tooltips, f"{role}-errors": tooltips}
+            chosen = [row for row in rows if row.role == role]
+            if chosen:
+                _verified_rows(plot, below, chosen, role, {"marker": marker, "color": colour})
+                tooltips = [_verified_tooltip(row) for row in chosen]
+                points |= {f"{role}s": tooltips, f"{role}-errors": tooltips}
         legend_above(plot, columns=2)
         below.set_xlabel(f"latency, ms ({EXECUTION_WORDS[verification.execution]})")
     return Drawing(figure_of(plot), points)
+
+
+def _verified_rows(plot: Axes, below: Axes, rows: list[VerifiedRow], role: str, look: dict[str, Any]) -> None:
+    """The marks of one role in both panels, with the measured intervals as bars."""
+    measured = np.array([row.measured_ms for row in rows], dtype=float)
+    predicted = np.array([row.predicted_ms for row in rows])
+    for row, at in zip(rows, measured, strict=True):
+        bar = {"color": look["color"], "linewidth": 1.6, "zorder": 3}
+        if row.ci_low_ms is not None and row.ci_high_ms is not None:
+            plot.plot([row.ci_low_ms, row.ci_high_ms], [row.predicted_ms] * 2, **bar)
+        below.plot([at, at], _error_interval(row), **bar)
+    style = {"area": 44, "edgecolors": LIGHT["surface"], "zorder": 4, **look}
+    label = "front" if role == "front" else "random controls"
+    series(plot, f"{role}s", measured, predicted, label=label, **style)
+    series(below, f"{role}-errors", measured, 100 * (predicted / measured - 1), **style)
 
 
 def _error_interval(row: VerifiedRow) -> tuple[float, float]:
@@ -199,7 +219,9 @@ def _panels(
     plot.set_ylabel("predicted, ms")
     ends = np.geomspace(*limits, 50) if log else np.linspace(*limits, 2)
     share = BAND_PERCENT / 100
-    plot.fill_between(ends, (1 - share) * ends, (1 + share) * ends, color=LIGHT["band"], linewidth=0, zorder=1)
+    plot.fill_between(
+        ends, (1 - share) * ends, (1 + share) * ends, color=LIGHT["band"], linewidth=0, zorder=1
+    )
     _diagonal(plot, limits)
     below.axhspan(-BAND_PERCENT, BAND_PERCENT, color=LIGHT["band"], linewidth=0, zorder=0)
     below.axhline(0, color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)), zorder=2)

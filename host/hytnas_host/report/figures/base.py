@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hytnas_host.report.svg import SERIES_PREFIX
 from hytnas_host.report.theme import LIGHT, RC
@@ -94,7 +94,13 @@ def figure_of(axes: Axes) -> Figure:
 
 
 def series(
-    axes: Axes, name: str, x: Sequence[float], y: Sequence[float], *, area: float | Sequence[float], **style: Any
+    axes: Axes,
+    name: str,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    area: ArrayLike,
+    **style: Any,
 ) -> None:
     """A scatter whose marks can be found again in the SVG under ``name``; ``area`` in square pixels."""
     style.setdefault("clip_on", False)

@@ -2,6 +2,7 @@
 
 import matplotlib as mpl
 import numpy as np
+from numpy.typing import NDArray
 
 from hytnas_host.report.data import EXECUTION_WORDS, ReportData
 from hytnas_host.report.figures.base import (
@@ -37,9 +38,9 @@ def describe(data: ReportData) -> FigureSpec | None:
     )
 
 
-def _drift(data: ReportData) -> np.ndarray:
+def _drift(data: ReportData) -> NDArray[np.float64]:
     medians = np.array([point.median_ms for point in data.canary])
-    return 100 * (medians / medians[0] - 1)
+    return np.asarray(100 * (medians / medians[0] - 1), dtype=np.float64)
 
 
 def _draw(data: ReportData, size: Size) -> Drawing:

@@ -29,7 +29,7 @@ from hytnas_host.report.words import count, milliseconds, percent
 from hytnas_host.search.result import Evaluated, SearchResult
 
 RAMP: Final = (LIGHT["ramp0"], LIGHT["ramp1"], LIGHT["ramp2"], LIGHT["ramp3"])
-AREAS: Final = (56.0, 90.0, 135.0, 190.0)
+AREAS: Final = (80.0, 115.0, 160.0, 210.0)
 
 
 def describe(data: ReportData) -> FigureSpec | None:
@@ -42,9 +42,13 @@ def describe(data: ReportData) -> FigureSpec | None:
         return None
     measured = bool(data.verified())
     caption = (
-        "Every dot is an architecture the search evaluated with the predictors; the filled ones are its Pareto "
-        "front. The line joins those that no other beats in latency and accuracy alone"
-        + ("; the rest are on the front for their smaller parameter count. " if axes.params is not None else ". ")
+        "Every dot is an architecture the search evaluated with the predictors; the blue ones are its "
+        "Pareto front. The line joins those that no other beats in latency and accuracy alone"
+        + (
+            "; the rest are on the front for their smaller parameter count. "
+            if axes.params is not None
+            else ". "
+        )
         + (
             "Diamonds are what the device gave afresh, with the 95 % interval; a hairline leads back to the "
             "prediction."
@@ -86,7 +90,10 @@ def draw_on(
 
     def places(members: Sequence[Evaluated]) -> NDArray[np.float64]:
         return np.array(
-            [(m.values[axes.latency or 0], percent_of(m.values[axes.accuracy or 0], objective)) for m in members]
+            [
+                (m.values[axes.latency or 0], percent_of(m.values[axes.accuracy or 0], objective))
+                for m in members
+            ]
         ).reshape(-1, 2)
 
     on_front = {member.architecture for member in search.front}
@@ -113,7 +120,9 @@ def draw_on(
     )
     _picks(plot, search, front)
     verified = bool(data.verified())
-    provenance = EXECUTION_WORDS[data.execution] if columns is None or data.execution != "native" else "measured"
+    provenance = (
+        EXECUTION_WORDS[data.execution] if columns is None or data.execution != "native" else "measured"
+    )
     diamonds = f"; ◆ {provenance}" if verified else ""
     plot.set_xlabel(f"latency, ms (predicted{diamonds})")
     plot.set_ylabel("predicted accuracy, %")
@@ -163,7 +172,7 @@ def _measured(plot: PlotAxes, data: ReportData, search: SearchResult, front: NDA
             [y],
             "D",
             color=LIGHT["ink"],
-            markersize=6.4,
+            markersize=6.0,
             markeredgecolor=LIGHT["surface"],
             markeredgewidth=1,
             zorder=6,
@@ -194,7 +203,7 @@ def _picks(plot: PlotAxes, search: SearchResult, front: NDArray[np.float64]) -> 
         colour = LIGHT[PICK_COLOURS[names[0]]]
         x, y = where[architecture]
         plot.scatter(
-            [x], [y], s=440, facecolors="none", edgecolors=colour, linewidths=2.2, zorder=6, clip_on=False
+            [x], [y], s=480, facecolors="none", edgecolors=colour, linewidths=2.2, zorder=6, clip_on=False
         )
         plot.annotate(
             " = ".join(names),
@@ -210,9 +219,13 @@ def _picks(plot: PlotAxes, search: SearchResult, front: NDArray[np.float64]) -> 
         )
 
 
-def _legend(plot: PlotAxes, edges: list[float], *, columns: int | None, measured: bool, any_behind: bool) -> None:
+def _legend(
+    plot: PlotAxes, edges: list[float], *, columns: int | None, measured: bool, any_behind: bool
+) -> None:
     def dot(colour: str, area: float, marker: str = "o") -> Line2D:
-        return Line2D([], [], marker=marker, color=colour, markersize=area**0.5, linestyle="", markeredgewidth=0)
+        return Line2D(
+            [], [], marker=marker, color=colour, markersize=area**0.5, linestyle="", markeredgewidth=0
+        )
 
     handles, labels = [], []
     if any_behind:
@@ -240,12 +253,16 @@ def _tooltip(data: ReportData, search: SearchResult, axes: Axes, member: Evaluat
     rows = [("Predicted latency", milliseconds(member.values[axes.latency]))]
     row = data.verified().get(member.architecture)
     if row is not None:
-        rows.append(("Measured afresh", measured_words(row.measured_ms, row.ci_low_ms, row.ci_high_ms, row.outcome)))
+        rows.append(
+            ("Measured afresh", measured_words(row.measured_ms, row.ci_low_ms, row.ci_high_ms, row.outcome))
+        )
     accuracy = percent_of(member.values[axes.accuracy], search.objectives[axes.accuracy])
     rows.append(("Predicted accuracy", percent(accuracy)))
     if axes.params is not None:
         rows.append(("Parameters", count(member.values[axes.params])))
-    return Tooltip(f"{' = '.join(picks)}: {role.lower()}" if picks else role, tuple(rows), member.architecture)
+    return Tooltip(
+        f"{' = '.join(picks)}: {role.lower()}" if picks else role, tuple(rows), member.architecture
+    )
 
 
 def measured_words(median: float | None, low: float | None, high: float | None, outcome: str) -> str:

@@ -52,7 +52,9 @@ def _draw(search: SearchResult, size: Size) -> Drawing:
         low = min(share.min(), 99.0)
         plot.set_ylim(max(0.0, low - 0.12 * (100 - low)), 100 + 0.06 * (100 - low))
     tooltips = [
-        Tooltip(plural(int(n), "evaluation"), (("Hypervolume", significant(v)), ("Of the final", f"{s:.1f} %")))
+        Tooltip(
+            plural(int(n), "evaluation"), (("Hypervolume", significant(v)), ("Of the final", f"{s:.1f} %"))
+        )
         for n, v, s in zip(evaluations, volume, share, strict=True)
     ]
     return Drawing(figure_of(plot), {"history": tooltips})

@@ -3,6 +3,7 @@
 from typing import Final
 
 import matplotlib as mpl
+from hytnas_predictors.result import Leaderboard, Score
 from matplotlib.axes import Axes
 
 from hytnas_host.report.data import ReportData
@@ -18,7 +19,6 @@ from hytnas_host.report.figures.base import (
 )
 from hytnas_host.report.theme import LIGHT, RC
 from hytnas_host.report.words import percent, significant
-from hytnas_predictors.result import Leaderboard, Score
 
 NAMES_PX: Final = 92
 
@@ -34,8 +34,8 @@ def describe(data: ReportData, target: str) -> FigureSpec | None:
     return FigureSpec(
         key=f"leaderboard-{what}",
         title=f"Leaderboard, {what}",
-        caption="Kendall’s τ between prediction and label, out of fold: 1 is a perfect ranking, 0 is chance. Bars "
-        "are 95 % intervals"
+        caption="Kendall's τ between prediction and label, out of fold: 1 is a perfect ranking, 0 is chance. "
+        "Bars are 95 % intervals"
         + (
             "; the shaded band is the noise ceiling, the best τ that labels this noisy allow."
             if board.ceiling is not None
@@ -58,7 +58,7 @@ def _draw(board: Leaderboard, size: Size) -> Drawing:
                 score.predictor,
                 (
                     ("Kendall τ", interval_words(score)),
-                    ("Spearman ρ", f"{score.spearman:.3f}"),
+                    ("Spearman \u03c1", f"{score.spearman:.3f}"),
                     ("RMSE", _with_unit(board, score.rmse)),
                     ("Within ±10 %", percent(100 * score.within_10_percent, 0)),
                 ),
@@ -84,7 +84,9 @@ def forest_on(plot: Axes, board: Leaderboard) -> None:
     for score, height in zip(scores, heights, strict=True):
         colour = _colour(board, score)
         tau = score.kendall_tau
-        plot.plot([tau.low, tau.high], [height] * 2, color=colour, linewidth=3, solid_capstyle="round", alpha=0.55)
+        plot.plot(
+            [tau.low, tau.high], [height] * 2, color=colour, linewidth=3, solid_capstyle="round", alpha=0.55
+        )
         plot.annotate(
             f"{tau.value:.3f}",
             (1.0, height),

@@ -1,6 +1,9 @@
 """One picture of the whole study: the Pareto front, the latency leaderboard and the three picks."""
 
+from typing import Any
+
 import matplotlib as mpl
+from hytnas_predictors.result import Leaderboard
 from matplotlib.axes import Axes as PlotAxes
 from matplotlib.figure import Figure
 
@@ -11,9 +14,14 @@ from hytnas_host.report.figures.leaderboard import NAMES_PX, forest_on
 from hytnas_host.report.theme import LIGHT, PICK_COLOURS, RC
 from hytnas_host.report.words import count, milliseconds, percent
 from hytnas_host.search.result import SearchResult
-from hytnas_predictors.result import Leaderboard
 
-LARGER = {"font.size": 13, "axes.labelsize": 13, "xtick.labelsize": 13, "ytick.labelsize": 13, "legend.fontsize": 13}
+LARGER = {
+    "font.size": 13,
+    "axes.labelsize": 13,
+    "xtick.labelsize": 13,
+    "ytick.labelsize": 13,
+    "legend.fontsize": 13,
+}
 TOP = 112
 SIDE = 392
 PICK_NAMES = {"BL": "best latency", "O": "trade-off", "BA": "best accuracy"}
@@ -31,8 +39,8 @@ def describe(data: ReportData) -> FigureSpec | None:
         key="overview",
         title="Overview",
         caption="",
-        alt="Left: the Pareto front, predicted accuracy against latency with fresh measurements. Right: Kendall "
-        "tau of the latency predictors beside the noise ceiling, and the three picks.",
+        alt="Left: the Pareto front, predicted accuracy against latency with fresh measurements. Right: "
+        "Kendall tau of the latency predictors beside the noise ceiling, and the three picks.",
         sizes=(Size(1180, 500),),
         draw=lambda size: _draw(data, search, board, axes, size),
     )
@@ -41,7 +49,7 @@ def describe(data: ReportData) -> FigureSpec | None:
 def _draw(data: ReportData, search: SearchResult, board: Leaderboard, axes: Axes, size: Size) -> Drawing:
     with mpl.rc_context(RC | LARGER):
         front = new_axes(size, left=64, top=TOP, bottom=54, right=SIDE + 44)
-        draw_on(front, data, search, axes, columns=4)
+        draw_on(front, data, search, axes, columns=3)
         _title(front, "Accuracy against latency", above=58)
         figure = figure_of(front)
         height = min(180, 36 * (len(board.scores) + len(board.baselines)))
@@ -81,9 +89,9 @@ def _picks(
     assert axes.accuracy is not None
     verified = data.verified()
 
-    def write(column: float, line: float, text: str, **style: object) -> None:
+    def write(column: float, line: float, text: str, **style: Any) -> None:
         place = ((size.width - SIDE - 20 + column) / size.width, 1 - (top + line) / size.height)
-        figure.text(*place, text, **({"fontsize": 13, "va": "center"} | style))
+        figure.text(*place, text, va="center", **({"fontsize": 13} | style))
 
     for line, pick in enumerate(sorted(search.picks, key=lambda pick: list(PICK_NAMES).index(pick.label))):
         row = verified.get(pick.architecture)

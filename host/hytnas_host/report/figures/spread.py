@@ -32,8 +32,8 @@ def describe_spread(data: ReportData) -> FigureSpec | None:
     return FigureSpec(
         key="spread",
         title="Spread of the runs",
-        caption=f"One pair of marks a model. Runs inside a process typically scatter by {percent(within)}, the "
-        f"medians of fresh processes by {percent(between)}; only repeats in fresh processes show the latter.",
+        caption=f"One pair of marks a model. Runs inside a process typically scatter by {percent(within)}, "
+        f"the medians of fresh processes by {percent(between)}; only fresh processes show the latter.",
         alt=f"Relative spread within and between processes of {len(models)} models; medians {within:.1f} and "
         f"{between:.1f} percent.",
         sizes=both_widths((480, 360), (330, 320)),
@@ -58,9 +58,20 @@ def _draw_spread(data: ReportData, models: list[ModelSpread], size: Size) -> Dra
             ("between", between, "^", LIGHT["orange"], "between processes"),
         ):
             series(
-                plot, name, latency, values, area=26, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label
+                plot,
+                name,
+                latency,
+                values,
+                area=26,
+                color=colour,
+                marker=marker,
+                alpha=0.75,
+                linewidths=0,
+                label=label,
             )
-            plot.axhline(float(np.median(values)), color=colour, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
+            plot.axhline(
+                float(np.median(values)), color=colour, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1
+            )
         legend_above(plot, columns=2)
         plot.set_xlabel(data.latency_axis)
         plot.set_ylabel("standard deviation, %")
@@ -71,18 +82,19 @@ def _draw_spread(data: ReportData, models: list[ModelSpread], size: Size) -> Dra
 def describe_intervals(data: ReportData) -> FigureSpec | None:
     """Share of the models whose interval is at most so wide, or ``None`` without intervals."""
     models = sorted(
-        (m for m in data.spreads if m.half_width_percent is not None), key=lambda m: m.half_width_percent or 0.0
+        (m for m in data.spreads if m.half_width_percent is not None),
+        key=lambda m: m.half_width_percent or 0.0,
     )
     if not models:
         return None
     reached = sum((m.half_width_percent or 0.0) <= data.width_target_percent for m in models)
     return FigureSpec(
         key="intervals",
-        title="Width of the labels’ intervals",
-        caption=f"Models in the order of their 95 % interval. {reached} of {len(models)} are within the target of "
-        f"±{data.width_target_percent:g} %.",
-        alt=f"Cumulative share of models by half-width of the 95 percent interval; {reached} of {len(models)} reach "
-        f"{data.width_target_percent:g} percent.",
+        title="Width of the labels' intervals",
+        caption=f"Models in the order of their 95 % interval. {reached} of {len(models)} are within the "
+        f"target of ±{data.width_target_percent:g} %.",
+        alt=f"Cumulative share of models by half-width of the 95 percent interval; {reached} of "
+        f"{len(models)} reach {data.width_target_percent:g} percent.",
         sizes=both_widths((480, 360), (330, 320)),
         draw=lambda size: _draw_intervals(data, models, size),
     )
@@ -122,6 +134,9 @@ def _tooltip(model: ModelSpread) -> Tooltip:
         ("Latency", milliseconds(model.median_ms)),
         ("Inside a process", percent(model.within_percent, 2)),
         ("Between processes", percent(model.between_percent, 2)),
-        ("95 % interval", "–" if model.half_width_percent is None else f"±{model.half_width_percent:.2f} %"),
+        (
+            "95 % interval",
+            "\u2013" if model.half_width_percent is None else f"±{model.half_width_percent:.2f} %",
+        ),
     )
     return Tooltip("Measured model" if model.outcome == "OK" else model.outcome, rows, model.model)

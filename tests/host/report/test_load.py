@@ -1,0 +1,206 @@
+"""Reading a study folder: what is there, what is missing, what is damaged."""
+
+import msgspec
+import numpy as np
+import pytest
+from hytnas_agent.records import LatencyLabel, MeasureSettings, Outcome, ProcessResult
+from hytnas_datasets.errors import StudyError
+from hytnas_datasets.spaces import get_space
+from hytnas_datasets.store import ExportRecord, Study
+from hytnas_datasets.store.records import AccuracyRecord
+from hytnas_host.report import ReportError, load_report_data, write_report
+from hytnas_host.report import load as loading
+
+SPACE = get_space("hyt")
+
+
+def process(context, identity, sha256, replicate, samples, *, purpose="latency"):
+    return ProcessResult(
+        job_id=f"{purpose}-{sha256}-{replicate}",
+        model_sha256=sha256,
+        measure_pass="timed",
+        outcome=Outcome.OK,
+        settings=MeasureSettings(),
+        started_unix_s=60.0 * replicate,
+        wall_s=1.0,
+        agent_version="0.1.0",
+        identity=identity,
+        context=context,
+        samples_ms=tuple(float(sample) for sample in samples),
+        median_ms=float(np.median(samples)),
+    )
+
+
+def label(sha256, medians, outcome=Outcome.OK, message=""):
+    middle = float(np.median(medians)) if medians else None
+    return LatencyLabel(
+        model_sha256=sha256,
+        outcome=outcome,
+        processes=len(medians),
+        samples=3 * len(medians),
+        median_ms=middle,
+        process_medians_ms=tuple(medians),
+        ci_low_ms=None if middle is None else 0.99 * middle,
+        ci_high_ms=None if middle is None else 1.01 * middle,
+        mad_ms=None,
+        mean_ms=None,
+        p90_ms=None,
+        p99_ms=None,
+        cold_ms=None,
+        load_ms=None,
+        throughput_per_s=None,
+        peak_rss_bytes=None,
+        model_bytes=None,
+        steady_processes=len(medians),
+        message=message,
+    )
+
+
+@pytest.fixture
+def study_folder(synthetic, tmp_path):
+    """A small study: three measured models, one failure, canaries, accuracies, and all JSON results."""
+    folder = tmp_path / "study"
+    data = synthetic.full_report()
+    architectures = SPACE.sample(4, np.random.default_rng(1))
+    plans = [f"plan{i}" for i in range(4)]
+    context, identity = synthetic.CONTEXT, synthetic.DEVICE.identity
+    with Study.open(folder) as study:
+        run = study.begin_run("hytnas-profile run --study study", {}, {})
+        study.add_device(synthetic.DEVICE)
+        study.add_architectures(SPACE, architectures, plans, "latency")
+        for i, plan in enumerate(plans):
+            sha = f"{i}" * 64
+            study.add_export(ExportRecord(sha, "onnx", f"models/{i}.onnx", 1000, plan, 224, 2))
+            if i == 3:
+                bad = label(sha, [], Outcome.TIMEOUT, "took too long")
+                study.add_label(bad, "latency", identity.device_id, context)
+                continue
+            for replicate in range(3):
+                samples = (1.0 + i + 0.01 * replicate) * np.array([0.99, 1.0, 1.01])
+                result = process(context, identity, sha, replicate, samples)
+                study.add_result(result, model_sha256=sha, purpose="latency", replicate=replicate)
+            medians = [1.0 + i + 0.01 * replicate for replicate in range(3)]
+            study.add_label(label(sha, medians), "latency", identity.device_id, context)
+        for k in range(3):
+            result = process(context, identity, "0" * 64, k, [2.0, 2.1, 2.2], purpose="canary")
+            study.add_result(result, model_sha256="0" * 64, purpose="canary", replicate=k)
+        for seed in range(2):
+            study.add_accuracy(
+                AccuracyRecord(
+                    architectures[0],
+                    plans[0],
+                    seed,
+                    0.8 + 0.02 * seed,
+                    {"epochs": 3},
+                    "digits",
+                    32,
+                    10,
+                    3,
+                    297,
+                    label="short training on scikit-learn digits",
+                )
+            )
+        study.end_run(run, "done")
+    for name, value in (
+        ("leaderboard-latency_ms.json", data.leaderboards[0]),
+        ("leaderboard-accuracy.json", data.leaderboards[1]),
+        ("search.json", data.search),
+        ("verification.json", data.verification),
+        ("run.json", [{"stage": "search", "seconds": 2.5, "status": "done"}]),
+    ):
+        (folder / name).write_bytes(msgspec.json.encode(value))
+    return folder
+
+
+def test_everything_of_a_study_is_read(synthetic, study_folder):
+    data = load_report_data(study_folder)
+    example = synthetic.full_report()
+    assert data.search == example.search
+    assert data.verification == example.verification
+    assert data.leaderboards == example.leaderboards
+    assert data.device == synthetic.DEVICE
+    assert [spread.median_ms for spread in data.spreads] == [1.01, 2.01, 3.01]
+    assert [point.minutes for point in data.canary] == [0.0, 1.0, 2.0]
+    assert data.stages[0].stage == "search"
+    assert data.commands == ("hytnas-profile run --study study",)
+    assert data.training.description == "short training on scikit-learn digits"
+    assert data.training.chance == pytest.approx(0.1)
+    failures = [(failure.outcome, failure.message) for failure in data.sheet.failures]
+    assert failures == [("TIMEOUT", "took too long")]
+    assert {coverage.variable for coverage in data.sheet.coverage} == {v.name for v in SPACE.variables}
+    assert data.choices.keys() >= {member.architecture for member in data.search.evaluated}
+
+
+def test_spread_inside_and_between_processes(synthetic):
+    context, identity = synthetic.CONTEXT, synthetic.DEVICE.identity
+    medians = [1.0, 1.1, 1.21]
+    results = [process(context, identity, "a", k, [0.98 * m, m, 1.02 * m]) for k, m in enumerate(medians)]
+    spread = loading.model_spread("model", label("a", medians), results)
+    assert spread.within_percent == pytest.approx(100 * 1.4826 * 0.02)
+    assert spread.between_percent == pytest.approx(100 * np.std(np.log(medians), ddof=1))
+    assert spread.half_width_percent == pytest.approx(1.0)
+
+
+def test_one_process_has_no_spread_between_processes():
+    spread = loading.model_spread("model", label("a", [1.0]), [])
+    assert spread.between_percent is None
+    assert spread.within_percent is None
+
+
+def test_the_choices_are_told_by_stage():
+    architecture = SPACE.sample(1, np.random.default_rng(0))[0]
+    lines = loading.describe_choices(SPACE, architecture)
+    assert [stage for stage, _ in lines] == ["stage1", "stage2", "stage3", "stage4", "stage5"]
+    assert lines[0][1].startswith("blocks ")
+
+
+def test_the_report_and_its_figures_are_written_into_the_study(study_folder):
+    page = write_report(study_folder)
+    assert page == study_folder / "report.html"
+    first = page.read_bytes()
+    assert (study_folder / "figures" / "overview.png").is_file()
+    assert write_report(study_folder).read_bytes() == first
+    assert not list(study_folder.glob("*.part"))
+
+
+def test_a_study_without_results_gives_a_report(tmp_path):
+    with Study.open(tmp_path / "new"):
+        pass
+    page = write_report(tmp_path / "new").read_text(encoding="utf-8")
+    assert "hytnas-profile search" in page
+
+
+def test_no_study_is_one_clear_line(tmp_path):
+    with pytest.raises(StudyError, match="there is no study"):
+        load_report_data(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("search.json", "hytnas-profile search"),
+        ("verification.json", "hytnas-profile verify"),
+        ("leaderboard-latency_ms.json", "hytnas-profile leaderboard"),
+        ("run.json", "hytnas-profile run"),
+    ],
+)
+@pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b'{"space": 3}', b"\xff\xfe"])
+def test_a_damaged_result_is_named_with_the_command_that_makes_it(study_folder, name, command, content):
+    (study_folder / name).write_bytes(content)
+    with pytest.raises(ReportError) as raised:
+        load_report_data(study_folder)
+    assert name in str(raised.value)
+    assert command in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_result_that_is_too_large_is_not_read(study_folder, monkeypatch):
+    monkeypatch.setattr(loading, "MAX_JSON_BYTES", 10)
+    with pytest.raises(ReportError, match="larger than"):
+        load_report_data(study_folder)
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(study_folder):
+    (study_folder / "figures").write_text("in the way")
+    with pytest.raises(ReportError, match="hytnas-profile report"):
+        write_report(study_folder)

@@ -1,0 +1,237 @@
+"""The page: well-formed, self-contained, safe against hostile names, deterministic, honest about gaps."""
+
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import msgspec
+import pytest
+from hytnas_host.report import build_report
+from hytnas_host.report.theme import DARK, LIGHT
+
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+class Checker(HTMLParser):
+    """Fails on tags that are not closed in order; keeps ids, text and attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: Counter[str] = Counter()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        self.ids.update(value for name, value in attrs if name == "id")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in {"script", "style"}:
+            self.text.append(data)
+
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def check(page: str) -> Checker:
+    checker = Checker()
+    checker.feed(page)
+    checker.close()
+    assert checker.open == []
+    return checker
+
+
+@pytest.fixture(scope="module")
+def full_page(synthetic):
+    return build_report(synthetic.full_report())
+
+
+def test_the_full_page_is_well_formed_and_its_ids_are_unique(full_page):
+    checker = check(full_page)
+    assert [name for name, count in checker.ids.items() if count > 1] == []
+    assert checker.tags["h1"] == 1
+    assert checker.tags["svg"] == 2 * 10, "every figure in two widths"
+
+
+def test_every_reference_inside_a_figure_finds_its_own_figure(full_page):
+    checker = check(full_page)
+    references = {value[1:] for _, name, value in checker.attributes if name == "href" and value[:1] == "#"}
+    references |= set(re.findall(r"url\(#([^)]+)\)", full_page))
+    assert references - set(checker.ids) == set()
+    for svg in re.findall(r"<svg.*?</svg>", full_page, re.DOTALL):
+        key = re.search(r'data-figure="([^"]+)"', svg)[1]
+        inside = re.findall(r'(?: id="|href="#|url\(#)([^")]+)', svg)
+        assert inside
+        assert all(name.startswith(f"{key}-") for name in inside)
+
+
+def test_nothing_is_loaded_from_elsewhere(full_page):
+    checker = check(full_page)
+    assert "http:" not in full_page
+    assert "https:" not in full_page
+    assert "@import" not in full_page
+    assert "url(" not in full_page.replace("url(#", "")
+    loaded = [
+        v for tag, name, v in checker.attributes if name in {"src", "href"} and tag != "a" and v[:1] != "#"
+    ]
+    assert loaded == ["data:,"], "only the empty favicon, so that a browser asks for none"
+
+
+def test_figures_take_all_their_colours_from_the_page(full_page):
+    for svg in re.findall(r"<svg.*?</svg>", full_page, re.DOTALL):
+        assert re.findall(r"#[0-9a-fA-F]{6}\b", svg) == []
+    assert LIGHT.keys() == DARK.keys()
+    assert len(set(LIGHT.values())) == len(LIGHT), (
+        "each colour must be told from the others to become its variable"
+    )
+
+
+def relative_luminance(colour: str) -> float:
+    """After WCAG 2.2."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    "text", ["ink", "muted", "blue", "orange", "latency", "tradeoff", "accuracy", "warn"]
+)
+@pytest.mark.parametrize("ground", ["page", "surface"])
+def test_text_has_the_contrast_that_wcag_asks_for(palette, text, ground):
+    lighter, darker = sorted(
+        (relative_luminance(palette[text]), relative_luminance(palette[ground])), reverse=True
+    )
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+def test_equal_data_give_equal_bytes(synthetic, full_page):
+    assert build_report(synthetic.full_report()) == full_page
+
+
+def test_every_mark_has_its_tooltip(full_page):
+    store = json.loads(re.search(r'id="report-points">(.*?)</script>', full_page, re.DOTALL)[1])
+    for svg in re.findall(r"<svg.*?</svg>", full_page, re.DOTALL):
+        key = re.search(r'data-figure="([^"]+)"', svg)[1].removesuffix("-narrow")
+        assert store["figures"][key].keys() == set(re.findall(r'data-s="([^"]+)"', svg))
+        marks = len(re.findall(r"data-p=", svg))
+        assert marks == sum(map(len, store["figures"][key].values()))
+
+
+def test_the_picks_say_what_was_measured_and_what_is_predicted(synthetic, full_page):
+    data = synthetic.full_report()
+    words = check(full_page).words()
+    for pick in data.search.picks:
+        measured = data.verified()[pick.architecture].measured_ms
+        assert f"{measured:.3g}" in words
+        assert pick.architecture in words
+    assert "short training on scikit-learn digits" in words
+    assert "not told from chance" in words
+
+
+@pytest.mark.parametrize("text", ["</script><script>alert(1)</script><img src=x>", "\"'&<b>{{ 7 * 7 }}"])
+def test_hostile_names_stay_text(synthetic, text):
+    page = build_report(synthetic.hostile_report(text))
+    checker = check(page)
+    assert checker.tags["script"] == 2
+    assert checker.tags["img"] == 0
+    assert checker.tags["b"] == 0
+    assert text in "".join(checker.text)
+    json.loads(re.search(r'id="report-points">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def test_an_empty_study_names_the_commands_and_draws_nothing(synthetic):
+    page = build_report(synthetic.empty_report())
+    checker = check(page)
+    assert checker.tags["svg"] == 0
+    for command in ("collect latency", "collect accuracy", "leaderboard", "search", "verify", "run"):
+        assert f"hytnas-profile {command}" in checker.words()
+
+
+PARTS = {
+    "search": ("search", None, "hytnas-profile search"),
+    "verification": ("verification", None, "hytnas-profile verify"),
+    "leaderboards": ("leaderboards", (), "hytnas-profile leaderboard"),
+    "spreads": ("spreads", (), "hytnas-profile collect latency"),
+    "stages": ("stages", (), "hytnas-profile run"),
+    "device": ("device", None, "hytnas-profile collect latency"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_missing_part_is_one_sentence_and_breaks_nothing(synthetic, full_page, part):
+    name, nothing, command = PARTS[part]
+    checker = check(build_report(replace(synthetic.full_report(), **{name: nothing})))
+    missing = [attribute for attribute in checker.attributes if attribute[1:] == ("class", "missing")]
+    assert missing
+    assert f"{command} makes it." in checker.words()
+    assert not any(a[1:] == ("class", "missing") for a in check(full_page).attributes)
+
+
+def test_without_accuracy_there_is_a_search_but_no_front(synthetic):
+    data = synthetic.full_report()
+    search = msgspec.structs.replace(
+        data.search,
+        objectives=data.search.objectives[:1],
+        front=tuple(msgspec.structs.replace(m, values=m.values[:1]) for m in data.search.front),
+        evaluated=tuple(msgspec.structs.replace(m, values=m.values[:1]) for m in data.search.evaluated),
+        picks=(),
+    )
+    page = build_report(replace(data, search=search, training=None, leaderboards=data.leaderboards[:1]))
+    words = check(page).words()
+    assert "no objectives of both latency and accuracy" in words
+    assert "hytnas-profile collect accuracy" in words
+    assert 'data-figure="front"' not in page
+    assert 'data-figure="hypervolume"' in page
+
+
+@pytest.mark.parametrize("execution", ["emulated", "simulated"])
+def test_latencies_that_are_not_real_are_labelled_everywhere(synthetic, execution):
+    data = synthetic.full_report()
+    page = build_report(
+        replace(
+            data,
+            search=msgspec.structs.replace(data.search, execution=execution),
+            verification=msgspec.structs.replace(data.verification, execution=execution),
+        )
+    )
+    for key in ("front", "agreement-latency", "verification", "spread", "front-narrow"):
+        svg = re.search(rf'<svg[^>]*data-figure="{key}".*?</svg>', page, re.DOTALL)[0]
+        assert execution.upper() in svg, key
+    assert f"latencies are {execution}" in check(page).words()
+
+
+def test_a_suspected_leak_is_said_in_the_verdict_and_the_table(synthetic):
+    data = synthetic.full_report()
+    board = data.leaderboards[0]
+    suspect = msgspec.structs.replace(board.scores[0], leak_suspected=True)
+    board = msgspec.structs.replace(board, scores=(suspect, *board.scores[1:]))
+    words = check(build_report(replace(data, leaderboards=(board,)))).words()
+    assert words.count("leak") >= 2
+
+
+def test_one_network_alone_can_be_drawn(synthetic):
+    data = synthetic.full_report()
+    member = data.search.front[0]
+    search = msgspec.structs.replace(
+        data.search, front=(member,), evaluated=(member,), picks=data.search.picks[:1]
+    )
+    verification = msgspec.structs.replace(data.verification, rows=data.verification.rows[:1])
+    page = build_report(replace(data, search=search, verification=verification, spreads=data.spreads[:1]))
+    assert check(page).tags["svg"] == 20
