@@ -35,12 +35,12 @@ class LightGBMEstimator(EnsembleEstimator):
     def __init__(
         self,
         *,
-        n_estimators: int = 300,
-        learning_rate: float = 0.05,
-        num_leaves: int = 15,
+        n_estimators: int = 150,
+        learning_rate: float = 0.08,
+        num_leaves: int = 8,
         min_child_samples: int = 5,
         subsample: float = 0.8,
-        colsample_bytree: float = 0.8,
+        colsample_bytree: float = 0.4,
         reg_lambda: float = 1.0,
         members: int = 5,
     ) -> None:

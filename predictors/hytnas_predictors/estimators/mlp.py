@@ -12,6 +12,7 @@ import safetensors.numpy
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hytnas_predictors.estimators import files
 from hytnas_predictors.estimators.base import EnsembleEstimator, Floats
@@ -44,7 +45,7 @@ class MLPEstimator(EnsembleEstimator):
     width : int
         Units of each hidden layer.
     alpha : float
-        Weight decay on the standardised scale.
+        Weight decay on the standardised scale, as of scikit-learn: it fades as rows grow in number.
     max_iter : int
         Iterations of L-BFGS; stopping early is part of the regularisation.
     members : int
@@ -54,7 +55,7 @@ class MLPEstimator(EnsembleEstimator):
     suffix = "safetensors"
     hidden_layers: ClassVar[int]
 
-    def __init__(self, *, width: int = 64, alpha: float = 1.0, max_iter: int = 150, members: int = 5) -> None:
+    def __init__(self, *, width: int = 32, alpha: float = 2.0, max_iter: int = 100, members: int = 5) -> None:
         self.width = width
         self.alpha = alpha
         self.max_iter = max_iter
@@ -74,7 +75,7 @@ class MLPEstimator(EnsembleEstimator):
             max_fun=4 * self.max_iter,
             random_state=seed,
         )
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore", ConvergenceWarning)
             network.fit((x - x_mean) / x_scale, (y - y_mean) / y_scale)
         layers = tuple(zip(network.coefs_, network.intercepts_, strict=True))
