@@ -19,7 +19,7 @@ Examples:
 
   hytnas-profile collect latency --n 200              measure 200 architectures of `hyt`
 
-  hytnas-profile leaderboard                          how well latency can be predicted, and how far to trust it
+  hytnas-profile leaderboard                          how well latency can be predicted
 
   hytnas-profile search --constraint "params <= 300k" the best trade-offs under 300 k parameters
 """

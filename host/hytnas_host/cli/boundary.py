@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from hytnas_agent.errors import HytnasError
 
 INTERRUPTED_STATUS = 130
+AFTER_FULL_DISK = "Nothing already gathered is lost: free some space and run the same command again"
 
 
 def explain(error: Exception) -> str | None:
@@ -20,9 +21,9 @@ def explain(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" while writing {error.filename}" if error.filename else ""
-        return f"The disk is full{where}. Nothing already gathered is lost: free some space and run the same command again"
+        return f"The disk is full{where}. {AFTER_FULL_DISK}"
     if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-        return "The disk is full. Nothing already gathered is lost: free some space and run the same command again"
+        return f"The disk is full. {AFTER_FULL_DISK}"
     if isinstance(error, OSError) and error.filename:
         return f"{error.strerror}: {error.filename}"
     return None
@@ -37,7 +38,7 @@ class ErrorBoundary(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             _fail(
-                "interrupted: what was gathered is stored; run the same command again to go on",
+                "interrupted: what was gathered is stored; the same command goes on",
                 INTERRUPTED_STATUS,
             )
         except Exception as error:

@@ -34,7 +34,7 @@ class _RateColumn(ProgressColumn):
 
 
 class BarProgress:
-    """A terminal bar on standard error; where that is no terminal, a line at the start, the end and each tenth."""
+    """A terminal bar on standard error; without a terminal, a line at the start and after each tenth."""
 
     def __init__(self, description: str, total: int, done: int = 0) -> None:
         self._description, self._total, self._done = description, total, done
@@ -102,4 +102,4 @@ def print_table(
 
 
 def _figure(text: str) -> bool:
-    return not text or text[0].isdigit() or (text[0] in "+-–" and (len(text) == 1 or text[1].isdigit()))
+    return not text or text[0].isdigit() or (text[0] in "+-" and (len(text) == 1 or text[1].isdigit()))

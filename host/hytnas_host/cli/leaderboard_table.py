@@ -22,8 +22,8 @@ def print_leaderboard(board: Leaderboard) -> None:
     """Print scores, baselines, the noise ceiling and the verdict."""
     label = "" if board.target == "accuracy" else f", {board.execution} latencies"
     print_table(
-        f"Leaderboard: {board.target} on {board.space}, {board.labels} labels of {board.networks} networks{label}, "
-        f"{board.repeats} x {board.folds}-fold",
+        f"Leaderboard: {board.target} on {board.space}, {board.labels} labels of {board.networks} "
+        f"networks{label}, {board.repeats} x {board.folds}-fold",
         COLUMNS,
         [_row(score, board.unit) for score in (*board.scores, *board.baselines)],
     )
@@ -32,7 +32,8 @@ def print_leaderboard(board: Leaderboard) -> None:
     else:
         truth, twin = board.ceiling.label_to_truth, board.ceiling.label_to_label
         out.print(
-            f"noise ceiling: tau {truth.value:.3f} [{truth.low:.3f}, {truth.high:.3f}] of a label to the truth, "
+            f"noise ceiling: tau {truth.value:.3f} [{truth.low:.3f}, {truth.high:.3f}] "
+            f"of a label to the truth, "
             f"{twin.value:.3f} [{twin.low:.3f}, {twin.high:.3f}] of two labels "
             f"({board.ceiling.repeated_labels} labels repeated)",
             highlight=False,

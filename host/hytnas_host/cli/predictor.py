@@ -7,7 +7,6 @@ import numpy as np
 import typer
 
 from hytnas_host.cli.console import BarProgress, out, print_json, print_table
-from hytnas_host.cli.leaderboard_table import print_leaderboard
 from hytnas_host.cli.options import DEFAULT_STUDY, JsonOption, SeedOption, SpaceOption, StudyOption
 
 TargetOption = Annotated[
@@ -36,6 +35,7 @@ def leaderboard(
 
     Example: hytnas-profile leaderboard --target accuracy --json
     """
+    from hytnas_host.cli.leaderboard_table import print_leaderboard
     from hytnas_host.workflow.leaderboards import make_leaderboard
     from hytnas_predictors.leaderboard import write_csv
 

@@ -8,9 +8,7 @@ import typer
 from rich.markup import escape
 
 from hytnas_host.cli.console import BarProgress, out, print_table
-from hytnas_host.cli.leaderboard_table import print_leaderboard
 from hytnas_host.cli.options import DEFAULT_STUDY, StudyOption
-from hytnas_host.cli.search_tables import print_search, print_verification
 
 
 def register(app: typer.Typer) -> None:
@@ -76,6 +74,8 @@ def run(
 
 
 def _show(study: Path, stage: str) -> None:
+    from hytnas_host.cli.leaderboard_table import print_leaderboard
+    from hytnas_host.cli.search_tables import print_search, print_verification
     from hytnas_host.search.result import SearchResult, Verification
     from hytnas_host.workflow.files import StudyFiles, read_json
     from hytnas_predictors.result import Leaderboard

@@ -13,7 +13,6 @@ from hytnas_host.cli.options import (
     SpaceOption,
     StudyOption,
 )
-from hytnas_host.cli.search_tables import print_search, print_verification
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +43,7 @@ def search(
 
     Example: hytnas-profile search --constraint "params <= 300k" --evaluations 400
     """
+    from hytnas_host.cli.search_tables import print_search
     from hytnas_host.workflow.searches import search_study
 
     result = search_study(
@@ -75,6 +75,7 @@ def verify(
 
     Example: hytnas-profile verify --front 12
     """
+    from hytnas_host.cli.search_tables import print_verification
     from hytnas_host.devices import open_device
     from hytnas_host.workflow.searches import verify_study
 

@@ -52,7 +52,8 @@ def print_verification(verification: Verification) -> None:
             (row.role, row.architecture, f"{row.predicted_ms:.2f}", measured, interval, error, remark)
         )
     print_table(
-        f"Verification on {verification.device} ({verification.execution}), measured afresh; {verification.predictor}",
+        f"Verification on {verification.device} ({verification.execution}), measured afresh; "
+        f"{verification.predictor}",
         ["role", "architecture", "predicted ms", "measured ms", "95 % interval", "error", ""],
         rows,
     )

@@ -1,0 +1,97 @@
+"""What goes wrong is said in one line, with what to do, and an exit status."""
+
+import errno
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hytnas_agent.errors import HytnasError
+from hytnas_datasets.spaces import get_space
+from hytnas_datasets.store import Study
+from hytnas_host.cli.app import app
+from hytnas_host.cli.boundary import explain
+from typer.testing import CliRunner, Result
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words), env={"COLUMNS": "400"})
+
+
+def error_line(result: Result) -> str:
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+def test_an_unknown_space_names_the_known_ones() -> None:
+    result = run("space", "describe", "hit")
+    assert result.exit_code == 1
+    assert "hyt" in error_line(result)
+
+
+def test_an_unknown_device_names_the_known_ones(tmp_path: Path) -> None:
+    result = run("collect", "latency", "--study", str(tmp_path / "s"), "--device", "moon")
+    assert result.exit_code == 1
+    line = error_line(result)
+    assert "moon" in line
+    assert "local" in line
+
+
+def test_wrong_usage_exits_with_two() -> None:
+    assert run("collect", "latency", "--n", "none").exit_code == 2
+    assert run("collect", "latitude").exit_code == 2
+
+
+def test_a_study_of_another_schema_version_is_refused(tmp_path: Path) -> None:
+    with Study.open(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "study.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    result = run("dataset", "describe", "--study", str(tmp_path))
+    assert result.exit_code == 1
+    assert "999" in error_line(result)
+
+
+def test_a_missing_study_is_said_to_be_missing(tmp_path: Path) -> None:
+    result = run("dataset", "describe", "--study", str(tmp_path / "nowhere"))
+    assert result.exit_code == 1
+    assert "nowhere" in error_line(result)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_study_without_labels_says_how_to_get_some(tmp_path: Path) -> None:
+    with Study.open(tmp_path) as study:
+        space = get_space("hyt")
+        study.add_architectures(space, [], [], "latency")
+    for target, command in (("latency_ms", "collect latency"), ("accuracy", "collect accuracy")):
+        result = run("leaderboard", "--study", str(tmp_path), "--target", target)
+        assert result.exit_code == 1
+        assert command in error_line(result)
+
+
+def test_a_search_without_predictors_names_the_command_that_makes_them(tmp_path: Path) -> None:
+    with Study.open(tmp_path):
+        pass
+    result = run("search", "--study", str(tmp_path))
+    assert result.exit_code == 1
+    assert "hytnas-profile train" in error_line(result)
+
+
+def test_a_full_disk_is_explained() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/studies/a")
+    for error in (full, sqlite3.OperationalError("database or disk is full")):
+        line = explain(error)
+        assert line is not None
+        assert "disk is full" in line
+        assert "lost" in line
+
+
+def test_an_error_of_the_family_is_its_own_line_and_a_defect_is_not_hidden() -> None:
+    assert explain(HytnasError("It broke", "mend it")) == "It broke. mend it"
+    assert explain(ZeroDivisionError()) is None
+
+
+def test_debug_shows_the_traceback() -> None:
+    with pytest.raises(HytnasError):
+        CliRunner().invoke(app, ["--debug", "space", "describe", "hit"], catch_exceptions=False)

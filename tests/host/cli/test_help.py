@@ -1,0 +1,41 @@
+"""Every command explains itself, with an example, and quickly."""
+
+import subprocess
+import sys
+
+import pytest
+import typer.main
+from hytnas_host.cli.app import app
+from typer.testing import CliRunner
+
+
+def command_lines() -> list[tuple[str, ...]]:
+    root = typer.main.get_command(app)
+    found: list[tuple[str, ...]] = []
+    for name, command in root.commands.items():
+        children = getattr(command, "commands", None)
+        found += [(name, child) for child in children] if children else [(name,)]
+    return found
+
+
+@pytest.mark.parametrize("words", command_lines(), ids=" ".join)
+def test_every_command_has_help_with_an_example(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*words, "--help"])
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert f"hytnas-profile {' '.join(words)}" in " ".join(result.output.split())
+
+
+def test_all_commands_of_the_design_are_there() -> None:
+    names = {words[0] for words in command_lines()}
+    wanted = {"space", "device", "collect", "dataset", "train", "leaderboard", "predict", "search", "verify"}
+    assert wanted | {"report", "export", "run"} == names
+
+
+def test_help_imports_neither_torch_nor_the_predictors_libraries() -> None:
+    code = (
+        "import sys; from hytnas_host.cli.app import app; "
+        "print(sorted({'torch', 'sklearn', 'xgboost', 'lightgbm', 'matplotlib', 'pymoo'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

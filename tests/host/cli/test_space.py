@@ -1,0 +1,38 @@
+"""`hytnas-profile space` and `export` say the same for people and for programs."""
+
+import json
+from pathlib import Path
+
+from hytnas_host.cli.app import app
+from typer.testing import CliRunner
+
+
+def json_of(*words: str) -> object:
+    result = CliRunner().invoke(app, [*words, "--json"])
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_list_gives_the_exact_sizes() -> None:
+    spaces = json_of("space", "list")
+    assert isinstance(spaces, list)
+    sizes = {space["name"]: space["size"] for space in spaces}
+    assert sizes["hyt"] == 1_224_440_064
+    assert sizes["hyt-released"] == 396_718_580_736
+    shown = CliRunner().invoke(app, ["space", "list"], env={"COLUMNS": "120"}).stdout
+    assert "1,224,440,064" in shown
+
+
+def test_sample_is_the_seeds() -> None:
+    first = json_of("space", "sample", "hyt", "--n", "3", "--seed", "5")
+    assert first == json_of("space", "sample", "hyt", "--n", "3", "--seed", "5")
+    assert first != json_of("space", "sample", "hyt", "--n", "3", "--seed", "6")
+
+
+def test_a_sampled_architecture_can_be_exported(tmp_path: Path) -> None:
+    sampled = json_of("space", "sample", "hyt", "--n", "1", "--resolution", "32")
+    assert isinstance(sampled, list)
+    exported = json_of("export", sampled[0]["id"], "--to", str(tmp_path), "--resolution", "32")
+    assert isinstance(exported, list)
+    assert Path(exported[0]["path"]).is_file()
+    assert exported[0]["parity_error"] < 1e-3
