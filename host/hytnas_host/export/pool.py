@@ -80,7 +80,7 @@ class ExportPool:
             self._discard(process)
             raise ExportError(
                 f"The process that exported network {plan.hash[:12]} died",
-                "The machine may be out of memory: use fewer workers",
+                "Unless it left a message, the machine may be out of memory: use fewer workers",
             ) from error
 
     def _process(self) -> ProcessPoolExecutor:
