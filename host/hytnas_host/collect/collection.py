@@ -10,13 +10,12 @@ import numpy as np
 from hytnas_agent.records import MeasureSettings
 from hytnas_datasets.store import Study
 
+from hytnas_host.collect.canary import CANARY_PURPOSE
 from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.measuring import Measurer, Model
 from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.devices.base import Device
 from hytnas_host.progress import ProgressFactory, SilentProgress
-
-CANARY_PURPOSE = "canary"
 
 # Gives the models of one window, exporting them if need be.
 Window = Callable[[], list[Model]]

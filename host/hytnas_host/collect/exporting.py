@@ -131,7 +131,7 @@ class Exporter:
             classes=self._task.classes,
             opset=exported.opset,
             converter=exported.converter,
-            converter_version=exported.converter_version,
+            converter_version=str(exported.converter_version),
             parity_error=exported.parity_error,
             output_spread=exported.output_spread,
             reference=exported.reference,

@@ -10,11 +10,11 @@ from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_datasets.store import Study
 
-from hytnas_host.collect.collection import CANARY_PURPOSE, Plan, Source, collect
+from hytnas_host.collect.canary import prepare_canary
+from hytnas_host.collect.collection import Plan, Source, collect
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.files import FileImporter, find_models
-from hytnas_host.collect.measuring import Model
 from hytnas_host.collect.sampling import Network, sample_networks
 from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.devices.base import Device
@@ -149,7 +149,7 @@ def collect_files(
             windows=[partial(list, chunk) for chunk in _chunks(models, window)],
             models=len(models),
             known=[model.sha256 for model in models],
-            canary=partial(_canary, study, exporter, Task()),
+            canary=partial(prepare_canary, study, exporter, Task()),
             cancel=exporter.cancel,
         )
         collected = collect(study, device, source, plan, progress=progress)
@@ -176,7 +176,7 @@ def _collect_networks(
             windows=[partial(exporter.prepare, chunk) for chunk in _chunks(networks, plan.window)],
             models=len(networks),
             known=exporter.known_hashes(networks),
-            canary=partial(_canary, study, exporter, task),
+            canary=partial(prepare_canary, study, exporter, task),
             cancel=exporter.cancel,
         )
         collected = collect(study, device, source, plan, progress=progress)
@@ -189,15 +189,6 @@ def _collect_networks(
             if sha256 in collected.measurer.labels
         }
     return summary, labels
-
-
-def _canary(study: Study, exporter: Exporter, task: Task) -> list[Model]:
-    """The canary: the network of the space ``hyt`` with the middle choice of every variable."""
-    space = get_space("hyt")
-    middle = Architecture(space.name, tuple(len(v.choices) // 2 for v in space.variables))
-    plan_hash = build_plan(middle, task).hash
-    study.add_architectures(space, [middle], [plan_hash], CANARY_PURPOSE)
-    return exporter.prepare([(middle, plan_hash)])
 
 
 def _chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:

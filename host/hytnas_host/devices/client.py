@@ -18,6 +18,7 @@ from hytnas_agent.protocol import (
     DeviceDescription,
     DoctorResult,
     ErrorCode,
+    HelloResult,
     JobIdsParams,
     MeasureParams,
     MeasureResult,
@@ -83,6 +84,10 @@ class AgentDevice:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def hello(self) -> HelloResult:
+        """Which agent answers, and where its spool is; connects if need be."""
+        return self._session.hello()
 
     def describe(self, *, runtime: str | None = None, threads: int = 1) -> DeviceDescription:
         """Identity, context (of this runtime and number of threads), runtimes and health of the device."""

@@ -1,0 +1,83 @@
+"""The export stage, with real exports of small networks."""
+
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from hytnas_datasets.plan import LayerPlan, Task
+from hytnas_datasets.spaces import get_space
+from hytnas_datasets.store import Study
+from hytnas_host.collect.exporting import Exporter
+from hytnas_host.collect.sampling import sample_networks
+from hytnas_host.export import ExportedModel, ExportError
+
+TASK = Task(resolution=32)
+
+
+@pytest.fixture
+def study(tmp_path):
+    with Study.open(tmp_path / "study") as study:
+        yield study
+
+
+class FailingPool:
+    """Fails every export."""
+
+    def __init__(self, workers: int | None) -> None:
+        self.submitted = 0
+
+    def submit(self, plan: LayerPlan, folder: Path, *, seed: int) -> Future[ExportedModel]:
+        self.submitted += 1
+        future: Future[ExportedModel] = Future()
+        future.set_exception(ExportError("it does not convert", "choose another"))
+        return future
+
+    def shutdown(self, *, cancel: bool = False) -> None:
+        return None
+
+
+@pytest.fixture
+def failing_pool(monkeypatch):
+    monkeypatch.setattr("hytnas_host.collect.exporting.ExportPool", FailingPool)
+
+
+def test_networks_are_exported_once_and_found_again(study, monkeypatch):
+    networks = sample_networks(study, get_space("hyt"), 2, TASK, purpose="latency", seed=0)
+    with Exporter(study, TASK, seed=0, workers=1) as exporter:
+        models = exporter.prepare(networks)
+    assert len(models) == 2
+    assert list(exporter.hashes.items()) == [
+        (h, m.sha256) for (_, h), m in zip(networks, models, strict=True)
+    ]
+    for model in models:
+        assert model.reference is not None
+        assert all(file.is_file() for file in (model.path, model.inputs_file, model.outputs_file))
+    assert study.export_for(networks[0][1], 32, 2).sha256 == models[0].sha256
+
+    monkeypatch.setattr("hytnas_host.collect.exporting.ExportPool", FailingPool)
+    with Exporter(study, TASK, seed=0) as again:
+        assert again.prepare(networks) == models
+        assert again.known_hashes(networks) == [model.sha256 for model in models]
+
+    models[0].path.unlink()
+    with Exporter(study, TASK, seed=0) as lost:
+        assert lost.prepare(networks) == models[1:]
+        assert list(lost.failed) == [networks[0][1]]
+
+
+def test_network_that_cannot_be_exported_is_a_failure_and_left_out(study, failing_pool):
+    networks = sample_networks(study, get_space("hyt"), 2, TASK, purpose="latency", seed=0)
+    with Exporter(study, TASK, seed=0) as exporter:
+        assert exporter.prepare(networks) == []
+    assert set(exporter.failed) == {plan_hash for _, plan_hash in networks}
+    failures = study.failures("export")
+    assert [failure.subject for failure in failures] == [plan_hash for _, plan_hash in networks]
+    assert "it does not convert. choose another" in failures[0].message
+
+
+def test_cancelled_exporter_starts_nothing(study):
+    networks = sample_networks(study, get_space("hyt"), 2, TASK, purpose="latency", seed=0)
+    with Exporter(study, TASK, seed=0) as exporter:
+        exporter.cancel()
+        assert exporter.prepare(networks) == []
+    assert exporter.failed == {}
