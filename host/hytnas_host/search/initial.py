@@ -30,7 +30,9 @@ def latin_hypercube_codes(choices: NDArray[np.int64], n: int, rng: np.random.Gen
 
     In each column every choice comes floor(n / choices) or a few times more.
     """
-    unit = qmc.LatinHypercube(d=len(choices), rng=rng).random(n)
+    # The sampler spawns from the generator it is given, and a spawn is not part of a generator's state.
+    own = np.random.default_rng(int(rng.integers(2**63)))
+    unit = qmc.LatinHypercube(d=len(choices), rng=own).random(n)
     return np.minimum((unit * choices).astype(np.int64), choices - 1)
 
 

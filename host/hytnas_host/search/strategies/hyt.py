@@ -97,8 +97,14 @@ class HytStrategy(Strategy):
             rng=self.rng,
         )
         candidates = self._candidates(population, n, seen)
-        if not candidates:
-            return []
+        chosen = self._best_batch(view, candidates, n) if candidates else []
+        nearly = np.argsort(np.maximum(population.violations, 0.0).sum(axis=1), kind="stable")
+        return chosen + [population.architectures[index] for index in nearly]
+
+    def _best_batch(
+        self, view: "_SurrogateView", candidates: list[Architecture], n: int
+    ) -> list[Architecture]:
+        """The ``n`` candidates that promise the greatest hypervolume improvement together."""
         mean, spread = view.predict(candidates)
         bound = confidence_bound(mean, spread, kappa=self._options.kappa)
         chosen = greedy_hypervolume(
@@ -119,7 +125,10 @@ class HytStrategy(Strategy):
         return best + self.domain.space.sample(size - len(best), self.rng, exclude=best)
 
     def _candidates(self, population: Scored, n: int, seen: set[str]) -> list[Architecture]:
-        """New networks of the first two fronts, or of as many more as it takes to have ``n``."""
+        """New networks of the first two fronts of those that promise to keep to the constraints.
+
+        Of as many more fronts as it takes to have ``n``, where there are as many.
+        """
         keeps = np.flatnonzero(population.feasible)
         ranks = front_ranks(population.objectives[keeps])
         candidates: list[Architecture] = []
@@ -179,6 +188,7 @@ class _SurrogateView:
         return confidence_bound(mean, spread, kappa=self._kappa), violations
 
     def _predicted_violation(self, constraint: Constraint, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) by how much the predicted ranks miss the rank of the bound."""
         column = self._domain.names.index(constraint.name)
         sign = signs(self._domain.objectives)[column]
         limit = self._scale.column(column, np.array([sign * constraint.bound]))[0]

@@ -1,0 +1,101 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hytnas_host.search import (
+    CallableEvaluator,
+    EvaluationError,
+    PredictorEvaluator,
+    SearchError,
+    TableEvaluator,
+    get_objective,
+)
+from hytnas_host.search.evaluators import checked
+
+
+class Sum:
+    """Predicts a multiple of the sum of the codes."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def predict(self, architectures, /):
+        mean = np.array([self.factor * sum(a.indices) for a in architectures], dtype=float)
+        return SimpleNamespace(mean=mean, extrapolated=np.zeros(len(mean), dtype=bool))
+
+
+def test_predictions_come_before_exact_counts(small_space, facts):
+    architectures = small_space.sample(6, np.random.default_rng(0))
+    evaluator = PredictorEvaluator(
+        {"latency_ms": Sum(2.0), "accuracy": Sum(0.1)},
+        facts,
+        sources={"latency_ms": "sum"},
+        execution="emulated",
+    )
+    assert [o.name for o in evaluator.objectives] == ["latency_ms", "accuracy", "params"]
+    assert [o.source for o in evaluator.objectives] == ["sum", "predictor", "layer plan"]
+    assert evaluator.execution == "emulated"
+    values = evaluator.evaluate(architectures)
+    total = np.array([sum(a.indices) for a in architectures])
+    assert np.allclose(values[:, 0], 2.0 * total)
+    assert np.allclose(values[:, 1], 0.1 * total)
+    assert np.array_equal(values[:, 2], facts.values("params", architectures))
+
+
+def test_fingerprint_follows_the_predictions(small_space, facts):
+    probes = small_space.sample(6, np.random.default_rng(0))
+    prints = [PredictorEvaluator({"latency_ms": Sum(f)}, facts, probes=probes).fingerprint for f in (2, 2, 3)]
+    assert prints[0] == prints[1] != prints[2]
+    assert PredictorEvaluator({"latency_ms": Sum(1)}, facts, fingerprint="abc").fingerprint == "abc"
+
+
+def test_objectives_given_twice_or_by_nobody_are_refused(facts):
+    with pytest.raises(SearchError, match="Both a predictor and the layer plan give params"):
+        PredictorEvaluator({"params": Sum(1)}, facts)
+    with pytest.raises(SearchError, match="does not give macs"):
+        PredictorEvaluator({"latency_ms": Sum(1)}, facts, exact=("macs",))
+    with pytest.raises(SearchError, match="no objective 'speed'"):
+        PredictorEvaluator({"speed": Sum(1)}, facts)
+
+
+def test_table_gives_its_labels_and_nothing_else(small_space, facts):
+    known = [a for a in small_space.enumerate() if a.indices[0] == 0]
+    values = np.array([[float(sum(a.indices[:-1]))] for a in known])
+    table = TableEvaluator.of_labels((get_objective("latency_ms"),), known, values, facts)
+    assert np.array_equal(table.evaluate(known), values)
+    assert table.evaluate([]).shape == (0, 1)
+    stranger = next(a for a in small_space.enumerate() if a.indices[0] == 1)
+    with pytest.raises(EvaluationError, match="no label for the network 1-0-0"):
+        table.evaluate([stranger])
+
+
+def test_table_refuses_rows_that_do_not_fit(small_space, facts):
+    latency = (get_objective("latency_ms"),)
+    with pytest.raises(SearchError, match="2 values for x, not 1"):
+        TableEvaluator(latency, {"x": (1.0, 2.0)}, facts)
+    twins = [a for a in small_space.enumerate() if a.indices[:-1] == (0, 0, 0)]
+    with pytest.raises(SearchError, match="two different labels"):
+        TableEvaluator.of_labels(latency, twins, np.array([[1.0], [2.0]]), facts)
+    assert (
+        TableEvaluator(latency, {"x": (1.0,)}, facts).fingerprint
+        != TableEvaluator(latency, {"x": (2.0,)}, facts).fingerprint
+    )
+
+
+def test_callable_evaluator(small_space):
+    evaluator = CallableEvaluator((get_objective("params"),), lambda a: [[1] for _ in a])
+    assert evaluator.evaluate(small_space.sample(2, np.random.default_rng(0))).tolist() == [[1.0], [1.0]]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_named(small_space, bad):
+    architectures = small_space.sample(2, np.random.default_rng(0))
+    values = np.array([[1.0, 2.0], [bad, 2.0]])
+    with pytest.raises(EvaluationError, match=small_space.format(architectures[1])):
+        checked(values, architectures, small_space, 2)
+
+
+def test_values_of_another_shape_are_refused(small_space):
+    architectures = small_space.sample(2, np.random.default_rng(0))
+    with pytest.raises(EvaluationError, match=r"shape \(2,\), not \(2, 1\)"):
+        checked(np.ones(2), architectures, small_space, 1)
