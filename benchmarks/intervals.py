@@ -145,14 +145,13 @@ def ceiling_quality(simulations: int) -> Iterator[dict[str, Any]]:
         realised, ceilings = [], []
         for _ in range(simulations):
             truth = 0.5 * rng.normal(size=n)
-            scale = 0.5 * case["noise"] * (rng.chisquare(3, size=n) / 3 if case["noise varies"] else 1.0)
+            varying = np.exp(0.5 * rng.normal(size=n)) if case["noise varies"] else 1.0
+            scale = 0.5 * case["noise"] * varying
             counts = np.where(np.arange(n) < case["repeated"] * n, case["repeats"], 1)
             scales = np.broadcast_to(scale, n)
             logs = [truth[i] + scales[i] * rng.normal(size=counts[i]) for i in range(n)]
             y = np.exp([np.median(each) for each in logs])
-            ceiling = noise_ceiling(y, [np.exp(each) for each in logs], "latency_ms", rng=rng, resamples=200)[
-                0
-            ]
+            ceiling = noise_ceiling(y, [np.exp(each) for each in logs], "latency_ms", rng=rng, draws=200)[0]
             ceilings.append(ceiling.label_to_truth)
             realised.append(kendall_tau(y, truth))
         expected = float(np.mean(realised))

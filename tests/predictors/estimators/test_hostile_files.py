@@ -1,0 +1,144 @@
+"""Files whose hashes are right but whose contents are made to mislead a native reader."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.estimators import estimator_class, files, make_estimator
+from hytnas_predictors.estimators.trees import links_are_sound
+
+
+def save_with(name: str, folder: Path, change: Callable[[bytes], bytes]) -> None:
+    """Save a small estimator whose first member was changed, with size and hash to match."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 4, size=(60, 3)).astype(float)
+    make_estimator(name, members=1).fit(x, x[:, 0] + x[:, 1] ** 2, rng=rng).save(folder)
+    member = next(folder.glob("member-0.*"))
+    before = member.read_bytes()
+    after = change(before)
+    assert after != before
+    member.write_bytes(after)
+    header = json.loads((folder / files.HEADER).read_text())
+    header["members"] = [{"bytes": len(after), "sha256": hashlib.sha256(after).hexdigest()}]
+    (folder / files.HEADER).write_text(json.dumps(header))
+
+
+def in_first_tree(key: str, index: int, value: int) -> Callable[[bytes], bytes]:
+    """Change one entry of an array of the first tree that has it, in XGBoost's JSON."""
+
+    def change(data: bytes) -> bytes:
+        model = json.loads(data)
+        model["learner"]["gradient_booster"]["model"]["trees"][0][key][index] = value
+        return json.dumps(model).encode()
+
+    return change
+
+
+def in_lightgbm(key: str, value: str) -> Callable[[bytes], bytes]:
+    """Change the first number of the first line with this key, in LightGBM's text."""
+
+    def change(data: bytes) -> bytes:
+        head, mark, tail = data.partition(f"\n{key}=".encode())
+        assert mark
+        line, _, rest = tail.partition(b"\n")
+        numbers = [value.encode(), *line.split(b" ")[1:]]
+        return head + mark + b" ".join(numbers) + b"\n" + rest
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(in_first_tree("left_children", 0, 10_000_000), id="child outside"),
+        pytest.param(in_first_tree("left_children", 0, 0), id="circle"),
+        pytest.param(in_first_tree("right_children", 0, -1), id="half a leaf"),
+        pytest.param(in_first_tree("split_indices", 0, 99_999), id="feature outside"),
+        pytest.param(in_first_tree("split_type", 0, 1), id="categories"),
+        pytest.param(lambda data: data.replace(b'"num_feature":"3"', b'"num_feature":"9"'), id="features"),
+        pytest.param(lambda data: data.replace(b'"gbtree"', b'"dart"'), id="another booster"),
+        pytest.param(lambda data: data[:-20], id="cut off"),
+        pytest.param(lambda _: b"[" * 100_000, id="deep nesting"),
+        pytest.param(lambda _: b"", id="empty"),
+    ],
+)
+def test_xgboost_trees_that_mislead_are_refused(change: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    save_with("xgboost", tmp_path, change)
+    with pytest.raises(PredictorError, match="cannot be used"):
+        estimator_class("xgboost").load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(in_lightgbm("left_child", "10000000"), id="child outside"),
+        pytest.param(in_lightgbm("left_child", "-5000"), id="leaf outside"),
+        pytest.param(in_lightgbm("left_child", "0"), id="circle"),
+        pytest.param(in_lightgbm("split_feature", "99999"), id="feature outside"),
+        pytest.param(in_lightgbm("num_leaves", "1000000000"), id="leaves"),
+        pytest.param(in_lightgbm("decision_type", "1"), id="categories"),
+        pytest.param(in_lightgbm("max_feature_idx", "7"), id="features"),
+        pytest.param(lambda data: data.replace(b"is_linear=0", b"is_linear=1"), id="linear trees"),
+        pytest.param(lambda data: data[: len(data) // 3], id="cut off"),
+        pytest.param(lambda _: b"\xff\xfe", id="no text"),
+        pytest.param(lambda _: b"", id="empty"),
+    ],
+)
+def test_lightgbm_trees_that_mislead_are_refused(change: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    save_with("lightgbm", tmp_path, change)
+    with pytest.raises(PredictorError, match="cannot be used"):
+        estimator_class("lightgbm").load(tmp_path)
+
+
+def test_a_lying_index_of_lightgbm_is_not_followed(tmp_path: Path) -> None:
+    save_with("lightgbm", tmp_path, in_lightgbm("tree_sizes", "1000000000000"))
+    loaded = estimator_class("lightgbm").load(tmp_path)
+    assert np.isfinite(loaded.predict(np.zeros((2, 3)))).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda data: data[:-8], id="cut off"),
+        pytest.param(lambda data: b"\xff" * 8 + data[8:], id="huge header"),
+        pytest.param(lambda data: data.replace(b"weight_0", b"weight_9"), id="another name"),
+        pytest.param(lambda data: data[:-8] + np.array([np.nan]).tobytes(), id="not a number"),
+        pytest.param(lambda _: b"", id="empty"),
+    ],
+)
+def test_weights_that_mislead_are_refused(change: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    save_with("mlp2", tmp_path, change)
+    with pytest.raises(PredictorError, match="cannot be used"):
+        estimator_class("mlp2").load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("format", 99), ("params", {"depth": 1}), ("members", []), ("features", 0), ("extra", 1)],
+)
+def test_headers_that_mislead_are_refused(field: str, value: object, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    make_estimator("mlp2", members=1).fit(rng.normal(size=(9, 2)), rng.normal(size=9), rng=rng).save(tmp_path)
+    header = tmp_path / files.HEADER
+    header.write_text(json.dumps(json.loads(header.read_text()) | {field: value}))
+    with pytest.raises(PredictorError, match="cannot be used"):
+        estimator_class("mlp2").load(tmp_path)
+
+
+def test_files_beyond_the_limit_are_not_read(tmp_path: Path) -> None:
+    with (tmp_path / files.HEADER).open("wb") as file:
+        file.truncate(files.HEADER_LIMIT_BYTES + 1)
+    with pytest.raises(PredictorError, match="larger than"):
+        estimator_class("mlp2").load(tmp_path)
+
+
+def test_sound_links_pass_and_unsound_ones_do_not() -> None:
+    left, right, feature = np.array([1, 3, -1, -1, -1]), np.array([2, 4, -1, -1, -1]), np.zeros(5, dtype=int)
+    assert links_are_sound(left, right, feature, 1)
+    assert not links_are_sound(left, np.array([1, 4, -1, -1, -1]), feature, 1)
+    assert not links_are_sound(left, right, feature, 0)
+    assert not links_are_sound(left[:0], right[:0], feature[:0], 1)

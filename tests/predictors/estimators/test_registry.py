@@ -1,0 +1,68 @@
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import numpy as np
+import pytest
+from hytnas_predictors import estimators
+from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.estimators import ESTIMATORS, Estimator, list_estimators, make_estimator
+from hytnas_predictors.estimators.mlp import MLP2Estimator
+
+
+def entry_point(name: str, value: str) -> EntryPoint:
+    return EntryPoint(name=name, value=value, group=estimators.ENTRY_POINTS)
+
+
+def with_entry_points(monkeypatch: pytest.MonkeyPatch, *points: EntryPoint) -> None:
+    def find(**wanted: Any) -> list[EntryPoint]:
+        return [each for each in points if all(getattr(each, key) == value for key, value in wanted.items())]
+
+    monkeypatch.setattr(estimators, "entry_points", find)
+
+
+def test_the_papers_four_are_there() -> None:
+    assert set(ESTIMATORS) == {"xgboost", "lightgbm", "mlp2", "mlp3"}
+    assert all(isinstance(kind(), Estimator) for kind in ESTIMATORS.values())
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(PredictorError, match=r"'forest'.*xgboost, lightgbm, mlp2, mlp3"):
+        make_estimator("forest")
+
+
+def test_an_outsiders_estimator_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_entry_points(monkeypatch, entry_point("mine", f"{MLP2Estimator.__module__}:MLP2Estimator"))
+    assert list_estimators()[-1] == "mine"
+    assert isinstance(make_estimator("mine", members=1), MLP2Estimator)
+
+
+def test_an_outsider_cannot_replace_a_bundled_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_entry_points(monkeypatch, entry_point("xgboost", f"{MLP2Estimator.__module__}:MLP2Estimator"))
+    assert list_estimators() == tuple(ESTIMATORS)
+    assert not isinstance(make_estimator("xgboost"), MLP2Estimator)
+
+
+def test_a_broken_outsider_is_named_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_entry_points(monkeypatch, entry_point("mine", "no_such_module_here:Thing"))
+    assert make_estimator("mlp2")
+    with pytest.raises(PredictorError, match="no_such_module_here"):
+        make_estimator("mine")
+
+
+def test_ranking_orders_rows_without_their_unit() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(150, 3))
+    ranker = make_estimator("xgboost", objective="ranking", n_estimators=100, members=1)
+    predicted = ranker.fit(x, np.exp(5 * x[:, 0]), rng=rng).predict(x)
+    assert np.corrcoef(predicted.argsort().argsort(), x[:, 0].argsort().argsort())[0, 1] > 0.95
+
+
+def test_an_unknown_objective_is_refused() -> None:
+    x = np.eye(5)
+    with pytest.raises(PredictorError, match="squared_error, ranking"):
+        make_estimator("xgboost", objective="tau").fit(x, x[0], rng=np.random.default_rng(0))
+
+
+def test_the_searchs_parameters_are_taken() -> None:
+    params = {"n_estimators": 100, "max_depth": 12, "learning_rate": 0.5, "members": 1}
+    assert make_estimator("xgboost", **params).get_params().items() >= params.items()
