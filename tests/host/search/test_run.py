@@ -1,0 +1,325 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import msgspec
+import numpy as np
+import pytest
+from hytnas_host.search import (
+    STRATEGIES,
+    CallableEvaluator,
+    CheckpointError,
+    ConstraintError,
+    EvaluationError,
+    SearchError,
+    run_search,
+)
+from hytnas_host.search.objectives import to_minimised
+from hytnas_host.search.pareto import choose_reference_point, hypervolume, non_dominated
+
+
+@pytest.fixture
+def search(wide_space, evaluator, task, facts, quick_options):
+    """``run_search`` with small defaults."""
+
+    def run(**changes):
+        arguments = {"space": wide_space, "evaluator": evaluator, "strategy": "hyt", "evaluations": 24}
+        arguments |= {"batch": 4, "initial": 8, "seed": 3, "task": task, "facts": facts}
+        arguments |= changes
+        arguments.setdefault("options", quick_options.get(arguments["strategy"], {}))
+        return run_search(arguments.pop("space"), arguments.pop("evaluator"), **arguments)
+
+    return run
+
+
+def stripped(result):
+    return msgspec.structs.replace(result, seconds=0.0)
+
+
+class Stop(Exception):
+    """Ends a run from inside its evaluator."""
+
+
+class Counting:
+    """Counts what is evaluated, and may end the run before the evaluation numbered ``stop``."""
+
+    def __init__(self, evaluator, stop=None):
+        self.objectives, self.execution = evaluator.objectives, evaluator.execution
+        self.fingerprint = evaluator.fingerprint
+        self.evaluator, self.stop, self.seen = evaluator, stop, []
+
+    def evaluate(self, architectures, /):
+        if self.stop is not None and len(self.seen) + len(architectures) > self.stop:
+            raise Stop
+        self.seen += architectures
+        return self.evaluator.evaluate(architectures)
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_result_says_what_was_found(search, strategy, evaluator, facts, wide_space):
+    result = search(strategy=strategy)
+    assert (result.space, result.strategy, result.seed) == ("toy-wide", strategy, 3)
+    assert (result.resolution, result.classes) == (32, 10)
+    assert len(result.evaluated) == 24
+    assert [row.evaluation for row in result.evaluated] == list(range(1, 25))
+    assert len({row.plan_hash for row in result.evaluated}) == 24
+    architectures = [wide_space.parse(row.architecture) for row in result.evaluated]
+    values = np.array([row.values for row in result.evaluated])
+    assert np.array_equal(values, evaluator.evaluate(architectures))
+    points = to_minimised(values, result.objectives)
+    assert result.reference_point == tuple(choose_reference_point(points[:8]))
+    assert {row.evaluation - 1 for row in result.front} == set(np.flatnonzero(non_dominated(points)))
+    assert [row.values[0] for row in result.front] == sorted(row.values[0] for row in result.front)
+    assert [count for count, _ in result.hypervolume] == [4, 8, 12, 16, 20, 24]
+    for count, volume in result.hypervolume:
+        assert volume == pytest.approx(hypervolume(points[:count], np.array(result.reference_point)))
+    assert [p.label for p in result.picks] == ["BL", "BA", "O"]
+    assert result.notes == ()
+
+
+def test_result_survives_json(search):
+    result = search(strategy="random")
+    assert msgspec.json.decode(msgspec.json.encode(result), type=type(result)) == result
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_same_arguments_same_result(search, strategy):
+    assert stripped(search(strategy=strategy)) == stripped(search(strategy=strategy))
+    assert search(strategy=strategy).evaluated != search(strategy=strategy, seed=4).evaluated
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.parametrize("stop", [0, 4, 12, 20])
+def test_interrupted_search_ends_bit_identically(search, evaluator, tmp_path, strategy, stop):
+    path = tmp_path / "search-checkpoint.json"
+    first = Counting(evaluator, stop)
+    with pytest.raises(Stop):
+        search(strategy=strategy, evaluator=first, checkpoint=path)
+    assert len(first.seen) == stop
+    second = Counting(evaluator)
+    resumed = search(strategy=strategy, evaluator=second, checkpoint=path)
+    assert stripped(resumed) == stripped(search(strategy=strategy))
+    assert len(second.seen) == 24 - stop
+    assert not set(first.seen) & set(second.seen)
+
+
+def test_interrupted_many_times(search, evaluator, tmp_path):
+    path = tmp_path / "c.json"
+    for _ in range(5):
+        with pytest.raises(Stop):
+            search(evaluator=Counting(evaluator, 4), checkpoint=path)
+    assert stripped(search(checkpoint=path)) == stripped(search())
+
+
+def test_a_finished_search_is_not_run_again_but_can_be_lengthened(search, evaluator, tmp_path):
+    path = tmp_path / "c.json"
+    result = search(checkpoint=path)
+    again = Counting(evaluator, 0)
+    assert stripped(search(evaluator=again, checkpoint=path)) == stripped(result)
+    longer = search(evaluations=32, checkpoint=path)
+    assert stripped(longer) == stripped(search(evaluations=32))
+    with pytest.raises(CheckpointError, match="has 32 evaluations, more than 24"):
+        search(checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"seed": 4}, "seed was 3, is 4"),
+        ({"batch": 5}, "batch was 4, is 5"),
+        ({"strategy": "random", "options": {}}, "strategy was hyt, is random"),
+        ({"constraints": ["params <= 100"]}, "constraints was none, is params <= 100"),
+        ({"initial": 7}, "initial was 8, is 7"),
+        ({"reference_point": (50.0, 0.4, 500.0)}, "reference point was chosen"),
+        ({"options": {"members": 3}}, "options was"),
+    ],
+)
+def test_checkpoint_of_another_search_is_refused(search, tmp_path, change, field):
+    path = tmp_path / "c.json"
+    search(evaluations=8, checkpoint=path)
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError) as caught:
+        search(evaluations=8, checkpoint=path, **change)
+    assert field in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_checkpoint_of_another_space_or_evaluator_is_refused(search, tmp_path, small_space, objectives):
+    path = tmp_path / "c.json"
+    search(evaluations=8, checkpoint=path)
+    other = CallableEvaluator(objectives, lambda a: np.ones((len(a), 3)), fingerprint="other")
+    with pytest.raises(
+        CheckpointError, match=r"evaluator was toy, is other; space was toy-wide .* is toy-small"
+    ):
+        search(evaluations=8, checkpoint=path, space=small_space, evaluator=other)
+
+
+def test_checkpoint_with_impossible_content_is_refused(search, tmp_path):
+    path = tmp_path / "c.json"
+    search(evaluations=8, checkpoint=path)
+    content = msgspec.json.decode(path.read_bytes())
+    content["evaluated"][0]["architecture"] = "toy-wide-zzz"
+    path.write_bytes(msgspec.json.encode(content))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        search(checkpoint=path)
+    content["evaluated"], content["state"]["rng"] = [], "nonsense"
+    path.write_bytes(msgspec.json.encode(content))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        search(checkpoint=path)
+
+
+KILLED = textwrap.dedent(
+    """
+    import os, signal, sys
+    from pathlib import Path
+    import numpy as np
+    from hytnas_datasets.plan import Task
+    from hytnas_datasets.spaces import get_space
+    from hytnas_host.search import CallableEvaluator, PlanFacts, get_objective, run_search
+
+    path, kill_at = Path(sys.argv[1]), int(sys.argv[2])
+    task, calls = Task(resolution=32, classes=10), 0
+    facts = PlanFacts(task)
+
+    def values(architectures):
+        global calls
+        calls += 1
+        if calls == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.column_stack([facts.values(name, architectures) for name in ("macs", "activations")])
+
+    objectives = [get_objective(name) for name in ("macs", "activations")]
+    result = run_search(
+        get_space("hyt"), CallableEvaluator(objectives, values), task=task, strategy="nsga2", facts=facts,
+        evaluations=40, batch=10, initial=20, checkpoint=path,
+    )
+    print(result.evaluated, result.front, result.hypervolume, result.reference_point)
+    """
+)
+
+
+def test_killed_process_goes_on_bit_identically(tmp_path):
+    script = tmp_path / "search.py"
+    script.write_text(KILLED)
+
+    def start(path, kill_at):
+        command = [sys.executable, str(script), str(path), str(kill_at)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    whole = start(tmp_path / "whole.json", 0)
+    assert whole.returncode == 0, whole.stderr
+    path = tmp_path / "killed.json"
+    assert start(path, 4).returncode == -signal.SIGKILL
+    resumed = start(path, 0)
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stdout == whole.stdout
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_infeasible_networks_are_neither_evaluated_nor_in_the_front(search, evaluator, strategy):
+    counting = Counting(evaluator)
+    result = search(strategy=strategy, evaluator=counting, constraints=["params <= 110", "latency <= 22 ms"])
+    assert evaluator.evaluate(counting.seen)[:, 2].max() <= 110
+    assert result.constraints == ("params <= 110", "latency_ms <= 22")
+    assert result.front
+    assert all(row.values[0] <= 22 and row.values[2] <= 110 for row in result.front)
+
+
+def test_front_is_empty_where_nothing_meets_an_evaluated_constraint(search):
+    result = search(constraints=["accuracy >= 99 %"], strategy="random")
+    assert result.front == result.picks == ()
+    assert result.hypervolume[-1][1] == 0
+    assert "No evaluated architecture meets the constraints: the front is empty." in result.notes
+
+
+def test_constraints_that_nothing_meets_end_at_once(search, evaluator):
+    counting = Counting(evaluator)
+    with pytest.raises(
+        SearchError, match=r"No architecture of toy-wide with params <= 5 was found in \d+ random"
+    ):
+        search(evaluator=counting, constraints=["params <= 5"])
+    assert counting.seen == []
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_exhausted_space_ends_with_a_note(search, small_space, strategy, tmp_path):
+    path = tmp_path / "c.json"
+    result = search(space=small_space, strategy=strategy, evaluations=100, batch=7, checkpoint=path)
+    assert len(result.evaluated) == 24
+    assert result.notes == ("Ended after 24 evaluations: toy-small gave no further network.",)
+    again = search(space=small_space, strategy=strategy, evaluations=100, batch=7, checkpoint=path)
+    assert stripped(again) == stripped(result)
+
+
+def test_given_reference_point_is_kept(search, objectives):
+    result = search(strategy="random", reference_point=(40.0, 0.5, 400.0))
+    assert result.reference_point == (40.0, -0.5, 400.0)
+    with pytest.raises(SearchError, match="does not fit the objectives"):
+        search(reference_point=(1.0, 2.0))
+    with pytest.raises(SearchError, match="does not fit the objectives"):
+        search(reference_point=(1.0, 2.0, np.nan))
+
+
+def test_values_that_are_not_finite_stop_the_search_and_keep_what_was_evaluated(
+    search, evaluator, objectives, tmp_path
+):
+    path = tmp_path / "c.json"
+
+    def broken(architectures):
+        values = evaluator.evaluate(architectures)
+        if path.exists():
+            values[0, 1] = np.nan
+        return values
+
+    with pytest.raises(EvaluationError, match="not all finite"):
+        search(evaluator=CallableEvaluator(objectives, broken, fingerprint="toy"), checkpoint=path)
+    assert stripped(search(checkpoint=path)) == stripped(search())
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"evaluations": 0}, SearchError),
+        ({"batch": 0}, SearchError),
+        ({"seed": -1}, SearchError),
+        ({"initial": 0}, SearchError),
+        ({"strategy": "cma", "options": {}}, SearchError),
+        ({"options": {"colour": 1}}, SearchError),
+        ({"constraints": ["params < 3"]}, ConstraintError),
+        ({"constraints": ["macs <= 3"]}, ConstraintError),
+    ],
+)
+def test_impossible_settings_are_refused(search, change, error):
+    with pytest.raises(error):
+        search(**change)
+
+
+def test_progress_counts_evaluations(search, tmp_path):
+    bars = []
+
+    class Bar:
+        def __init__(self, description, total, done=0):
+            self.total, self.done, self.notes = total, done, []
+            bars.append(self)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def advance(self, steps=1):
+            self.done += steps
+
+        def note(self, text):
+            self.notes.append(text)
+
+    path = tmp_path / "c.json"
+    search(strategy="random", evaluations=12, checkpoint=path)
+    search(strategy="random", checkpoint=path, progress=Bar)
+    assert (bars[0].total, bars[0].done) == (24, 24)
+    assert all("hypervolume" in note for note in bars[0].notes)
+    assert len(bars[0].notes) == 3
