@@ -110,7 +110,8 @@ class ReportData:
     """One study, ready to be drawn. A part that does not exist yet is ``None`` or empty.
 
     ``choices`` maps an architecture id to its (stage, choices) lines; ``commands`` are the command lines that
-    made the study, in order; ``width_target_percent`` is the interval half-width that measuring aims at.
+    made the study, in order, ``settings`` the newest one's configuration and ``environment`` the workstation
+    it ran on; ``width_target_percent`` is the interval half-width that measuring aims at.
     """
 
     study: str
@@ -127,6 +128,8 @@ class ReportData:
     sheet: DataSheet = DataSheet()
     choices: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
     width_target_percent: float = 1.5
 
     @property

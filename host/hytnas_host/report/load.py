@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -45,6 +45,12 @@ REDO: Final = {
 }
 
 
+class StageJournal(msgspec.Struct, frozen=True):
+    """What the report reads of ``run.json``. A stage still running is the one that writes the report."""
+
+    stages: tuple[StageTime, ...]
+
+
 class ReportError(HytnasError):
     """A part of the study cannot be read for the report."""
 
@@ -66,7 +72,7 @@ def load_report_data(study_folder: Path) -> ReportData:
     ]
     search = _read(study_folder / "search.json", SearchResult)
     verification = _read(study_folder / "verification.json", Verification)
-    stages = _read(study_folder / "run.json", tuple[StageTime, ...])
+    journal = _read(study_folder / "run.json", StageJournal)
     with Study.open(study_folder, create=False) as study:
         summary = study.describe()
         runs = study.runs()
@@ -100,11 +106,13 @@ def load_report_data(study_folder: Path) -> ReportData:
             if label.median_ms is not None
         ),
         canary=canary_series(canaries),
-        stages=stages or (),
+        stages=tuple(stage for stage in journal.stages if stage.status != "running") if journal else (),
         training=accuracy_training(accuracies, summary),
         sheet=data_sheet(summary, tuple(failures)),
         choices=spaces.choices(shown, _space_names(boards, search, [s.architecture for s in labels])),
         commands=tuple(dict.fromkeys(run.command for run in runs)),
+        settings=_named_values(runs[-1].config) if runs else (),
+        environment=_named_values(runs[-1].environment) if runs else (),
     )
 
 
@@ -119,6 +127,14 @@ def _read(path: Path, kind: type[T]) -> T | None:
         raise ReportError(f"{path} is damaged ({error})", _redo(path)) from error
     except OSError as error:
         raise ReportError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from error
+
+
+def _named_values(values: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Names and values of a configuration as text, lists joined by commas."""
+    return tuple(
+        (name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for name, value in values.items()
+    )
 
 
 def _redo(path: Path) -> str:

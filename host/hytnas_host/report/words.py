@@ -40,7 +40,7 @@ def signed_percent(value: float | None, decimals: int = 1) -> str:
     return f"{value:+.{decimals}f}{NBSP}%".replace("-", MINUS)
 
 
-def count(value: float) -> str:
+def count(value: float, digits: int = 3) -> str:
     """A count in thousands or millions where it is large.
 
     >>> count(187_400), count(2_710_000), count(94)
@@ -48,7 +48,7 @@ def count(value: float) -> str:
     """
     for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= limit:
-            return f"{significant(value / limit)}{NBSP}{suffix}"
+            return f"{significant(value / limit, digits)}{NBSP}{suffix}"
     return f"{value:.0f}"
 
 

@@ -105,6 +105,8 @@ def full_report(seed: int = 0) -> ReportData:
             ),
         ),
         choices=shown,
+        settings=(("latency n", "80"), ("seed", "0"), ("constraints", "params <= 3M")),
+        environment=(("python", "3.11.2"), ("torch", "2.13.0"), ("onnxruntime", "1.31.1")),
         commands=("hytnas-profile collect latency --n 80 --seed 0", "hytnas-profile search --seed 0"),
     )
 
@@ -132,6 +134,8 @@ def hostile_report(text: str) -> ReportData:
         ),
         stages=(StageTime(text, 1.0, text),),
         commands=(text,),
+        settings=((text, text),),
+        environment=((text, text),),
         training=AccuracyTraining(text, 3),
         sheet=DataSheet(failures=(Failure(text, "CRASH", text),), facts=((text, text),)),
         choices=dict.fromkeys(data.choices, ((text, text),)),

@@ -12,6 +12,13 @@ from hytnas_host.report import ReportError, load_report_data, write_report
 from hytnas_host.report import load as loading
 
 SPACE = get_space("hyt")
+JOURNAL = {
+    "config": {"seed": 0},
+    "stages": [
+        {"stage": "search", "seconds": 2.5, "status": "done", "inputs": "0123"},
+        {"stage": "report", "seconds": 0.0, "status": "running", "inputs": ""},
+    ],
+}
 
 
 def process(context, identity, sha256, replicate, samples, *, purpose="latency"):
@@ -65,7 +72,11 @@ def study_folder(synthetic, tmp_path):
     plans = [f"plan{i}" for i in range(4)]
     context, identity = synthetic.CONTEXT, synthetic.DEVICE.identity
     with Study.open(folder) as study:
-        run = study.begin_run("hytnas-profile run --study study", {}, {})
+        run = study.begin_run(
+            "hytnas-profile run --study study",
+            {"latency_n": 80, "constraints": ["params <= 3M"]},
+            {"python": "3.11.2"},
+        )
         study.add_device(synthetic.DEVICE)
         study.add_architectures(SPACE, architectures, plans, "latency")
         for i, plan in enumerate(plans):
@@ -106,7 +117,7 @@ def study_folder(synthetic, tmp_path):
         ("leaderboard-accuracy.json", data.leaderboards[1]),
         ("search.json", data.search),
         ("verification.json", data.verification),
-        ("run.json", [{"stage": "search", "seconds": 2.5, "status": "done"}]),
+        ("run.json", JOURNAL),
     ):
         (folder / name).write_bytes(msgspec.json.encode(value))
     return folder
@@ -121,7 +132,9 @@ def test_everything_of_a_study_is_read(synthetic, study_folder):
     assert data.device == synthetic.DEVICE
     assert [spread.median_ms for spread in data.spreads] == [1.01, 2.01, 3.01]
     assert [point.minutes for point in data.canary] == [0.0, 1.0, 2.0]
-    assert data.stages[0].stage == "search"
+    assert [stage.stage for stage in data.stages] == ["search"], "the report cannot time itself"
+    assert data.settings == (("latency n", "80"), ("constraints", "params <= 3M"))
+    assert data.environment == (("python", "3.11.2"),)
     assert data.commands == ("hytnas-profile run --study study",)
     assert data.training.description == "short training on scikit-learn digits"
     assert data.training.chance == pytest.approx(0.1)

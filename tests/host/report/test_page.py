@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 from hytnas_host.report import build_report
+from hytnas_host.report.figures import describe_figures
 from hytnas_host.report.theme import DARK, LIGHT
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -213,10 +214,18 @@ def test_latencies_that_are_not_real_are_labelled_everywhere(synthetic):
             verification=msgspec.structs.replace(data.verification, execution=execution),
         )
     )
-    for key in ("front", "agreement-latency", "verification", "spread", "front-narrow"):
+    for key in ("front", "agreement-latency", "verification", "spread", "front-narrow", "canary"):
         svg = re.search(rf'<svg[^>]*data-figure="{key}".*?</svg>', page, re.DOTALL)[0]
         assert execution.upper() in svg, key
     assert f"latencies are {execution}" in check(page).words()
+
+
+def test_predictions_of_latencies_that_are_not_real_are_labelled_too(synthetic):
+    data = synthetic.full_report()
+    search = msgspec.structs.replace(data.search, execution="simulated")
+    spec = describe_figures(replace(data, search=search, verification=None))["front"]
+    for size in spec.sizes:
+        assert "SIMULATED" in spec.draw(size).figure.axes[0].get_xlabel()
 
 
 def test_the_least_real_part_gives_the_label(synthetic):

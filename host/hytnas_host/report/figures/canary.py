@@ -54,7 +54,7 @@ def _draw(data: ReportData, size: Size) -> Drawing:
         plot.plot(minutes, drift, color=LIGHT["blue"], linewidth=1.2)
         series(plot, "canary", minutes, list(drift), area=30, color=LIGHT["blue"], linewidths=0)
         plot.set_ylim(-reach, reach)
-        plot.set_xlabel("minutes since the first measurement")
+        plot.set_xlabel(f"minutes; latencies {EXECUTION_WORDS[data.execution]}")
         plot.set_ylabel("latency change, %")
     tooltips = [
         Tooltip(

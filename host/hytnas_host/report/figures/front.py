@@ -120,17 +120,22 @@ def draw_on(
     )
     _picks(plot, search, front)
     verified = bool(data.verified())
-    provenance = (
-        EXECUTION_WORDS[data.execution] if columns is None or data.execution != "native" else "measured"
-    )
-    diamonds = f"; ◆ {provenance}" if verified else ""
-    plot.set_xlabel(f"latency, ms (predicted{diamonds})")
+    plot.set_xlabel(f"latency, ms ({_provenance(data, short=columns is not None)})")
     plot.set_ylabel("predicted accuracy, %")
     _legend(plot, edges, columns=columns, measured=verified, any_behind=bool(others))
     return {
         "evaluated": [_tooltip(data, search, axes, member, "Evaluated") for member in others],
         "front": [_tooltip(data, search, axes, member, "On the front") for member in search.front],
     }
+
+
+def _provenance(data: ReportData, *, short: bool) -> str:
+    """Where the latencies of dots and diamonds come from; never short where they are not real."""
+    if data.execution != "native":
+        return f"predicted; {EXECUTION_WORDS[data.execution]}"
+    if not data.verified():
+        return "predicted"
+    return f"predicted; ◆ {'measured' if short else EXECUTION_WORDS['native']}"
 
 
 def _scale(plot: PlotAxes, data: ReportData, everything: NDArray[np.float64]) -> None:
@@ -234,9 +239,9 @@ def _legend(
     if edges:
         for position, edge in enumerate(edges):
             handles.append(dot(RAMP[position], AREAS[position]))
-            labels.append(("≤ " if position else "front: ≤ ") + count(edge))
+            labels.append(("≤ " if position else "front: ≤ ") + count(edge, 2))
         handles.append(dot(RAMP[len(edges)], AREAS[len(edges)]))
-        labels.append(f"> {count(edges[-1])} parameters")
+        labels.append(f"> {count(edges[-1], 2)} parameters")
     else:
         handles.append(dot(RAMP[2], AREAS[2]))
         labels.append("front")
