@@ -61,13 +61,6 @@ class Cancellation:
             with contextlib.suppress(BlockingIOError):
                 os.write(self._write_fd, b"x")
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether the end was asked for."""
-        with selectors.SelectSelector() as selector:
-            selector.register(self.read_fd, selectors.EVENT_READ)
-            return bool(selector.select(0))
-
     def close(self) -> None:
         """Give the descriptors back."""
         os.close(self.read_fd)

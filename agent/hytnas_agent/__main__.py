@@ -1,0 +1,7 @@
+"""``python -m hytnas_agent`` is ``hytnas-agent``."""
+
+import sys
+
+from hytnas_agent.cli import main
+
+sys.exit(main())

@@ -1,0 +1,205 @@
+"""The thread that does the work, one thing at a time: a job's process, or a chore between jobs.
+
+Chores (verifying an upload, trying a runtime) go before waiting jobs and never run beside one.
+"""
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hytnas_agent import __version__
+from hytnas_agent.journal import Journal
+from hytnas_agent.protocol import ErrorCode, RpcError
+from hytnas_agent.records import DeviceIdentity, MeasureJob, Outcome, ProcessResult
+from hytnas_agent.spool import names_of
+from hytnas_agent.supervisor import Cancellation, JobFiles, run_job
+
+MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job that waits or runs, with its files, its client, and the lease it belongs to."""
+
+    job: MeasureJob
+    files: JobFiles
+    client_id: str
+    token: int
+
+
+class Runner:
+    """Owns the queue and the worker thread.
+
+    Parameters
+    ----------
+    journal : Journal
+        Every ending is written there before it is told.
+    allowed_cores : tuple of int
+        Cores that workers may be pinned to.
+    on_start, on_end : callable
+        Called on the runner's thread when a job starts and when it has ended.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        identity: DeviceIdentity,
+        allowed_cores: tuple[int, ...],
+        on_start: Callable[[QueuedJob], None],
+        on_end: Callable[[QueuedJob, ProcessResult | RpcError], None],
+    ) -> None:
+        self._journal, self._identity, self._allowed_cores = journal, identity, allowed_cores
+        self._on_start, self._on_end = on_start, on_end
+        self._condition = threading.Condition()
+        self._chores: deque[Callable[[], None]] = deque()
+        self._jobs: deque[QueuedJob] = deque()
+        self._running: QueuedJob | None = None
+        self._chore_running = False
+        self._cancellation: Cancellation | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="runner", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the running job without recording it, forget the waiting ones, and wait for the thread."""
+        with self._condition:
+            self._stopping = True
+            self._jobs.clear()
+            self._chores.clear()
+            if self._cancellation is not None:
+                self._cancellation.cancel()
+            self._condition.notify()
+        self._thread.join()
+
+    def add_chore(self, chore: Callable[[], None]) -> None:
+        """Do something on the runner's thread before the next job; it must not raise."""
+        with self._condition:
+            self._chores.append(chore)
+            self._condition.notify()
+
+    def add_job(self, queued: QueuedJob) -> int:
+        """Queue a job; how many are before it."""
+        with self._condition:
+            before = len(self._jobs) + (self._running is not None)
+            self._jobs.append(queued)
+            self._condition.notify()
+        return before
+
+    def find(self, job_id: str) -> QueuedJob | None:
+        """The waiting or running job of this id."""
+        with self._condition:
+            return next((queued for queued in self._all() if queued.job.job_id == job_id), None)
+
+    def pending(self, client_id: str) -> tuple[str, ...]:
+        """Ids of the client's waiting and running jobs."""
+        with self._condition:
+            return tuple(queued.job.job_id for queued in self._all() if queued.client_id == client_id)
+
+    def pinned(self) -> set[str]:
+        """Spool names that waiting and running jobs need."""
+        with self._condition:
+            return {name for queued in self._all() for name in names_of(queued.job)}
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        with self._condition:
+            return not (self._jobs or self._chores or self._running or self._chore_running)
+
+    @property
+    def running(self) -> QueuedJob | None:
+        """The job whose process is running."""
+        with self._condition:
+            return self._running
+
+    def drop(self, wanted: Callable[[QueuedJob], bool]) -> list[QueuedJob]:
+        """Take waiting jobs off the queue; none of them was started."""
+        with self._condition:
+            dropped = [queued for queued in self._jobs if wanted(queued)]
+            self._jobs = deque(queued for queued in self._jobs if not wanted(queued))
+        return dropped
+
+    def cancel_running(self, job_id: str) -> None:
+        """End the job if it is the running one; its ending is recorded as CANCELLED."""
+        with self._condition:
+            if self._running is not None and self._running.job.job_id == job_id and self._cancellation:
+                self._cancellation.cancel()
+
+    def _all(self) -> list[QueuedJob]:
+        return [*([self._running] if self._running else []), *self._jobs]
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                self._running, self._chore_running = None, False
+                self._condition.wait_for(lambda: self._stopping or self._chores or self._jobs)
+                if self._stopping:
+                    return
+                chore = self._chores.popleft() if self._chores else None
+                self._chore_running = chore is not None
+                self._running = None if chore else self._jobs.popleft()
+                queued = self._running
+                self._cancellation = cancellation = Cancellation() if queued else None
+            if chore is not None:
+                chore()
+            elif queued is not None and cancellation is not None:
+                self._run(queued, cancellation)
+
+    def _run(self, queued: QueuedJob, cancellation: Cancellation) -> None:
+        self._on_start(queued)
+        try:
+            result = self._measure(queued, cancellation)
+        except Exception as error:  # the thread must outlive whatever a job does
+            message = f"{type(error).__name__}: {error}"
+            result = unrun_result(queued.job, self._identity, Outcome.INTERNAL, message)
+        with self._condition:
+            self._cancellation = None
+            cancellation.close()
+            abandoned = self._stopping and result.outcome is Outcome.CANCELLED
+        if abandoned:
+            return
+        ending: ProcessResult | RpcError = result
+        try:
+            self._journal.finish(queued.job, queued.client_id, result)
+        except sqlite3.Error as error:
+            what = f"the result of job {queued.job.job_id} could not be journalled: {error}"
+            ending = RpcError(ErrorCode.INTERNAL_ERROR, what, "Free some space on the device")
+        with self._condition:
+            self._running = None
+        self._on_end(queued, ending)
+
+    def _measure(self, queued: QueuedJob, cancellation: Cancellation) -> ProcessResult:
+        attempts = self._journal.begin(queued.job, queued.client_id)
+        if attempts > MAX_ATTEMPTS:
+            message = f"the agent or its device went down during each of {MAX_ATTEMPTS} attempts"
+            return unrun_result(queued.job, self._identity, Outcome.INTERNAL, message)
+        return run_job(
+            queued.job,
+            queued.files,
+            self._identity,
+            allowed_cores=self._allowed_cores,
+            cancellation=cancellation,
+        )
+
+
+def unrun_result(
+    job: MeasureJob, identity: DeviceIdentity, outcome: Outcome, message: str, *, at_unix_s: float = 0.0
+) -> ProcessResult:
+    """The record of a job that ended without a process of its own."""
+    return ProcessResult(
+        job_id=job.job_id,
+        model_sha256=job.model_sha256,
+        measure_pass=job.measure_pass,
+        outcome=outcome,
+        settings=job.settings,
+        started_unix_s=at_unix_s,
+        wall_s=0.0,
+        agent_version=__version__,
+        identity=identity,
+        message=message,
+    )

@@ -1,0 +1,171 @@
+"""``serve``: one server a state folder, on a Unix socket that only its user can open."""
+
+import fcntl
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+from hytnas_agent.device.identity import device_identity
+from hytnas_agent.errors import AgentError
+from hytnas_agent.journal import Journal
+from hytnas_agent.lease import DeviceLease
+from hytnas_agent.paths import StateFolder
+from hytnas_agent.protocol import RpcError
+from hytnas_agent.records import ProcessResult
+from hytnas_agent.server.connection import Connection
+from hytnas_agent.server.loop import EventLoop
+from hytnas_agent.server.runner import QueuedJob, Runner
+from hytnas_agent.server.service import Parts, Service
+from hytnas_agent.server.tenancy import Tenancy
+from hytnas_agent.spool import Spool
+
+BACKLOG = 16
+
+
+class AlreadyServingError(AgentError):
+    """Another server holds the state folder."""
+
+
+def serve(state: StateFolder, *, idle_exit_s: float | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, or until ``idle_exit_s`` seconds passed without client and job.
+
+    Raises
+    ------
+    AlreadyServingError
+        If a server runs for this state folder.
+    AgentError
+        If the state folder cannot be used.
+    """
+    with ExitStack() as cleanup:
+        cleanup.enter_context(_single_instance(state))
+        server = _Server(state, idle_exit_s)
+        cleanup.callback(server.close)
+        listener = cleanup.enter_context(_listener(state))
+        cleanup.enter_context(_signals(server.loop))
+        server.run(listener)
+
+
+class _Server:
+    def __init__(self, state: StateFolder, idle_exit_s: float | None) -> None:
+        self.loop = EventLoop()
+        self._idle_exit_s = idle_exit_s
+        self._idle_since = time.monotonic()
+        self._journal = Journal(state.journal)
+        self._journal.prune()
+        self._lease = DeviceLease(state.lease)
+        identity = device_identity(state)
+        allowed = sorted(os.sched_getaffinity(0))
+        if len(allowed) > 1:
+            # The last core measures; the server keeps off it.
+            os.sched_setaffinity(0, allowed[:-1])
+        self._runner = Runner(self._journal, identity, tuple(allowed), self._job_started, self._job_ended)
+        self._tenancy = Tenancy(self._lease, lambda: self._runner.running is not None)
+        spool = Spool(state.spool, state.incoming, self._runner.pinned)
+        spool.drop_abandoned_uploads()
+        self._parts = Parts(state, identity, self.loop, self._journal, spool, self._runner, self._tenancy)
+        self._service = Service(self._parts)
+
+    def run(self, listener: socket.socket) -> None:
+        self._runner.start()
+        self.loop.watch(listener, lambda: self._accept(listener))
+        self.loop.run(self._tick)
+        self._service.stopping()
+        self._runner.stop()
+
+    def close(self) -> None:
+        for connection in list(self._parts.clients):
+            connection.close()
+        self._lease.release()
+        self._journal.close()
+        self.loop.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            sock, _ = listener.accept()
+        except OSError:
+            return
+        self._service.connected(
+            Connection(self.loop, sock, self._service.received, self._service.disconnected)
+        )
+
+    def _tick(self) -> float | None:
+        """Let the lease expire and the idle server end; seconds until either may next be due."""
+        lease_s = self._tenancy.seconds_left()
+        if lease_s == 0:
+            self._service.lease_expired()
+            lease_s = None
+        idle_s = self._idle_seconds_left()
+        if idle_s == 0:
+            self.loop.stop()
+        due = [seconds for seconds in (lease_s, idle_s) if seconds is not None]
+        return min(due) if due else None
+
+    def _idle_seconds_left(self) -> float | None:
+        if self._idle_exit_s is None:
+            return None
+        now = time.monotonic()
+        if self._parts.clients or not self._runner.idle:
+            self._idle_since = now
+        return max(0.0, self._idle_since + self._idle_exit_s - now)
+
+    def _job_started(self, queued: QueuedJob) -> None:
+        self.loop.call(lambda: self._service.job_started(queued))
+
+    def _job_ended(self, queued: QueuedJob, ending: ProcessResult | RpcError) -> None:
+        self.loop.call(lambda: self._service.job_ended(queued, ending))
+
+
+@contextmanager
+def _single_instance(state: StateFolder) -> Iterator[None]:
+    descriptor = os.open(state.server_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            raise AlreadyServingError(
+                f"an agent (pid {pid}) already serves {state.root}", "Use it, or end it with kill"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _listener(state: StateFolder) -> Iterator[socket.socket]:
+    """The listening socket; whoever holds the instance lock may replace a stale one."""
+    state.socket.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        before = os.umask(0o177)
+        try:
+            listener.bind(os.fspath(state.socket))
+        finally:
+            os.umask(before)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+        try:
+            yield listener
+        finally:
+            state.socket.unlink(missing_ok=True)
+
+
+@contextmanager
+def _signals(loop: EventLoop) -> Iterator[None]:
+    """Stop the loop on SIGTERM and SIGINT; survive the end of a login session."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        loop.stop()
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    former[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

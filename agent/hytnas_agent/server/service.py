@@ -1,0 +1,314 @@
+"""The protocol's methods. Everything here runs on the loop's thread and answers at once, or by a callback."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from hytnas_agent import __version__
+from hytnas_agent.device.describe import describe_device
+from hytnas_agent.device.doctor import examine
+from hytnas_agent.errors import AgentError
+from hytnas_agent.journal import Journal
+from hytnas_agent.paths import StateFolder
+from hytnas_agent.protocol import (
+    MAX_MESSAGE_BYTES,
+    METHODS,
+    PROTOCOL_MAJOR,
+    PROTOCOL_MINOR,
+    AcknowledgeResult,
+    AcquireParams,
+    AcquireResult,
+    CancelParams,
+    CancelResult,
+    DescribeParams,
+    ErrorCode,
+    HelloParams,
+    HelloResult,
+    JobIdsParams,
+    MeasureParams,
+    MeasureResult,
+    Nothing,
+    Progress,
+    RequestId,
+    ResultParams,
+    ResultResult,
+    RpcError,
+    RuntimeInfo,
+    SpoolCommitParams,
+    SpoolCommitResult,
+    SpoolStatParams,
+    SpoolStatResult,
+    TokenParams,
+)
+from hytnas_agent.records import DeviceIdentity, Outcome, ProcessResult
+from hytnas_agent.runtimes.probe import probe_runtimes
+from hytnas_agent.server.checks import check_job, check_version
+from hytnas_agent.server.connection import Connection
+from hytnas_agent.server.loop import EventLoop
+from hytnas_agent.server.runner import QueuedJob, Runner, unrun_result
+from hytnas_agent.server.tenancy import Tenancy
+from hytnas_agent.spool import Spool
+from hytnas_agent.wire import decode_params, decode_request, encode_error, encode_notification, encode_result
+
+MAX_QUEUED_JOBS = 1000
+CAPABILITIES = ("measure.timed", "measure.memory", "parity", "progress", "replay")
+
+
+@dataclass(eq=False)
+class Client:
+    """What is known of a connection's other end."""
+
+    connection: Connection
+    hello: HelloParams | None = None
+    token: int | None = None
+
+
+@dataclass
+class Waiter:
+    """Someone to answer when a job has ended."""
+
+    client: Client
+    request_id: RequestId
+
+
+@dataclass
+class Parts:
+    """What the service works with."""
+
+    state: StateFolder
+    identity: DeviceIdentity
+    loop: EventLoop
+    journal: Journal
+    spool: Spool
+    runner: Runner
+    tenancy: Tenancy
+    clients: dict[Connection, Client] = field(default_factory=dict)
+
+
+class Service:
+    """Answers requests; a method returns its result, or None once it has arranged for a later answer."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._waiters: dict[str, list[Waiter]] = {}
+        self._methods: dict[str, Callable[[Client, Any, RequestId], msgspec.Struct | None]] = {
+            name: getattr(self, f"_{name}") for name in METHODS
+        }
+
+    def connected(self, connection: Connection) -> None:
+        """A client has connected."""
+        self._parts.clients[connection] = Client(connection)
+
+    def disconnected(self, connection: Connection) -> None:
+        """A client is gone: its lease ends, its waiting jobs are dropped, its running one goes on."""
+        client = self._parts.clients.pop(connection)
+        for waiters in self._waiters.values():
+            waiters[:] = [waiter for waiter in waiters if waiter.client is not client]
+        if client.token is not None and client.token == self._parts.tenancy.token:
+            self._end_tenancy("the connection that held the lease has ended")
+
+    def received(self, connection: Connection, line: bytes | None) -> None:
+        """A client has sent a line; None for one that is too long."""
+        client = self._parts.clients[connection]
+        self._parts.tenancy.sign_of_life(client.token)
+        request_id: RequestId = None
+        try:
+            if line is None:
+                too_long = f"a message is limited to {MAX_MESSAGE_BYTES} bytes"
+                raise RpcError(ErrorCode.MESSAGE_TOO_LARGE, too_long)
+            if not line.strip():
+                return
+            request = decode_request(line)
+            if request.id is msgspec.UNSET:
+                return
+            request_id = request.id
+            params = decode_params(request)
+            if client.hello is None and request.method != "hello":
+                raise RpcError(ErrorCode.HELLO_REQUIRED, "say hello first")
+            answer = self._methods[request.method](client, params, request_id)
+        except Exception as error:
+            self._fail(client, request_id, error)
+        else:
+            if answer is not None:
+                connection.send(encode_result(request_id, answer))
+
+    def lease_expired(self) -> None:
+        """The tenant was silent for too long."""
+        self._end_tenancy("the lease has expired")
+
+    def stopping(self) -> None:
+        """The server stops: nobody is to wait any longer."""
+        error = RpcError(ErrorCode.SHUTTING_DOWN, "the agent is stopping", "Connect and measure again")
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                self._fail(waiter.client, waiter.request_id, error)
+        self._waiters.clear()
+
+    def job_started(self, queued: QueuedJob) -> None:
+        """A job's process starts."""
+        self._notify(queued.job.job_id, Progress(queued.job.job_id, "started"))
+
+    def job_ended(self, queued: QueuedJob, ending: ProcessResult | RpcError) -> None:
+        """A job's process has ended and its result is in the journal."""
+        self._parts.tenancy.job_ended()
+        self._notify(queued.job.job_id, Progress(queued.job.job_id, "finished"))
+        self._answer_waiters(queued.job.job_id, ending)
+
+    # --- Methods ---------------------------------------------------------------------------------------
+
+    def _hello(self, client: Client, params: HelloParams, _: RequestId) -> HelloResult:
+        check_version(params)
+        if not params.client_id:
+            raise RpcError(ErrorCode.INVALID_PARAMS, "client_id is empty")
+        client.hello = params
+        return HelloResult(
+            PROTOCOL_MAJOR,
+            PROTOCOL_MINOR,
+            __version__,
+            os.getpid(),
+            CAPABILITIES,
+            self._parts.identity,
+            str(self._parts.state.spool),
+            str(self._parts.state.incoming),
+        )
+
+    def _describe(self, client: Client, params: DescribeParams, request_id: RequestId) -> None:
+        self._later(client, request_id, lambda: describe_device(self._parts.state, self._runtimes(), params))
+
+    def _doctor(self, client: Client, _: Nothing, request_id: RequestId) -> None:
+        self._later(client, request_id, lambda: examine(self._parts.state, self._runtimes()))
+
+    def _acquire(self, client: Client, params: AcquireParams, _: RequestId) -> AcquireResult:
+        assert client.hello is not None
+        hello = client.hello
+        holder = hello.client_name or hello.client_id
+        token = self._parts.tenancy.acquire(
+            hello.client_id, holder, hello.client_pid, params.reason, params.ttl_s
+        )
+        client.token = token
+        return AcquireResult(token, params.ttl_s)
+
+    def _heartbeat(self, _: Client, params: TokenParams, __: RequestId) -> Nothing:
+        self._parts.tenancy.check(params.token)
+        self._parts.tenancy.sign_of_life(params.token)
+        return Nothing()
+
+    def _release(self, client: Client, params: TokenParams, _: RequestId) -> Nothing:
+        self._parts.tenancy.check(params.token)
+        self._end_tenancy("the lease was released")
+        client.token = None
+        return Nothing()
+
+    def _spool_stat(self, _: Client, params: SpoolStatParams, __: RequestId) -> SpoolStatResult:
+        spool = self._parts.spool
+        return SpoolStatResult(spool.present(params.names), spool.used_bytes(), spool.capacity_bytes)
+
+    def _spool_commit(self, client: Client, params: SpoolCommitParams, request_id: RequestId) -> None:
+        def commit() -> SpoolCommitResult:
+            already = self._parts.spool.commit(params.upload, params.name, params.size_bytes)
+            return SpoolCommitResult(params.name, already)
+
+        self._later(client, request_id, commit)
+
+    def _measure(self, client: Client, params: MeasureParams, request_id: RequestId) -> MeasureResult | None:
+        assert client.hello is not None
+        job, runner = params.job, self._parts.runner
+        check_job(job)
+        queued = runner.find(job.job_id)
+        entry = None if queued else self._parts.journal.find(job.job_id)
+        known = queued.job if queued else entry.job if entry else job
+        if known != job:
+            raise RpcError(ErrorCode.JOB_CONFLICT, f"the id {job.job_id} was issued for another job")
+        if entry is not None and entry.result is not None:
+            return MeasureResult(entry.result, replayed=True)
+        before = 0
+        if queued is None:
+            self._parts.tenancy.check(params.token)
+            if len(runner.pending(client.hello.client_id)) >= MAX_QUEUED_JOBS:
+                raise RpcError(ErrorCode.INVALID_REQUEST, f"{MAX_QUEUED_JOBS} jobs wait already")
+            with self._parts.spool.lock:
+                files = self._parts.spool.files_of(job)
+                before = runner.add_job(QueuedJob(job, files, client.hello.client_id, params.token))
+        self._waiters.setdefault(job.job_id, []).append(Waiter(client, request_id))
+        self._notify(job.job_id, Progress(job.job_id, "queued", before))
+        return None
+
+    def _result(self, client: Client, params: ResultParams, _: RequestId) -> ResultResult:
+        assert client.hello is not None
+        client_id = client.hello.client_id
+        results, more = self._parts.journal.results(client_id, params.job_ids)
+        pending = self._parts.runner.pending(client_id)
+        wanted = tuple(job for job in pending if params.job_ids is None or job in params.job_ids)
+        return ResultResult(results, wanted, more)
+
+    def _acknowledge(self, client: Client, params: JobIdsParams, _: RequestId) -> AcknowledgeResult:
+        assert client.hello is not None
+        return AcknowledgeResult(self._parts.journal.acknowledge(client.hello.client_id, params.job_ids))
+
+    def _cancel(self, client: Client, params: CancelParams, _: RequestId) -> CancelResult:
+        assert client.hello is not None
+        queued = self._parts.runner.find(params.job_id)
+        if queued is None or queued.client_id != client.hello.client_id:
+            found = self._parts.journal.find(params.job_id)
+            return CancelResult("finished" if found and found.result else "unknown")
+        for dropped in self._parts.runner.drop(lambda waiting: waiting.job.job_id == params.job_id):
+            message = "cancelled before it started"
+            result = unrun_result(dropped.job, self._parts.identity, Outcome.CANCELLED, message)
+            self._parts.journal.finish(dropped.job, dropped.client_id, result)
+            self._answer_waiters(params.job_id, result)
+        self._parts.runner.cancel_running(params.job_id)
+        return CancelResult("cancelled")
+
+    # --- Answers ---------------------------------------------------------------------------------------
+
+    def _later(self, client: Client, request_id: RequestId, work: Callable[[], msgspec.Struct]) -> None:
+        """Work on the runner's thread, between jobs, and answer from the loop's."""
+
+        def chore() -> None:
+            try:
+                line = encode_result(request_id, work())
+            except Exception as error:
+                failure = error
+                self._parts.loop.call(lambda: self._fail(client, request_id, failure))
+            else:
+                self._parts.loop.call(lambda: client.connection.send(line))
+
+        self._parts.runner.add_chore(chore)
+
+    def _fail(self, client: Client, request_id: RequestId, error: Exception) -> None:
+        if isinstance(error, RpcError):
+            failure = error
+            request_id = error.request_id if request_id is None else request_id
+        elif isinstance(error, AgentError):
+            failure = RpcError(ErrorCode.INTERNAL_ERROR, error.what, error.next_step)
+        else:
+            failure = RpcError(ErrorCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+        client.connection.send(encode_error(request_id, failure.to_object()))
+
+    def _answer_waiters(self, job_id: str, ending: ProcessResult | RpcError) -> None:
+        for waiter in self._waiters.pop(job_id, []):
+            if isinstance(ending, RpcError):
+                self._fail(waiter.client, waiter.request_id, ending)
+            else:
+                line = encode_result(waiter.request_id, MeasureResult(ending))
+                waiter.client.connection.send(line)
+
+    def _notify(self, job_id: str, progress: Progress) -> None:
+        line = encode_notification("progress", progress)
+        for waiter in list(self._waiters.get(job_id, [])):
+            waiter.client.connection.send(line)
+
+    def _end_tenancy(self, why: str) -> None:
+        """Drop the tenant's waiting jobs, not recorded as they never ran, and let the device go."""
+        token = self._parts.tenancy.token
+        dropped_jobs = self._parts.runner.drop(lambda waiting: waiting.token == token)
+        self._parts.tenancy.leave()
+        for dropped in dropped_jobs:
+            result = unrun_result(dropped.job, self._parts.identity, Outcome.CANCELLED, f"not started: {why}")
+            self._answer_waiters(dropped.job.job_id, result)
+
+    def _runtimes(self) -> tuple[RuntimeInfo, ...]:
+        return probe_runtimes(self._parts.state.runtimes)
