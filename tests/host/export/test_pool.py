@@ -71,7 +71,9 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
         "    with ExportPool(1, job=stay) as pool:\n"
         "        pool.submit(None, Path(), seed=0).result()\n"
     )
-    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         worker = int(parent.stdout.readline())
         assert Path(f"/proc/{worker}").exists()
