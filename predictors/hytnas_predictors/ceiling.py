@@ -75,7 +75,7 @@ class Noise:
             rows = np.flatnonzero(self.counts == count)
             drawn = rng.normal(size=(len(rows), count))
             noise[rows] = np.median(drawn, axis=1) if self.use_median else drawn.mean(axis=1)
-        return scales * noise
+        return np.asarray(scales * noise)
 
 
 def noise_of_repeats(repeats: Sequence[Floats], *, use_median: bool) -> Noise | None:
@@ -94,7 +94,7 @@ def noise_of_repeats(repeats: Sequence[Floats], *, use_median: bool) -> Noise | 
     degrees = counts[rows] - 1
     if degrees.sum() < MINIMUM_DEGREES:
         return None
-    own = np.array([repeats[row].var(ddof=1) for row in rows])
+    own = np.array([repeats[row].var(ddof=1) for row in rows.tolist()])
     variances = moderate(own, degrees)
     disagreement = own.var(ddof=1) if len(own) > 1 else 0.0
     effective = 2 * len(own) * own.mean() ** 2 / disagreement if disagreement > 0 else np.inf

@@ -76,9 +76,13 @@ def bootstrap_tau(
     return taus / len(predicted)
 
 
-def percentile_interval(value: float, resampled: Floats) -> Interval:
-    """The central 95 % of the resampled figures [ET93]_, around the figure of the data itself."""
-    tail = (1 - CONFIDENCE) / 2
+def percentile_interval(value: float, resampled: Floats, *, comparisons: int = 1) -> Interval:
+    """The central 95 % of the resampled figures [ET93]_, around the figure of the data itself.
+
+    With several ``comparisons`` each interval is wider, so that all of them hold together in 95 % of cases
+    (Bonferroni).
+    """
+    tail = (1 - CONFIDENCE) / (2 * comparisons)
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return Interval(float(value), float(min(low, value)), float(max(high, value)))
 

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hytnas_datasets.plan import Task, build_plan
+from hytnas_datasets.spaces import Space, Variable, get_space
+from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.features import (
+    FEATURE_SETS,
+    MAC_CLASSES,
+    make_features,
+    physical_names,
+    usable_sets,
+)
+
+TASK = Task()
+
+
+@pytest.mark.parametrize("name", ["hyt", "hyt-released", "hyt-mixed"])
+def test_every_set_gives_named_finite_columns(name: str) -> None:
+    space = get_space(name)
+    architectures = space.sample(12, np.random.default_rng(0))
+    for sets in (*((each,) for each in FEATURE_SETS), FEATURE_SETS):
+        table = make_features(space, architectures, TASK, sets)
+        assert table.x.shape == (12, len(table.names))
+        assert len(set(table.names)) == len(table.names)
+        assert np.isfinite(table.x).all()
+
+
+@pytest.mark.parametrize("sets", [(each,) for each in FEATURE_SETS])
+def test_no_architectures_give_no_rows_but_all_names(sets: tuple) -> None:
+    space = get_space("hyt")
+    some = make_features(space, space.sample(2, np.random.default_rng(0)), TASK, sets)
+    none = make_features(space, (), TASK, sets)
+    assert none.names == some.names
+    assert none.x.shape == (0, len(some.names))
+
+
+def test_rows_depend_on_their_own_architecture_alone() -> None:
+    space = get_space("hyt")
+    architectures = space.sample(6, np.random.default_rng(1))
+    together = make_features(space, architectures, TASK, FEATURE_SETS).x
+    alone = np.vstack([make_features(space, [each], TASK, FEATURE_SETS).x for each in architectures])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_physical_columns_are_the_plans_counts() -> None:
+    space = get_space("hyt")
+    architecture = space.sample(1, np.random.default_rng(2))[0]
+    plan = build_plan(architecture, TASK)
+    table = make_features(space, [architecture], TASK, ["physical"])
+    column = dict(zip(table.names, table.x[0], strict=True))
+    assert np.expm1(column["log macs"]) == pytest.approx(plan.macs)
+    assert np.expm1(column["log params"]) == pytest.approx(plan.params)
+    assert column["layers"] == len(plan)
+    by_class = sum(np.expm1(column[f"log {kind} macs"]) for kind in MAC_CLASSES)
+    assert by_class == pytest.approx(plan.macs)
+    by_stage = sum(np.expm1(column[f"{stage} log macs"]) for stage in plan.per_stage())
+    assert by_stage == pytest.approx(plan.macs)
+    assert set(plan.per_stage()) <= {name.split(" ")[0] for name in physical_names()}
+
+
+def test_a_space_without_plans_has_no_physical_features() -> None:
+    table_only = Space("table-only", (Variable("a", (1, 2, 3)), Variable("b", (0.5, 1.0))), family="none")
+    assert usable_sets(table_only, ("ordinal", "physical")) == ("ordinal",)
+    assert usable_sets(table_only, ("physical",)) == ("ordinal",)
+    with pytest.raises(PredictorError, match="no layer plans"):
+        make_features(table_only, table_only.sample(2, np.random.default_rng(0)), TASK, ["physical"])
+
+
+def test_unknown_and_no_sets_are_refused() -> None:
+    with pytest.raises(PredictorError, match="unknown feature set 'all'"):
+        make_features(get_space("hyt"), (), TASK, ["all"])  # type: ignore[list-item]
+    with pytest.raises(PredictorError, match="no feature set"):
+        make_features(get_space("hyt"), (), TASK, [])

@@ -1,0 +1,173 @@
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hytnas_datasets.errors import NotEnoughDataError
+from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.spaces import Space, Variable
+from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.leaderboard import build_leaderboard, to_rows, write_csv
+from hytnas_predictors.progress import NoProgress
+from hytnas_predictors.recipes import Recipe
+from hytnas_predictors.result import Leaderboard
+
+QUICK = (
+    Recipe("mlp2", ("physical",), "log", {"members": 1}),
+    Recipe("lightgbm", ("ordinal",), "log", {"members": 1, "n_estimators": 40}),
+)
+
+
+def quick(labelled: LabelledSet, **options) -> Leaderboard:
+    options = {"recipes": QUICK, "repeats": 2, "resamples": 200} | options
+    return build_leaderboard(labelled, **options)
+
+
+def without_times(board: Leaderboard) -> Leaderboard:
+    scores = tuple(msgspec.structs.replace(each, fit_s=0.0, predict_us_per_row=0.0) for each in board.scores)
+    return msgspec.structs.replace(board, scores=scores)
+
+
+@pytest.fixture(scope="module")
+def board(make_labelled) -> Leaderboard:
+    return quick(make_labelled(60))
+
+
+def test_the_papers_four_are_compared_by_default(make_labelled) -> None:
+    board = build_leaderboard(make_labelled(40), folds=2, repeats=1, resamples=100)
+    assert {score.predictor for score in board.scores} == {"xgboost", "lightgbm", "mlp2", "mlp3"}
+    assert all(score.better_than_chance for score in board.scores)
+
+
+def test_predictors_come_best_first_with_intervals(board: Leaderboard) -> None:
+    taus = [score.kendall_tau for score in board.scores]
+    assert [tau.value for tau in taus] == sorted((tau.value for tau in taus), reverse=True)
+    assert all(tau.low <= tau.value <= tau.high for tau in taus)
+    assert board.scores[0].kendall_tau.value > 0.8
+    assert [each.predictor for each in board.out_of_fold] == [score.predictor for score in board.scores]
+    assert all(len(each.predicted) == board.labels == 60 for each in board.out_of_fold)
+
+
+def test_the_ceiling_is_above_and_nothing_leaks(board: Leaderboard) -> None:
+    assert board.ceiling is not None
+    assert board.ceiling.label_to_truth.value > board.scores[0].kendall_tau.value
+    assert not any(score.leak_suspected for score in board.scores)
+
+
+def test_baselines_end_with_chance(board: Leaderboard) -> None:
+    assert {score.predictor for score in board.baselines[:-1]} == {"macs", "params"}
+    chance = board.baselines[-1]
+    assert (chance.predictor, chance.kendall_tau.value, chance.better_than_chance) == ("mean", 0.0, False)
+    assert chance.rmse > board.scores[0].rmse
+
+
+def test_simulated_labels_are_called_simulated(board: Leaderboard) -> None:
+    assert board.execution == "simulated"
+    assert any("simulated" in note for note in board.notes)
+
+
+def test_equal_seeds_give_equal_leaderboards(make_labelled, board: Leaderboard) -> None:
+    again, other = quick(make_labelled(60)), quick(make_labelled(60), seed=1)
+    assert without_times(again) == without_times(board)
+    assert without_times(other) != without_times(board)
+
+
+def test_it_survives_json(board: Leaderboard) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(board), type=Leaderboard) == board
+
+
+def test_csv_has_a_row_for_each_predictor_and_baseline(board: Leaderboard, tmp_path: Path) -> None:
+    write_csv(board, tmp_path / "board.csv")
+    with (tmp_path / "board.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["predictor"] for row in rows] == [
+        score.predictor for score in (*board.scores, *board.baselines)
+    ]
+    assert float(rows[0]["kendall_tau"]) == board.scores[0].kendall_tau.value
+    assert [row["baseline"] for row in to_rows(board)] == [False] * 2 + [True] * 3
+
+
+def test_a_predictor_that_sees_the_labels_is_a_suspect(make_labelled) -> None:
+    labelled = make_labelled(80, noise=0.6)
+    order = np.argsort(labelled.y)
+    leaky = Space("leaky", (Variable("rank", tuple(range(80))),), family="none")
+    codes = np.empty(80, dtype=np.int64)
+    codes[order] = np.arange(80)
+    leaked = replace(labelled, space=leaky, architectures=tuple(leaky.decode(codes[:, None])))
+    board = quick(leaked, recipes=[Recipe("mlp2", ("ordinal",), "log", {"members": 1, "alpha": 0.01})])
+    assert board.scores[0].leak_suspected
+    assert any("leak" in note for note in board.notes)
+    assert [score.predictor for score in board.baselines] == ["mean"]
+
+
+def test_labels_of_pure_noise_cannot_be_told_from_chance(make_labelled) -> None:
+    labelled = make_labelled(60)
+    board = quick(replace(labelled, y=np.random.default_rng(5).permutation(labelled.y)))
+    assert board.verdict.startswith("No predictor can be told from chance")
+    assert not any(score.better_than_chance for score in board.scores)
+
+
+def test_equal_labels_leave_nothing_to_rank(make_labelled) -> None:
+    labelled = make_labelled(30)
+    board = quick(replace(labelled, y=np.full(30, 5.0), repeats=tuple(np.full((30, 5), 5.0))))
+    assert all(score.kendall_tau.value == 0 for score in board.scores)
+    assert any("nothing to rank" in note for note in board.notes)
+
+
+def test_labels_of_one_network_share_a_fold_and_count_once(make_labelled) -> None:
+    labelled = make_labelled(40)
+    twice = replace(
+        labelled,
+        architectures=labelled.architectures * 2,
+        plan_hashes=labelled.plan_hashes * 2,
+        y=np.tile(labelled.y, 2),
+        repeats=labelled.repeats * 2,
+    )
+    board = quick(twice)
+    assert (board.labels, board.networks) == (80, 40)
+    assert board.scores[0].kendall_tau.value < 0.97
+
+
+def test_labels_without_a_plan_are_networks_of_their_own(make_labelled) -> None:
+    assert quick(replace(make_labelled(25), plan_hashes=("",) * 25)).networks == 25
+
+
+@pytest.mark.parametrize(("target", "command"), [("latency_ms", "latency"), ("accuracy", "accuracy")])
+def test_too_few_networks_are_refused_with_the_command(make_labelled, target: str, command: str) -> None:
+    labelled = replace(make_labelled(19), target=target)
+    with pytest.raises(
+        NotEnoughDataError, match=f"19 labelled networks.*hytnas-profile collect {command} --n"
+    ):
+        quick(labelled)
+
+
+def test_labels_that_are_no_numbers_are_refused(make_labelled) -> None:
+    labelled = make_labelled(30)
+    y = labelled.y.copy()
+    y[[1, 2]] = np.nan
+    with pytest.raises(PredictorError, match="2 of 30 labels are NaN"):
+        quick(replace(labelled, y=y))
+
+
+def test_unknown_and_doubled_estimators_are_refused_before_any_fit(make_labelled) -> None:
+    with pytest.raises(PredictorError, match="unknown estimator 'forest'"):
+        build_leaderboard(make_labelled(30), estimators=["mlp2", "forest"])
+    for names in (["mlp2", "mlp2"], []):
+        with pytest.raises(PredictorError, match="Name each once"):
+            build_leaderboard(make_labelled(30), estimators=names)
+
+
+def test_progress_counts_every_fit(make_labelled) -> None:
+    class Counting(NoProgress):
+        total = done = 0
+
+        def __init__(self, description: str = "", total: int = 0) -> None:
+            Counting.total = total
+
+        def advance(self, steps: int = 1) -> None:
+            Counting.done += steps
+
+    quick(make_labelled(25), progress=Counting)
+    assert Counting.total == Counting.done == 2 * 5 * 2
