@@ -156,16 +156,9 @@ class LocalTransport:
     """
 
     def __init__(self, state: Path | None = None, *, idle_exit_s: float = 300.0) -> None:
-        self._command = [
-            sys.executable,
-            "-m",
-            "hytnas_agent.cli",
-            "connect",
-            "--idle-exit-s",
-            f"{idle_exit_s:g}",
-        ]
-        if state is not None:
-            self._command += ["--state", str(state.absolute())]
+        folder = [] if state is None else ["--state", str(state.absolute())]
+        agent = [sys.executable, "-P", "-m", "hytnas_agent", *folder]
+        self._command = [*agent, "connect", "--idle-exit-s", f"{idle_exit_s:g}"]
 
     def connect(self) -> PipeConnection:
         """Start ``hytnas-agent connect`` as a child."""
