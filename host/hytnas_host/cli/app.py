@@ -15,13 +15,13 @@ Sample architectures, measure them on the device, fit predictors, search with th
 
 Examples:
 
-  hytnas-profile run                                  the whole job on this machine, resumable
+  hytnas-profile run                       the whole job here, resumable
 
-  hytnas-profile collect latency --n 200              measure 200 architectures of `hyt`
+  hytnas-profile collect latency --n 200   measure 200 architectures
 
-  hytnas-profile leaderboard                          how well latency can be predicted
+  hytnas-profile leaderboard               how far latency can be predicted
 
-  hytnas-profile search --constraint "params <= 300k" the best trade-offs under 300 k parameters
+  hytnas-profile search --evaluations 400  the best trade-offs
 """
 
 app = typer.Typer(
