@@ -1,0 +1,292 @@
+"""Accuracy labels: train a uniform sample of a space briefly on small real images, resumably."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
+from itertools import islice
+
+import msgspec
+import numpy as np
+from hytnas_datasets.plan import Task, build_plan
+from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.store import AccuracyRecord, Study, recipe_fingerprint
+from numpy.typing import NDArray
+
+from hytnas_host.collect.sampling import sample_networks
+from hytnas_host.progress import Progress, ProgressFactory, SilentProgress
+from hytnas_host.training.data import CHANNELS, INTERPOLATION, ImageData, load_digits_images
+from hytnas_host.training.pool import training_pool
+from hytnas_host.training.recipe import Recipe, TrainingError
+from hytnas_host.training.train import HostWork, train_network
+
+PURPOSE = "accuracy"
+MAX_DEFAULT_WORKERS = 8
+SEEDS_PER_RUN = 1000
+"""Training seeds of one run seed: seed ``k`` of run seed ``s`` is ``1000 s + k``."""
+
+
+class AccuracyJob(msgspec.Struct, frozen=True):
+    """One training of one network from one seed."""
+
+    architecture: Architecture
+    plan_hash: str
+    seed: int
+
+
+class AccuracyCollection(msgspec.Struct, frozen=True):
+    """What the study holds after a collection, for this space and recipe.
+
+    Accuracies are fractions. ``between_networks`` is the standard deviation of the first seed's accuracies
+    over networks, ``within_network`` the pooled one over the seeds of a network (``None`` without repeats);
+    ``chance`` is what always answering the most frequent class scores. ``verdict`` says in words what the
+    labels are worth.
+    """
+
+    networks: int
+    trainings: int
+    new_trainings: int
+    failed: int
+    lowest: float | None
+    mean: float | None
+    highest: float | None
+    between_networks: float | None
+    within_network: float | None
+    chance: float
+    label: str
+    verdict: str
+
+
+def collect_accuracy(
+    study: Study,
+    space: Space,
+    n: int,
+    *,
+    repeated: int = 5,
+    seeds: int = 3,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    progress: ProgressFactory = SilentProgress,
+    host_work: HostWork = nullcontext,
+    workers: int | None = None,
+    executor: Executor | None = None,
+) -> AccuracyCollection:
+    """Train ``n`` networks drawn uniformly from ``space`` and store their accuracies.
+
+    The first ``repeated`` of the sample, which are as random as the others, are trained from ``seeds`` seeds
+    each, so that the noise of the label is known. Every training is stored as soon as it ends; a call that
+    was killed is called again with the same arguments and goes on, and what it then holds is the same.
+
+    Parameters
+    ----------
+    n : int
+        Networks in all, those of earlier calls included.
+    recipe : Recipe, optional
+        The default recipe where it is missing.
+    host_work : picklable callable giving a context manager
+        Held for each training step; blocks while a timed run needs the machine.
+    workers : int, optional
+        Processes of one thread each; by default one for each processor (at most 8); 1 trains in this
+        process.
+    executor : Executor, optional
+        Trains in place of ``workers`` processes, e.g. on other machines. It stays open.
+
+    Raises
+    ------
+    SpaceError, PlanError
+        The space holds fewer than ``n`` networks, or one cannot be built at the recipe's resolution.
+    TrainingError
+        A training process died.
+    """
+    recipe = recipe or Recipe()
+    data = load_digits_images(recipe.resolution, recipe.train_images, recipe.split_seed)
+    task = Task(resolution=recipe.resolution, in_channels=CHANNELS, classes=data.classes)
+    networks = sample_networks(study, space, n, task, purpose=PURPOSE, seed=seed)
+    jobs = plan_jobs(networks, repeated=repeated, seeds=seeds, seed=seed)
+    done = study.accuracy_keys()
+    fingerprints = (recipe_fingerprint(recipe.as_dict()), data.fingerprint)
+    pending = [job for job in jobs if (job.plan_hash, job.seed, *fingerprints) not in done]
+    count = min(_default_workers() if workers is None else workers, len(pending))
+    with (
+        _executor(executor, count) as pool,
+        progress("Training", total=len(jobs), done=len(jobs) - len(pending)) as bar,
+    ):
+        for record in _train_all(pending, recipe, host_work, pool, 2 * max(count, 1)):
+            study.add_accuracy(record)
+            _tell(bar, space, record)
+    return summarise(study, jobs, recipe, data, new_trainings=len(pending))
+
+
+def plan_jobs(
+    networks: list[tuple[Architecture, str]], *, repeated: int, seeds: int, seed: int
+) -> list[AccuracyJob]:
+    """Every training in the order they are done: all networks once, then the repeats.
+
+    Raises TrainingError where the number of seeds is not between 1 and 1000.
+    """
+    if not 1 <= seeds <= SEEDS_PER_RUN:
+        raise TrainingError(f"{seeds} training seeds were asked for", f"Take between 1 and {SEEDS_PER_RUN}")
+    first = SEEDS_PER_RUN * seed
+    once = [AccuracyJob(architecture, plan_hash, first) for architecture, plan_hash in networks]
+    again = [
+        AccuracyJob(architecture, plan_hash, first + k)
+        for k in range(1, seeds)
+        for architecture, plan_hash in networks[:repeated]
+    ]
+    return once + again
+
+
+def describe_label(recipe: Recipe, data: ImageData) -> str:
+    """What an accuracy of this recipe is an accuracy of, in one line."""
+    epochs = f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}"
+    tests = len(data.test_labels)
+    return (
+        f"accuracy after {epochs} on {len(data.train_labels)} {data.name} ({INTERPOLATION} at "
+        f"{recipe.resolution}x{recipe.resolution}), test split of {tests} images; resolution of the label "
+        f"1/{tests}; "
+        "so short a training ranks how fast networks learn this task, not how good they become"
+    )
+
+
+def train_job(job: AccuracyJob, recipe: Recipe, host_work: HostWork) -> AccuracyRecord:
+    """One training as a record; runs in whatever process an executor puts it into."""
+    data = load_digits_images(recipe.resolution, recipe.train_images, recipe.split_seed)
+    task = Task(resolution=recipe.resolution, in_channels=CHANNELS, classes=data.classes)
+    training = train_network(
+        build_plan(job.architecture, task), data, recipe, seed=job.seed, host_work=host_work
+    )
+    return AccuracyRecord(
+        architecture=job.architecture,
+        plan_hash=job.plan_hash,
+        seed=job.seed,
+        accuracy=training.accuracy,
+        recipe=recipe.as_dict(),
+        data_fingerprint=data.fingerprint,
+        resolution=recipe.resolution,
+        classes=data.classes,
+        epochs=recipe.epochs,
+        test_images=len(data.test_labels),
+        curve=training.curve,
+        seconds=training.seconds,
+        label=describe_label(recipe, data),
+        failure=training.failure,
+    )
+
+
+def summarise(
+    study: Study, jobs: list[AccuracyJob], recipe: Recipe, data: ImageData, *, new_trainings: int = 0
+) -> AccuracyCollection:
+    """What the trainings of ``jobs`` say together, and whether they can be told from chance."""
+    wanted = {(job.plan_hash, job.seed) for job in jobs}
+    fingerprint = recipe_fingerprint(recipe.as_dict())
+    records = [
+        record
+        for record in study.accuracies()
+        if (record.plan_hash, record.seed) in wanted and record.data_fingerprint == data.fingerprint
+        if recipe_fingerprint(record.recipe) == fingerprint
+    ]
+    by_network: dict[str, list[float]] = {}
+    for record in sorted(records, key=lambda record: record.seed):
+        if record.accuracy is not None:
+            by_network.setdefault(record.plan_hash, []).append(record.accuracy)
+    first = np.array([values[0] for values in by_network.values()])
+    repeated = [np.array(values) for values in by_network.values() if len(values) > 1]
+    between = float(first.std(ddof=1)) if len(first) > 1 else None
+    within = float(np.sqrt(np.mean([values.var(ddof=1) for values in repeated]))) if repeated else None
+    return AccuracyCollection(
+        networks=len(by_network),
+        trainings=len(records),
+        new_trainings=new_trainings,
+        failed=sum(record.accuracy is None for record in records),
+        lowest=float(first.min()) if len(first) else None,
+        mean=float(first.mean()) if len(first) else None,
+        highest=float(first.max()) if len(first) else None,
+        between_networks=between,
+        within_network=within,
+        chance=data.chance,
+        label=describe_label(recipe, data),
+        verdict=_verdict(first, between, within, data),
+    )
+
+
+def _verdict(
+    first: NDArray[np.float64],
+    between: float | None,
+    within: float | None,
+    data: ImageData,
+) -> str:
+    if not len(first):
+        return "no training gave an accuracy"
+    # Three standard errors of a proportion above chance, for the mean over networks of the same test images.
+    limit = data.chance + 3.0 * float(np.sqrt(data.chance * (1.0 - data.chance) / len(data.test_labels)))
+    if float(first.mean()) <= limit:
+        return f"cannot be told from chance: mean {first.mean():.1%}, chance {data.chance:.1%}"
+    learned = f"{np.mean(first > limit):.0%} of the networks are above chance ({data.chance:.1%})"
+    if between is None or within is None:
+        return f"{learned}; the noise of the labels is not known without repeats"
+    share = max(0.0, 1.0 - within**2 / between**2) if between > 0.0 else 0.0
+    return (
+        f"{learned}; networks differ by {between:.1%}, seeds of one network by {within:.1%} "
+        f"(standard deviations): about {share:.0%} of the variance of a label is the network's"
+    )
+
+
+def _default_workers() -> int:
+    return min(len(os.sched_getaffinity(0)), MAX_DEFAULT_WORKERS)
+
+
+@contextmanager
+def _executor(given: Executor | None, workers: int) -> Iterator[Executor | None]:
+    """The given executor, a pool of processes of our own, or ``None`` to train in this process."""
+    if given is not None or workers <= 1:
+        yield given
+        return
+    pool = training_pool(workers)
+    try:
+        yield pool
+    except BaseException:
+        _stop(pool)
+        raise
+    else:
+        pool.shutdown()
+
+
+def _stop(pool: Executor) -> None:
+    """End the pool's processes at once: what they are training is trained again when the call is resumed."""
+    processes = list((getattr(pool, "_processes", None) or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.kill()
+
+
+def _train_all(
+    pending: list[AccuracyJob], recipe: Recipe, host_work: HostWork, pool: Executor | None, ahead: int
+) -> Iterator[AccuracyRecord]:
+    """Records as trainings end; at most ``ahead`` jobs are with the executor at a time."""
+    if pool is None:
+        for job in pending:
+            yield train_job(job, recipe, host_work)
+        return
+    queue = iter(pending)
+    running: set[Future[AccuracyRecord]] = set()
+    try:
+        while True:
+            for job in islice(queue, ahead - len(running)):
+                running.add(pool.submit(train_job, job, recipe, host_work))
+            if not running:
+                return
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                yield future.result()
+    except BrokenProcessPool as error:
+        raise TrainingError(
+            "a training process died",
+            "Unless it left a message, the machine may be out of memory; run the command again to go on",
+        ) from error
+
+
+def _tell(bar: Progress, space: Space, record: AccuracyRecord) -> None:
+    result = record.failure if record.accuracy is None else f"{record.accuracy:.1%} in {record.seconds:.1f} s"
+    bar.note(f"{space.format(record.architecture)}: {result}")
+    bar.advance()

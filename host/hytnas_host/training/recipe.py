@@ -1,0 +1,87 @@
+"""What a training does, as data: two accuracies of one recipe and one data set may be compared."""
+
+import math
+from typing import Any, Literal
+
+import msgspec
+from hytnas_agent.errors import HytnasError
+
+
+class TrainingError(HytnasError):
+    """A recipe or a data set that nothing can be trained with."""
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a network is trained.
+
+    The learning rate rises linearly over ``warmup`` of the steps and then falls to zero along a cosine
+    (Loshchilov and Hutter, 2017). ``shift_pixels`` moves every training image by up to that many pixels each
+    way. After the last step the batch-norm statistics are taken afresh over ``batch_norm_images`` training
+    images, because the running ones lag behind in a short training (Wu and Johnson, 2021, "Rethinking Batch
+    in BatchNorm"). ``evaluate_every`` epochs the test split is classified for the curve; 0: at the end only.
+    ``threads`` is part of the recipe because floating-point sums depend on it; one is the default,
+    because several wait for each other at every layer of these small networks: two processes of one thread do
+    far more on a busy machine than one process of two.
+
+    Raises
+    ------
+    TrainingError
+        For a value that no training can have.
+    """
+
+    resolution: int = 32
+    epochs: int = 2
+    batch_size: int = 16
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    momentum: float = 0.9
+    warmup: float = 0.2
+    label_smoothing: float = 0.1
+    shift_pixels: int = 2
+    gradient_clip: float = 5.0
+    batch_norm_images: int = 256
+    train_images: int = 900
+    split_seed: int = 0
+    evaluate_every: int = 0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        positive = (
+            "resolution",
+            "epochs",
+            "batch_size",
+            "learning_rate",
+            "gradient_clip",
+            "train_images",
+            "threads",
+        )
+        not_negative = (
+            "weight_decay",
+            "momentum",
+            "shift_pixels",
+            "batch_norm_images",
+            "evaluate_every",
+            "split_seed",
+        )
+        for name in (*positive, *not_negative):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0 or (value == 0 and name in positive):
+                raise TrainingError(f"{name} of a recipe is {value!r}", "Give a positive number")
+        for name in ("warmup", "label_smoothing"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise TrainingError(
+                    f"{name} of a recipe is {getattr(self, name)!r}", "Give a share in [0, 1)"
+                )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as it is stored beside an accuracy."""
+        return msgspec.structs.asdict(self)
+
+    def learning_rate_at(self, step: int, steps: int) -> float:
+        """Learning rate of step ``step`` (from 0) of ``steps``."""
+        warmup_steps = round(self.warmup * steps)
+        if step < warmup_steps:
+            return self.learning_rate * (step + 1) / warmup_steps
+        progress = (step - warmup_steps) / max(steps - warmup_steps, 1)
+        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
