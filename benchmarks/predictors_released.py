@@ -1,8 +1,9 @@
 """The predictors on the measurements published beside the HyT-NAS paper, honestly and as the paper has it.
 
 For latency and accuracy, prints the leaderboard of the defaults; tau and rho on the very rows a predictor
-was trained on, where any figure up to 1 can be had and the paper's 0.93 to 0.95 come from; and cross-validated
-tau of every feature set and, for latency, both scales, also on samples of 80 labels, the size of a first study.
+was trained on, where any figure up to 1 can be had and the paper's 0.93 to 0.95 come from; and tau out of
+cross-validation of every feature set and, for latency, both scales, also on samples of 80 labels, the size of
+a first study.
 
 The default parameters were chosen on these files and on simulated latencies, so the figures of the defaults
 are a little too good.

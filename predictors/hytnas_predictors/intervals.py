@@ -7,8 +7,8 @@ tau of a resample is then a ratio of quadratic forms in the multiplicities ``w``
     tau_b(w) = w'Sw / sqrt(w'T_y w * w'T_p w),
 
 where S holds the signs of the pairs' concordance, and T the pairs that are not tied; all of zero diagonal.
-The percentile interval covers a known tau in 94 to 98 % of cases for fixed predictions. For predictions out of
-cross-validation it covers what the predictor scores on average, over other training rows as well, in 92 to
+The percentile interval covers a known tau in 94 to 98 % of cases for fixed predictions. For predictions out
+of cross-validation it covers what the predictor scores on average, over other training rows as well, in 92 to
 95 % of cases, and in 83 to 93 % with 40 labels or where tau is below 0.3: the bootstrap does not see the
 choice of the training rows (``benchmarks/intervals.py``).
 
