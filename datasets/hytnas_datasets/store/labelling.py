@@ -95,7 +95,7 @@ def accuracy(database: Database, space: Space, conditions: Conditions, minimum: 
         if conditions.classes in (None, record.classes)
         if conditions.recipe in (None, recipe_fingerprint(record.recipe))
     ]
-    usable = [record for record in stored if record.accuracy is not None]
+    usable = sorted((record for record in stored if record.accuracy is not None), key=lambda r: r.seed)
     _refuse_mixed(
         (_training_conditions(record) for record in usable), "accuracies", "recipe, resolution or classes"
     )

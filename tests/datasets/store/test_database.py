@@ -1,0 +1,176 @@
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hytnas_datasets.errors import SchemaVersionError, StudyError
+from hytnas_datasets.spaces import Space
+from hytnas_datasets.store import STUDY_FILE, Study, schema
+
+
+def test_a_new_study_is_marked_and_uses_a_write_ahead_log(tmp_path: Path) -> None:
+    with Study.open(tmp_path) as study:
+        study.begin_run("collect", {}, {})
+        connection = sqlite3.connect(study.path)
+        values = [
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version", "journal_mode")
+        ]
+        connection.close()
+    assert values == [schema.APPLICATION_ID, len(schema.MIGRATIONS), "wal"]
+
+
+def test_a_study_opens_by_its_folder_or_its_file(tmp_path: Path) -> None:
+    with Study.open(tmp_path / "a" / "b") as study:
+        study.begin_run("collect", {"n": 3}, {"python": "3.11"})
+    for name in (tmp_path / "a" / "b", tmp_path / "a" / "b" / STUDY_FILE):
+        with Study.open(name, create=False) as study:
+            assert study.folder == tmp_path / "a" / "b"
+            assert [run.config for run in study.runs()] == [{"n": 3}]
+
+
+def test_a_missing_study_is_not_made_when_only_read(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="there is no study"):
+        Study.open(tmp_path / "none", create=False)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_newer_schema_is_refused_in_one_line(tmp_path: Path) -> None:
+    Study.open(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / STUDY_FILE)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(SchemaVersionError, match=r"schema version 99.*reads up to \d+\. Upgrade") as error:
+        Study.open(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_an_older_schema_is_migrated_and_keeps_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Study.open(tmp_path) as study:
+        study.begin_run("collect", {}, {})
+    added = ("ALTER TABLE run ADD COLUMN host TEXT NOT NULL DEFAULT 'unknown'",)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
+    with Study.open(tmp_path) as study:
+        assert [run.command for run in study.runs()] == ["collect"]
+    connection = sqlite3.connect(tmp_path / STUDY_FILE)
+    assert connection.execute("SELECT host FROM run").fetchall() == [("unknown",)]
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS)
+    connection.close()
+
+
+def test_a_failing_migration_leaves_the_study_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Study.open(tmp_path).close()
+    before = len(schema.MIGRATIONS)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE extra (x)", "NONSENSE")))
+    with pytest.raises(StudyError, match="NONSENSE"):
+        Study.open(tmp_path)
+    connection = sqlite3.connect(tmp_path / STUDY_FILE)
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    assert "extra" not in tables
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == before
+    connection.close()
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but text" * 40, b"\x7fELF" + bytes(5000)])
+def test_a_file_that_is_no_database_is_refused_and_untouched(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / STUDY_FILE
+    path.write_bytes(content)
+    with pytest.raises(StudyError, match="not a study file"):
+        Study.open(tmp_path)
+    assert path.read_bytes() == content
+
+
+def test_a_database_of_something_else_is_refused_and_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE bookmark (url TEXT)")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StudyError, match="not a study"):
+        Study.open(path)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StudyError, match="cannot be made"):
+        Study.open(tmp_path / "file" / "study")
+
+
+def test_a_full_disk_says_what_to_do_and_keeps_what_was_stored(study: Study) -> None:
+    study.add_failure("export", "before", "kept")
+    connection = study._database._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StudyError, match=r"full disk.*Free some space"):
+        study.add_failure("export", "after", "x" * 100_000)
+    assert study.failures()[0].subject == "before"
+
+
+def test_a_study_that_may_not_be_written_says_so(study: Study) -> None:
+    study._database._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(StudyError, match="cannot be written"):
+        study.add_failure("export", "x", "y")
+
+
+def test_threads_may_write_at_the_same_time(study: Study) -> None:
+    def write(name: str) -> None:
+        for index in range(20):
+            study.add_failure("export", f"{name}-{index}", "")
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({failure.subject for failure in study.failures()}) == 80
+
+
+def test_two_connections_see_each_others_commits(study: Study) -> None:
+    with Study.open(study.folder) as other:
+        other.add_failure("export", "there", "")
+        study.add_failure("export", "here", "")
+        assert [failure.subject for failure in other.failures()] == ["there", "here"]
+
+
+WRITER = """
+import sys
+from hytnas_datasets.spaces import Space, Variable
+from hytnas_datasets.store import Study
+space = Space("tiny", (Variable("a", tuple(range(400))),))
+with Study.open(sys.argv[1]) as study:
+    done = len(study.architectures("latency"))
+    for index in range(done, 400):
+        study.add_architectures(space, space.decode([[index]]), [f"p{index}"], "latency")
+        print(index, flush=True)
+"""
+
+
+def test_a_writer_killed_at_any_moment_loses_nothing_it_had_committed(tmp_path: Path, space: Space) -> None:
+    confirmed = -1
+    for lines in (1, 7, 40):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE
+        ) as writer:
+            assert writer.stdout is not None
+            for _ in range(lines):
+                confirmed = int(writer.stdout.readline())
+            os.kill(writer.pid, signal.SIGKILL)
+            rest = writer.stdout.read().split()
+        confirmed = max([confirmed, *map(int, rest)])
+        with Study.open(tmp_path, create=False) as study:
+            indices = [architecture.indices[0] for architecture, _ in study.architectures("latency")]
+        assert indices == list(range(len(indices)))
+        assert len(indices) > confirmed
+    subprocess.run([sys.executable, "-c", WRITER, str(tmp_path)], check=True, stdout=subprocess.DEVNULL)
+    with Study.open(tmp_path, create=False) as study:
+        assert len(study.architectures("latency")) == 400

@@ -1,0 +1,145 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hytnas_agent.records import Outcome
+from hytnas_datasets.errors import NotEnoughDataError, StudyError
+from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.store import Study, recipe_fingerprint
+
+Make = SimpleNamespace
+
+
+def test_only_ok_labels_of_the_sample_are_taken(
+    study: Study, space: Space, measured: list[Architecture]
+) -> None:
+    labelled = study.labelled("latency_ms", space=space)
+    assert labelled.architectures == (measured[0], measured[2], measured[3])
+    assert labelled.plan_hashes == ("p0", "p2", "p2")
+    assert labelled.y.tolist() == [10.0, 20.0, 20.0]
+    assert labelled.repeats[0].tolist() == [9.0, 10.0, 11.0]
+    assert (labelled.resolution, labelled.classes, labelled.execution) == (224, 2, "native")
+    assert labelled.context is not None
+    assert "Raspberry Pi 3" in labelled.provenance
+    assert labelled.extra["dropped"] == "1 OOM"
+
+
+def test_labels_of_a_verification_are_never_learned_from(
+    study: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    study.add_architectures(space, [measured[1]], ["p1"], "verify-front")
+    study.add_label(make.label("m1", (15.0,)), "verify-front", "board-1", make.context())
+    assert measured[1] not in study.labelled("latency_ms", space=space).architectures
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 0.0, -1.0])
+def test_labels_that_are_no_duration_are_dropped_and_counted(
+    study: Study, space: Space, measured: list[Architecture], bad: float, make: Make
+) -> None:
+    study.add_label(make.label("m0", (9.0, 10.0, 11.0), median_ms=bad), "latency", "board-1", make.context())
+    labelled = study.labelled("latency_ms", space=space)
+    assert measured[0] not in labelled.architectures
+    assert labelled.extra["dropped"] == "1 OOM, 1 not finite"
+
+
+def test_an_emulated_latency_says_so(study: Study, space: Space, make: Make) -> None:
+    study.add_architectures(space, space.decode([[0, 0, 0]]), ["p"], "latency")
+    study.add_export(make.export("m", "p"))
+    study.add_label(make.label("m"), "latency", "board-1", make.context(execution="emulated"))
+    assert study.labelled("latency_ms", space=space).execution == "emulated"
+
+
+def test_mixed_contexts_are_refused_with_the_fields_that_differ(
+    study: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    other = make.context(governor="ondemand", threads=4)
+    study.add_label(make.label("m1", (5.0,)), "latency", "board-1", other)
+    with pytest.raises(StudyError) as error:
+        study.labelled("latency_ms", space=space)
+    assert "context governor: performance / ondemand" in str(error.value)
+    assert "context threads: 1 / 4" in str(error.value)
+    assert "context soc" not in str(error.value)
+    chosen = study.labelled("latency_ms", space=space, context_fingerprint=other.fingerprint())
+    assert chosen.architectures == (measured[1],)
+    assert chosen.context == other
+
+
+def test_mixed_converters_are_refused(
+    study: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    study.add_export(make.export("m1b", "p1", converter="onnx2tf", format="tflite"))
+    study.add_label(make.label("m1b", (5.0,)), "latency", "board-1", make.context())
+    with pytest.raises(StudyError, match="converter: torch / onnx2tf"):
+        study.labelled("latency_ms", space=space)
+
+
+def test_two_resolutions_are_told_apart(
+    study: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    study.add_architectures(space, [measured[0]], ["p0-96"], "latency")
+    study.add_export(make.export("m96", "p0-96", resolution=96))
+    study.add_label(make.label("m96", (2.0,)), "latency", "board-1", make.context())
+    with pytest.raises(StudyError, match=r"resolution: 96 / 224|resolution: 224 / 96"):
+        study.labelled("latency_ms", space=space)
+    assert study.labelled("latency_ms", space=space, resolution=96).y.tolist() == [2.0]
+    assert len(study.labelled("latency_ms", space=space, resolution=224)) == 3
+
+
+def test_two_boards_of_one_context_share_a_label(
+    study: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    study.add_label(make.label("m0", (12.0, 14.0, 16.0)), "latency", "board-2", make.context())
+    labelled = study.labelled("latency_ms", space=space)
+    assert labelled.y[0] == 12.0
+    assert labelled.repeats[0].tolist() == [9.0, 10.0, 11.0, 12.0, 14.0, 16.0]
+    assert len(labelled) == 3
+
+
+def test_too_few_labels_say_what_to_do(study: Study, space: Space, measured: list[Architecture]) -> None:
+    with pytest.raises(NotEnoughDataError, match=r"3 latency labels.*30 are needed.*collect latency"):
+        study.labelled("latency_ms", space=space, minimum=30)
+    with pytest.raises(NotEnoughDataError, match=r"0 accuracy labels.*collect accuracy"):
+        study.labelled("accuracy", space=space)
+
+
+@pytest.fixture
+def trained(study: Study, space: Space, make: Make) -> list[Architecture]:
+    architectures = list(space.decode([[0, 0, 0], [1, 0, 0], [2, 0, 0]]))
+    study.add_architectures(space, architectures, ["p0", "p1", "p2"], "accuracy")
+    for index, seed, accuracy in ((1, 0, 0.4), (0, 1, 0.7), (0, 0, 0.5), (2, 0, None)):
+        failure = "diverged" if accuracy is None else ""
+        study.add_accuracy(
+            make.accuracy(architectures[index], f"p{index}", seed, accuracy=accuracy, failure=failure)
+        )
+    return architectures
+
+
+def test_an_accuracy_is_the_mean_over_its_seeds(
+    study: Study, space: Space, trained: list[Architecture]
+) -> None:
+    labelled = study.labelled("accuracy", space=space)
+    assert labelled.architectures == tuple(trained[:2])
+    np.testing.assert_allclose(labelled.y, [0.6, 0.4])
+    assert [repeats.tolist() for repeats in labelled.repeats] == [[0.5, 0.7], [0.4]]
+    assert labelled.context is None
+    assert labelled.provenance == "accuracy after 2 epochs"
+    assert labelled.extra == {"dropped": "1", "label_resolution": "1/800"}
+
+
+def test_mixed_recipes_are_refused_with_the_fields_that_differ(
+    study: Study, space: Space, trained: list[Architecture], make: Make
+) -> None:
+    recipe = {"epochs": 9, "learning_rate": 0.002}
+    study.add_accuracy(make.accuracy(trained[1], "p1", 0, recipe=recipe, accuracy=0.9))
+    with pytest.raises(StudyError, match="recipe epochs: 2 / 9") as error:
+        study.labelled("accuracy", space=space)
+    assert "learning_rate" not in str(error.value)
+    chosen = study.labelled("accuracy", space=space, recipe=recipe_fingerprint(recipe))
+    assert chosen.y.tolist() == [0.9]
+
+
+def test_outcome_unstable_is_not_a_label(
+    study: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    study.add_label(make.label("m0", outcome=Outcome.UNSTABLE), "latency", "board-1", make.context())
+    assert measured[0] not in study.labelled("latency_ms", space=space).architectures

@@ -1,0 +1,218 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hytnas_agent.protocol import DeviceDescription
+from hytnas_agent.records import DeviceIdentity, HealthSnapshot, Outcome, ParityResult
+from hytnas_datasets.errors import StudyError
+from hytnas_datasets.spaces import Architecture, Space, Variable
+from hytnas_datasets.store import CurvePoint, Study
+
+Make = SimpleNamespace
+
+
+def test_runs_are_registered_and_end(study: Study) -> None:
+    run = study.begin_run("run", {"n": 80}, {"torch": "2.13.0"})
+    killed = study.begin_run("run", {"n": 81}, {})
+    study.end_run(run, "done")
+    records = {record.run_id: record for record in study.runs()}
+    assert records[run].status == "done"
+    assert records[run].ended_unix_s is not None
+    assert (records[killed].status, records[killed].ended_unix_s) == ("running", None)
+    assert records[run].environment == {"torch": "2.13.0"}
+
+
+def test_samples_keep_their_order_and_add_nothing_twice(study: Study, space: Space) -> None:
+    first = space.decode([[2, 1, 0], [0, 0, 0]])
+    more = space.decode([[0, 0, 0], [1, 1, 1]])
+    study.add_architectures(space, first, ["b", "a"], "latency")
+    study.add_architectures(space, more, ["a", "c"], "latency")
+    study.add_architectures(space, more, ["x", "y"], "accuracy")
+    assert study.architectures("latency") == [(first[0], "b"), (first[1], "a"), (more[1], "c")]
+    assert study.architectures("accuracy") == [(more[0], "x"), (more[1], "y")]
+    assert study.purposes() == {"latency": 3, "accuracy": 2}
+
+
+def test_a_sample_is_stored_whole_or_not_at_all(study: Study, space: Space) -> None:
+    good = space.decode([[0, 0, 0]])
+    with pytest.raises(StudyError, match="other"):
+        study.add_architectures(space, [*good, Architecture("other", (0,))], ["a", "b"], "latency")
+    assert study.architectures("latency") == []
+
+
+def test_another_definition_of_a_space_is_refused(study: Study, space: Space) -> None:
+    study.add_architectures(space, space.decode([[0, 0, 0]]), ["a"], "latency")
+    changed = Space("tiny", (Variable("depth", (1, 2)), *space.variables[1:]))
+    with pytest.raises(StudyError, match="another definition of the space 'tiny'"):
+        study.add_architectures(changed, changed.decode([[0, 0, 0]]), ["a"], "latency")
+    with pytest.raises(StudyError, match="another definition"):
+        study.labelled("latency_ms", space=changed)
+
+
+def test_the_newest_export_of_a_network_is_found(study: Study, make: Make) -> None:
+    old, new = make.export("m1", "p"), make.export("m2", "p", converter_version="2.14.0")
+    foreign = make.export("m3", None, resolution=None, classes=None)
+    for record in (old, new, foreign, make.export("m4", "p", resolution=96)):
+        study.add_export(record)
+    assert study.export_for("p", 224, 2) == new
+    assert study.export_for("p", 224, 10) is None
+    assert study.export_for("p", 224, 2, "tflite") is None
+    assert foreign in study.exports()
+
+
+def test_an_export_stored_again_replaces_its_record(study: Study, make: Make) -> None:
+    study.add_export(make.export("m", "p", seconds=1.0))
+    study.add_export(make.export("m", "p", seconds=2.0))
+    assert [record.seconds for record in study.exports()] == [2.0]
+
+
+def test_results_come_back_whole_and_once(study: Study, make: Make) -> None:
+    study.add_export(make.export("m", "p"))
+    late = make.result(
+        "job-2", "m", started_unix_s=20.0, health_before=HealthSnapshot(19.0, temperature_celsius=50.5)
+    )
+    early = make.result(
+        "job-1", "m", started_unix_s=10.0, outcome=Outcome.CRASH, signal="SIGSEGV", context=None
+    )
+    for replicate, result in ((1, late), (0, early), (1, late)):
+        study.add_result(result, model_sha256="m", purpose="latency", replicate=replicate)
+    study.add_result(make.result("job-1", "m", wall_s=99.0), model_sha256="m", purpose="latency", replicate=0)
+    assert study.results("m", "latency") == [early, late]
+    assert study.results("m", "verify-front") == []
+    assert study.results_by_model("latency") == {"m": [(0, early), (1, late)]}
+
+
+def test_a_result_of_an_unknown_model_is_refused(study: Study, make: Make) -> None:
+    with pytest.raises(StudyError, match="not in this study"):
+        study.add_result(make.result("job", "m"), model_sha256="m", purpose="latency", replicate=0)
+    with pytest.raises(StudyError, match="not in this study"):
+        study.add_label(make.label("m"), "latency", "board-1", None)
+    assert study.results_by_model("latency") == {}
+
+
+def test_devices_are_kept_once_for_each_context(study: Study, make: Make) -> None:
+    def description(governor: str, at_unix_s: float) -> DeviceDescription:
+        return DeviceDescription(
+            DeviceIdentity("board-1", "pi"),
+            make.context(governor=governor),
+            (),
+            HealthSnapshot(at_unix_s),
+            "0.1.0",
+        )
+
+    for governor, at_unix_s in (("performance", 1.0), ("ondemand", 2.0), ("performance", 3.0)):
+        study.add_device(description(governor, at_unix_s))
+    assert {device.context.governor: device.health.at_unix_s for device in study.devices()} == {
+        "performance": 3.0,
+        "ondemand": 2.0,
+    }
+    assert len(study.contexts()) == 2
+
+
+def test_labels_come_in_sampled_order_with_foreign_files_last(
+    study: Study, measured: list[Architecture], make: Make
+) -> None:
+    study.add_export(make.export("foreign", None))
+    study.add_label(make.label("foreign"), "latency", "board-1", make.context())
+    labels = study.latency_labels()
+    assert [architecture for architecture, _ in labels] == [*measured, None]
+    assert [label.outcome for _, label in labels] == [
+        Outcome.OK,
+        Outcome.OOM,
+        Outcome.OK,
+        Outcome.OK,
+        Outcome.OK,
+    ]
+    assert labels[2][1] == labels[3][1]
+
+
+def test_a_label_made_again_replaces_the_one_before(
+    study: Study, measured: list[Architecture], make: Make
+) -> None:
+    study.add_label(make.label("m0", (30.0, 31.0, 32.0)), "latency", "board-1", make.context())
+    study.add_label(make.label("m0", (50.0,)), "verify-front", "board-1", make.context())
+    assert study.latency_labels()[0][1].median_ms == 31.0
+    assert [label.median_ms for _, label in study.latency_labels("verify-front")] == [50.0]
+
+
+def test_accuracies_are_stored_once_for_network_seed_recipe_and_data(
+    study: Study, space: Space, make: Make
+) -> None:
+    architecture = space.decode([[0, 1, 0]])[0]
+    study.add_architectures(space, [architecture], ["p"], "accuracy")
+    first = make.accuracy(architecture, "p", 0, curve=(CurvePoint(1, 2.3), CurvePoint(2, 1.9, 0.5)))
+    for record in (
+        first,
+        make.accuracy(architecture, "p", 0, accuracy=0.9),
+        make.accuracy(architecture, "p", 1, accuracy=None, failure="the loss was nan"),
+        make.accuracy(architecture, "p", 0, recipe={"epochs": 3}),
+    ):
+        study.add_accuracy(record)
+    stored = study.accuracies()
+    assert len(stored) == 3
+    assert stored[0] == first
+    assert stored[1].failure == "the loss was nan"
+    assert len(study.accuracy_keys()) == 3
+
+
+@pytest.mark.parametrize("accuracy", [float("nan"), float("inf"), -0.1, 1.5, None])
+def test_an_impossible_accuracy_is_refused(
+    study: Study, space: Space, accuracy: float | None, make: Make
+) -> None:
+    architecture = space.decode([[0, 0, 0]])[0]
+    study.add_architectures(space, [architecture], ["p"], "accuracy")
+    with pytest.raises(StudyError):
+        study.add_accuracy(make.accuracy(architecture, "p", 0, accuracy=accuracy))
+    assert study.accuracies() == []
+
+
+def test_an_accuracy_of_an_unknown_space_is_refused(study: Study, make: Make) -> None:
+    with pytest.raises(StudyError, match="no architectures of the space 'tiny'"):
+        study.add_accuracy(make.accuracy(Architecture("tiny", (0, 0, 0)), "p", 0))
+
+
+def test_failures_are_listed_by_stage(study: Study) -> None:
+    run = study.begin_run("collect", {}, {})
+    study.add_failure("export", "p1", "parity")
+    study.add_failure("train", "p2", "diverged")
+    assert [(failure.subject, failure.run_id) for failure in study.failures("export")] == [("p1", run)]
+    assert len(study.failures()) == 2
+
+
+finite = st.floats(allow_nan=False)
+text = st.text(st.characters(codec="utf-8"), max_size=20)
+
+
+reported = st.fixed_dictionaries(
+    {
+        "samples_ms": st.lists(finite, max_size=30).map(tuple),
+        "warmup_ms": st.lists(finite, max_size=5).map(tuple),
+        "message": text,
+        "outcome": st.sampled_from(Outcome),
+        "parity": st.none() | st.builds(ParityResult, finite, finite),
+        "peak_rss_bytes": st.none() | st.integers(0, 2**60),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(fields=reported)
+def test_any_result_survives_the_store_bit_for_bit(
+    tmp_path_factory: pytest.TempPathFactory, make: Make, fields: dict[str, Any]
+) -> None:
+    result = make.result("job", "m", **fields)
+    folder = tmp_path_factory.mktemp("study")
+    with Study.open(folder) as study:
+        study.add_export(make.export("m", "p"))
+        study.add_result(result, model_sha256="m", purpose="latency", replicate=0)
+    with Study.open(folder, create=False) as study:
+        assert study.results("m", "latency") == [result]
+
+
+def test_a_study_folder_holds_only_its_file_once_closed(tmp_path: Path) -> None:
+    with Study.open(tmp_path) as study:
+        study.begin_run("collect", {}, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["study.sqlite"]
