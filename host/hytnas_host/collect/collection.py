@@ -123,31 +123,41 @@ def collect(
     """
     started_s = time.monotonic()
     device.acquire(f"{plan.purpose}: {source.models} models for {study.folder.name}")
+    try:
+        measurer, ours = _begin(study, device, source, plan)
+        total = source.models * (plan.processes + 1)
+        done = sum(ours.count_settled(sha256) for sha256 in source.known)
+        with progress(f"Measuring on {device.name}", total, min(done, total)) as bar:
+            for number, models in enumerate(_prepared(source, ahead=not device.shares_processor)):
+                bar.note(
+                    f"{min((number + 1) * plan.window, source.models)} of {source.models} models exported"
+                )
+                measurer.measure_window(models, np.random.default_rng([plan.seed, number]), bar)
+    finally:
+        device.release()
+    return Collected(measurer, time.monotonic() - started_s)
+
+
+def _begin(study: Study, device: Device, source: Source, plan: Plan) -> tuple[Measurer, Journal]:
+    """The measuring stage and its journal, for the device as it describes itself now."""
     description = device.describe(runtime=plan.runtime, threads=plan.settings.threads)
     study.add_device(description)
-
-    def journal(purpose: str) -> Journal:
-        return Journal(study, purpose, description.identity.device_id, description.context, plan.settings)
-
-    ours = journal(plan.purpose)
-    canaries = source.canary() if plan.canary_every else []
+    ours, canaries = (
+        Journal(study, purpose, description.identity.device_id, description.context, plan.settings)
+        for purpose in (plan.purpose, CANARY_PURPOSE)
+    )
+    models = source.canary() if plan.canary_every else []
     measurer = Measurer(
         study,
         device,
         ours,
-        journal(CANARY_PURPOSE),
+        canaries,
         processes=plan.processes,
-        canary=canaries[0] if canaries else None,
+        canary=models[0] if models else None,
         canary_every=plan.canary_every,
         runtime=plan.runtime,
     )
-    total = source.models * (plan.processes + 1)
-    done = sum(ours.count_settled(sha256) for sha256 in source.known)
-    with progress(f"Measuring on {device.name}", total, min(done, total)) as bar:
-        for number, models in enumerate(_prepared(source, ahead=not device.shares_processor)):
-            bar.note(f"{min((number + 1) * plan.window, source.models)} of {source.models} models exported")
-            measurer.measure_window(models, np.random.default_rng([plan.seed, number]), bar)
-    return Collected(measurer, time.monotonic() - started_s)
+    return measurer, ours
 
 
 def _prepared(source: Source, *, ahead: bool) -> Iterator[list[Model]]:

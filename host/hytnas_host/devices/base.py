@@ -24,7 +24,11 @@ class Device(Protocol):
         ...
 
     def acquire(self, reason: str) -> None:
-        """Take the device for oneself until ``close``; raises DeviceBusyError naming who has it."""
+        """Take the device for oneself until ``release``; raises DeviceBusyError naming who has it."""
+        ...
+
+    def release(self) -> None:
+        """Give the device back; nothing happens where it is not held."""
         ...
 
     def push(self, file: Path, sha256: str, suffix: str) -> None:

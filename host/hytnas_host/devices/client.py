@@ -100,8 +100,12 @@ class AgentDevice:
         return self._session.ask("doctor", Nothing(), DoctorResult, PROBE_TIMEOUT_S)
 
     def acquire(self, reason: str) -> None:
-        """Take the device for oneself until ``close``; raises DeviceBusyError naming who has it."""
+        """Take the device for oneself until ``release``; raises DeviceBusyError naming who has it."""
         self._session.acquire(reason)
+
+    def release(self) -> None:
+        """Give the device back; nothing happens where it is not held."""
+        self._session.release()
 
     def push(self, file: Path, sha256: str, suffix: str) -> None:
         """Put a file into the agent's spool under its hash; nothing happens where it is there already.

@@ -1,7 +1,9 @@
 """A conversation with an agent that outlives its connections: hello, lease, reconnection with backoff."""
 
 import contextlib
+import getpass
 import os
+import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -75,6 +77,7 @@ class Session:
         self._hello: HelloResult | None = None
         self._reason: str | None = None
         self._token: int | None = None
+        self._lost_lease = False
         self._heart = _Heart(self.beat, LEASE_TTL_S / 4)
 
     def hello(self) -> HelloResult:
@@ -132,10 +135,10 @@ class Session:
     def acquire(self, reason: str) -> None:
         """Take the device's lease and keep it, over reconnections too, until ``release``.
 
-        Raises DeviceBusyError where somebody else holds it.
+        A lease that is held already is given back first. Raises DeviceBusyError where somebody else holds it.
         """
+        self.release()
         self._reason = reason
-        self._token = None
         self.ask("heartbeat", TokenParams, Nothing)
         self._heart.start()
 
@@ -186,7 +189,12 @@ class Session:
 
     def _greet(self, link: Link) -> HelloResult:
         params = HelloParams(
-            PROTOCOL_MAJOR, PROTOCOL_MINOR, self._client_id, "hytnas-profile", os.getpid(), __version__
+            protocol_major=PROTOCOL_MAJOR,
+            protocol_minor=PROTOCOL_MINOR,
+            client_id=self._client_id,
+            client_name=_person(),
+            client_pid=os.getpid(),
+            client_version=__version__,
         )
         hello = link.call("hello", params, HelloResult, HELLO_TIMEOUT_S)
         if hello.protocol_major != PROTOCOL_MAJOR:
@@ -207,12 +215,14 @@ class Session:
                     )
                 params = AcquireParams(self._reason, LEASE_TTL_S)
                 self._token = link.call("acquire", params, AcquireResult, REPLY_TIMEOUT_S).token
+                self._lost_lease = False
             return self._token
 
     def _drop(self, link: Link | None) -> None:
         """Close ``link`` and, unless another thread has replaced it already, forget it."""
         with self._guard:
             if self._link is link:
+                self._lost_lease = self._lost_lease or self._token is not None
                 self._link, self._token = None, None
         if link is not None:
             link.close()
@@ -229,7 +239,7 @@ class Session:
             holder = error.busy
             if holder is None:
                 raise DeviceBusyError(f"device {self.name!r}: {error.what}", error.next_step) from error
-            if holder.pid == os.getpid():
+            if self._lost_lease and holder.pid == os.getpid():
                 return  # our own lost connection, which the agent has not noticed yet
             since = time.strftime("%H:%M", time.localtime(holder.since_unix_s))
             raise DeviceBusyError(
@@ -245,6 +255,15 @@ class Session:
             f"device {self.name!r} not reachable: {lost}",
             "check it with: hytnas-agent doctor, then run the same command again",
         )
+
+
+def _person() -> str:
+    """Who holds the device, as others are told."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
 
 
 class _Heart:

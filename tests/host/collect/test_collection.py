@@ -95,8 +95,11 @@ class RuledDevice:
         finally:
             self.quiet_now = False
 
-    def close(self) -> None:
+    def release(self) -> None:
         self.leases.clear()
+
+    def close(self) -> None:
+        self.release()
 
 
 class Bar:
@@ -274,6 +277,7 @@ def test_interrupted_anywhere_and_run_again_gives_the_same_jobs_as_never_interru
     with pytest.raises(KeyboardInterrupt):
         run(study, device, 10)
     assert not device.quiet_now
+    assert not device.leases
     device.rule = lambda job, number: Outcome.OK
     run(study, device, 10)
     with Study.open(tmp_path / "whole") as whole:

@@ -223,9 +223,22 @@ def test_own_lease_of_a_lost_connection_is_waited_for(device_with):
             return refuse(request, ErrorCode.BUSY, "busy", busy=holder)
         return polite(measured)(request)
 
-    device, _ = device_with(answer)
+    device, _ = device_with(polite(hang_up), answer)
     device.acquire("test")
     assert device.measure(JOB).outcome is Outcome.OK
+
+
+def test_lease_of_another_client_in_this_process_is_not_waited_for(device_with):
+    holder = BusyHolder("me", os.getpid(), 0.0, "something else")
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "acquire":
+            return refuse(request, ErrorCode.BUSY, "busy", busy=holder)
+        return polite(measured)(request)
+
+    device, _ = device_with(answer)
+    with pytest.raises(DeviceBusyError, match="something else"):
+        device.acquire("test")
 
 
 def test_stale_lease_is_taken_again(device_with):

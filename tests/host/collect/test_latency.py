@@ -1,0 +1,235 @@
+"""Collecting latencies with a real agent on this machine, and what may befall it."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hytnas_agent.records import MeasureSettings, Outcome
+from hytnas_datasets.plan import Task
+from hytnas_datasets.spaces import get_space
+from hytnas_datasets.store import Study
+from hytnas_host.collect.errors import CollectError
+from hytnas_host.collect.latency import collect_files, collect_latency, measure_architectures
+from hytnas_host.devices.client import AgentDevice
+from hytnas_host.devices.transport import LocalTransport
+from onnx import TensorProto, helper, numpy_helper
+
+QUICK = MeasureSettings(
+    warmup_window=3, warmup_max_runs=6, min_runs=5, max_runs=5, timed_budget_s=0.01, deadline_s=60
+)
+TASK = Task(resolution=32)
+
+# Collects the files of a folder; its arguments are study, agent state and folder.
+PROGRAM = """
+import sys
+from pathlib import Path
+from hytnas_agent.records import MeasureSettings
+from hytnas_datasets.store import Study
+from hytnas_host.collect.latency import collect_files
+from hytnas_host.devices.client import AgentDevice
+from hytnas_host.devices.transport import LocalTransport
+study, state, folder = map(Path, sys.argv[1:])
+settings = MeasureSettings(
+    warmup_window=3, warmup_max_runs=6, min_runs=5, max_runs=5, timed_budget_s=0.01, deadline_s=60
+)
+device = AgentDevice("local", LocalTransport(state, idle_exit_s=60), client_id="me", shares_processor=True)
+with Study.open(study) as opened, device:
+    collect_files(opened, device, folder, seed=0, settings=settings, processes=2, window=3, canary_every=0)
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_state_home(tmp_path, monkeypatch) -> None:
+    """Locks and identities of these tests are not the user's."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))
+
+
+@pytest.fixture
+def state(tmp_path) -> Iterator[Path]:
+    """The state folder of an agent that ends with the test."""
+    state = tmp_path / "agent"
+    yield state
+    device = open_local(state)
+    pid = device.hello().agent_pid
+    device.close()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+
+
+def open_local(state: Path) -> AgentDevice:
+    transport = LocalTransport(state, idle_exit_s=60)
+    return AgentDevice("local", transport, client_id="me", shares_processor=True)
+
+
+@pytest.fixture
+def study(tmp_path) -> Iterator[Study]:
+    with Study.open(tmp_path / "study") as study:
+        yield study
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Four small models."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for width in (8, 12, 16, 20):
+        weights = np.random.default_rng(width).normal(size=(width, width)).astype(np.float32)
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["y"])],
+            "product",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, width])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, width])],
+            [numpy_helper.from_array(weights, "w")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        (folder / f"product-{width}.onnx").write_bytes(model.SerializeToString())
+    return folder
+
+
+def collect_quickly(study: Study, device: AgentDevice, folder: Path):
+    return collect_files(study, device, folder, seed=0, settings=QUICK, processes=2, window=3, canary_every=0)
+
+
+def slots(study: Study) -> Counter[tuple[str, str, int]]:
+    """How often each process of each model is stored."""
+    return Counter(
+        (sha256, result.measure_pass, replicate)
+        for sha256, results in study.results_by_model("latency").items()
+        for replicate, result in results
+        if result.outcome is not Outcome.CANCELLED
+    )
+
+
+def assert_complete(study: Study, models: int = 4) -> None:
+    """Every process of every model is stored once, all went well, and each model has its label."""
+    counts = slots(study)
+    assert set(counts.values()) == {1}
+    assert Counter((kind, replicate) for _, kind, replicate in counts) == {
+        ("timed", 0): models,
+        ("timed", 1): models,
+        ("memory", 0): models,
+    }
+    assert [label.outcome for _, label in study.latency_labels()] == [Outcome.OK] * models
+
+
+def test_sample_is_exported_measured_labelled_and_verified_afresh(study, state):
+    space = get_space("hyt")
+    with open_local(state) as device:
+        summary = collect_latency(
+            study, device, space, 2, TASK, seed=0, settings=QUICK, processes=2, window=2, canary_every=3
+        )
+        again = collect_latency(
+            study, device, space, 2, TASK, seed=0, settings=QUICK, processes=2, window=2, canary_every=3
+        )
+        assert summary.outcomes == again.outcomes == {"OK": 2}
+        assert (summary.measured_jobs, again.measured_jobs, again.resumed_jobs) == (6, 0, 6)
+        assert_complete(study, models=2)
+        chosen = [architecture for architecture, _ in study.architectures("latency")][:1]
+        fresh = measure_architectures(
+            study, device, chosen, TASK, purpose="verify", seed=1, settings=QUICK, processes=2, canary_every=0
+        )
+    labelled = study.labelled("latency_ms", space=space)
+    assert labelled.architectures == tuple(a for a, _ in study.architectures("latency"))
+    assert [repeats.size for repeats in labelled.repeats] == [2, 2]
+    assert [architecture for architecture, _ in fresh] == chosen
+    assert all(label.outcome is Outcome.OK for _, label in fresh)
+    ids = {
+        p: {r.job_id for m in study.results_by_model(p).values() for _, r in m} for p in ("latency", "verify")
+    }
+    assert ids["latency"].isdisjoint(ids["verify"])
+    results = [result for model in study.results_by_model("latency").values() for _, result in model]
+    assert all(r.parity is not None for r in results if r.measure_pass == "timed")
+    assert len(study.canaries()) >= 2
+    assert summary.describe().startswith("2 models: 2 OK; 6 processes measured in")
+
+
+def test_damaged_file_is_a_record_and_the_others_go_on(study, state, folder):
+    whole = (folder / "product-8.onnx").read_bytes()
+    for width in (12, 16, 20):
+        (folder / f"product-{width}.onnx").unlink()
+    (folder / "damaged.onnx").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.onnx").write_bytes(b"")
+    with open_local(state) as device:
+        summary = collect_quickly(study, device, folder)
+    assert summary.outcomes == {"OK": 1, "INVALID_MODEL": 2}
+
+
+def test_folder_without_models_is_refused_before_the_device_is_asked(study, tmp_path):
+    with pytest.raises(CollectError, match="no model"):
+        collect_quickly(study, open_local(tmp_path / "never-started"), tmp_path)
+
+
+def start(study: Study, state: Path, folder: Path) -> subprocess.Popen[bytes]:
+    arguments = [str(study.folder), str(state), str(folder)]
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stderr=subprocess.PIPE)
+
+
+def wait_for_results(study: Study, count: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    deadline = time.monotonic() + 120
+    while sum(slots(study).values()) < count:
+        assert process is None or process.poll() is None, process.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def agent_attempts(state: Path) -> Counter[int]:
+    with contextlib.closing(sqlite3.connect(state / "journal.sqlite")) as journal:
+        return Counter(attempts for (attempts,) in journal.execute("SELECT attempts FROM jobs"))
+
+
+def test_killed_host_goes_on_where_it_was(study, state, folder):
+    process = start(study, state, folder)
+    wait_for_results(study, 4, process)
+    process.kill()
+    process.communicate()
+    process = start(study, state, folder)
+    assert process.communicate(timeout=240)[1] == b""
+    assert process.returncode == 0
+    assert_complete(study)
+    assert agent_attempts(state) == {1: 12}
+
+
+def test_interrupted_host_frees_the_device_and_goes_on_where_it_was(study, state, folder):
+    process = start(study, state, folder)
+    wait_for_results(study, 3, process)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in said
+    with open_local(state) as device:
+        collect_quickly(study, device, folder)
+    assert_complete(study)
+
+
+def test_killed_agent_is_started_again_and_the_collection_completes(study, state, folder):
+    with open_local(state) as device:
+        pid = device.hello().agent_pid
+
+        def kill() -> None:
+            wait_for_results(study, 3)
+            os.kill(pid, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        collect_quickly(study, device, folder)
+        killer.join()
+        assert device.hello().agent_pid != pid
+    assert_complete(study)
+
+
+def test_two_hosts_do_not_measure_on_one_device_at_once(study, state, folder, tmp_path):
+    from hytnas_host.devices.errors import DeviceBusyError
+
+    with open_local(state) as device, Study.open(tmp_path / "other") as other:
+        device.acquire("something important")
+        with open_local(state) as second, pytest.raises(DeviceBusyError, match="something important"):
+            collect_quickly(other, second, folder)
