@@ -1,0 +1,73 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hytnas_agent.errors import AgentError
+from hytnas_agent.lease import DeviceLease
+from hytnas_agent.protocol import ErrorCode, RpcError
+
+HOLD = (
+    "import sys, time; from pathlib import Path; from hytnas_agent.lease import DeviceLease\n"
+    "DeviceLease(Path(sys.argv[1])).acquire('other@host', 'other work', 77); print('held', flush=True)\n"
+    "time.sleep(60)"
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lease.lock"
+
+
+def test_the_second_is_told_who_holds_the_device(path: Path) -> None:
+    first, second = DeviceLease(path), DeviceLease(path)
+    first.acquire("me@here", "latencies", 1234)
+    with pytest.raises(RpcError, match="me@here") as raised:
+        second.acquire("you@there", "nothing", 5)
+    assert raised.value.code == ErrorCode.BUSY
+    busy = raised.value.busy
+    assert (busy.holder, busy.pid, busy.reason) == ("me@here", 1234, "latencies")
+    assert busy.since_unix_s <= time.time()
+    assert not second.held
+
+
+def test_tokens_only_grow(path: Path) -> None:
+    tokens = []
+    for _ in range(3):
+        lease = DeviceLease(path)
+        tokens += [lease.acquire("a", "b", 1), lease.renew("a", "b", 1)]
+        lease.release()
+        lease.release()
+        assert (lease.held, lease.token, lease.holder()) == (False, None, None)
+    assert tokens == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_killed_holder_lets_go(path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        lease = DeviceLease(path)
+        with pytest.raises(RpcError, match="other work"):
+            lease.acquire("me", "mine", os.getpid())
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+    assert lease.acquire("me", "mine", os.getpid()) == 2
+    lease.release()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff{", b'{"token": "many"}'])
+def test_a_damaged_file_is_held_all_the_same(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    lease = DeviceLease(path)
+    assert lease.acquire("me", "mine", 1) == 1
+    path.write_bytes(content)
+    with pytest.raises(RpcError, match="in use"):
+        DeviceLease(path).acquire("you", "yours", 2)
+    lease.release()
+
+
+def test_a_path_that_cannot_be_opened_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(AgentError, match="cannot be opened"):
+        DeviceLease(tmp_path / "absent" / "lease.lock").acquire("me", "mine", 1)

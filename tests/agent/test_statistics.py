@@ -1,0 +1,131 @@
+import math
+import statistics as standard
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hytnas_agent.errors import AgentError
+from hytnas_agent.records import Outcome
+from hytnas_agent.statistics import (
+    aggregate,
+    geometric_t_interval,
+    mad,
+    mean,
+    median,
+    quantile,
+    t_quantile,
+    t_two_sided,
+)
+from scipy import stats
+
+from .conftest import make_result
+
+DURATIONS = st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=40)
+
+
+@given(DURATIONS, st.floats(0, 1))
+def test_quantiles_are_numpys(values: list[float], probability: float) -> None:
+    assert quantile(values, probability) == pytest.approx(np.quantile(values, probability), rel=1e-12)
+
+
+@given(DURATIONS)
+def test_the_centre_and_spread_are_scipys(values: list[float]) -> None:
+    assert median(values) == pytest.approx(standard.median(values))
+    assert mean(values) == pytest.approx(np.mean(values))
+    assert mad(values) == pytest.approx(stats.median_abs_deviation(values), abs=1e-9)
+
+
+def test_t_quantiles_are_those_of_the_closed_forms() -> None:
+    confidence = 0.95
+    one = math.tan(math.pi * confidence / 2)
+    two = math.sqrt(2 / (1 - confidence**2)) * confidence
+    assert t_quantile(confidence, 1) == pytest.approx(one, rel=1e-10)
+    assert t_quantile(confidence, 2) == pytest.approx(two, rel=1e-10)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 9, 10, 29, 30, 101])
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99, 0.999])
+def test_t_quantiles_are_scipys(degrees: int, confidence: float) -> None:
+    found = t_quantile(confidence, degrees)
+    assert found == pytest.approx(stats.t.ppf((1 + confidence) / 2, degrees), rel=1e-9)
+    assert t_two_sided(found, degrees) == pytest.approx(confidence, rel=1e-9)
+
+
+@pytest.mark.parametrize(("confidence", "degrees"), [(1.0, 3), (-0.1, 3), (0.95, 0)])
+def test_there_is_no_t_quantile_outside_its_range(confidence: float, degrees: int) -> None:
+    with pytest.raises(ValueError, match="no t quantile"):
+        t_quantile(confidence, degrees)
+
+
+@given(st.lists(st.floats(0.1, 100), min_size=2, max_size=10), st.floats(0.01, 100))
+def test_the_interval_scales_with_the_unit(values: list[float], factor: float) -> None:
+    low, high = geometric_t_interval(values)
+    scaled = geometric_t_interval([value * factor for value in values])
+    assert scaled == pytest.approx((low * factor, high * factor), rel=1e-6)
+    assert low <= stats.gmean(values) * (1 + 1e-9)
+    assert high >= stats.gmean(values) * (1 - 1e-9)
+
+
+def test_the_interval_covers_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(5)
+    draws = np.exp(rng.normal(math.log(7), 0.03, (2000, 5)))
+    intervals = [geometric_t_interval(list(draw)) for draw in draws]
+    covered = np.mean([low <= 7 <= high for low, high in intervals])
+    assert covered == pytest.approx(0.95, abs=0.02)
+
+
+def test_one_process_has_no_interval() -> None:
+    assert geometric_t_interval([3.0]) is None
+    label = aggregate([make_result((1.0, 2.0, 3.0))])
+    assert (label.outcome, label.median_ms, label.ci_low_ms) == (Outcome.OK, 2.0, None)
+
+
+def test_the_label_is_the_median_of_process_medians() -> None:
+    processes = [(1.0, 2.0, 9.0), (2.0, 3.0, 4.0), (10.0, 20.0, 30.0)]
+    results = [make_result(samples, cold_ms=5.0, load_ms=1.0, steady=True) for samples in processes]
+    memory = make_result(measure_pass="memory", peak_rss_bytes=77, model_bytes=5)
+    label = aggregate([*results, memory])
+    assert label.process_medians_ms == (2.0, 3.0, 20.0)
+    assert label.median_ms == 3.0
+    assert label.throughput_per_s == pytest.approx(1000 / 3)
+    assert (label.processes, label.samples, label.steady_processes) == (3, 9, 3)
+    assert (label.cold_ms, label.load_ms, label.peak_rss_bytes, label.model_bytes) == (5.0, 1.0, 77, 5)
+    assert label.p90_ms == pytest.approx(np.quantile(np.concatenate(processes), 0.9))
+    assert label.message == ""
+
+
+def test_three_good_processes_make_a_label_and_say_what_failed() -> None:
+    good = [make_result((1.0 + i,)) for i in range(3)]
+    bad = [make_result(outcome=Outcome.CRASH, message="killed by SIGSEGV") for _ in range(2)]
+    label = aggregate([*good, *bad])
+    assert (label.outcome, label.median_ms, label.processes) == (Outcome.OK, 2.0, 3)
+    assert label.message == "2 CRASH of 5 processes: killed by SIGSEGV"
+
+
+def test_two_good_processes_of_five_make_none() -> None:
+    good = [make_result((1.0,)) for _ in range(2)]
+    bad = [make_result(outcome=outcome) for outcome in (Outcome.TIMEOUT, Outcome.OOM, Outcome.OOM)]
+    label = aggregate([*bad, *good])
+    assert (label.outcome, label.median_ms, label.mad_ms) == (Outcome.OOM, None, None)
+    assert label.process_medians_ms == (1.0, 1.0)
+    assert "2 OOM, 1 TIMEOUT of 5 processes" in label.message
+
+
+def test_a_failed_memory_pass_leaves_the_latency_alone() -> None:
+    memory = make_result(measure_pass="memory", outcome=Outcome.OOM)
+    label = aggregate([make_result((1.0,)), memory])
+    assert (label.outcome, label.peak_rss_bytes) == (Outcome.OK, None)
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        [],
+        [make_result(measure_pass="memory")],
+        [make_result((1.0,)), make_result((1.0,), model_sha256="1" * 64)],
+    ],
+)
+def test_a_label_is_of_timed_processes_of_one_model(results: list) -> None:
+    with pytest.raises(AgentError):
+        aggregate(results)

@@ -1,0 +1,214 @@
+"""Every way a worker can end, with real processes."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasureSettings, Outcome, ProcessResult
+from hytnas_agent.supervisor import Cancellation, JobFiles, group_rss_bytes, run_job, worker_cores
+
+from .conftest import QUICK, Models, make_files, make_job, sha256, wait_until
+
+IDENTITY = DeviceIdentity("id", "host")
+
+
+@pytest.fixture
+def cancellation() -> Iterator[Cancellation]:
+    cancellation = Cancellation()
+    yield cancellation
+    cancellation.close()
+
+
+def run(job: MeasureJob, files: JobFiles, cancellation: Cancellation, **options: object) -> ProcessResult:
+    allowed = sorted(os.sched_getaffinity(0))
+    return run_job(job, files, IDENTITY, allowed_cores=allowed, cancellation=cancellation, **options)
+
+
+def script(text: str) -> list[str]:
+    """A stand-in for the worker: Python text that finds the result descriptor in ``fd``."""
+    return [sys.executable, "-c", f"import os, sys; fd = int(sys.argv[1]); sys.stdin.read()\n{text}"]
+
+
+def test_a_model_is_measured(models: Models, cancellation: Cancellation) -> None:
+    job = make_job(models.tiny, reference=models.reference)
+    result = run(job, make_files(models.tiny, models), cancellation)
+    assert (result.outcome, result.message) == (Outcome.OK, "")
+    assert 3 <= len(result.samples_ms) <= 5
+    assert result.median_ms == pytest.approx(np.median(result.samples_ms))
+    assert min(result.load_ms, result.cold_ms, result.median_ms) > 0
+    assert result.parity.max_error <= result.parity.limit
+    assert result.steady is not None
+    assert result.warmup_ms
+    assert result.involuntary_switches >= 0
+    assert result.model_bytes == models.tiny.stat().st_size
+    assert result.peak_rss_bytes is None
+    assert result.context.runtime == "onnxruntime"
+    assert result.context.threads == 1
+    assert result.health_before.at_unix_s <= result.health_after.at_unix_s
+    assert (result.job_id, result.identity, result.settings) == ("job", IDENTITY, QUICK)
+
+
+def test_the_memory_pass_has_a_peak_and_no_samples(models: Models, cancellation: Cancellation) -> None:
+    result = run(make_job(models.tiny, measure_pass="memory"), make_files(models.tiny), cancellation)
+    assert (result.outcome, result.samples_ms, result.median_ms) == (Outcome.OK, (), None)
+    assert 20 * 2**20 < result.peak_rss_bytes < 2**31
+
+
+def test_wrong_outputs_are_told_and_not_timed(
+    models: Models, cancellation: Cancellation, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong.npz"
+    with np.load(models.outputs) as right:
+        np.savez(wrong, output_0=right["output_0"] + 1)
+    reference = msgspec.structs.replace(models.reference, outputs_sha256=sha256(wrong))
+    job = make_job(models.tiny, reference=reference)
+    result = run(job, JobFiles(models.tiny, models.inputs, wrong), cancellation)
+    assert (result.outcome, result.samples_ms) == (Outcome.PARITY, ())
+    assert result.parity.max_error == pytest.approx(1, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("which", "outcome"),
+    [
+        ("corrupt", Outcome.INVALID_MODEL),
+        ("free_width", Outcome.UNSUPPORTED),
+        ("unknown_operator", Outcome.UNSUPPORTED),
+        ("free_batch", Outcome.OK),
+    ],
+)
+def test_a_model_that_cannot_run_is_a_result(
+    models: Models, cancellation: Cancellation, which: str, outcome: Outcome
+) -> None:
+    path = getattr(models, which)
+    result = run(make_job(path), make_files(path), cancellation)
+    assert result.outcome is outcome, result.message
+    assert bool(result.message) == (outcome is not Outcome.OK)
+    assert result.context.runtime_version
+
+
+def test_a_file_of_another_hash_is_not_measured(models: Models, cancellation: Cancellation) -> None:
+    job = make_job(models.tiny)
+    assert run(job, make_files(models.free_batch), cancellation).outcome is Outcome.INVALID_MODEL
+    assert run(job, make_files(Path("/nonexistent.onnx")), cancellation).outcome is Outcome.INVALID_MODEL
+
+
+def test_a_model_that_needs_10_gb_runs_out_of_memory(models: Models, cancellation: Cancellation) -> None:
+    settings = msgspec.structs.replace(QUICK, memory_limit_bytes=512 << 20)
+    result = run(make_job(models.huge, settings=settings), make_files(models.huge), cancellation)
+    assert result.outcome is Outcome.OOM, result.message
+
+
+def test_a_model_that_loops_is_stopped_at_the_deadline(models: Models, cancellation: Cancellation) -> None:
+    settings = msgspec.structs.replace(QUICK, deadline_s=2.0)
+    result = run(make_job(models.endless, settings=settings), make_files(models.endless), cancellation)
+    assert (result.outcome, result.samples_ms) == (Outcome.TIMEOUT, ())
+    assert "the first inference" in result.message
+    assert workers_of(os.getpid()) == []
+
+
+def test_a_killed_worker_is_a_crash_with_its_signal(models: Models, cancellation: Cancellation) -> None:
+    me = os.getpid()
+
+    def kill_the_worker() -> None:
+        wait_until(lambda: workers_of(me))
+        os.kill(workers_of(me)[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_the_worker)
+    killer.start()
+    result = run(make_job(models.endless), make_files(models.endless), cancellation)
+    killer.join()
+    assert (result.outcome, result.signal) == (Outcome.CRASH, "SIGKILL")
+
+
+def workers_of(pid: int) -> list[int]:
+    """Workers whose parent is ``pid`` and that have become Python already."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    return [pid for pid in children if b"hytnas_agent.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def test_a_running_job_can_be_cancelled(models: Models, cancellation: Cancellation) -> None:
+    canceller = threading.Timer(0.5, cancellation.cancel)
+    canceller.start()
+    result = run(make_job(models.endless), make_files(models.endless), cancellation)
+    canceller.join()
+    assert result.outcome is Outcome.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome", "name"),
+    [
+        ("os.kill(os.getpid(), 11)", Outcome.CRASH, "SIGSEGV"),
+        ("os.kill(os.getpid(), 4)", Outcome.CRASH, "SIGILL"),
+        ("os.write(2, b'terminate called: std::bad_alloc'); os.abort()", Outcome.OOM, "SIGABRT"),
+        ("raise MemoryError", Outcome.OOM, None),
+        ("sys.exit('no reason')", Outcome.INTERNAL, None),
+        ("sys.exit(0)", Outcome.INTERNAL, None),
+        ("os.write(fd, b'{not json}\\n')", Outcome.INTERNAL, None),
+        ('os.write(fd, b\'{"type":"other"}\\n\')', Outcome.INTERNAL, None),
+        ("[os.write(fd, b'x' * 65536) for _ in range(64)]", Outcome.INTERNAL, None),
+        ('print(\'noise\'); os.write(fd, b\'{"type":"report","outcome":"UNSUPPORTED"}\\n\')', None, None),
+    ],
+)
+def test_a_worker_that_dies_or_babbles_has_its_outcome(
+    models: Models, cancellation: Cancellation, text: str, outcome: Outcome | None, name: str | None
+) -> None:
+    result = run(make_job(models.tiny), make_files(models.tiny), cancellation, command=script(text))
+    assert (result.outcome, result.signal) == (outcome or Outcome.UNSUPPORTED, name), result.message
+    assert result.median_ms is None
+
+
+def test_the_watch_kills_what_grows_past_the_limit(models: Models, cancellation: Cancellation) -> None:
+    settings = msgspec.structs.replace(QUICK, memory_limit_bytes=64 << 20)
+    text = "import time; kept = b'x' * (128 << 20); time.sleep(60)"
+    job = make_job(models.tiny, settings=settings)
+    result = run(job, make_files(models.tiny), cancellation, command=script(text))
+    assert result.outcome is Outcome.OOM
+    assert "64 MiB allowed" in result.message
+
+
+def test_the_whole_group_is_killed(models: Models, cancellation: Cancellation, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    text = (
+        "import subprocess, time\n"
+        f"child = subprocess.Popen(['sleep', '60']); open({str(note)!r}, 'w').write(str(child.pid))\n"
+        "time.sleep(60)"
+    )
+    settings = msgspec.structs.replace(QUICK, deadline_s=1.5)
+    job = make_job(models.tiny, settings=settings)
+    result = run(job, make_files(models.tiny), cancellation, command=script(text))
+    assert result.outcome is Outcome.TIMEOUT
+    wait_until(lambda: group_rss_bytes(int(note.read_text())) == 0)
+
+
+def test_a_command_that_does_not_exist_is_internal(models: Models, cancellation: Cancellation) -> None:
+    result = run(make_job(models.tiny), make_files(models.tiny), cancellation, command=["/nonexistent"])
+    assert result.outcome is Outcome.INTERNAL
+
+
+def test_workers_get_the_last_cores_or_those_asked_for() -> None:
+    assert worker_cores(MeasureSettings(), [0, 1, 2, 3]) == (3,)
+    assert worker_cores(MeasureSettings(threads=2), [0, 1, 2, 3]) == (2, 3)
+    assert worker_cores(MeasureSettings(threads=8), [0, 1]) == (0, 1)
+    assert worker_cores(MeasureSettings(core=1), [0, 1, 2, 3]) == (1,)
+    assert worker_cores(MeasureSettings(core=3, threads=2), [0, 1, 2, 3]) == (3, 0)
+    assert worker_cores(MeasureSettings(core=9), [0, 1]) == ()
+
+
+def test_a_core_that_is_not_there_is_unsupported(models: Models, cancellation: Cancellation) -> None:
+    job = make_job(models.tiny, settings=msgspec.structs.replace(QUICK, core=4096))
+    result = run(job, make_files(models.tiny), cancellation)
+    assert result.outcome is Outcome.UNSUPPORTED
+    assert "4096" in result.message
+
+
+def test_no_descriptors_are_left_behind(models: Models, cancellation: Cancellation) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    run(make_job(models.corrupt), make_files(models.corrupt), cancellation)
+    assert len(os.listdir("/proc/self/fd")) == before
