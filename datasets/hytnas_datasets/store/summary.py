@@ -189,8 +189,12 @@ def _canary_drift(results: list[StoredResult]) -> float | None:
 
 
 def _count_labels(labels: list[StoredLabel]) -> dict[str, dict[str, int]]:
+    """Outcomes by purpose; architectures that share a network share its label, which counts once."""
     counts: dict[str, Counter[str]] = {}
-    for stored in labels:
+    distinct = {
+        (stored.purpose, stored.export.sha256, stored.device_id, stored.context): stored for stored in labels
+    }
+    for stored in distinct.values():
         counts.setdefault(stored.purpose, Counter())[stored.label.outcome.value] += 1
     return {purpose: dict(counter) for purpose, counter in counts.items()}
 

@@ -22,6 +22,7 @@ DATA_SHEET: Final = "datasheet.json"
 
 COLUMNS: Final[dict[str, str]] = {
     "architecture": "position of the choice of each variable in its list, joined by '-'",
+    "model": "path of a model file that came from elsewhere, relative to the study",
     "plan_hash": "identity of the network; rows that share it are one network",
     "model_sha256": "SHA-256 of the measured model file",
     "purpose": "what it was measured for; predictors learn from 'latency' only",

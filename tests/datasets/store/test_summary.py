@@ -1,0 +1,101 @@
+from types import SimpleNamespace
+
+import pytest
+from hytnas_agent.records import Outcome
+from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.store import Study
+from hytnas_datasets.store.summary import Coverage
+
+Make = SimpleNamespace
+
+
+def add_processes(
+    study: Study, make: Make, sha256: str, medians: list[float], purpose: str = "latency"
+) -> None:
+    for replicate, median_ms in enumerate(medians):
+        result = make.result(f"{sha256}-{purpose}-{replicate}", sha256, median_ms=median_ms)
+        study.add_result(result, model_sha256=sha256, purpose=purpose, replicate=replicate)
+
+
+def test_an_empty_study_describes_itself(study: Study) -> None:
+    summary = study.describe()
+    assert (summary.sampled, summary.exports, summary.trainings, summary.outliers) == ({}, 0, 0, ())
+    assert summary.repeat_noise is None
+    assert summary.canary_drift is None
+    assert summary.latency_range_ms is None
+
+
+def test_counts_and_duplicates(study: Study, measured: list[Architecture]) -> None:
+    summary = study.describe()
+    assert summary.sampled == {"latency": 4}
+    assert summary.networks == {"latency": 3}
+    assert summary.duplicates == {"latency": 1}
+    assert summary.exports == 3
+    assert summary.labels == {"latency": {"OK": 2, "OOM": 1}}
+    assert summary.latency_range_ms == (10.0, 20.0)
+
+
+def test_coverage_counts_every_choice(study: Study, space: Space, measured: list[Architecture]) -> None:
+    study.add_architectures(space, measured[:1], ["q"], "accuracy")
+    assert study.describe().coverage == (
+        Coverage("tiny", "depth", (1, 2, 3), (1, 1, 2)),
+        Coverage("tiny", "ratio", (1.0, 1.5), (3, 1)),
+        Coverage("tiny", "kind", ("conv", "attention"), (4, 0)),
+    )
+
+
+def test_repeat_noise_is_the_pooled_relative_deviation(study: Study, make: Make) -> None:
+    for sha256, medians in (("a", [99.0, 101.0]), ("b", [9.9, 10.1]), ("c", [5.0])):
+        study.add_export(make.export(sha256, None))
+        add_processes(study, make, sha256, medians)
+    summary = study.describe()
+    assert summary.repeated_models == 2
+    assert summary.repeat_noise == pytest.approx(0.01414, rel=1e-2)
+    assert summary.jobs == {"latency": 5}
+    assert summary.outcomes == {"OK": 5}
+
+
+def test_a_process_far_from_its_models_others_is_an_outlier(study: Study, make: Make) -> None:
+    for index in range(6):
+        study.add_export(make.export(f"m{index}", None))
+        add_processes(study, make, f"m{index}", [10.0, 10.1, 9.9, 10.05, 9.95 if index else 14.0])
+    outliers = study.describe().outliers
+    assert [(outlier.model_sha256, outlier.median_ms) for outlier in outliers] == [("m0", 14.0)]
+    assert outliers[0].model_median_ms == 10.05
+
+
+def test_failed_and_memory_passes_are_not_noise(study: Study, make: Make) -> None:
+    study.add_export(make.export("m", None))
+    add_processes(study, make, "m", [10.0, 10.0])
+    memory = make.result("memory", "m", median_ms=90.0, measure_pass="memory")
+    crash = make.result("crash", "m", median_ms=None, outcome=Outcome.CRASH, samples_ms=())
+    for result in (memory, crash):
+        study.add_result(result, model_sha256="m", purpose="latency", replicate=9)
+    summary = study.describe()
+    assert summary.repeat_noise == 0.0
+    assert summary.outcomes == {"OK": 3, "CRASH": 1}
+
+
+def test_canary_drift_is_the_largest_departure_from_its_series(study: Study, make: Make) -> None:
+    study.add_export(make.export("canary", None))
+    add_processes(study, make, "canary", [10.0, 10.0, 10.5], purpose="canary")
+    summary = study.describe()
+    assert summary.canaries == 3
+    assert summary.canary_drift == pytest.approx(0.05)
+    assert summary.repeat_noise is None
+    assert [result.median_ms for result in study.canaries()] == [10.0, 10.0, 10.5]
+
+
+def test_seed_noise_is_the_pooled_deviation_of_accuracies(study: Study, space: Space, make: Make) -> None:
+    architectures = space.decode([[0, 0, 0], [1, 0, 0], [2, 0, 0]])
+    study.add_architectures(space, architectures, ["p0", "p1", "p2"], "accuracy")
+    for index, values in enumerate(([0.5, 0.6], [0.7, 0.8], [0.3])):
+        for seed, accuracy in enumerate(values):
+            study.add_accuracy(make.accuracy(architectures[index], f"p{index}", seed, accuracy=accuracy))
+    failed = make.accuracy(architectures[2], "p2", 9, accuracy=None, failure="diverged")
+    study.add_accuracy(failed)
+    summary = study.describe()
+    assert summary.seed_noise == pytest.approx(0.0707, rel=1e-2)
+    assert (summary.trainings, summary.trained_networks, summary.failed_trainings) == (6, 3, 1)
+    assert summary.repeated_trainings == 2
+    assert summary.accuracy_range == (0.3, 0.8)

@@ -1,0 +1,108 @@
+import csv
+import hashlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hytnas_datasets.errors import StudyError
+from hytnas_datasets.spaces import Architecture, Space, Variable, When
+from hytnas_datasets.store import Study
+from hytnas_datasets.store.tables import COLUMNS
+
+Make = SimpleNamespace
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_latencies_have_a_column_for_every_variable_and_say_how_they_ran(
+    study: Study, measured: list[Architecture], tmp_path: Path
+) -> None:
+    study.export_csv(tmp_path)
+    rows = read(tmp_path / "latency-tiny.csv")
+    assert [(row["depth"], row["ratio"], row["kind"]) for row in rows] == [
+        ("1", "1.0", "conv"),
+        ("2", "1.0", "conv"),
+        ("3", "1.0", "conv"),
+        ("3", "1.5", "conv"),
+    ]
+    assert [row["outcome"] for row in rows] == ["OK", "OOM", "OK", "OK"]
+    assert [row["execution"] for row in rows] == ["native", "unknown", "native", "native"]
+    assert [row["median_ms"] for row in rows] == ["10.0", "", "20.0", "20.0"]
+    assert rows[0]["ci_low_ms"] == "8.5"
+
+
+def test_every_raw_sample_is_written_exactly(study: Study, make: Make, tmp_path: Path) -> None:
+    samples = (0.1 + 0.2, 1e-17, 3.0)
+    study.add_export(make.export("m", None))
+    study.add_result(
+        make.result("job", "m", samples_ms=samples), model_sha256="m", purpose="latency", replicate=0
+    )
+    study.export_csv(tmp_path)
+    assert tuple(float(row["duration_ms"]) for row in read(tmp_path / "samples.csv")) == samples
+    assert [row["job_id"] for row in read(tmp_path / "processes.csv")] == ["job"]
+
+
+def test_model_files_from_elsewhere_have_a_table_of_their_own(
+    study: Study, measured: list[Architecture], make: Make, tmp_path: Path
+) -> None:
+    study.add_export(make.export("foreign", None, path="models/foreign.onnx"))
+    study.add_label(make.label("foreign"), "latency", "board-1", make.context(execution="emulated"))
+    study.export_csv(tmp_path)
+    rows = read(tmp_path / "latency-files.csv")
+    assert [(row["model"], row["execution"]) for row in rows] == [("models/foreign.onnx", "emulated")]
+    assert len(read(tmp_path / "latency-tiny.csv")) == 4
+
+
+def test_a_variable_that_does_not_exist_is_left_empty(study: Study, make: Make, tmp_path: Path) -> None:
+    space = Space(
+        "branch", (Variable("kind", ("a", "b")), Variable("heads", (1, 2), when=When("kind", ("b",))))
+    )
+    architecture = space.from_values({"kind": "a"})
+    study.add_architectures(space, [architecture], ["p"], "accuracy")
+    study.add_accuracy(make.accuracy(architecture, "p", 0))
+    study.export_csv(tmp_path)
+    assert [(row["kind"], row["heads"]) for row in read(tmp_path / "accuracy-branch.csv")] == [("a", "")]
+
+
+def test_the_data_sheet_explains_every_column_and_vouches_for_every_file(
+    study: Study, space: Space, measured: list[Architecture], make: Make, tmp_path: Path
+) -> None:
+    study.begin_run("hytnas-profile collect latency", {"n": 4}, {"torch": "2.13.0"})
+    study.add_accuracy(make.accuracy(measured[0], "p0", 0))
+    study.add_export(make.export("foreign", None))
+    study.add_label(make.label("foreign"), "latency", "board-1", make.context())
+    study.add_result(make.result("job", "m0"), model_sha256="m0", purpose="latency", replicate=0)
+    files = study.export_csv(tmp_path, licence="CC-BY-4.0")
+    sheet = json.loads((tmp_path / "datasheet.json").read_text())
+    names = [path.name for path in files if path.suffix == ".csv"]
+    assert sorted(sheet["files"]) == sorted(names)
+    variables = {variable.name for variable in space.variables}
+    for name in names:
+        content = (tmp_path / name).read_bytes()
+        assert sheet["files"][name]["sha256"] == hashlib.sha256(content).hexdigest()
+        columns = set(content.decode().splitlines()[0].split(","))
+        assert columns <= variables | set(COLUMNS)
+    assert sheet["licence"] == "CC-BY-4.0"
+    assert sheet["schema_version"] == 1
+    assert sheet["provenance"][0]["environment"] == {"torch": "2.13.0"}
+    assert sheet["recipes"][0]["epochs"] == 2
+    assert next(iter(sheet["contexts"].values()))["board"] == "Raspberry Pi 3 Model B"
+
+
+def test_a_failed_training_has_no_accuracy_but_a_reason(
+    study: Study, measured: list[Architecture], make: Make, tmp_path: Path
+) -> None:
+    study.add_accuracy(make.accuracy(measured[0], "p0", 0, accuracy=None, failure="the loss was nan"))
+    study.export_csv(tmp_path)
+    row = read(tmp_path / "accuracy-tiny.csv")[0]
+    assert (row["accuracy"], row["failure"]) == ("", "the loss was nan")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StudyError, match="cannot be written"):
+        study.export_csv(tmp_path / "file")
