@@ -1,8 +1,10 @@
 """The export stage: networks become model files of the study, once each."""
 
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -108,7 +110,8 @@ class Exporter:
         if self._pool is None:
             self._pool = ExportPool(self._workers)
         plan = build_plan(network[0], self._task)
-        future = self._pool.submit(plan, self._study.folder / MODELS, seed=self._seed)
+        with _interrupt_blocked():
+            future = self._pool.submit(plan, self._study.folder / MODELS, seed=self._seed)
         self._pending.append(future)
         return future
 
@@ -139,6 +142,16 @@ class Exporter:
         )
         self._study.add_export(record)
         return _model_of(self._study, record)
+
+
+@contextmanager
+def _interrupt_blocked() -> Iterator[None]:
+    """Threads and processes that are started meanwhile never see Ctrl-C; it is for this one to answer."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _model_of(study: Study, record: ExportRecord) -> Model:

@@ -1,5 +1,6 @@
 """The export stage, with real exports of small networks."""
 
+import signal
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -24,10 +25,10 @@ class FailingPool:
     """Fails every export."""
 
     def __init__(self, workers: int | None) -> None:
-        self.submitted = 0
+        self.masks: list[set[signal.Signals]] = []
 
     def submit(self, plan: LayerPlan, folder: Path, *, seed: int) -> Future[ExportedModel]:
-        self.submitted += 1
+        self.masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
         future: Future[ExportedModel] = Future()
         future.set_exception(ExportError("it does not convert", "choose another"))
         return future
@@ -81,3 +82,12 @@ def test_cancelled_exporter_starts_nothing(study):
         exporter.cancel()
         assert exporter.prepare(networks) == []
     assert exporter.failed == {}
+
+
+def test_processes_of_the_pool_start_with_ctrl_c_blocked(study, failing_pool):
+    networks = sample_networks(study, get_space("hyt"), 1, TASK, purpose="latency", seed=0)
+    with Exporter(study, TASK, seed=0) as exporter:
+        exporter.prepare(networks)
+        assert all(signal.SIGINT in mask for mask in exporter._pool.masks)
+        assert exporter._pool.masks
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
