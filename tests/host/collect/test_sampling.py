@@ -1,9 +1,9 @@
 """Drawing distinct networks into the study."""
 
 import pytest
-from hytnas_datasets.errors import StudyError
+from hytnas_datasets.errors import SpaceError, StudyError
 from hytnas_datasets.plan import Task, build_plan
-from hytnas_datasets.spaces import get_space
+from hytnas_datasets.spaces import Space, Variable, get_space
 from hytnas_datasets.store import Study
 from hytnas_host.collect.sampling import sample_networks
 
@@ -48,3 +48,17 @@ def test_sample_of_another_task_is_not_mixed_in(study):
     sample_networks(study, space, 3, TASK, purpose="latency", seed=0)
     with pytest.raises(StudyError, match="another resolution"):
         sample_networks(study, space, 3, Task(resolution=64), purpose="latency", seed=0)
+
+
+class SameNetwork:
+    """What a plan says where every architecture of a space gives one network."""
+
+    hash = "0" * 64
+
+
+def test_space_with_too_few_networks_is_a_clear_error(study, monkeypatch):
+    monkeypatch.setattr("hytnas_host.collect.sampling.build_plan", lambda architecture, task: SameNetwork())
+    space = Space("tiny", (Variable("depth", (1, 2)), Variable("width", (8, 16))))
+    assert len(sample_networks(study, space, 1, TASK, purpose="latency", seed=0)) == 1
+    with pytest.raises(SpaceError, match="holds only 1 distinct networks"):
+        sample_networks(study, space, 2, TASK, purpose="latency", seed=0)
