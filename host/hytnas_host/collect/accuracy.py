@@ -100,7 +100,7 @@ def collect_accuracy(
         A training process died.
     """
     recipe = recipe or Recipe()
-    data = load_digits_images(recipe.resolution, recipe.train_images, recipe.split_seed)
+    data = load_recipe_images(recipe)
     task = Task(resolution=recipe.resolution, in_channels=CHANNELS, classes=data.classes)
     networks = sample_networks(study, space, n, task, purpose=PURPOSE, seed=seed)
     jobs = plan_jobs(networks, repeated=repeated, seeds=seeds, seed=seed)
@@ -149,9 +149,14 @@ def describe_label(recipe: Recipe, data: ImageData) -> str:
     )
 
 
+def load_recipe_images(recipe: Recipe) -> ImageData:
+    """The data a recipe is for; remembered within a process."""
+    return load_digits_images(recipe.resolution, recipe.train_images, recipe.test_images, recipe.split_seed)
+
+
 def train_job(job: AccuracyJob, recipe: Recipe, host_work: HostWork) -> AccuracyRecord:
     """One training as a record; runs in whatever process an executor puts it into."""
-    data = load_digits_images(recipe.resolution, recipe.train_images, recipe.split_seed)
+    data = load_recipe_images(recipe)
     task = Task(resolution=recipe.resolution, in_channels=CHANNELS, classes=data.classes)
     training = train_network(
         build_plan(job.architecture, task), data, recipe, seed=job.seed, host_work=host_work

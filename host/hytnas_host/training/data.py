@@ -50,27 +50,29 @@ class ImageData:
 
 
 @lru_cache(maxsize=4)
-def load_digits_images(resolution: int = 32, train_images: int = 900, split_seed: int = 0) -> ImageData:
+def load_digits_images(
+    resolution: int = 32, train_images: int = 900, test_images: int = 897, split_seed: int = 0
+) -> ImageData:
     """The digits at ``resolution``, interpolated bilinearly, grey repeated over three channels.
 
-    The split is stratified by class and fixed by ``split_seed``; what is not for training is for testing.
+    The split is stratified by class and fixed by ``split_seed``.
 
     Raises
     ------
     TrainingError
-        ``train_images`` leaves fewer than 100 images on either side of the split.
+        Either side of the split has fewer than 50 images, or both have more than there are.
     """
     from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import, and only needed here)
 
     bunch = load_digits()
     pixels: NDArray[np.uint8] = bunch.images.astype(np.uint8)
     labels: NDArray[np.int64] = bunch.target.astype(np.int64)
-    if not 100 <= train_images <= len(pixels) - 100:
+    if min(train_images, test_images) < 50 or train_images + test_images > len(pixels):
         raise TrainingError(
-            f"{train_images} training images of {len(pixels)} digits leave too few on one side",
-            f"Take between 100 and {len(pixels) - 100}",
+            f"{train_images} training and {test_images} test images cannot be had of {len(pixels)} digits",
+            f"Take at least 50 for each, and no more than {len(pixels)} in all",
         )
-    train, test = _stratified_split(labels, train_images, split_seed)
+    train, test = _stratified_split(labels, train_images, test_images, split_seed)
     images = torch.from_numpy(pixels.astype(np.float32) / _PIXEL_MAX).unsqueeze(1)
     images = torch.nn.functional.interpolate(
         images, size=(resolution, resolution), mode=INTERPOLATION, align_corners=False
@@ -95,15 +97,20 @@ def load_digits_images(resolution: int = 32, train_images: int = 900, split_seed
 
 
 def _stratified_split(
-    labels: NDArray[np.int64], train_images: int, seed: int
+    labels: NDArray[np.int64], train_images: int, test_images: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sorted positions of the training and the test images, each class shared out in the same proportion."""
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415
+    """Sorted positions of the training and the test images, each class shared out in the same proportion.
 
-    train, test = train_test_split(
-        np.arange(len(labels)), train_size=train_images, stratify=labels, random_state=seed
-    )
-    return np.sort(train), np.sort(test)
+    Each class is shuffled, its images are spread evenly over a common order, and the two sides are taken from
+    the ends of that: every class then has its share on each side, to within one image.
+    """
+    rng = np.random.default_rng(seed)
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        place[rng.permutation(members)] = (np.arange(len(members)) + rng.random()) / len(members)
+    order = np.argsort(place, kind="stable")
+    return np.sort(order[:train_images]), np.sort(order[len(order) - test_images :])
 
 
 def _fingerprint(

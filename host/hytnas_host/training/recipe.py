@@ -42,6 +42,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gradient_clip: float = 5.0
     batch_norm_images: int = 256
     train_images: int = 900
+    test_images: int = 897
     split_seed: int = 0
     evaluate_every: int = 0
     threads: int = 1
@@ -54,6 +55,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "learning_rate",
             "gradient_clip",
             "train_images",
+            "test_images",
             "threads",
         )
         not_negative = (

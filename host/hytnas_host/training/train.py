@@ -94,13 +94,13 @@ def train_network(
             if not math.isfinite(loss):
                 failure = f"the training diverged: the loss was {loss} in epoch {epoch} of {recipe.epochs}"
                 break
-            last = epoch == recipe.epochs
-            if last or (recipe.evaluate_every and epoch % recipe.evaluate_every == 0):
-                accuracy = _test_accuracy(network, data, recipe, host_work)
+            measured = None
+            if epoch == recipe.epochs or (recipe.evaluate_every and epoch % recipe.evaluate_every == 0):
+                measured = accuracy = _test_accuracy(network, data, recipe, host_work)
                 if accuracy is None:
                     failure = f"the network's outputs were not finite after epoch {epoch}"
                     break
-            curve.append(CurvePoint(epoch, loss, accuracy if last or recipe.evaluate_every else None))
+            curve.append(CurvePoint(epoch, loss, measured))
     return Training(None if failure else accuracy, tuple(curve), time.perf_counter() - started, failure)
 
 

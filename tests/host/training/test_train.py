@@ -1,0 +1,153 @@
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from hytnas_datasets.plan import LayerPlan
+from hytnas_host.training import ImageData, Recipe, Training, load_digits_images, train_network
+from hytnas_host.training.train import hash_words, shifted
+from torch import nn
+
+Build = Callable[[LayerPlan, np.random.Generator], nn.Module]
+MakeRecipe = Callable[..., Recipe]
+
+
+@pytest.fixture(scope="session")
+def data() -> ImageData:
+    return load_digits_images(24, 200, 200)
+
+
+def outcome(training: Training) -> tuple[object, ...]:
+    return training.accuracy, training.curve, training.failure
+
+
+def test_a_network_learns_and_its_curve_falls(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build
+) -> None:
+    training = train_network(plan, data, recipe(epochs=12, learning_rate=0.01), seed=0, build=build)
+    assert training.failure == ""
+    assert training.accuracy is not None
+    assert training.accuracy > 0.6
+    assert [point.epoch for point in training.curve] == list(range(1, 13))
+    assert training.curve[-1].loss < training.curve[0].loss
+    assert [point.accuracy for point in training.curve] == [None] * 11 + [training.accuracy]
+    assert training.accuracy * 200 == pytest.approx(round(training.accuracy * 200))
+
+
+def test_a_network_of_the_space_learns_above_chance(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe
+) -> None:
+    training = train_network(plan, data, recipe(epochs=8), seed=0)
+    assert training.failure == ""
+    assert training.accuracy is not None
+    assert training.accuracy > data.chance + 0.1
+
+
+def test_the_same_seed_gives_the_same_training_and_another_does_not(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe
+) -> None:
+    one = recipe(epochs=1)
+    state = torch.random.get_rng_state()
+    first, again, other = (train_network(plan, data, one, seed=seed) for seed in (3, 3, 4))
+    assert outcome(first) == outcome(again)
+    assert outcome(first) != outcome(other)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_the_curve_has_accuracies_where_they_are_asked_for(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build
+) -> None:
+    curve = train_network(plan, data, recipe(epochs=4, evaluate_every=2), seed=0, build=build).curve
+    assert [point.accuracy is None for point in curve] == [True, False, True, False]
+
+
+def test_looking_at_the_test_split_changes_no_training(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build
+) -> None:
+    losses = [
+        [
+            point.loss
+            for point in train_network(
+                plan, data, recipe(epochs=3, evaluate_every=k), seed=0, build=build
+            ).curve
+        ]
+        for k in (0, 1)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_a_diverging_training_is_a_failure_not_an_accuracy(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build
+) -> None:
+    wild = recipe(optimizer="sgd", learning_rate=1e30, gradient_clip=1e30, warmup=0.0)
+    training = train_network(plan, data, wild, seed=0, build=build)
+    assert training.accuracy is None
+    assert training.failure.startswith("the training diverged: the loss was ")
+    assert training.curve == ()
+
+
+def test_outputs_that_are_not_finite_are_a_failure(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build
+) -> None:
+    class BrokenInUse(nn.Module):
+        def __init__(self, network: nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            outputs: torch.Tensor = self.network(images)
+            return outputs if self.training else outputs / 0.0
+
+    training = train_network(
+        plan, data, recipe(epochs=1), seed=0, build=lambda plan, rng: BrokenInUse(build(plan, rng))
+    )
+    assert (training.accuracy, training.failure) == (
+        None,
+        "the network's outputs were not finite after epoch 1",
+    )
+
+
+def test_every_step_waits_for_its_turn(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build
+) -> None:
+    held = 0
+
+    @contextmanager
+    def host_work() -> Iterator[None]:
+        nonlocal held
+        held += 1
+        yield
+
+    train_network(plan, data, recipe(epochs=2, batch_size=20), seed=0, host_work=host_work, build=build)
+    steps, evaluation, norms = 2 * 10, 2, 2
+    assert held == steps + evaluation + norms
+
+
+def test_the_number_of_threads_is_given_back(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build
+) -> None:
+    before = torch.get_num_threads()
+    seen: list[int] = []
+
+    def spy(plan: LayerPlan, rng: np.random.Generator) -> nn.Module:
+        seen.append(torch.get_num_threads())
+        return build(plan, rng)
+
+    train_network(plan, data, recipe(epochs=1, threads=before + 1), seed=0, build=spy)
+    assert seen == [before + 1]
+    assert torch.get_num_threads() == before
+
+
+def test_shifts_stay_within_their_limit_and_change_no_value() -> None:
+    image = torch.arange(36.0).reshape(1, 1, 6, 6).repeat(64, 3, 1, 1)
+    moved = shifted(image, 1, np.random.default_rng(0))
+    assert moved.shape == image.shape
+    centres = {float(sample[0, 2, 2]) for sample in moved}
+    assert centres == {float(image[0, 0, row, column]) for row in (1, 2, 3) for column in (1, 2, 3)}
+    assert shifted(image, 0, np.random.default_rng(0)) is image
+
+
+def test_hash_words_tell_networks_apart() -> None:
+    assert hash_words("00000001" + "0" * 56) == [1, 0, 0, 0]
+    assert hash_words("f" * 64) == [2**32 - 1] * 4
