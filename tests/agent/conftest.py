@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 import pytest
 from hytnas_agent import protocol, wire
-from hytnas_agent.connect import connect_or_start, open_socket
+from hytnas_agent.connect import open_socket
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome, ProcessResult, Reference
 from hytnas_agent.supervisor import JobFiles
@@ -171,10 +171,14 @@ def state() -> Iterator[StateFolder]:
     root = Path(tempfile.mkdtemp(prefix="hyt"))
     folder = StateFolder(root / "s").create()
     yield folder
+    while _SERVERS:
+        server = _SERVERS.pop()
+        server.kill()
+        server.wait()
     pid = server_pid(folder)
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: open_socket(folder) is None)
+        wait_until(lambda: server_pid(folder) is None)
     shutil.rmtree(root)
 
 
@@ -252,9 +256,9 @@ def connect(state: StateFolder) -> Iterator[Callable[..., AgentUnderTest]]:
     opened: list[AgentUnderTest] = []
 
     def make(client_id: str = "client", *, hello: bool = True, idle_exit_s: float | None = None):
-        if open_socket(state) is None:
+        if server_pid(state) is None:
             start_server(state, idle_exit_s)
-        agent = AgentUnderTest(state, connect_or_start(state), client_id)
+        agent = AgentUnderTest(state, open_socket(state), client_id)
         opened.append(agent)
         if hello:
             agent.hello()
@@ -269,10 +273,9 @@ _SERVERS: list[subprocess.Popen[bytes]] = []
 
 
 def start_server(state: StateFolder, idle_exit_s: float | None = None) -> subprocess.Popen[bytes]:
-    """A server as a child of the test, reaped when the next one is started."""
+    """A server as a child of the test, ended and collected with the state folder."""
     command = [sys.executable, "-m", "hytnas_agent", "--state", str(state.root), "serve"]
     command += ["--idle-exit-s", str(idle_exit_s)] if idle_exit_s is not None else []
-    _SERVERS[:] = [server for server in _SERVERS if server.poll() is None]
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     _SERVERS.append(server)
     wait_until(lambda: server_pid(state) is not None)

@@ -140,11 +140,13 @@ def _single_instance(state: StateFolder) -> Iterator[None]:
 @contextmanager
 def _listener(state: StateFolder) -> Iterator[socket.socket]:
     """The listening socket; whoever holds the instance lock may replace a stale one."""
-    state.socket.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         before = os.umask(0o177)
         try:
+            state.socket.unlink(missing_ok=True)
             listener.bind(os.fspath(state.socket))
+        except OSError as error:
+            raise AgentError(f"the socket {state.socket} cannot be made: {error.strerror}") from error
         finally:
             os.umask(before)
         listener.listen(BACKLOG)

@@ -1,0 +1,44 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
+    """Makes a folder that stands for / of a device, from paths and their texts."""
+
+    def make(files: dict[str, str]) -> Path:
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return tmp_path
+
+    return make
+
+
+CPUFREQ = "sys/devices/system/cpu/cpu0/cpufreq"
+
+
+@pytest.fixture
+def pi_files() -> dict[str, str]:
+    """What a healthy Raspberry Pi 3 shows."""
+    return {
+        "proc/device-tree/model": "Raspberry Pi 3 Model B Rev 1.2\0",
+        "proc/device-tree/compatible": "raspberrypi,3-model-b\0brcm,bcm2837\0",
+        "proc/device-tree/serial-number": "00000000a1b2c3d4\0",
+        "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd crc32\nCPU part\t: 0xd03\n",
+        "proc/meminfo": "MemTotal: 948000 kB\nMemAvailable: 700000 kB\nSwapTotal: 100 kB\nSwapFree: 100 kB\n",
+        "proc/loadavg": "0.05 0.10 0.09 1/120 999\n",
+        "proc/stat": "cpu  100 0 50 800 10 0 5 3 0 0\ncpu0 1 2 3\n",
+        "proc/vmstat": "nr_free_pages 1\npswpin 7\npswpout 5\n",
+        "sys/devices/platform/soc/soc:firmware/get_throttled": "0\n",
+        "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
+        "sys/class/thermal/thermal_zone0/temp": "48312\n",
+        "sys/class/hwmon/hwmon1/name": "rpi_volt\n",
+        "sys/class/hwmon/hwmon1/in0_lcrit_alarm": "0\n",
+        f"{CPUFREQ}/scaling_cur_freq": "1200000\n",
+        f"{CPUFREQ}/scaling_governor": "performance\n",
+        "etc/os-release": 'NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
+    }

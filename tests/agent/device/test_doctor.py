@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+from hytnas_agent.device.doctor import check_governor, check_runtimes, examine
+from hytnas_agent.paths import StateFolder
+from hytnas_agent.protocol import Check, RuntimeInfo
+
+USABLE = RuntimeInfo("onnxruntime", "1.31.1", "Release", ("onnx",), usable=True)
+UNUSABLE = RuntimeInfo("onnxruntime", "", "", ("onnx",), usable=False, reason="dies of SIGILL on this device")
+
+
+def checks(root: Path, tmp_path: Path) -> dict[str, Check]:
+    found = examine(StateFolder(tmp_path), [USABLE], root).checks
+    return {check.name: check for check in found}
+
+
+def test_a_healthy_pi_has_nothing_to_worry_about(board, pi_files, tmp_path: Path) -> None:
+    found = checks(board(pi_files), tmp_path)
+    for name in ("governor", "throttling", "temperature", "memory", "swap", "load", "steal time"):
+        assert found[name].status == "ok", found[name]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "ondemand", ("governor", "warn")),
+        ("sys/devices/platform/soc/soc:firmware/get_throttled", "50005", ("throttling", "fail")),
+        ("sys/devices/platform/soc/soc:firmware/get_throttled", "50000", ("throttling", "warn")),
+        ("sys/class/hwmon/hwmon1/in0_lcrit_alarm", "1", ("throttling", "fail")),
+        ("sys/class/thermal/thermal_zone0/temp", "81000", ("temperature", "warn")),
+        ("proc/meminfo", "MemAvailable: 1000 kB", ("memory", "warn")),
+        ("proc/meminfo", "SwapTotal: 5000 kB\nSwapFree: 100 kB", ("swap", "warn")),
+        ("proc/loadavg", "3.50 1 1 1/1 1", ("load", "warn")),
+        ("proc/stat", "cpu 100 0 0 100 0 0 0 50", ("steal time", "warn")),
+    ],
+)
+def test_each_trouble_is_found_with_advice(
+    board, pi_files, tmp_path: Path, *, file: str, text: str, expected: tuple[str, str]
+) -> None:
+    name, status = expected
+    found = checks(board(pi_files | {file: text}), tmp_path)[name]
+    assert found.status == status
+    assert found.advice
+
+
+def test_what_cannot_be_seen_is_unknown_and_never_ok(board, tmp_path: Path) -> None:
+    found = checks(board({}), tmp_path)
+    for name in ("governor", "throttling", "temperature", "memory", "swap", "load", "steal time"):
+        assert found[name].status == "unknown", found[name]
+
+
+def test_without_a_usable_runtime_nothing_can_be_measured() -> None:
+    (check,) = check_runtimes([UNUSABLE])
+    assert (check.status, check.found) == ("fail", "dies of SIGILL on this device")
+    assert "pip install 'hytnas[onnx]'" in check.advice
+
+
+def test_examining_changes_nothing(board, pi_files, tmp_path: Path) -> None:
+    root = board(pi_files)
+    before = {path: path.read_text() for path in root.rglob("*") if path.is_file()}
+    examine(StateFolder(tmp_path), [USABLE], root)
+    assert check_governor(root).status == "ok"
+    assert {path: path.read_text() for path in root.rglob("*") if path.is_file()} == before
