@@ -12,6 +12,7 @@ import msgspec
 
 from hytnas_agent.device.files import ROOT, meminfo_bytes, read_fields, read_text
 from hytnas_agent.device.health import governor
+from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import DeviceContext, DeviceIdentity, Execution
@@ -136,7 +137,11 @@ def _virtualisation(cpu: dict[str, str], root: Path) -> str:
 def _execution(cpu: dict[str, str], architecture: str, root: Path) -> Execution:
     declared = os.environ.get(EXECUTION_VARIABLE)
     if declared:
-        execution: Execution = msgspec.convert(declared, Execution)
+        try:
+            execution: Execution = msgspec.convert(declared, Execution)
+        except msgspec.ValidationError as error:
+            what = f"{EXECUTION_VARIABLE} is {declared!r}"
+            raise AgentError(what, "Set it to native, emulated or simulated, or unset it") from error
         return execution
     arm = architecture.startswith(("aarch64", "arm"))
     compatible = read_text(root / "proc/device-tree/compatible") or ""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from hytnas_agent.device.identity import device_context, device_identity, read_hardware
+from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import RuntimeInfo
 
@@ -85,6 +86,12 @@ def test_a_virtual_machine_on_x86_is_native_and_named(board, monkeypatch: pytest
 def test_execution_may_be_declared(board, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYTNAS_AGENT_EXECUTION", "simulated")
     assert read_hardware(board({})).execution == "simulated"
+
+
+def test_an_unknown_declaration_is_refused(board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYTNAS_AGENT_EXECUTION", "imagined")
+    with pytest.raises(AgentError, match="native, emulated or simulated"):
+        read_hardware(board({"proc/cpuinfo": "imagined\t: yes\n"}))
 
 
 def test_contexts_differ_by_what_a_label_depends_on(board, pi_files) -> None:

@@ -1,10 +1,11 @@
+import importlib.metadata
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from hytnas_agent.records import Outcome
-from hytnas_agent.runtimes.base import RuntimeFailure
+from hytnas_agent.runtimes.base import RuntimeFailure, create
 from hytnas_agent.runtimes.onnx import OnnxRuntime, check_version
 
 
@@ -39,6 +40,16 @@ def test_a_corrupt_file_is_an_invalid_model(models) -> None:
     with pytest.raises(RuntimeFailure) as raised:
         OnnxRuntime().load(models.corrupt, threads=1)
     assert raised.value.outcome is Outcome.INVALID_MODEL
+
+
+def test_without_the_package_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", absent)
+    with pytest.raises(RuntimeFailure, match=r"pip install 'hytnas\[onnx\]'") as raised:
+        create("onnxruntime")
+    assert raised.value.outcome is Outcome.UNSUPPORTED
 
 
 def test_the_version_that_dies_on_the_board_is_refused_there_alone() -> None:
