@@ -51,7 +51,7 @@ class ImageData:
 
 @lru_cache(maxsize=4)
 def load_digits_images(
-    resolution: int = 32, train_images: int = 900, test_images: int = 897, split_seed: int = 0
+    resolution: int = 24, train_images: int = 900, test_images: int = 600, split_seed: int = 0
 ) -> ImageData:
     """The digits at ``resolution``, interpolated bilinearly, grey repeated over three channels.
 

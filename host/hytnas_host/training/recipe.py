@@ -23,13 +23,20 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     because several wait for each other at every layer of these small networks: two processes of one thread do
     far more on a busy machine than one process of two.
 
+    The defaults buy the most informative label for about 10 seconds of one processor core a network. On 8 to
+    12 networks of ``hyt`` from 2 seeds each, standard deviations in points of accuracy: 2 epochs at 24x24,
+    between networks 13.7, between seeds 4.1; one epoch at 32x32, which costs the same, 9.1 and 5.6; half the
+    learning rate, 13.0 and 6.2; twice the learning rate, 7.6 and 6.7. In a collection of 40 networks, 5 of
+    them from 3 seeds, the defaults gave 20.4 and 8.7, accuracies from 0.20 to 0.94. At 24x24 as at 32x32 the
+    last stage attends over four tokens of each patch position.
+
     Raises
     ------
     TrainingError
         For a value that no training can have.
     """
 
-    resolution: int = 32
+    resolution: int = 24
     epochs: int = 2
     batch_size: int = 16
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -42,7 +49,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gradient_clip: float = 5.0
     batch_norm_images: int = 256
     train_images: int = 900
-    test_images: int = 897
+    test_images: int = 600
     split_seed: int = 0
     evaluate_every: int = 0
     threads: int = 1
