@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_host.collect.canary import canary_architecture

@@ -6,10 +6,11 @@ layer norm, and folds back.
 # ruff: noqa: D102 -- the docstring of a variant says what is particular about its methods
 
 import torch
-from hytnas_host.models.tokens import Attention as TokenAttention
-from hytnas_host.models.tokens import DepthToSpace, Fold, SpaceToDepth, Unfold
 from torch import Tensor, nn
 from torch.nn import functional
+
+from hytnas_host.models.tokens import Attention as TokenAttention
+from hytnas_host.models.tokens import DepthToSpace, Fold, SpaceToDepth, Unfold
 
 RATIO = 1.5
 

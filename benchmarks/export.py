@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxscript.optimizer
 import torch
+
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import get_space
 from hytnas_host.export import ExportPool, export_onnx

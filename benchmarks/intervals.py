@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+
 from hytnas_predictors.ceiling import noise_ceiling
 from hytnas_predictors.comparison import Contender, difference, tells_apart
 from hytnas_predictors.intervals import bootstrap_tau, percentile_interval, resample_weights

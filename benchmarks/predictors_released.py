@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task, network_hash
 from hytnas_datasets.spaces import get_space

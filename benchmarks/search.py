@@ -17,6 +17,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
 from hytnas_host.search import STRATEGIES, CallableEvaluator, PlanFacts, get_objective, run_search

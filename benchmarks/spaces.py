@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
 from hytnas_datasets.spaces import INACTIVE, Space, get_space
 
 

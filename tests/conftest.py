@@ -37,7 +37,9 @@ class _SkipGuard:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for nodeid in self.unexpected:
-            terminalreporter.write_line(f"UNEXPECTED SKIP {nodeid} (not named in {ALLOWED_SKIPS.name})", red=True)
+            terminalreporter.write_line(
+                f"UNEXPECTED SKIP {nodeid} (not named in {ALLOWED_SKIPS.name})", red=True
+            )
 
 
 def pytest_configure(config: pytest.Config) -> None:

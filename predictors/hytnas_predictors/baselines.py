@@ -7,10 +7,10 @@ they are never saved nor searched with.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from hytnas_datasets.plan import Task, count_network
-from hytnas_datasets.spaces import Architecture, Space
 from numpy.typing import NDArray
 
+from hytnas_datasets.plan import Task, count_network
+from hytnas_datasets.spaces import Architecture, Space
 from hytnas_predictors.features import PLAIN_SPACE_FAMILY
 from hytnas_predictors.recipes import Scale, from_scale, to_scale
 

@@ -25,10 +25,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from hytnas_datasets.labelled import Target
 from numpy.typing import NDArray
 from scipy.special import polygamma
 
+from hytnas_datasets.labelled import Target
 from hytnas_predictors.intervals import percentile_interval
 from hytnas_predictors.metrics import kendall_tau
 from hytnas_predictors.recipes import Scale, to_scale

@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
-from hytnas_datasets.plan import Layer, Task, build_plan, count_layer
-from hytnas_datasets.spaces import Architecture, Space
 from numpy.typing import NDArray
 
+from hytnas_datasets.plan import Layer, Task, build_plan, count_layer
+from hytnas_datasets.spaces import Architecture, Space
 from hytnas_predictors.errors import PredictorError
 
 FeatureSet = Literal["ordinal", "one-hot", "physical"]

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from hytnas_datasets.errors import NotEnoughDataError
-from hytnas_datasets.labelled import LabelledSet
-from hytnas_datasets.plan import Task
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from hytnas_datasets.errors import NotEnoughDataError
+from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.plan import Task
 from hytnas_predictors import metrics
 from hytnas_predictors.baselines import baseline_columns, cross_validate_baseline, fit_line, fit_mean
 from hytnas_predictors.ceiling import noise_ceiling

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import msgspec
+
 from hytnas_agent.records import DeviceContext
 from hytnas_datasets.spaces import Space
-
 from hytnas_predictors.errors import PredictorError, PredictorMismatchError
 from hytnas_predictors.estimators import estimator_class, files
 from hytnas_predictors.features import make_features

@@ -6,12 +6,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
 from hytnas_agent.records import DeviceContext, Execution
 from hytnas_datasets.labelled import LabelledSet, Target
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
-from numpy.typing import NDArray
-
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import Estimator
 from hytnas_predictors.estimators.base import check_labels

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from hytnas_datasets.labelled import Target
-from hytnas_datasets.spaces import Space
 from numpy.typing import NDArray
 
+from hytnas_datasets.labelled import Target
+from hytnas_datasets.spaces import Space
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import Estimator, make_estimator
 from hytnas_predictors.features import FeatureSet, usable_sets

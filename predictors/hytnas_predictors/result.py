@@ -1,6 +1,7 @@
 """What a leaderboard leaves behind: JSON-able values that the terminal and the report read."""
 
 import msgspec
+
 from hytnas_agent.records import Execution
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from hytnas_datasets.errors import NotEnoughDataError
 from numpy.typing import NDArray
 
+from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_predictors.estimators import Estimator
 from hytnas_predictors.recipes import Scale, from_scale, to_scale
 

@@ -17,12 +17,13 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+
 from hytnas_agent import protocol, wire
 from hytnas_agent.connect import open_socket
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome, ProcessResult, Reference
 from hytnas_agent.supervisor import JobFiles
-from onnx import TensorProto, helper, numpy_helper
 
 WAIT_S = 60.0
 QUICK = MeasureSettings(

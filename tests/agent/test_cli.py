@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from hytnas_agent.cli import main, summarise
 from hytnas_agent.direct import Measurement
 from hytnas_agent.lease import DeviceLease

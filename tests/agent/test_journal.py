@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from hytnas_agent import journal as module
 from hytnas_agent.errors import AgentError
 from hytnas_agent.journal import Journal

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from hytnas_agent.errors import AgentError
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.protocol import ErrorCode, RpcError

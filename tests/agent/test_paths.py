@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder, state_folder
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from hytnas_agent import wire
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import (

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from hytnas_agent.protocol import ErrorCode, RpcError
 from hytnas_agent.records import MeasureJob, MeasureSettings, Reference
 from hytnas_agent.spool import Spool

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
+
 from hytnas_agent.errors import AgentError
 from hytnas_agent.records import Outcome
 from hytnas_agent.statistics import (
@@ -17,7 +19,6 @@ from hytnas_agent.statistics import (
     t_quantile,
     t_two_sided,
 )
-from scipy import stats
 
 from .conftest import make_result
 

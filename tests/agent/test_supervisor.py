@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+
 from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasureSettings, Outcome, ProcessResult
 from hytnas_agent.supervisor import Cancellation, JobFiles, group_rss_bytes, run_job, worker_cores
 

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from hytnas_agent import protocol, wire
 from hytnas_agent.protocol import BusyHolder, ErrorCode, ErrorData, RpcError
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from hytnas_agent.records import DeviceContext
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task, count_network, network_hash

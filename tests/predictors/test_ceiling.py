@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hytnas_predictors.ceiling import moderate, noise_ceiling, noise_of_repeats, shrink
 from hytnas_predictors.metrics import kendall_tau
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hytnas_predictors.comparison import Contender, difference, make_verdict, tells_apart
 from hytnas_predictors.result import Interval
 

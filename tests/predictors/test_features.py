@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Space, Variable, get_space
 from hytnas_predictors.errors import PredictorError

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hytnas_predictors.intervals import (
     bootstrap_tau,
     group_codes,

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from hytnas_predictors import metrics
 
 values = arrays(float, 12, elements=st.integers(-5, 5).map(float))

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Space, Variable, get_space
 from hytnas_predictors.errors import PredictorError, PredictorMismatchError

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task, network_hash
 from hytnas_datasets.spaces import get_space

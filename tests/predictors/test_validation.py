@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_predictors.estimators import make_estimator
 from hytnas_predictors.validation import cross_validate, grouped_folds

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hytnas_host.report import build_report
 from playwright.sync_api import Page, sync_playwright
+
+from hytnas_host.report import build_report
 
 pytestmark = pytest.mark.system
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from hytnas_agent.records import DeviceContext, Outcome
 
+from hytnas_agent.records import DeviceContext, Outcome
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Architecture, Space

@@ -4,9 +4,9 @@ import sqlite3
 from typing import TypeVar
 
 import msgspec
+
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceContext, LatencyLabel, ProcessResult
-
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.store.database import Database

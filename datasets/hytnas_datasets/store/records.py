@@ -4,8 +4,8 @@ import hashlib
 from typing import Any
 
 import msgspec
-from hytnas_agent.records import ModelFormat, Reference
 
+from hytnas_agent.records import ModelFormat, Reference
 from hytnas_datasets.spaces import Architecture
 
 

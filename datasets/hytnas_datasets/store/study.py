@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceContext, LatencyLabel, ProcessResult
-
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.labelled import LabelledSet, Target
 from hytnas_datasets.spaces import Architecture, Space

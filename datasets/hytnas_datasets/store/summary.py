@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from hytnas_agent.records import MeasurePass, Outcome
 from numpy.typing import NDArray
 
+from hytnas_agent.records import MeasurePass, Outcome
 from hytnas_datasets.store import measured, sampled, trained
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel, StoredResult

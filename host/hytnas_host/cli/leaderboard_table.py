@@ -1,9 +1,9 @@
 """A leaderboard on the terminal."""
 
-from hytnas_predictors.result import Leaderboard, Score
 from rich.markup import escape
 
 from hytnas_host.cli.console import out, print_table
+from hytnas_predictors.result import Leaderboard, Score
 
 COLUMNS = (
     "predictor",

@@ -9,11 +9,11 @@ from itertools import islice
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import AccuracyRecord, Study, recipe_fingerprint
-from numpy.typing import NDArray
-
 from hytnas_host.collect.sampling import sample_networks
 from hytnas_host.progress import Progress, ProgressFactory, SilentProgress
 from hytnas_host.training.data import CHANNELS, INTERPOLATION, ImageData, load_digits_images

@@ -3,7 +3,6 @@
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, get_space
 from hytnas_datasets.store import Study
-
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.measuring import Model
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from hytnas_agent.records import MeasureSettings
 from hytnas_datasets.store import Study
-
 from hytnas_host.collect.canary import CANARY_PURPOSE
 from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.measuring import Measurer, Model

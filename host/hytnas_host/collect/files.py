@@ -8,7 +8,6 @@ from pathlib import Path
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import ModelFormat
 from hytnas_datasets.store import ExportRecord, Study
-
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.measuring import Model
 from hytnas_host.export import inspect_onnx

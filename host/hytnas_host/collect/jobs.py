@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+
 from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
-
 from hytnas_host.collect.schedule import Slot
 from hytnas_host.devices.state import written_once
 

@@ -9,7 +9,6 @@ from hytnas_agent.records import LatencyLabel, MeasureSettings
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_datasets.store import Study
-
 from hytnas_host.collect.canary import prepare_canary
 from hytnas_host.collect.collection import Plan, Source, collect
 from hytnas_host.collect.errors import CollectError

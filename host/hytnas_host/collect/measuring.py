@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from hytnas_agent.records import (
     DeviceContext,
     LatencyLabel,
@@ -18,7 +19,6 @@ from hytnas_agent.records import (
 )
 from hytnas_agent.statistics import aggregate
 from hytnas_datasets.store import Study
-
 from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.schedule import Slot, schedule_window
 from hytnas_host.devices.base import Device

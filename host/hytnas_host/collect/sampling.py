@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+
 from hytnas_datasets.errors import SpaceError, StudyError
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space

@@ -31,7 +31,6 @@ from hytnas_agent.protocol import (
     SpoolStatResult,
 )
 from hytnas_agent.records import MeasureJob, ProcessResult
-
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.quiet import quiet_machine
 from hytnas_host.devices.session import BACKOFF_S, Session

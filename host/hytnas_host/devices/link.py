@@ -8,9 +8,9 @@ from concurrent.futures import Future, InvalidStateError
 from typing import TypeVar
 
 import msgspec
+
 from hytnas_agent.protocol import METHODS, ErrorCode, Progress, RpcError
 from hytnas_agent.wire import LineSplitter, Request, Response, decode_reply, decode_result, encode_request
-
 from hytnas_host.devices.transport import Connection
 
 Result = TypeVar("Result", bound=msgspec.Struct)

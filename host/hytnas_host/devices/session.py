@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
+
 from hytnas_agent import __version__
 from hytnas_agent.protocol import (
     PROTOCOL_MAJOR,
@@ -24,7 +25,6 @@ from hytnas_agent.protocol import (
     RpcError,
     TokenParams,
 )
-
 from hytnas_host.devices.errors import DeviceBusyError, DeviceError
 from hytnas_host.devices.link import Link, LinkLostError
 from hytnas_host.devices.transport import Transport

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from hytnas_datasets.plan import LayerPlan
 from onnx import helper, numpy_helper
+
+from hytnas_datasets.plan import LayerPlan
 
 
 def tidy(model: onnx.ModelProto, plan: LayerPlan) -> onnx.ModelProto:

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 import onnx
 import torch
+
 from hytnas_agent.records import Reference
 from hytnas_datasets.plan import LayerPlan
-
 from hytnas_host.export.errors import ExportError
 from hytnas_host.export.files import npz_bytes, write_named_by_hash
 from hytnas_host.export.graph import tidy

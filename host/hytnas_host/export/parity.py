@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 import torch
-from hytnas_datasets.plan import LayerPlan, Task
 from numpy.typing import NDArray
 from torch import nn
 
+from hytnas_datasets.plan import LayerPlan, Task
 from hytnas_host.export.errors import ExportError
 from hytnas_host.models import random_images
 

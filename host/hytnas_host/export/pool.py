@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Self
 
 import torch
-from hytnas_datasets.plan import LayerPlan
 
+from hytnas_datasets.plan import LayerPlan
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.export.errors import ExportError
 from hytnas_host.export.onnx_export import ExportedModel, export_onnx

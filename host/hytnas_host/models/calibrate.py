@@ -2,11 +2,12 @@
 
 import numpy as np
 import torch
-from hytnas_datasets.plan import LayerPlan
-from hytnas_datasets.plan.task import Task
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from hytnas_datasets.plan import LayerPlan
+from hytnas_datasets.plan.task import Task
 
 
 def random_images(task: Task, n: int, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 
 import torch
-from hytnas_datasets.plan import Layer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hytnas_datasets.plan import Layer
 from hytnas_host.models.tokens import Attention, Fold, Unfold
 
 

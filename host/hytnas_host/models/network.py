@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import torch
-from hytnas_datasets.plan import LayerPlan
 from torch import Tensor, nn
 
+from hytnas_datasets.plan import LayerPlan
 from hytnas_host.models.modules import MODULES
 
 LINEAR_BIAS_STD = 0.02

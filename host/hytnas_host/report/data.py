@@ -5,9 +5,8 @@ from typing import Final
 
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import Execution
-from hytnas_predictors.result import Leaderboard
-
 from hytnas_host.search.result import Objective, SearchResult, Verification, VerifiedRow
+from hytnas_predictors.result import Leaderboard
 
 EXECUTION_WORDS: Final[dict[Execution, str]] = {
     "native": "measured on the device",

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
+
 from hytnas_agent import __version__
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import LatencyLabel, ProcessResult
@@ -15,8 +16,6 @@ from hytnas_datasets.spaces import Architecture, Choice, Space, get_space
 from hytnas_datasets.store import Study
 from hytnas_datasets.store.records import AccuracyRecord
 from hytnas_datasets.store.summary import StudySummary
-from hytnas_predictors.result import Leaderboard
-
 from hytnas_host.report.data import (
     AccuracyTraining,
     CanaryPoint,
@@ -29,6 +28,7 @@ from hytnas_host.report.data import (
 )
 from hytnas_host.report.words import percent, plural
 from hytnas_host.search.result import SearchResult, Verification
+from hytnas_predictors.result import Leaderboard
 
 T = TypeVar("T")
 

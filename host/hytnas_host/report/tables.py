@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from hytnas_predictors.result import Leaderboard, Score
 
 from hytnas_host.report.data import EXECUTION_WORDS, Axes, ReportData, percent_of
 from hytnas_host.report.theme import PICK_COLOURS
@@ -20,6 +19,7 @@ from hytnas_host.report.words import (
     significant,
 )
 from hytnas_host.search.result import Pick, VerifiedRow
+from hytnas_predictors.result import Leaderboard, Score
 
 Facts = tuple[tuple[str, str], ...]
 

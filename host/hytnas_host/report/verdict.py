@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from hytnas_predictors.result import Leaderboard
 
 from hytnas_host.report.data import Axes, ReportData, percent_of
 from hytnas_host.report.tables import verification_errors
 from hytnas_host.report.words import milliseconds, percent, plural, signed_percent
+from hytnas_predictors.result import Leaderboard
 
 
 @dataclass(frozen=True)

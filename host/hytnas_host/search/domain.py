@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from hytnas_datasets.spaces import Architecture, Space
 from numpy.typing import NDArray
 
+from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.constraints import Constraint, satisfied, violation
 from hytnas_host.search.errors import ConstraintError
 from hytnas_host.search.facts import Facts

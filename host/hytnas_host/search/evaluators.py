@@ -6,10 +6,10 @@ from typing import Protocol
 
 import msgspec
 import numpy as np
-from hytnas_agent.records import Execution
-from hytnas_datasets.spaces import Architecture, Space
 from numpy.typing import NDArray
 
+from hytnas_agent.records import Execution
+from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.errors import EvaluationError, SearchError
 from hytnas_host.search.facts import Facts
 from hytnas_host.search.objectives import get_objective

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from hytnas_datasets.plan import Task, build_plan
-from hytnas_datasets.spaces import Architecture
 from numpy.typing import NDArray
 
+from hytnas_datasets.plan import Task, build_plan
+from hytnas_datasets.spaces import Architecture
 from hytnas_host.search.errors import SearchError
 
 

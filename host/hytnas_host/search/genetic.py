@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hytnas_datasets.spaces import Architecture, Space
 from numpy.typing import NDArray
 from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.population import Population
@@ -24,6 +23,7 @@ from pymoo.operators.crossover.sbx import SBX
 from pymoo.operators.mutation.pm import PM
 from pymoo.optimize import minimize
 
+from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.repair import as_architectures, as_codes, repair
 
 Score = Callable[[list[Architecture]], tuple[NDArray[np.float64], NDArray[np.float64]]]

@@ -10,10 +10,10 @@ from collections.abc import Collection
 from typing import Final
 
 import numpy as np
-from hytnas_datasets.spaces import Architecture
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
+from hytnas_datasets.spaces import Architecture
 from hytnas_host.search.domain import Domain
 from hytnas_host.search.repair import as_architectures, repair
 

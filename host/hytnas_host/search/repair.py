@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.spaces.variables import INACTIVE
-from numpy.typing import NDArray
 
 
 def settle(codes: NDArray[np.int64], space: Space, rng: np.random.Generator) -> NDArray[np.int64]:

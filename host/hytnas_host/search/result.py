@@ -3,6 +3,7 @@
 from typing import Literal
 
 import msgspec
+
 from hytnas_agent.records import Execution
 
 

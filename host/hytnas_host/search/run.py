@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
-from numpy.typing import NDArray
-
 from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.search.checkpoint import VERSION, Checkpoint, read_checkpoint, write_checkpoint
 from hytnas_host.search.constraints import Constraint, parse_constraint

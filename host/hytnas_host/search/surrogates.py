@@ -9,10 +9,10 @@ from itertools import product
 from typing import Final, Protocol, Self
 
 import numpy as np
-from hytnas_predictors.estimators import Estimator, make_estimator
 from numpy.typing import NDArray
 
 from hytnas_host.search.errors import SearchError
+from hytnas_predictors.estimators import Estimator, make_estimator
 
 ESTIMATORS_GRID: Final = (100, 400, 800, 1000)
 MAX_DEPTH_GRID: Final = (3, 6, 12)

@@ -14,9 +14,17 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
+
 from hytnas_agent.records import Execution, LatencyLabel, Outcome
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
+from hytnas_host.search.domain import Domain
+from hytnas_host.search.errors import SearchError
+from hytnas_host.search.evaluators import ArchitecturePredictor, Predicted
+from hytnas_host.search.facts import Facts, PlanFacts
+from hytnas_host.search.objectives import to_minimised
+from hytnas_host.search.result import SearchResult, Verification, VerifiedRow
 from hytnas_predictors.intervals import (
     DEFAULT_RESAMPLES,
     bootstrap_tau,
@@ -25,14 +33,6 @@ from hytnas_predictors.intervals import (
     resample_weights,
 )
 from hytnas_predictors.metrics import kendall_tau, mape
-from numpy.typing import NDArray
-
-from hytnas_host.search.domain import Domain
-from hytnas_host.search.errors import SearchError
-from hytnas_host.search.evaluators import ArchitecturePredictor, Predicted
-from hytnas_host.search.facts import Facts, PlanFacts
-from hytnas_host.search.objectives import to_minimised
-from hytnas_host.search.result import SearchResult, Verification, VerifiedRow
 
 FRONT_PURPOSE: Final = "verify-front"
 CONTROL_PURPOSE: Final = "verify-control"

@@ -4,6 +4,7 @@ import math
 from typing import Any, Literal
 
 import msgspec
+
 from hytnas_agent.errors import HytnasError
 
 

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import msgspec
 import numpy as np
 import torch
-from hytnas_datasets.plan import LayerPlan
-from hytnas_datasets.store import CurvePoint
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from hytnas_datasets.plan import LayerPlan
+from hytnas_datasets.store import CurvePoint
 from hytnas_host.models import build_network
 from hytnas_host.training.data import ImageData
 from hytnas_host.training.recipe import Recipe

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from hytnas_agent.device.doctor import check_governor, check_runtimes, examine
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import Check, RuntimeInfo

@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from hytnas_agent.device.identity import device_context, device_identity, read_hardware
 from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder

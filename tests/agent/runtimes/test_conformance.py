@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hytnas_agent.records import Outcome
 from hytnas_agent.runtimes.base import RUNTIMES, RuntimeFailure, candidates, create, fix_shape
 from hytnas_agent.runtimes.probe import probe_runtime

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+
 from hytnas_agent.records import Outcome
 from hytnas_agent.runtimes.base import RuntimeFailure, create
 from hytnas_agent.runtimes.onnx import OnnxRuntime, check_version

@@ -1,5 +1,6 @@
 import msgspec
 import pytest
+
 from hytnas_agent.protocol import ErrorCode, HelloParams, RpcError
 from hytnas_agent.records import MeasureJob, MeasureSettings, Reference
 from hytnas_agent.server.checks import check_job, check_version

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.protocol import ErrorCode, RpcError
 from hytnas_agent.server.tenancy import Tenancy

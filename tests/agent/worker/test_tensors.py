@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hytnas_agent.records import Outcome, Reference
 from hytnas_agent.runtimes.base import RuntimeFailure, TensorSpec
 from hytnas_agent.worker import tensors

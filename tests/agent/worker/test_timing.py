@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from hytnas_agent.worker.timing import time_runs, warm_up, windows_agree
 
 

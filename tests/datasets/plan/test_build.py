@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hytnas_datasets.errors import PlanError
 from hytnas_datasets.plan import (
     Counts,

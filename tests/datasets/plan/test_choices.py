@@ -1,4 +1,5 @@
 import pytest
+
 from hytnas_datasets.errors import PlanError
 from hytnas_datasets.plan import Task
 from hytnas_datasets.plan.choices import round_channels, stages_from_values

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from hytnas_datasets.spaces import Bounded, Forbidden, Ordering, Space, Variable, When
 
 

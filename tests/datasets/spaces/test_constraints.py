@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import Bounded, Forbidden, Ordering, Space, Variable, When
 

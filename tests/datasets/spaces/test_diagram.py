@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import INACTIVE, Bounded, Forbidden, Ordering, Space, Variable, When
 from hytnas_datasets.spaces.constraints import exact

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import HYT, HYT_MIXED, Variable, When
 from hytnas_datasets.spaces.families import check_family

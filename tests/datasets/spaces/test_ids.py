@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import HYT, HYT_MIXED, HYT_RELEASED, Architecture, get_space
 

@@ -3,6 +3,7 @@
 from importlib.metadata import EntryPoint
 
 import pytest
+
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import HYT, Space, Variable, get_space, list_spaces, register, registry, to_toml
 

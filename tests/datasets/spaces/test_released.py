@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import HYT_RELEASED
 from hytnas_datasets.spaces.released import from_released_row, read_released, read_released_file

@@ -5,9 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import HYT, HYT_MIXED, HYT_RELEASED, Space, Variable
-from scipy import stats
 
 LEVEL = 1e-3
 SEED = 20_230_711

@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import (
     HYT,

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import (
     HYT,

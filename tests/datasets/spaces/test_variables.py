@@ -1,6 +1,7 @@
 """Variables refuse what could not be chosen from or written down."""
 
 import pytest
+
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import Variable
 

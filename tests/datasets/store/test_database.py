@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from hytnas_datasets.errors import SchemaVersionError, StudyError
 from hytnas_datasets.spaces import Space
 from hytnas_datasets.store import STUDY_FILE, Study, schema

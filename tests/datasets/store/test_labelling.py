@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from hytnas_agent.records import Outcome
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
 from hytnas_datasets.spaces import Architecture, Space

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceIdentity, HealthSnapshot, Outcome, ParityResult
 from hytnas_datasets.errors import StudyError

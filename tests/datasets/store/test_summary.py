@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
+
 from hytnas_agent.records import Outcome
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import Study

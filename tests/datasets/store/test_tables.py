@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture, Space, Variable, When
 from hytnas_datasets.store import Study

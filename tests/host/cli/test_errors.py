@@ -5,12 +5,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
+
 from hytnas_agent.errors import HytnasError
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 from hytnas_host.cli.app import app
 from hytnas_host.cli.boundary import explain
-from typer.testing import CliRunner, Result
 
 
 def run(*words: str) -> Result:

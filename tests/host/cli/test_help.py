@@ -5,8 +5,9 @@ import sys
 
 import pytest
 import typer.main
-from hytnas_host.cli.app import app
 from typer.testing import CliRunner
+
+from hytnas_host.cli.app import app
 
 
 def command_lines() -> list[tuple[str, ...]]:

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from hytnas_host.cli.app import app
 from typer.testing import CliRunner
+
+from hytnas_host.cli.app import app
 
 
 def json_of(*words: str) -> object:

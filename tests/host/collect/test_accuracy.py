@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from hytnas_datasets.spaces import Space, get_space
 from hytnas_datasets.store import AccuracyRecord, CurvePoint, Study
 from hytnas_host.collect import accuracy

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import (
     DeviceContext,

@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+
 from hytnas_datasets.plan import LayerPlan, Task
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study

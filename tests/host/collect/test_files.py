@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from hytnas_datasets.store import Study
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.files import FileImporter, find_models

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+
 from hytnas_agent.records import MeasureSettings, Outcome
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
@@ -22,7 +24,6 @@ from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.latency import collect_files, collect_latency, measure_architectures
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.transport import LocalTransport
-from onnx import TensorProto, helper, numpy_helper
 
 QUICK = MeasureSettings(
     warmup_window=3, warmup_max_runs=6, min_runs=5, max_runs=5, timed_budget_s=0.01, deadline_s=60

@@ -1,6 +1,7 @@
 """Drawing distinct networks into the study."""
 
 import pytest
+
 from hytnas_datasets.errors import SpaceError, StudyError
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Space, Variable, get_space

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from hytnas_host.collect.schedule import Slot, schedule_window
 
 windows = st.tuples(st.integers(0, 30), st.integers(1, 8), st.integers(0, 2**32 - 1))

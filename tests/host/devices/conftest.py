@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.transport import LocalTransport, Transport
-from onnx import TensorProto, helper, numpy_helper
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from hytnas_agent.protocol import (
     MAX_MESSAGE_BYTES,
     AcquireResult,

@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+
 from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome
 from hytnas_host.devices.errors import DeviceBusyError, DeviceError
 

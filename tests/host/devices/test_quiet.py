@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from hytnas_host.devices.errors import QuietError
 from hytnas_host.devices.quiet import host_work, quiet_folder, quiet_machine
 

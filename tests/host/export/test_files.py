@@ -3,6 +3,7 @@ import os
 
 import numpy as np
 import pytest
+
 from hytnas_host.export.errors import ExportError
 from hytnas_host.export.files import npz_bytes, sha256_of, write_named_by_hash
 

@@ -1,8 +1,9 @@
 import numpy as np
 import onnx
 import pytest
-from hytnas_host.export import ModelFileError, inspect_onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from hytnas_host.export import ModelFileError, inspect_onnx
 
 
 def model(*, nodes=None, dims=("batch", 4), initializers=()):

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import get_space
 from hytnas_host.export import ExportError, export_onnx, inspect_onnx

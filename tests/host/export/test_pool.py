@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from hytnas_host.export import ExportError, ExportPool, export_onnx
 
 JOBS = """

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
 from hytnas_datasets.plan import Task, build_plan, plan_from_values
 from hytnas_datasets.spaces import get_space
 from hytnas_host.models import build_network, calibrate_batch_norm, random_images
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 SMALL = Task(resolution=64, classes=3)
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
+
 from hytnas_datasets.plan import Task, plan_from_values
 from hytnas_host.models import build_network, calibrate_batch_norm, random_images
 from hytnas_host.models.tokens import depth_to_space, space_to_depth
-from torch import nn
-from torch.nn import functional
 
 VALUES = {
     f"stage{n}.{name}": v for n in (1, 2) for name, v in {"blocks": 1, "expand": 1, "channels": 8}.items()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+
 from hytnas_agent.protocol import DeviceDescription, RuntimeInfo
 from hytnas_agent.records import DeviceContext, DeviceIdentity, HealthSnapshot
 from hytnas_datasets.spaces import get_space

@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+
 from hytnas_host.report import svg, write_figures
 from hytnas_host.report.figures import describe_figures, describe_overview
 from hytnas_host.report.figures.base import Size, new_axes, series

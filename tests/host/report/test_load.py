@@ -3,6 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
+
 from hytnas_agent.records import LatencyLabel, MeasureSettings, Outcome, ProcessResult
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import get_space

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import msgspec
 import pytest
+
 from hytnas_host.report import build_report
 from hytnas_host.report.figures import describe_figures
 from hytnas_host.report.theme import DARK, LIGHT

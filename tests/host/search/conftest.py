@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Space, Variable
 from hytnas_datasets.spaces.constraints import Ordering

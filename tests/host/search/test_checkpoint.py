@@ -1,5 +1,6 @@
 import msgspec
 import pytest
+
 from hytnas_host.search import CheckpointError
 from hytnas_host.search.checkpoint import VERSION, Checkpoint, read_checkpoint, write_checkpoint
 from hytnas_host.search.result import Evaluated

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hytnas_host.search import ConstraintError, parse_constraint
 from hytnas_host.search.constraints import satisfied, violation
 

@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from hytnas_host.search import (
     CallableEvaluator,
     EvaluationError,

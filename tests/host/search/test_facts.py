@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import get_space
 from hytnas_host.search import PlanFacts, SearchError

@@ -1,4 +1,5 @@
 import numpy as np
+
 from hytnas_host.search.genetic import Scored, evolve, survivors_and_offspring
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hytnas_host.search import parse_constraint
 from hytnas_host.search.initial import latin_hypercube, latin_hypercube_codes, uniform
 

@@ -2,8 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from hytnas_host.search.normalise import RankScale
 from scipy.stats import rankdata
+
+from hytnas_host.search.normalise import RankScale
 
 
 @given(arrays(np.float64, st.tuples(st.integers(2, 20), st.integers(1, 3)), elements=st.floats(-1e6, 1e6)))

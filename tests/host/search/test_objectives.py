@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hytnas_host.search.errors import SearchError
 from hytnas_host.search.objectives import check_objectives, get_objective, to_minimised
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from hytnas_host.search.errors import SearchError
 from hytnas_host.search.pareto import (
     choose_reference_point,

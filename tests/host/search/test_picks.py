@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hytnas_host.search.objectives import get_objective
 from hytnas_host.search.picks import knee, pick
 from hytnas_host.search.result import Evaluated

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from hytnas_datasets.spaces import get_space
 from hytnas_host.search.repair import as_architectures, as_codes, repair, settle
 

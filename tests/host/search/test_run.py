@@ -7,6 +7,7 @@ import textwrap
 import msgspec
 import numpy as np
 import pytest
+
 from hytnas_host.search import (
     STRATEGIES,
     CallableEvaluator,

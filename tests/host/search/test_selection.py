@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from hytnas_host.search.pareto import hypervolume
 from hytnas_host.search.selection import greedy_hypervolume
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hytnas_host.search import SearchError
 from hytnas_host.search.acquisition import confidence_bound
 from hytnas_host.search.surrogates import GRID, XGBoostSet

@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from hytnas_agent.records import LatencyLabel, Outcome
 from hytnas_host.search import SearchError, run_search, verify
 from hytnas_host.search.result import VerifiedRow

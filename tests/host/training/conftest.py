@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from hytnas_datasets.plan import LayerPlan, Task, build_plan
 from hytnas_datasets.spaces import Architecture, get_space
 from hytnas_host.training import Recipe
-from torch import nn
 
 
 @pytest.fixture(scope="session")

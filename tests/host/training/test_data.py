@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from hytnas_host.training import load_digits_images
 from hytnas_host.training.recipe import TrainingError
 

@@ -2,6 +2,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from hytnas_host.training import Recipe
 from hytnas_host.training.recipe import TrainingError
 

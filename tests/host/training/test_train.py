@@ -4,10 +4,11 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from hytnas_datasets.plan import LayerPlan
 from hytnas_host.training import ImageData, Recipe, Training, load_digits_images, train_network
 from hytnas_host.training.train import hash_words, shifted
-from torch import nn
 
 Build = Callable[[LayerPlan, np.random.Generator], nn.Module]
 MakeRecipe = Callable[..., Recipe]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from hytnas_host.workflow.files import ResultFileError
 from hytnas_host.workflow.stages import ConfigChangedError, Stage, StageJournal
 

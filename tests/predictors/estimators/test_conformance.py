@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import Estimator, estimator_class, list_estimators, make_estimator
-from sklearn.base import clone
 
 pytestmark = pytest.mark.parametrize("name", list_estimators())
 

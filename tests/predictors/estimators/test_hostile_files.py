@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import estimator_class, files, make_estimator
 from hytnas_predictors.estimators.trees import links_are_sound

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from hytnas_predictors import estimators
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import ESTIMATORS, Estimator, list_estimators, make_estimator

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
-from hytnas_predictors.result import Leaderboard
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
@@ -28,6 +27,7 @@ from hytnas_host.report.figures.front import measured_words
 from hytnas_host.report.theme import LIGHT, RC
 from hytnas_host.report.words import milliseconds, percent, signed_percent
 from hytnas_host.search.result import Verification, VerifiedRow
+from hytnas_predictors.result import Leaderboard
 
 BAND_PERCENT: Final = 10.0
 ERROR_PX: Final = 150

@@ -3,7 +3,6 @@
 from typing import Final
 
 import matplotlib as mpl
-from hytnas_predictors.result import Leaderboard, Score
 from matplotlib.axes import Axes
 
 from hytnas_host.report.data import ReportData
@@ -19,6 +18,7 @@ from hytnas_host.report.figures.base import (
 )
 from hytnas_host.report.theme import LIGHT, RC
 from hytnas_host.report.words import percent, significant
+from hytnas_predictors.result import Leaderboard, Score
 
 NAMES_PX: Final = 92
 

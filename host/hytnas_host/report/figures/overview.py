@@ -3,7 +3,6 @@
 from typing import Any
 
 import matplotlib as mpl
-from hytnas_predictors.result import Leaderboard
 from matplotlib.axes import Axes as PlotAxes
 from matplotlib.figure import Figure
 
@@ -14,6 +13,7 @@ from hytnas_host.report.figures.leaderboard import NAMES_PX, forest_on
 from hytnas_host.report.theme import LIGHT, PICK_COLOURS, RC
 from hytnas_host.report.words import count, milliseconds, percent
 from hytnas_host.search.result import SearchResult
+from hytnas_predictors.result import Leaderboard
 
 LARGER = {
     "font.size": 13,

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import msgspec
 import numpy as np
-from hytnas_datasets.spaces import Architecture
 from numpy.typing import NDArray
 
+from hytnas_datasets.spaces import Architecture
 from hytnas_host.search import initial as designs
 from hytnas_host.search.domain import Domain
 from hytnas_host.search.errors import SearchError

@@ -9,8 +9,8 @@ References
 from typing import ClassVar
 
 import numpy as np
-from hytnas_datasets.spaces import Architecture
 
+from hytnas_datasets.spaces import Architecture
 from hytnas_host.search.constraints import violation
 from hytnas_host.search.domain import Domain
 from hytnas_host.search.errors import SearchError

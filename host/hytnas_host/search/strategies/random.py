@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 from hytnas_datasets.spaces import Architecture
-
 from hytnas_host.search.strategies.base import Strategy
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from hytnas_host.search import STRATEGIES, EvaluationError, SearchError, make_strategy, parse_constraint
 
 SPACES = ["small_space", "wide_space", "conditional_space"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
 from hytnas_host.search import (
