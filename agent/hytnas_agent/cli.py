@@ -14,6 +14,7 @@ from hytnas_agent.paths import STATE_VARIABLE, StateFolder, state_folder
 from hytnas_agent.protocol import DescribeParams, RuntimeInfo
 from hytnas_agent.records import LatencyLabel, MeasureSettings, Outcome
 
+DEBUG_HELP = "show the traceback of an error"
 EXAMPLES = """examples:
   hytnas-agent doctor                      is this device fit for measuring?
   hytnas-agent measure model.onnx          latency of a file, in 5 fresh processes
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help=f"state folder (default: ${STATE_VARIABLE}, else ~/.local/state/hytnas-agent)",
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_server_commands(commands)
     _add_measure(commands)
@@ -70,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--json", action="store_true", help="print JSON")
         command.set_defaults(run=run)
+    for command in commands.choices.values():
+        command.add_argument("--state", metavar="DIR", default=argparse.SUPPRESS, help="state folder")
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=DEBUG_HELP)
     return parser
 
 

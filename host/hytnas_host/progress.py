@@ -23,7 +23,9 @@ class Progress(Protocol):
 class ProgressFactory(Protocol):
     """Makes a bar for ``total`` units of work, ``done`` of which are behind us already."""
 
-    def __call__(self, description: str, total: int, done: int = 0) -> Progress: ...
+    def __call__(self, description: str, total: int, done: int = 0) -> Progress:
+        """A new bar."""
+        ...
 
 
 class SilentProgress:

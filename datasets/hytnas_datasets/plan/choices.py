@@ -49,7 +49,8 @@ def stages_from_values(family: str, values: Mapping[str, Choice], task: Task) ->
     previous = STEM_CHANNELS
     for name in STAGE_NAMES:
         stride = 1 if small and name == "stage2" else STRIDES[name]
-        channels = _channels(family, values, name, previous)
+        wanted = _channels(values, name, previous)
+        channels = min(wanted, CHANNEL_CAPS.get(family, {}).get(name, wanted))
         expand = _integer(values, f"{name}.expand")
         if _attends(values, name):
             stages.append(
@@ -67,7 +68,7 @@ def stages_from_values(family: str, values: Mapping[str, Choice], task: Task) ->
         else:
             blocks = _integer(values, f"{name}.blocks", 1)
             stages.append(ConvolutionStage(name, stride, channels, expand, blocks))
-        previous = channels
+        previous = wanted  # the published widths follow from the width before its cap
     stages.append(Head(task.classes))
     return tuple(stages)
 
@@ -81,12 +82,10 @@ def _attends(values: Mapping[str, Choice], name: str) -> bool:
     return kind == "attention"
 
 
-def _channels(family: str, values: Mapping[str, Choice], name: str, previous: int) -> int:
+def _channels(values: Mapping[str, Choice], name: str, previous: int) -> int:
     if f"{name}.channels" in values:
-        channels = round_channels(_number(values, f"{name}.channels"))
-    else:
-        channels = round_channels(_number(values, f"{name}.ratio") * previous)
-    return min(channels, CHANNEL_CAPS.get(family, {}).get(name, channels))
+        return round_channels(_number(values, f"{name}.channels"))
+    return round_channels(_number(values, f"{name}.ratio") * previous)
 
 
 def _number(values: Mapping[str, Choice], name: str) -> float:

@@ -71,7 +71,7 @@ def latency(
     if as_json:
         print_json(summary)
         return
-    out.print(summary.describe())
+    out.print(summary.describe(), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -96,7 +96,7 @@ def accuracy(
     from hytnas_host.devices.quiet import host_work
 
     with Study.open(study) as opened:
-        collect_accuracy(
+        collection = collect_accuracy(
             opened,
             get_space(space),
             n,
@@ -106,8 +106,9 @@ def accuracy(
             progress=BarProgress,
             host_work=host_work,
         )
-        summary = opened.describe()
     if as_json:
-        print_json(summary)
+        print_json(collection)
         return
-    out.print(f"{summary.trained_networks} networks trained, {summary.trainings} trainings in all")
+    out.print(f"{collection.networks} networks trained, {collection.trainings} trainings in all", highlight=False)
+    out.print(collection.label, markup=False, soft_wrap=True)
+    out.print(collection.verdict, markup=False, soft_wrap=True)

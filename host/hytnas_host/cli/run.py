@@ -58,7 +58,7 @@ def run(
     given = {name: value for name, value in options.items() if value is not None}
     config = msgspec.structs.replace(SIZES[size], **given)
     with open_journal(study, config) as journal:
-        for stage in stages(study, config, BarProgress):
+        for stage in stages(study, config, BarProgress, _say):
             out.print(f"[bold]== {stage.name}[/]")
             record = journal.run(stage)
             kept = " (kept from before)" if record.status == "kept" else ""
@@ -71,6 +71,10 @@ def run(
             + [("all", f"{sum(s.seconds for s in journal.stages):.1f}", "")],
         )
     out.print(f"report: {escape(str((study / 'report.html').resolve()))}", highlight=False)
+
+
+def _say(text: str) -> None:
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def _show(study: Path, stage: str) -> None:

@@ -88,8 +88,13 @@ def open_journal(study: Path, config: RunConfig) -> Iterator[StageJournal]:
             opened.end_run(run, status)
 
 
-def stages(study: Path, config: RunConfig, progress: ProgressFactory = SilentProgress) -> list[Stage]:
-    """The stages of the main job, in order."""
+def stages(
+    study: Path,
+    config: RunConfig,
+    progress: ProgressFactory = SilentProgress,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Stage]:
+    """The stages of the main job, in order; what the collections came to is told to ``say``."""
     files = StudyFiles(study)
 
     def board_inputs(target: Target) -> Callable[[], str]:
@@ -115,8 +120,8 @@ def stages(study: Path, config: RunConfig, progress: ProgressFactory = SilentPro
         return work
 
     return [
-        Stage("collect latency", lambda: _collect_latency(study, config, progress)),
-        Stage("collect accuracy", lambda: _collect_accuracy(study, config, progress)),
+        Stage("collect latency", lambda: say(_collect_latency(study, config, progress))),
+        Stage("collect accuracy", lambda: say(_collect_accuracy(study, config, progress))),
         *(
             Stage(f"leaderboard {target}", board(target), board_inputs(target), (files.leaderboard(target),))
             for target in TARGETS
@@ -133,9 +138,9 @@ def stages(study: Path, config: RunConfig, progress: ProgressFactory = SilentPro
     ]
 
 
-def _collect_latency(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
+def _collect_latency(study: Path, config: RunConfig, progress: ProgressFactory) -> str:
     with Study.open(study) as opened, open_device(config.device) as device:
-        collect_latency(
+        summary = collect_latency(
             opened,
             device,
             get_space(config.space),
@@ -145,11 +150,12 @@ def _collect_latency(study: Path, config: RunConfig, progress: ProgressFactory) 
             processes=config.processes,
             progress=progress,
         )
+    return summary.describe()
 
 
-def _collect_accuracy(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
+def _collect_accuracy(study: Path, config: RunConfig, progress: ProgressFactory) -> str:
     with Study.open(study) as opened:
-        collect_accuracy(
+        collection = collect_accuracy(
             opened,
             get_space(config.space),
             config.accuracy_n,
@@ -159,6 +165,7 @@ def _collect_accuracy(study: Path, config: RunConfig, progress: ProgressFactory)
             progress=progress,
             host_work=host_work,
         )
+    return f"{collection.label}\n{collection.verdict}"
 
 
 def _train(study: Path, config: RunConfig) -> None:

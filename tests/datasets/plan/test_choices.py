@@ -40,6 +40,11 @@ def test_caps_hold_in_the_released_space_alone():
     assert [s.channels for s in stages_from_values("hyt-released", wide, Task())[3:6]] == [96, 128, 256]
 
 
+def test_a_width_follows_from_the_one_before_its_cap():
+    halved = VALUES | {"stage2.channels": 64, "stage3.ratio": 2, "stage4.ratio": 1, "stage5.ratio": 1}
+    assert [s.channels for s in stages_from_values("hyt-released", halved, Task())[3:6]] == [96, 128, 128]
+
+
 def test_a_stage_may_choose_its_kind():
     mixed = VALUES | {"stage3.kind": "convolution", "stage2.kind": "convolution", "stage3.blocks": 3}
     stage = stages_from_values("hyt-mixed", mixed, Task())[3]
