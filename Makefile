@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test test-system check lint types imports format lock system-deps bench clean
+.PHONY: run test test-system check lint types imports format lock system-deps clean
 
 run: $(INSTALLED)
 	$(BIN)/hytnas-profile run --study $(STUDY) $(RUN_ARGS)

@@ -34,7 +34,13 @@ def run(*words: str | Path, state: Path | None = None, **options: object) -> sub
     if state is not None:
         environment["HYTNAS_AGENT_STATE"] = str(state)
     return subprocess.run(
-        [str(word) for word in words], capture_output=True, text=True, env=environment, timeout=240, **options
+        [str(word) for word in words],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=240,
+        **options,
     )  # type: ignore[call-overload, no-any-return]
 
 

@@ -109,6 +109,8 @@ def accuracy(
     if as_json:
         print_json(collection)
         return
-    out.print(f"{collection.networks} networks trained, {collection.trainings} trainings in all", highlight=False)
+    out.print(
+        f"{collection.networks} networks trained, {collection.trainings} trainings in all", highlight=False
+    )
     out.print(collection.label, markup=False, soft_wrap=True)
     out.print(collection.verdict, markup=False, soft_wrap=True)

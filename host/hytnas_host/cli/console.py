@@ -1,5 +1,6 @@
 """What commands print with: one console, progress bars with rate and time left, JSON for programs."""
 
+import os
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +22,12 @@ from rich.progress import Progress as RichBars
 from rich.table import Table
 from rich.text import Text
 
-out = Console(soft_wrap=False, highlight=False)
+PIPED_WIDTH = 140
+"""Columns where standard output is no terminal and says none."""
+
+out = Console(highlight=False)
+if not out.is_terminal and "COLUMNS" not in os.environ:
+    out.width = PIPED_WIDTH
 err = Console(stderr=True, highlight=False)
 
 
@@ -48,6 +54,7 @@ class BarProgress:
             TimeRemainingColumn(),
             TextColumn("[dim]{task.fields[note]}"),
             console=err,
+            refresh_per_second=2,  # drawn beside timed runs
             disable=not err.is_terminal,
         )
         self._task = self._bars.add_task(escape(description), total=total, completed=done, note="")
@@ -95,7 +102,9 @@ def print_table(
     table = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left")
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) or _figure(str(row[index])) for row in rows)
-        table.add_column(column, justify="right" if numeric and rows else "left", overflow="fold")
+        table.add_column(
+            column, justify="right" if numeric and rows else "left", overflow="fold", no_wrap=index == 0
+        )
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     out.print(table)

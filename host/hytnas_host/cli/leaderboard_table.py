@@ -5,27 +5,28 @@ from rich.markup import escape
 from hytnas_host.cli.console import out, print_table
 from hytnas_predictors.result import Leaderboard, Score
 
-COLUMNS = (
-    "predictor",
-    "features",
-    "Kendall tau [95 %]",
-    "Spearman",
-    "RMSE",
-    "MAPE",
-    "within 10 %",
-    "fit s",
-    "",
-)
+TAU = "Kendall tau [95 %]"
+NARROW_WITHOUT = ("features", "within 10 %", "fit s")
+WIDE = 110
+"""Console columns from which features and fitting times are shown, too."""
 
 
 def print_leaderboard(board: Leaderboard) -> None:
     """Print scores, baselines, the noise ceiling and the verdict."""
+    wide = out.width >= WIDE
     label = "" if board.target == "accuracy" else f", {board.execution} latencies"
     print_table(
         f"Leaderboard: {board.target} on {board.space}, {board.labels} labels of {board.networks} "
         f"networks{label}, {board.repeats} x {board.folds}-fold",
-        COLUMNS,
-        [_row(score, board.unit) for score in (*board.scores, *board.baselines)],
+        [name for name in _columns(board.unit) if wide or name not in NARROW_WITHOUT],
+        [
+            [
+                cell
+                for name, cell in zip(_columns(board.unit), _row(score), strict=True)
+                if wide or name not in NARROW_WITHOUT
+            ]
+            for score in (*board.scores, *board.baselines)
+        ],
     )
     if board.ceiling is None:
         out.print("noise ceiling: unknown, no label was repeated")
@@ -43,7 +44,22 @@ def print_leaderboard(board: Leaderboard) -> None:
         out.print(f"[dim]{escape(note)}[/]")
 
 
-def _row(score: Score, unit: str) -> tuple[str, ...]:
+def _columns(unit: str) -> tuple[str, ...]:
+    shown = "" if unit == "fraction" else f" {unit}"
+    return (
+        "predictor",
+        "features",
+        TAU,
+        "Spearman",
+        f"RMSE{shown}",
+        "MAPE",
+        "within 10 %",
+        "fit s",
+        "remark",
+    )
+
+
+def _row(score: Score) -> tuple[str, ...]:
     tau = score.kendall_tau
     remarks = []
     if score.leak_suspected:
@@ -55,7 +71,7 @@ def _row(score: Score, unit: str) -> tuple[str, ...]:
         score.features,
         f"{tau.value:.3f} [{tau.low:.3f}, {tau.high:.3f}]",
         f"{score.spearman:.3f}",
-        f"{score.rmse:.3g} {unit}".strip(),
+        f"{score.rmse:.3g}",
         f"{100 * score.mape:.1f} %",
         f"{100 * score.within_10_percent:.0f} %",
         f"{score.fit_s:.2f}",

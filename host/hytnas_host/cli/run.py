@@ -57,19 +57,19 @@ def run(
     }
     given = {name: value for name, value in options.items() if value is not None}
     config = msgspec.structs.replace(SIZES[size], **given)
-    with open_journal(study, config) as journal:
-        for stage in stages(study, config, BarProgress, _say):
-            out.print(f"[bold]== {stage.name}[/]")
-            record = journal.run(stage)
-            kept = " (kept from before)" if record.status == "kept" else ""
-            out.print(f"   {record.seconds:.1f} s{kept}", highlight=False)
-            _show(study, stage.name)
-        print_table(
-            "Time per stage",
-            ["stage", "seconds", ""],
-            [(s.stage, f"{s.seconds:.1f}", "kept" if s.status == "kept" else "") for s in journal.stages]
-            + [("all", f"{sum(s.seconds for s in journal.stages):.1f}", "")],
-        )
+    journal = open_journal(study, config)
+    for stage in stages(study, config, BarProgress, _say):
+        out.print(f"[bold]== {stage.name}[/]")
+        record = journal.run(stage)
+        kept = " (kept from before)" if record.status == "kept" else ""
+        out.print(f"   {record.seconds:.1f} s{kept}", highlight=False)
+        _show(study, stage.name)
+    print_table(
+        "Time per stage",
+        ["stage", "seconds", ""],
+        [(s.stage, f"{s.seconds:.1f}", "kept" if s.status == "kept" else "") for s in journal.stages]
+        + [("all", f"{sum(s.seconds for s in journal.stages):.1f}", "")],
+    )
     out.print(f"report: {escape(str((study / 'report.html').resolve()))}", highlight=False)
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hytnas_agent.records import MeasureSettings
+from hytnas_agent.records import DeviceContext, MeasureSettings
 from hytnas_datasets.store import Study
 from hytnas_host.collect.canary import CANARY_PURPOSE
 from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.measuring import Measurer, Model
 from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.devices.base import Device
+from hytnas_host.devices.errors import DeviceError
 from hytnas_host.progress import ProgressFactory, SilentProgress
 
 # Gives the models of one window, exporting them if need be.
@@ -138,9 +139,19 @@ def collect(
     return Collected(measurer, time.monotonic() - started_s)
 
 
+def require_runtime(device: str, context: DeviceContext, /) -> None:
+    """Raise DeviceError where the device has no runtime to measure with."""
+    if context.runtime in ("", "none"):
+        raise DeviceError(
+            f"device {device!r} has no runtime installed that works",
+            "install one there with: pip install 'hytnas[onnx]', and check it with: hytnas-agent describe",
+        )
+
+
 def _begin(study: Study, device: Device, source: Source, plan: Plan) -> tuple[Measurer, Journal]:
     """The measuring stage and its journal, for the device as it describes itself now."""
     description = device.describe(runtime=plan.runtime, threads=plan.settings.threads)
+    require_runtime(device.name, description.context)
     study.add_device(description)
     ours, canaries = (
         Journal(study, purpose, description.identity.device_id, description.context, plan.settings)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from hytnas_agent.records import (
@@ -150,6 +151,8 @@ class Measurer:
         else:
             result = self._device.measure(job)
         self.tally.measure_s += time.monotonic() - started_s
+        if result.context is None:  # a process that failed early cannot say it; the job ran in this one
+            result = msgspec.structs.replace(result, context=journal.context)
         journal.store(slot, result)
         self._device.acknowledge([job.job_id])
         _check_context(result, journal.context)

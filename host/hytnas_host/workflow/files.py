@@ -1,5 +1,6 @@
 """Where the derived results of a study lie, and how they are written and read back."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +30,9 @@ class StudyFiles:
         """Outcome of the search."""
         return self.folder / "search.json"
 
-    @property
-    def search_checkpoint(self) -> Path:
-        """Where an interrupted search goes on."""
-        return self.folder / "search-checkpoint.json"
+    def search_checkpoint(self, key: str) -> Path:
+        """Where an interrupted search goes on; ``key`` tells searches apart."""
+        return self.folder / f"search-checkpoint-{key}.json"
 
     @property
     def verification(self) -> Path:
@@ -56,6 +56,18 @@ class StudyFiles:
     def predictor(self, target: str) -> Path:
         """Folder of the fitted predictor of one target."""
         return self.folder / "predictors" / target
+
+
+def digest(*paths: Path) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of files and folders' files; "" where one is missing."""
+    content = hashlib.sha256()
+    for path in paths:
+        if not path.exists():
+            return ""
+        for file in [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file()):
+            content.update(f"{file.relative_to(path.parent)}\0".encode())
+            content.update(hashlib.sha256(file.read_bytes()).digest())
+    return content.hexdigest()[:16]
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -29,7 +29,10 @@ def fingerprint(labels: LabelledSet, *settings: object) -> str:
     content = (
         labels.space.hash(),
         labels.target,
-        [(a.indices, y) for a, y in zip(labels.architectures, labels.y.tolist(), strict=True)],
+        [
+            (a.indices, y, r.tolist())
+            for a, y, r in zip(labels.architectures, labels.y.tolist(), labels.repeats, strict=True)
+        ],
         labels.context.fingerprint() if labels.context else None,
         settings,
     )

@@ -1,9 +1,8 @@
 """The main job: collect, compare, fit, search, verify, report; killed anywhere, it goes on where it was."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -11,19 +10,19 @@ from hytnas_agent import __version__
 from hytnas_datasets.labelled import Target
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
-from hytnas_datasets.store import Study
 from hytnas_host.collect.accuracy import collect_accuracy
+from hytnas_host.collect.collection import require_runtime
 from hytnas_host.collect.latency import collect_latency
 from hytnas_host.devices import open_device
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.report import write_report
-from hytnas_host.workflow.environment import environment
-from hytnas_host.workflow.files import StudyFiles
+from hytnas_host.workflow.files import StudyFiles, digest
 from hytnas_host.workflow.labels import fingerprint, read_labels
 from hytnas_host.workflow.leaderboards import make_leaderboard
 from hytnas_host.workflow.predictors import train_predictor
-from hytnas_host.workflow.searches import search_study, verify_study
+from hytnas_host.workflow.recorded import recorded_study
+from hytnas_host.workflow.searches import check_search_options, search_study, verify_study
 from hytnas_host.workflow.stages import Stage, StageJournal
 
 COMMAND: Final = "hytnas-profile run"
@@ -63,29 +62,27 @@ SIZES: Final[dict[str, RunConfig]] = {
 }
 
 
-@contextmanager
-def open_journal(study: Path, config: RunConfig) -> Iterator[StageJournal]:
-    """The journal of the study's stages, with the run registered in the study.
+def open_journal(study: Path, config: RunConfig) -> StageJournal:
+    """The journal of the study's stages, once the configuration is known to make sense.
 
     Raises
     ------
+    HytnasError
+        An option is wrong, the device cannot be reached, or it has no runtime: nothing is written then.
     ConfigChangedError
         The study was begun with another configuration.
     """
-    settings = msgspec.to_builtins(config)
-    with Study.open(study) as opened:
-        journal = StageJournal(StudyFiles(opened.folder).run, settings, COMMAND)
-        run = opened.begin_run(COMMAND, settings, environment())
-    status = "failed"
-    try:
-        yield journal
-        status = "done"
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
-    finally:
-        with Study.open(study) as opened:
-            opened.end_run(run, status)
+    get_space(config.space)
+    check_search_options(config.strategy, config.constraints)
+    with open_device(config.device) as device:
+        require_runtime(device.name, device.describe().context)
+    return StageJournal(StudyFiles(study).run, _settings(config), COMMAND)
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """The configuration as JSON gives it back, so that it compares equal to a stored one."""
+    settings: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(config))
+    return settings
 
 
 def stages(
@@ -102,8 +99,8 @@ def stages(
             read_labels(study, target, config.space), __version__, config.folds, config.repeats, config.seed
         )
 
-    def all_inputs() -> str:
-        return "+".join(fingerprint(read_labels(study, target, config.space)) for target in TARGETS)
+    boards = [files.leaderboard(target) for target in TARGETS]
+    predictors = [files.predictor(target) for target in TARGETS]
 
     def board(target: Target) -> Callable[[], None]:
         def work() -> None:
@@ -129,17 +126,24 @@ def stages(
         Stage(
             "train",
             lambda: _train(study, config),
-            all_inputs,
-            tuple(files.predictor(target) for target in TARGETS),
+            lambda: digest(*boards),
+            tuple(predictors),
         ),
-        Stage("search", lambda: _search(study, config, progress), all_inputs, (files.search,)),
-        Stage("verify", lambda: _verify(study, config, progress), all_inputs, (files.verification,)),
+        Stage(
+            "search", lambda: _search(study, config, progress), lambda: digest(*predictors), (files.search,)
+        ),
+        Stage(
+            "verify",
+            lambda: _verify(study, config, progress),
+            lambda: digest(files.search),
+            (files.verification,),
+        ),
         Stage("report", lambda: _report(study)),
     ]
 
 
 def _collect_latency(study: Path, config: RunConfig, progress: ProgressFactory) -> str:
-    with Study.open(study) as opened, open_device(config.device) as device:
+    with recorded_study(study, COMMAND, _settings(config)) as opened, open_device(config.device) as device:
         summary = collect_latency(
             opened,
             device,
@@ -154,7 +158,7 @@ def _collect_latency(study: Path, config: RunConfig, progress: ProgressFactory) 
 
 
 def _collect_accuracy(study: Path, config: RunConfig, progress: ProgressFactory) -> str:
-    with Study.open(study) as opened:
+    with recorded_study(study, COMMAND, _settings(config)) as opened:
         collection = collect_accuracy(
             opened,
             get_space(config.space),

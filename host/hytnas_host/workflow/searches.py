@@ -1,27 +1,66 @@
 """The search over a study's predictors, and the verification of its winners on the device."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from hytnas_agent.records import LatencyLabel
+from hytnas_agent.records import LatencyLabel, Outcome
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, get_space
-from hytnas_datasets.store import Study
 from hytnas_host.collect.latency import measure_architectures
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.progress import ProgressFactory, SilentProgress
-from hytnas_host.search import PlanFacts, PredictorEvaluator, run_search
+from hytnas_host.search import (
+    STRATEGIES,
+    PlanFacts,
+    PredictorEvaluator,
+    SearchError,
+    parse_constraint,
+    run_search,
+)
 from hytnas_host.search.result import SearchResult, Verification
 from hytnas_host.search.verify import verify
-from hytnas_host.workflow.files import StudyFiles, read_json, write_json
+from hytnas_host.workflow.files import StudyFiles, digest, read_json, write_json
 from hytnas_host.workflow.predictors import load_trained
+from hytnas_host.workflow.recorded import recorded_study
 from hytnas_predictors.predictor import Predictor
 
 SEARCH_COMMAND = "hytnas-profile search"
 VERIFY_PURPOSE = "verify"
+NOT_EXPORTED = LatencyLabel(
+    model_sha256="",
+    outcome=Outcome.INTERNAL,
+    processes=0,
+    samples=0,
+    median_ms=None,
+    process_medians_ms=(),
+    ci_low_ms=None,
+    ci_high_ms=None,
+    mad_ms=None,
+    mean_ms=None,
+    p90_ms=None,
+    p99_ms=None,
+    cold_ms=None,
+    load_ms=None,
+    throughput_per_s=None,
+    peak_rss_bytes=None,
+    model_bytes=None,
+    steady_processes=0,
+    message="it could not be exported",
+)
+
+
+def check_search_options(strategy: str, constraints: Sequence[str]) -> None:
+    """Raise SearchError for a strategy or a constraint that `search_study` would refuse."""
+    if strategy not in STRATEGIES:
+        raise SearchError(
+            f"There is no strategy {strategy}", f"Choose one of {', '.join(sorted(STRATEGIES))}"
+        )
+    for text in constraints:
+        parse_constraint(text)
 
 
 def search_study(
@@ -59,6 +98,12 @@ def search_study(
         execution=latency.info.execution,
         probes=chosen.sample(32, np.random.default_rng(seed)),
     )
+    key = hashlib.sha256(
+        repr(
+            (chosen.hash(), strategy, tuple(constraints), evaluations, batch, seed, evaluator.fingerprint)
+        ).encode()
+    ).hexdigest()[:12]
+    checkpoint = files.search_checkpoint(key)
     with host_work():
         result = run_search(
             chosen,
@@ -69,10 +114,13 @@ def search_study(
             batch=batch,
             seed=seed,
             task=latency.info.task,
-            checkpoint=files.search_checkpoint,
+            checkpoint=checkpoint,
             progress=progress,
         )
     write_json(files.search, result)
+    for other in study.glob(files.search_checkpoint("*").name):
+        if other != checkpoint:
+            other.unlink()
     return result
 
 
@@ -100,7 +148,9 @@ def verify_study(
     task = Task(resolution=result.resolution, classes=result.classes)
     description = device.describe()
     predictor = load_trained(study, "latency_ms", space, context=description.context)
-    with Study.open(study) as opened:
+    purpose = f"{VERIFY_PURPOSE}-{digest(files.search)[:8]}"
+    config = {"device": device.name, "front": max_front, "processes": processes, "seed": seed}
+    with recorded_study(study, "hytnas-profile verify", config) as opened:
         opened.add_device(description)
         sampled = opened.architectures("latency")
 
@@ -110,12 +160,13 @@ def verify_study(
                 device,
                 architectures,
                 task,
-                purpose=VERIFY_PURPOSE,
+                purpose=purpose,
                 seed=seed,
                 processes=processes,
                 progress=progress,
             )
-            return [label for _, label in measured]
+            found = dict(measured)
+            return [found.get(architecture, NOT_EXPORTED) for architecture in architectures]
 
         verification = verify(
             result,

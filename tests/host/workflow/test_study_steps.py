@@ -1,0 +1,123 @@
+"""Leaderboard, training, search, verification and report of a study, and when each is made again."""
+
+from pathlib import Path
+
+import pytest
+
+from hytnas_datasets.errors import NotEnoughDataError
+from hytnas_datasets.spaces import get_space
+from hytnas_host.collect.collection import require_runtime
+from hytnas_host.devices import open_device
+from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
+from hytnas_host.search import ConstraintError, SearchError
+from hytnas_host.search.result import Verification
+from hytnas_host.workflow.files import ResultFileError, digest, read_json
+from hytnas_host.workflow.leaderboards import make_leaderboard
+from hytnas_host.workflow.main_job import RunConfig, open_journal, stages
+from hytnas_host.workflow.predictors import load_trained, train_predictor
+from hytnas_host.workflow.searches import search_study, verify_study
+from hytnas_host.workflow.stages import ConfigChangedError
+from hytnas_predictors.errors import PredictorMismatchError
+
+from .conftest import fill
+
+CONFIG = RunConfig(
+    resolution=32,
+    latency_n=24,
+    accuracy_n=24,
+    repeats=1,
+    folds=3,
+    evaluations=40,
+    verify_front=2,
+    processes=1,
+)
+AFTER_COLLECTING = ("leaderboard latency_ms", "leaderboard accuracy", "train", "search")
+
+
+def run_stages(study: Path, names: tuple[str, ...]) -> dict[str, str]:
+    journal = open_journal(study, CONFIG)
+    return {s.name: journal.run(s).status for s in stages(study, CONFIG) if s.name in names}
+
+
+def test_derived_stages_are_kept_until_what_they_came_from_changes(tmp_path, context) -> None:
+    fill(tmp_path, context)
+    assert set(run_stages(tmp_path, AFTER_COLLECTING).values()) == {"done"}
+    assert set(run_stages(tmp_path, AFTER_COLLECTING).values()) == {"kept"}
+    train_predictor(tmp_path, "latency_ms", "hyt", name="lightgbm")
+    assert load_trained(tmp_path, "latency_ms", get_space("hyt")).info.name == "lightgbm"
+    again = run_stages(tmp_path, AFTER_COLLECTING)
+    assert again == {**dict.fromkeys(AFTER_COLLECTING, "kept"), "search": "done"}
+
+
+def test_another_search_in_the_same_study_is_a_search_of_its_own(tmp_path, context) -> None:
+    fill(tmp_path, context)
+    run_stages(tmp_path, AFTER_COLLECTING)
+    before = digest(tmp_path / "search.json")
+    narrow = search_study(tmp_path, "hyt", constraints=["params <= 100k"], evaluations=30)
+    assert all(row.values[2] <= 100_000 for row in narrow.front)
+    assert digest(tmp_path / "search.json") != before
+    assert len(list(tmp_path.glob("search-checkpoint-*.json"))) == 1
+
+
+def test_the_winners_are_verified_on_this_machine(tmp_path) -> None:
+    with open_device("local", state=tmp_path / "agent") as device:
+        fill(tmp_path / "study", device.describe().context)
+        study = tmp_path / "study"
+        run_stages(study, AFTER_COLLECTING)
+        verified = verify_study(study, device, max_front=2, processes=3)
+    assert verified.execution == "native"
+    assert [row.role for row in verified.rows] == ["front", "front", "control", "control"]
+    assert all(row.outcome == "OK" and row.measured_ms > 0 for row in verified.rows)
+    assert read_json(study / "verification.json", Verification, "verify") == verified
+
+
+def test_a_predictor_of_another_device_is_not_verified_with(tmp_path, context) -> None:
+    fill(tmp_path / "study", context)
+    run_stages(tmp_path / "study", AFTER_COLLECTING)
+    with (
+        open_device("local", state=tmp_path / "agent") as device,
+        pytest.raises(PredictorMismatchError, match="board"),
+    ):
+        verify_study(tmp_path / "study", device)
+
+
+def test_too_few_labels_say_how_many_there_are(tmp_path, context) -> None:
+    fill(tmp_path, context, n=5)
+    with pytest.raises(NotEnoughDataError, match="5"):
+        make_leaderboard(tmp_path, "latency_ms", "hyt")
+
+
+def test_a_search_before_training_is_one_clear_error(tmp_path, context) -> None:
+    fill(tmp_path, context)
+    with pytest.raises(ResultFileError, match="hytnas-profile train"):
+        search_study(tmp_path, "hyt")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"device": "moon"}, UnknownDeviceError),
+        ({"constraints": ("params is small",)}, ConstraintError),
+        ({"strategy": "luck"}, SearchError),
+    ],
+)
+def test_wrong_options_leave_nothing_behind(tmp_path, change, error) -> None:
+    with pytest.raises(error):
+        open_journal(tmp_path / "study", RunConfig(**change))
+    assert not (tmp_path / "study").exists()
+
+
+def test_the_same_configuration_goes_on_and_another_is_refused(tmp_path, context) -> None:
+    fill(tmp_path, context)
+    run_stages(tmp_path, ("leaderboard latency_ms",))
+    open_journal(tmp_path, CONFIG)
+    with pytest.raises(ConfigChangedError, match="seed"):
+        open_journal(tmp_path, RunConfig(seed=5))
+
+
+def test_a_device_without_a_runtime_is_refused_before_anything_is_measured(context) -> None:
+    import msgspec
+
+    with pytest.raises(DeviceError, match="pip install"):
+        require_runtime("board", msgspec.structs.replace(context, runtime="none"))
+    require_runtime("board", context)
