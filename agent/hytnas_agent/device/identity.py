@@ -64,7 +64,7 @@ def read_hardware(root: Path = ROOT) -> Hardware:
     architecture = platform.machine()
     cpu_model = cpu.get("model name") or cpu.get("Model name") or _arm_core(cpu) or architecture
     return Hardware(
-        board=_board(root),
+        board=_board(root) or f"{cpu_model} machine",
         soc=_soc(root) or cpu_model,
         architecture=architecture,
         cores=os.cpu_count() or 1,
@@ -97,13 +97,13 @@ def device_context(hardware: Hardware, runtime: RuntimeInfo | None, threads: int
     )
 
 
-def _board(root: Path) -> str:
+def _board(root: Path) -> str | None:
     model = read_text(root / "proc/device-tree/model")
     if model:
         return model
     dmi = root / "sys/class/dmi/id"
     parts = [read_text(dmi / "sys_vendor"), read_text(dmi / "product_name")]
-    return " ".join(part for part in parts if part) or "unknown"
+    return " ".join(part for part in parts if part) or None
 
 
 def _soc(root: Path) -> str | None:

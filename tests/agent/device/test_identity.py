@@ -84,6 +84,10 @@ def test_a_virtual_machine_on_x86_is_native_and_named(board, monkeypatch: pytest
     assert (hardware.board, hardware.soc) == ("QEMU Standard PC", "X 1")
 
 
+def test_a_board_that_nothing_names_is_called_by_its_processor(board) -> None:
+    assert read_hardware(board({"proc/cpuinfo": "model name : Some CPU\n"})).board == "Some CPU machine"
+
+
 def test_execution_may_be_declared(board, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYTNAS_AGENT_EXECUTION", "simulated")
     assert read_hardware(board({})).execution == "simulated"
