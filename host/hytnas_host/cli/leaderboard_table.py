@@ -71,7 +71,7 @@ def _row(score: Score) -> tuple[str, ...]:
         score.features,
         f"{tau.value:.3f} [{tau.low:.3f}, {tau.high:.3f}]",
         f"{score.spearman:.3f}",
-        f"{score.rmse:.3g}",
+        f"{score.rmse:#.3g}",
         f"{100 * score.mape:.1f} %",
         f"{100 * score.within_10_percent:.0f} %",
         f"{score.fit_s:.2f}",

@@ -38,6 +38,16 @@ def test_an_unknown_device_names_the_known_ones(tmp_path: Path) -> None:
     assert "local" in line
 
 
+def test_a_device_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HYTNAS_AGENT_STATE", str(tmp_path / "file"))
+    result = run("collect", "latency", "--study", str(tmp_path / "s"), "--n", "1")
+    assert result.exit_code == 1
+    line = error_line(result)
+    assert "not reachable" in line
+    assert "hytnas-agent doctor" in line
+
+
 def test_wrong_usage_exits_with_two() -> None:
     assert run("collect", "latency", "--n", "none").exit_code == 2
     assert run("collect", "latitude").exit_code == 2
