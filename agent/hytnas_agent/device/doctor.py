@@ -25,14 +25,19 @@ LOW_MEMORY_BYTES = 256 * 1024**2
 MANY_STEAL_SHARE = 0.01
 
 
-def examine(state: StateFolder, runtimes: Sequence[RuntimeInfo], root: Path = ROOT) -> DoctorResult:
-    """Every check, none of which changes anything."""
+def examine(
+    state: StateFolder, runtimes: Sequence[RuntimeInfo], root: Path = ROOT, *, cores: int | None = None
+) -> DoctorResult:
+    """Every check, none of which changes anything.
+
+    ``cores`` is how many measurements may use, where the asking process keeps off some of them.
+    """
     return DoctorResult(
         (
             *check_runtimes(runtimes),
             check_architecture(),
             check_execution(root),
-            check_cores(),
+            check_cores(len(os.sched_getaffinity(0)) if cores is None else cores),
             check_governor(root),
             check_throttling(root),
             check_temperature(root),
@@ -87,9 +92,8 @@ def check_execution(root: Path = ROOT) -> Check:
     return Check("processor", "ok", hardware.cpu_model)
 
 
-def check_cores() -> Check:
+def check_cores(allowed: int) -> Check:
     """Whether the measured process can have a core to itself."""
-    allowed = len(os.sched_getaffinity(0))
     if allowed < 2:
         return Check("cores", "warn", "1 core", "The agent and the system share it with the measured process")
     return Check("cores", "ok", f"{allowed} cores, the last one measures")

@@ -50,7 +50,7 @@ class Runner:
         on_start: Callable[[QueuedJob], None],
         on_end: Callable[[QueuedJob, ProcessResult | RpcError], None],
     ) -> None:
-        self._journal, self._identity, self._allowed_cores = journal, identity, allowed_cores
+        self._journal, self._identity, self.allowed_cores = journal, identity, allowed_cores
         self._on_start, self._on_end = on_start, on_end
         self._condition = threading.Condition()
         self._chores: deque[Callable[[], None]] = deque()
@@ -182,7 +182,7 @@ class Runner:
             queued.job,
             queued.files,
             self._identity,
-            allowed_cores=self._allowed_cores,
+            allowed_cores=self.allowed_cores,
             cancellation=cancellation,
         )
 

@@ -179,7 +179,8 @@ class Service:
         self._later(client, request_id, lambda: describe_device(self._parts.state, self._runtimes(), params))
 
     def _doctor(self, client: Client, _: Nothing, request_id: RequestId) -> None:
-        self._later(client, request_id, lambda: examine(self._parts.state, self._runtimes()))
+        cores = len(self._parts.runner.allowed_cores)
+        self._later(client, request_id, lambda: examine(self._parts.state, self._runtimes(), cores=cores))
 
     def _acquire(self, client: Client, params: AcquireParams, _: RequestId) -> AcquireResult:
         assert client.hello is not None

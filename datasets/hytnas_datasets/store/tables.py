@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from hytnas_datasets.errors import StudyError
-from hytnas_datasets.spaces import Architecture
+from hytnas_datasets.errors import SpaceError, StudyError
+from hytnas_datasets.spaces import Architecture, get_space
 from hytnas_datasets.store import measured, sampled, schema, trained
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel
@@ -21,7 +21,7 @@ from hytnas_datasets.store.sampled import StoredSpace
 DATA_SHEET: Final = "datasheet.json"
 
 COLUMNS: Final[dict[str, str]] = {
-    "architecture": "position of the choice of each variable in its list, joined by '-'",
+    "architecture": "id of the architecture, as commands take it; positions of the choices in an unknown space",
     "model": "path of a model file that came from elsewhere, relative to the study",
     "plan_hash": "identity of the network; rows that share it are one network",
     "model_sha256": "SHA-256 of the measured model file",
@@ -110,10 +110,20 @@ def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: 
 def _choices(architecture: Architecture, space: StoredSpace | None) -> dict[str, Any]:
     if space is None:
         return {}
-    row: dict[str, Any] = {"architecture": "-".join(map(str, architecture.indices))}
+    row: dict[str, Any] = {"architecture": _identifier(architecture, space)}
     for index, variable in zip(architecture.indices, space.variables, strict=True):
         row[variable.name] = variable.value(index)
     return row
+
+
+def _identifier(architecture: Architecture, stored: StoredSpace) -> str:
+    try:
+        space = get_space(stored.name)
+    except SpaceError:
+        space = None
+    if space is None or space.hash() != stored.hash:
+        return "-".join(map(str, architecture.indices))
+    return space.format(architecture)
 
 
 def _latency_rows(

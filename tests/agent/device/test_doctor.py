@@ -62,3 +62,12 @@ def test_examining_changes_nothing(board, pi_files, tmp_path: Path) -> None:
     examine(StateFolder(tmp_path), [USABLE], root)
     assert check_governor(root).status == "ok"
     assert {path: path.read_text() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_the_servers_own_affinity_does_not_count(board, tmp_path: Path) -> None:
+    state = StateFolder(tmp_path / "state").create()
+    found = {check.name: check for check in examine(state, (), board({}), cores=4).checks}
+    assert found["cores"].status == "ok"
+    assert "4 cores" in found["cores"].found
+    alone = {check.name: check for check in examine(state, (), board({}), cores=1).checks}
+    assert alone["cores"].status == "warn"

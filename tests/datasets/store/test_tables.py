@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from hytnas_datasets.errors import StudyError
-from hytnas_datasets.spaces import Architecture, Space, Variable, When
+from hytnas_datasets.spaces import Architecture, Space, Variable, When, get_space
 from hytnas_datasets.store import Study
 from hytnas_datasets.store.tables import COLUMNS
 
@@ -107,3 +108,13 @@ def test_a_folder_that_cannot_be_written_is_one_line(study: Study, tmp_path: Pat
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StudyError, match="cannot be written"):
         study.export_csv(tmp_path / "file")
+
+
+def test_architectures_carry_the_ids_that_commands_take(study: Study, make: Make, tmp_path: Path) -> None:
+    space = get_space("hyt")
+    architecture = space.sample(1, np.random.default_rng(0))[0]
+    study.add_architectures(space, [architecture], ["p"], "accuracy")
+    study.add_accuracy(make.accuracy(architecture, "p", 0))
+    study.export_csv(tmp_path)
+    (row,) = read(tmp_path / "accuracy-hyt.csv")
+    assert space.parse(row["architecture"]) == architecture
