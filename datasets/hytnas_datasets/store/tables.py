@@ -21,7 +21,7 @@ from hytnas_datasets.store.sampled import StoredSpace
 DATA_SHEET: Final = "datasheet.json"
 
 COLUMNS: Final[dict[str, str]] = {
-    "architecture": "id of the architecture, as commands take it; positions of the choices in an unknown space",
+    "architecture": "id of the architecture, as commands take it; its choices' positions in an unknown space",
     "model": "path of a model file that came from elsewhere, relative to the study",
     "plan_hash": "identity of the network; rows that share it are one network",
     "model_sha256": "SHA-256 of the measured model file",
