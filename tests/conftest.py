@@ -1,5 +1,6 @@
 """Options every test run shares."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -43,5 +44,8 @@ class _SkipGuard:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background of a shell that cannot pass Ctrl-C on; tests of Ctrl-C need it, children too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--no-unexpected-skips"):
         config.pluginmanager.register(_SkipGuard(), "skip-guard")
