@@ -45,7 +45,7 @@ class _SkipGuard:
 
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # Started in the background of a shell that cannot pass Ctrl-C on; tests of Ctrl-C need it, children too.
+        # Started in the background of a shell, which ignores Ctrl-C; its tests need it, in children too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--no-unexpected-skips"):
         config.pluginmanager.register(_SkipGuard(), "skip-guard")
