@@ -45,11 +45,24 @@ def latency(
 
       hytnas-profile collect latency --models ./my-onnx-files --study runs/mine
     """
-    from hytnas_datasets.store import Study
     from hytnas_host.collect.latency import collect_files, collect_latency
     from hytnas_host.devices import open_device
+    from hytnas_host.workflow.recorded import recorded_study
 
-    with Study.open(study) as opened, open_device(device) as board:
+    config = {
+        "device": device,
+        "space": space,
+        "n": n,
+        "models": None if models is None else str(models),
+        "resolution": resolution,
+        "classes": classes,
+        "processes": processes,
+        "seed": seed,
+    }
+    with (
+        recorded_study(study, "hytnas-profile collect latency", config) as opened,
+        open_device(device) as board,
+    ):
         if models is not None:
             summary = collect_files(
                 opened, board, models, seed=seed, processes=processes, progress=BarProgress
@@ -91,11 +104,12 @@ def accuracy(
     Example: hytnas-profile collect accuracy --n 60 --repeated 10
     """
     from hytnas_datasets.spaces import get_space
-    from hytnas_datasets.store import Study
     from hytnas_host.collect.accuracy import collect_accuracy
     from hytnas_host.devices.quiet import host_work
+    from hytnas_host.workflow.recorded import recorded_study
 
-    with Study.open(study) as opened:
+    config = {"space": space, "n": n, "repeated": repeated, "seeds": seeds, "seed": seed}
+    with recorded_study(study, "hytnas-profile collect accuracy", config) as opened:
         collection = collect_accuracy(
             opened,
             get_space(space),

@@ -46,6 +46,10 @@ def test_a_device_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatch
     line = error_line(result)
     assert "not reachable" in line
     assert "hytnas-agent doctor" in line
+    with Study.open(tmp_path / "s", create=False) as study:
+        assert [(run.command, run.status) for run in study.runs()] == [
+            ("hytnas-profile collect latency", "failed")
+        ]
 
 
 def test_wrong_usage_exits_with_two() -> None:
