@@ -44,11 +44,6 @@ class StudyFiles:
         """Stages of the main job, with their times."""
         return self.folder / "run.json"
 
-    @property
-    def report(self) -> Path:
-        """The HTML report."""
-        return self.folder / "report.html"
-
     def leaderboard(self, target: str) -> Path:
         """Leaderboard of one target."""
         return self.folder / f"leaderboard-{target}.json"
