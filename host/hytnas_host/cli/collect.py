@@ -46,6 +46,7 @@ def latency(
       hytnas-profile collect latency --models ./my-onnx-files --study runs/mine
     """
     from hytnas_host.collect.latency import collect_files, collect_latency
+    from hytnas_host.collect.options import MeasureOptions
     from hytnas_host.devices import open_device
     from hytnas_host.workflow.recorded import recorded_study
 
@@ -59,26 +60,24 @@ def latency(
         "processes": processes,
         "seed": seed,
     }
+    options = MeasureOptions(seed=seed, processes=processes)
     with (
         recorded_study(study, "hytnas-profile collect latency", config) as opened,
         open_device(device) as board,
     ):
         if models is not None:
-            summary = collect_files(
-                opened, board, models, seed=seed, processes=processes, progress=BarProgress
-            )
+            summary = collect_files(opened, [board], models, options=options, progress=BarProgress)
         else:
             from hytnas_datasets.plan import Task
             from hytnas_datasets.spaces import get_space
 
             summary = collect_latency(
                 opened,
-                board,
+                [board],
                 get_space(space),
                 n,
                 Task(resolution=resolution, classes=classes),
-                seed=seed,
-                processes=processes,
+                options=options,
                 progress=BarProgress,
             )
     if as_json:

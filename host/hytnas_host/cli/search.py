@@ -76,13 +76,13 @@ def verify(
     Example: hytnas-profile verify --front 12
     """
     from hytnas_host.cli.search_tables import print_verification
+    from hytnas_host.collect.options import MeasureOptions
     from hytnas_host.devices import open_device
     from hytnas_host.workflow.searches import verify_study
 
+    options = MeasureOptions(seed=seed, processes=processes)
     with open_device(device) as board:
-        verification = verify_study(
-            study, board, max_front=front, processes=processes, seed=seed, progress=BarProgress
-        )
+        verification = verify_study(study, board, options=options, max_front=front, progress=BarProgress)
     if as_json:
         print_json(verification)
     else:

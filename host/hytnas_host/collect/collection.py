@@ -4,15 +4,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from hytnas_agent.records import DeviceContext, MeasureSettings
+from hytnas_agent.records import DeviceContext
 from hytnas_datasets.store import Study
 from hytnas_host.collect.canary import CANARY_PURPOSE
+from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.measuring import Measurer, Model
+from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.errors import DeviceError
@@ -20,36 +22,6 @@ from hytnas_host.progress import ProgressFactory, SilentProgress
 
 # Gives the models of one window, exporting them if need be.
 Window = Callable[[], list[Model]]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a collection measures.
-
-    Attributes
-    ----------
-    purpose : str
-        What the labels are for; results of one purpose never count for another.
-    seed : int
-        Of the order of the processes.
-    settings : MeasureSettings
-    processes : int
-        Fresh timed processes a model.
-    window : int
-        Models among which the processes are spread.
-    canary_every : int
-        Timed processes between two of the canary; 0 for no canary.
-    runtime : str or None
-        The device's first usable one by default.
-    """
-
-    purpose: str
-    seed: int
-    settings: MeasureSettings = field(default_factory=MeasureSettings)
-    processes: int = 5
-    window: int = 20
-    canary_every: int = 20
-    runtime: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,15 +52,16 @@ class Source:
 class Collected:
     """A finished collection: its measuring stage with counts and labels, and how long it took."""
 
+    purpose: str
     measurer: Measurer
     seconds: float
 
-    def summary(self, plan: Plan, models: int, *, failed_exports: int, export_s: float) -> CollectionSummary:
+    def summary(self, models: int, *, failed_exports: int, export_s: float) -> CollectionSummary:
         """The counts as a value."""
         tally = self.measurer.tally
         outcomes = Counter(label.outcome.value for label in self.measurer.labels.values())
         return CollectionSummary(
-            purpose=plan.purpose,
+            purpose=self.purpose,
             models=models,
             outcomes=dict(outcomes),
             failed_exports=failed_exports,
@@ -103,19 +76,24 @@ class Collected:
 
 def collect(
     study: Study,
-    device: Device,
+    devices: Sequence[Device],
     source: Source,
-    plan: Plan,
+    options: MeasureOptions,
     *,
+    purpose: str,
     progress: ProgressFactory = SilentProgress,
 ) -> Collected:
-    """Measure every model of the source as the plan says, whatever of it is not in the study yet.
+    """Measure every model of the source as the options say, whatever of it is not in the study yet.
+
+    ``purpose`` is what the labels are for; results of one purpose never count for another.
 
     On a device of its own, the next window is prepared while one is measured; where the device shares the
     processor, they take turns.
 
     Raises
     ------
+    CollectError
+        There is not exactly one device.
     DeviceError
         The device is busy or not reachable, or its context changed.
     StudyError
@@ -123,20 +101,23 @@ def collect(
         there next time.
     """
     started_s = time.monotonic()
-    device.acquire(f"{plan.purpose}: {source.models} models for {study.folder.name}")
+    if len(devices) != 1:
+        raise CollectError(f"{len(devices)} devices were given", "give one")
+    device = devices[0]
+    device.acquire(f"{purpose}: {source.models} models for {study.folder.name}")
     try:
-        measurer, ours = _begin(study, device, source, plan)
-        total = source.models * (plan.processes + 1)
+        measurer, ours = _begin(study, device, source, options, purpose)
+        total = source.models * (options.processes + 1)
         done = sum(ours.count_settled(sha256) for sha256 in source.known)
         with progress(f"Measuring on {device.name}", total, min(done, total)) as bar:
             for number, models in enumerate(_prepared(source, ahead=not device.shares_processor)):
                 bar.note(
-                    f"{min((number + 1) * plan.window, source.models)} of {source.models} models exported"
+                    f"{min((number + 1) * options.window, source.models)} of {source.models} models exported"
                 )
-                measurer.measure_window(models, np.random.default_rng([plan.seed, number]), bar)
+                measurer.measure_window(models, np.random.default_rng([options.seed, number]), bar)
     finally:
         device.release()
-    return Collected(measurer, time.monotonic() - started_s)
+    return Collected(purpose, measurer, time.monotonic() - started_s)
 
 
 def require_runtime(device: str, context: DeviceContext, /) -> None:
@@ -148,25 +129,27 @@ def require_runtime(device: str, context: DeviceContext, /) -> None:
         )
 
 
-def _begin(study: Study, device: Device, source: Source, plan: Plan) -> tuple[Measurer, Journal]:
+def _begin(
+    study: Study, device: Device, source: Source, options: MeasureOptions, purpose: str
+) -> tuple[Measurer, Journal]:
     """The measuring stage and its journal, for the device as it describes itself now."""
-    description = device.describe(runtime=plan.runtime, threads=plan.settings.threads)
+    description = device.describe(runtime=options.runtime, threads=options.settings.threads)
     require_runtime(device.name, description.context)
     study.add_device(description)
     ours, canaries = (
-        Journal(study, purpose, description.identity.device_id, description.context, plan.settings)
-        for purpose in (plan.purpose, CANARY_PURPOSE)
+        Journal(study, purpose, description.identity.device_id, description.context, options.settings)
+        for purpose in (purpose, CANARY_PURPOSE)
     )
-    models = source.canary() if plan.canary_every else []
+    models = source.canary() if options.canary_every else []
     measurer = Measurer(
         study,
         device,
         ours,
         canaries,
-        processes=plan.processes,
+        processes=options.processes,
         canary=models[0] if models else None,
-        canary_every=plan.canary_every,
-        runtime=plan.runtime,
+        canary_every=options.canary_every,
+        runtime=options.runtime,
     )
     return measurer, ours
 

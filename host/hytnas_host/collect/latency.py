@@ -5,15 +5,16 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from hytnas_agent.records import LatencyLabel, MeasureSettings
+from hytnas_agent.records import LatencyLabel
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_datasets.store import Study
 from hytnas_host.collect.canary import prepare_canary
-from hytnas_host.collect.collection import Plan, Source, collect
+from hytnas_host.collect.collection import Source, collect
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.files import FileImporter, find_models
+from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.sampling import Network, sample_networks
 from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.devices.base import Device
@@ -25,17 +26,12 @@ T = TypeVar("T")
 
 def collect_latency(
     study: Study,
-    device: Device,
+    devices: Sequence[Device],
     space: Space,
     n: int,
     task: Task,
     *,
-    seed: int,
-    settings: MeasureSettings | None = None,
-    processes: int = 5,
-    window: int = 20,
-    canary_every: int = 20,
-    runtime: str | None = None,
+    options: MeasureOptions,
     progress: ProgressFactory = SilentProgress,
 ) -> CollectionSummary:
     """Sample ``n`` distinct networks uniformly, export and measure them, and store every step.
@@ -46,49 +42,40 @@ def collect_latency(
     Parameters
     ----------
     study : Study
-    device : Device
+    devices : sequence of Device
+        Those that measure; one, or several that share the work.
     space : Space
     n : int
         Networks in all, those of earlier calls included.
     task : Task
-    seed : int
-        Of the sample, the weights and the order of the processes.
-    settings : MeasureSettings, optional
-    processes : int
-        Fresh timed processes a model.
-    window : int
-        Models among which the processes are spread.
-    canary_every : int
-        Timed processes between two of the canary; 0 for no canary.
-    runtime : str, optional
-        The device's first usable one by default.
+    options : MeasureOptions
 
     Raises
     ------
     CollectError, DeviceError, SpaceError, StudyError
     """
-    _check_counts(n=n, processes=processes, window=window)
-    plan = Plan(
-        LATENCY_PURPOSE, seed, settings or MeasureSettings(), processes, window, canary_every, runtime
+    _check_counts(n=n)
+    networks = sample_networks(study, space, n, task, purpose=LATENCY_PURPOSE, seed=options.seed)
+    summary, _ = _collect_networks(
+        study,
+        devices,
+        networks=networks,
+        task=task,
+        purpose=LATENCY_PURPOSE,
+        options=options,
+        progress=progress,
     )
-    networks = sample_networks(study, space, n, task, purpose=plan.purpose, seed=seed)
-    summary, _ = _collect_networks(study, device, networks=networks, task=task, plan=plan, progress=progress)
     return summary
 
 
 def measure_architectures(
     study: Study,
-    device: Device,
+    devices: Sequence[Device],
     architectures: Sequence[Architecture],
     task: Task,
     *,
     purpose: str,
-    seed: int,
-    settings: MeasureSettings | None = None,
-    processes: int = 5,
-    window: int = 20,
-    canary_every: int = 20,
-    runtime: str | None = None,
+    options: MeasureOptions,
     progress: ProgressFactory = SilentProgress,
 ) -> list[tuple[Architecture, LatencyLabel]]:
     """Measure given architectures for a purpose of its own, e.g. to verify a front with fresh labels.
@@ -102,28 +89,24 @@ def measure_architectures(
         In the given order, failed ones with their outcome. An architecture that cannot be exported is left
         out and a failure of the study; architectures that give one network share its label.
     """
-    _check_counts(architectures=len(architectures), processes=processes, window=window)
-    plan = Plan(purpose, seed, settings or MeasureSettings(), processes, window, canary_every, runtime)
+    _check_counts(architectures=len(architectures))
     hashes = [build_plan(architecture, task).hash for architecture in architectures]
     for name in dict.fromkeys(architecture.space for architecture in architectures):
         chosen = [(a, h) for a, h in zip(architectures, hashes, strict=True) if a.space == name]
         study.add_architectures(get_space(name), [a for a, _ in chosen], [h for _, h in chosen], purpose)
     networks = list({h: (a, h) for a, h in zip(architectures, hashes, strict=True)}.values())
-    _, labels = _collect_networks(study, device, networks=networks, task=task, plan=plan, progress=progress)
+    _, labels = _collect_networks(
+        study, devices, networks=networks, task=task, purpose=purpose, options=options, progress=progress
+    )
     return [(a, labels[h]) for a, h in zip(architectures, hashes, strict=True) if h in labels]
 
 
 def collect_files(
     study: Study,
-    device: Device,
+    devices: Sequence[Device],
     folder_or_files: Path | Sequence[Path],
     *,
-    seed: int,
-    settings: MeasureSettings | None = None,
-    processes: int = 5,
-    window: int = 20,
-    canary_every: int = 20,
-    runtime: str | None = None,
+    options: MeasureOptions,
     progress: ProgressFactory = SilentProgress,
 ) -> CollectionSummary:
     """Measure the ONNX and TFLite files of a folder, or given ones.
@@ -137,23 +120,18 @@ def collect_files(
         There is no model file there.
     DeviceError, StudyError
     """
-    _check_counts(processes=processes, window=window)
-    plan = Plan(
-        LATENCY_PURPOSE, seed, settings or MeasureSettings(), processes, window, canary_every, runtime
-    )
     importer = FileImporter(study)
     models = importer.take(find_models(folder_or_files))
-    with Exporter(study, Task(), seed=seed, workers=1) as exporter:
+    with Exporter(study, Task(), seed=options.seed, workers=1) as exporter:
         source = Source(
-            windows=[partial(list, chunk) for chunk in _chunks(models, window)],
+            windows=[partial(list, chunk) for chunk in _chunks(models, options.window)],
             models=len(models),
             known=[model.sha256 for model in models],
             canary=partial(prepare_canary, study, exporter, Task()),
             cancel=exporter.cancel,
         )
-        collected = collect(study, device, source, plan, progress=progress)
+        collected = collect(study, devices, source, options, purpose=LATENCY_PURPOSE, progress=progress)
     return collected.summary(
-        plan,
         len(models) + len(importer.failed),
         failed_exports=len(importer.failed),
         export_s=exporter.seconds,
@@ -162,26 +140,27 @@ def collect_files(
 
 def _collect_networks(
     study: Study,
-    device: Device,
+    devices: Sequence[Device],
     *,
     networks: Sequence[Network],
     task: Task,
-    plan: Plan,
+    purpose: str,
+    options: MeasureOptions,
     progress: ProgressFactory,
 ) -> tuple[CollectionSummary, dict[str, LatencyLabel]]:
     """The summary, and the labels by plan hash."""
-    with Exporter(study, task, seed=plan.seed) as exporter:
+    with Exporter(study, task, seed=options.seed) as exporter:
         source = Source(
-            windows=[partial(exporter.prepare, chunk) for chunk in _chunks(networks, plan.window)],
+            windows=[partial(exporter.prepare, chunk) for chunk in _chunks(networks, options.window)],
             models=len(networks),
             known=exporter.known_hashes(networks),
             canary=partial(prepare_canary, study, exporter, task),
             cancel=exporter.cancel,
         )
-        collected = collect(study, device, source, plan, progress=progress)
+        collected = collect(study, devices, source, options, purpose=purpose, progress=progress)
         asked = {plan_hash for _, plan_hash in networks}
         failed = sum(plan_hash in asked for plan_hash in exporter.failed)
-        summary = collected.summary(plan, len(networks), failed_exports=failed, export_s=exporter.seconds)
+        summary = collected.summary(len(networks), failed_exports=failed, export_s=exporter.seconds)
         labels = {
             plan_hash: collected.measurer.labels[sha256]
             for plan_hash, sha256 in exporter.hashes.items()

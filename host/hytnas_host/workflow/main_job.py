@@ -13,6 +13,7 @@ from hytnas_datasets.spaces import get_space
 from hytnas_host.collect.accuracy import collect_accuracy
 from hytnas_host.collect.collection import require_runtime
 from hytnas_host.collect.latency import collect_latency
+from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices import open_device
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.progress import ProgressFactory, SilentProgress
@@ -146,12 +147,11 @@ def _collect_latency(study: Path, config: RunConfig, progress: ProgressFactory) 
     with recorded_study(study, COMMAND, _settings(config)) as opened, open_device(config.device) as device:
         summary = collect_latency(
             opened,
-            device,
+            [device],
             get_space(config.space),
             config.latency_n,
             Task(resolution=config.resolution, classes=config.classes),
-            seed=config.seed,
-            processes=config.processes,
+            options=MeasureOptions(seed=config.seed, processes=config.processes),
             progress=progress,
         )
     return summary.describe()
@@ -196,8 +196,7 @@ def _verify(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
             study,
             device,
             max_front=config.verify_front,
-            processes=config.processes,
-            seed=config.seed,
+            options=MeasureOptions(seed=config.seed, processes=config.processes),
             progress=progress,
         )
 

@@ -10,6 +10,7 @@ from hytnas_agent.records import LatencyLabel, Outcome
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, get_space
 from hytnas_host.collect.latency import measure_architectures
+from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.progress import ProgressFactory, SilentProgress
@@ -128,9 +129,8 @@ def verify_study(
     study: Path,
     device: Device,
     *,
+    options: MeasureOptions,
     max_front: int = 10,
-    processes: int = 5,
-    seed: int = 0,
     progress: ProgressFactory = SilentProgress,
 ) -> Verification:
     """Measure the search's front and as many random controls afresh, and write ``verification.json``.
@@ -149,7 +149,7 @@ def verify_study(
     description = device.describe()
     predictor = load_trained(study, "latency_ms", space, context=description.context)
     purpose = f"{VERIFY_PURPOSE}-{digest(files.search)[:8]}"
-    config = {"device": device.name, "front": max_front, "processes": processes, "seed": seed}
+    config = {"device": device.name, "front": max_front, "processes": options.processes, "seed": options.seed}
     with recorded_study(study, "hytnas-profile verify", config) as opened:
         opened.add_device(description)
         sampled = opened.architectures("latency")
@@ -157,12 +157,11 @@ def verify_study(
         def measure(architectures: Sequence[Architecture], _purposes: Sequence[str]) -> list[LatencyLabel]:
             measured = measure_architectures(
                 opened,
-                device,
+                [device],
                 architectures,
                 task,
                 purpose=purpose,
-                seed=seed,
-                processes=processes,
+                options=options,
                 progress=progress,
             )
             found = dict(measured)
@@ -175,7 +174,7 @@ def verify_study(
             space=space,
             known={plan_hash for _, plan_hash in sampled},
             max_front=max_front,
-            rng=np.random.default_rng(seed),
+            rng=np.random.default_rng(options.seed),
             device_name=device.name,
             execution=description.context.execution,
         )

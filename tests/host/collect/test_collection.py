@@ -22,8 +22,9 @@ from hytnas_agent.records import (
 )
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import ExportRecord, Study
-from hytnas_host.collect.collection import Collected, Plan, Source, collect
+from hytnas_host.collect.collection import Collected, Source, collect
 from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.errors import DeviceError
 
 IDENTITY = DeviceIdentity("d" * 16, "board")
@@ -133,15 +134,23 @@ def study(tmp_path):
         yield study
 
 
-PLAN = Plan("latency", seed=1, processes=3, window=4, canary_every=0)
+OPTIONS = MeasureOptions(seed=1, processes=3, window=4, canary_every=0)
 
 
-def run(study: Study, device: RuledDevice, count: int, plan: Plan = PLAN, **more) -> Collected:
+def run(
+    study: Study,
+    device: RuledDevice,
+    count: int,
+    options: MeasureOptions = OPTIONS,
+    *,
+    purpose: str = "latency",
+    **more,
+) -> Collected:
     models = [model(i, study.folder) for i in range(count)]
-    canary = [model(999, study.folder)] if plan.canary_every else []
+    canary = [model(999, study.folder)] if options.canary_every else []
     for each in models + canary:
         study.add_export(ExportRecord(each.sha256, "onnx", each.path.name, 1))
-    windows = [models[i : i + plan.window] for i in range(0, count, plan.window)]
+    windows = [models[i : i + options.window] for i in range(0, count, options.window)]
     source = Source(
         windows=[lambda chunk=chunk: chunk for chunk in windows],
         models=count,
@@ -149,7 +158,7 @@ def run(study: Study, device: RuledDevice, count: int, plan: Plan = PLAN, **more
         canary=lambda: canary,
         cancel=lambda: None,
     )
-    return collect(study, device, source, plan, **more)
+    return collect(study, [device], source, options, purpose=purpose, **more)
 
 
 def jobs_in(study: Study, purpose: str = "latency") -> Counter[tuple[str, str, int]]:
@@ -209,7 +218,7 @@ def test_second_call_measures_nothing_again(study):
 def test_other_purpose_is_measured_afresh(study):
     device = RuledDevice()
     run(study, device, 5)
-    run(study, device, 5, replace(PLAN, purpose="verify"))
+    run(study, device, 5, purpose="verify")
     assert jobs_in(study, "verify") == expected_jobs(5)
     assert len({job.job_id for job in device.order}) == 40
 
@@ -247,7 +256,7 @@ def test_model_that_always_crashes_is_tried_twice_and_labelled(study):
     # Every replicate that was begun before the first came to its end twice is tried, and none thereafter.
     tries = Counter(job.job_id for job in device.order if job.model_sha256 == bad)
     assert set(tries.values()) == {1}
-    assert 2 <= len(tries) <= 2 * PLAN.processes
+    assert 2 <= len(tries) <= 2 * OPTIONS.processes
     assert collected.measurer.labels[bad].outcome is Outcome.CRASH
 
 
@@ -308,14 +317,14 @@ def test_result_that_could_not_be_stored_is_not_acknowledged_and_fetched_next_ti
 
 def test_canary_runs_first_and_then_every_so_many_timed_processes(study):
     device = RuledDevice()
-    plan = Plan("latency", seed=1, processes=3, window=4, canary_every=5)
-    collected = run(study, device, 8, plan)
+    options = replace(OPTIONS, canary_every=5)
+    collected = run(study, device, 8, options)
     timed = [job.model_sha256 == f"{999:064x}" for job in device.order if job.measure_pass == "timed"]
     at = [i for i, canary in enumerate(timed) if canary]
     assert at == [0, 6, 12, 18, 24]
     assert collected.measurer.tally.canaries == len(study.canaries()) == 5
     assert jobs_in(study) == expected_jobs(8)
-    run(study, device, 12, plan)
+    run(study, device, 12, options)
     series = [replicate for _, _, replicate in sorted(jobs_in(study, "canary"))]
     assert series == list(range(len(study.canaries())))
     assert len(series) > 5
@@ -324,7 +333,7 @@ def test_canary_runs_first_and_then_every_so_many_timed_processes(study):
 def test_failing_canary_does_not_stop_the_collection(study):
     canary = f"{999:064x}"
     device = RuledDevice(lambda job, number: Outcome.OOM if job.model_sha256 == canary else Outcome.OK)
-    run(study, device, 4, Plan("latency", seed=1, processes=3, window=4, canary_every=4))
+    run(study, device, 4, replace(OPTIONS, canary_every=4))
     assert jobs_in(study) == expected_jobs(4)
 
 
@@ -347,7 +356,8 @@ def test_reference_travels_with_the_model(study, tmp_path):
     whole = Model("a" * 64, "onnx", tmp_path / "m.onnx", reference, tmp_path / "i.npz", tmp_path / "o.npz")
     study.add_export(ExportRecord(whole.sha256, "onnx", "m.onnx", 1))
     device = RuledDevice()
-    collect(study, device, Source([lambda: [whole]], 1, [], list, lambda: None), PLAN)
+    source = Source([lambda: [whole]], 1, [], list, lambda: None)
+    collect(study, [device], source, OPTIONS, purpose="latency")
     assert {"1" * 64 + ".npz", "2" * 64 + ".npz"} < set(device.pushed)
     assert all(job.reference == reference for job in device.order)
 
@@ -362,5 +372,11 @@ def test_preparing_ahead_is_cancelled_when_measuring_stops(study):
 
     source = Source([lambda: [first], list, list], 1, [], list, lambda: cancelled.append(True))
     with pytest.raises(KeyboardInterrupt):
-        collect(study, RuledDevice(interrupt, shares_processor=False), source, PLAN)
+        collect(
+            study,
+            [RuledDevice(interrupt, shares_processor=False)],
+            source,
+            OPTIONS,
+            purpose="latency",
+        )
     assert cancelled

@@ -22,6 +22,7 @@ from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.latency import collect_files, collect_latency, measure_architectures
+from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.transport import LocalTransport
 
@@ -37,6 +38,7 @@ from pathlib import Path
 from hytnas_agent.records import MeasureSettings
 from hytnas_datasets.store import Study
 from hytnas_host.collect.latency import collect_files
+from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.transport import LocalTransport
 study, state, folder = map(Path, sys.argv[1:])
@@ -45,7 +47,8 @@ settings = MeasureSettings(
 )
 device = AgentDevice("local", LocalTransport(state, idle_exit_s=60), client_id="me", shares_processor=True)
 with Study.open(study) as opened, device:
-    collect_files(opened, device, folder, seed=0, settings=settings, processes=2, window=3, canary_every=0)
+    options = MeasureOptions(settings=settings, processes=2, window=3, canary_every=0)
+    collect_files(opened, [device], folder, options=options)
 """
 
 
@@ -98,7 +101,8 @@ def folder(tmp_path) -> Path:
 
 
 def collect_quickly(study: Study, device: AgentDevice, folder: Path):
-    return collect_files(study, device, folder, seed=0, settings=QUICK, processes=2, window=3, canary_every=0)
+    options = MeasureOptions(settings=QUICK, processes=2, window=3, canary_every=0)
+    return collect_files(study, [device], folder, options=options)
 
 
 def slots(study: Study) -> Counter[tuple[str, str, int]]:
@@ -125,19 +129,21 @@ def assert_complete(study: Study, models: int = 4) -> None:
 
 def test_sample_is_exported_measured_labelled_and_verified_afresh(study, state):
     space = get_space("hyt")
+    options = MeasureOptions(settings=QUICK, processes=2, window=2, canary_every=3)
     with open_local(state) as device:
-        summary = collect_latency(
-            study, device, space, 2, TASK, seed=0, settings=QUICK, processes=2, window=2, canary_every=3
-        )
-        again = collect_latency(
-            study, device, space, 2, TASK, seed=0, settings=QUICK, processes=2, window=2, canary_every=3
-        )
+        summary = collect_latency(study, [device], space, 2, TASK, options=options)
+        again = collect_latency(study, [device], space, 2, TASK, options=options)
         assert summary.outcomes == again.outcomes == {"OK": 2}
         assert (summary.measured_jobs, again.measured_jobs, again.resumed_jobs) == (6, 0, 6)
         assert_complete(study, models=2)
         chosen = [architecture for architecture, _ in study.architectures("latency")][:1]
         fresh = measure_architectures(
-            study, device, chosen, TASK, purpose="verify", seed=1, settings=QUICK, processes=2, canary_every=0
+            study,
+            [device],
+            chosen,
+            TASK,
+            purpose="verify",
+            options=MeasureOptions(seed=1, settings=QUICK, processes=2, canary_every=0),
         )
     labelled = study.labelled("latency_ms", space=space)
     assert labelled.architectures == tuple(a for a, _ in study.architectures("latency"))

@@ -7,6 +7,7 @@ import pytest
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.spaces import get_space
 from hytnas_host.collect.collection import require_runtime
+from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices import open_device
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
 from hytnas_host.search import ConstraintError, SearchError
@@ -64,7 +65,7 @@ def test_the_winners_are_verified_on_this_machine(tmp_path) -> None:
         fill(tmp_path / "study", device.describe().context)
         study = tmp_path / "study"
         run_stages(study, AFTER_COLLECTING)
-        verified = verify_study(study, device, max_front=2, processes=3)
+        verified = verify_study(study, device, options=MeasureOptions(processes=3), max_front=2)
     assert verified.execution == "native"
     assert [row.role for row in verified.rows] == ["front", "front", "control", "control"]
     assert all(row.outcome == "OK" and row.measured_ms > 0 for row in verified.rows)
@@ -78,7 +79,7 @@ def test_a_predictor_of_another_device_is_not_verified_with(tmp_path, context) -
         open_device("local", state=tmp_path / "agent") as device,
         pytest.raises(PredictorMismatchError, match="board"),
     ):
-        verify_study(tmp_path / "study", device)
+        verify_study(tmp_path / "study", device, options=MeasureOptions())
 
 
 def test_too_few_labels_say_how_many_there_are(tmp_path, context) -> None:
