@@ -1,32 +1,41 @@
-"""What every predictor must beat: the mean of the labels, and a line through one count of the network.
+"""What every predictor must beat: the mean of the labels, and a line through one figure of the layer plan.
 
 Both are cross-validated like the predictors. They are plain functions of the training part, no estimators:
 they are never saved nor searched with.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task, count_network
-from hytnas_datasets.spaces import Architecture, Space
 from hytnas_predictors.features import PLAIN_SPACE_FAMILY
 from hytnas_predictors.recipes import Scale, from_scale, to_scale
+from hytnas_predictors.roofline import estimate_latency_ms
 
 Floats = NDArray[np.float64]
 Baseline = Callable[[Floats, Floats, Floats], Floats]
 
 
-def baseline_columns(space: Space, architectures: Sequence[Architecture], task: Task) -> dict[str, Floats]:
-    """(n,) logarithms of a count, by the name of its baseline; none without layer plans."""
-    if space.family == PLAIN_SPACE_FAMILY:
+def baseline_columns(labelled: LabelledSet) -> dict[str, Floats]:
+    """(n,) logarithms of a figure of the layer plan, by the name of its baseline; none without layer plans.
+
+    The roofline estimates a latency, so it is no baseline of accuracy.
+    """
+    if labelled.space.family == PLAIN_SPACE_FAMILY:
         return {}
-    counts = [count_network(architecture, task) for architecture in architectures]
-    return {
+    task = Task(resolution=labelled.resolution, classes=labelled.classes)
+    counts = [count_network(architecture, task) for architecture in labelled.architectures]
+    columns = {
         "macs": np.log1p([count.macs for count in counts]),
         "params": np.log1p([count.params for count in counts]),
     }
+    if labelled.target == "latency_ms":
+        estimates = [estimate_latency_ms(architecture, task) for architecture in labelled.architectures]
+        columns["roofline"] = np.log(estimates)
+    return columns
 
 
 def fit_mean(x: Floats, y: Floats, x_new: Floats) -> Floats:

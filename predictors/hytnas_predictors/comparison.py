@@ -44,7 +44,7 @@ def make_verdict(contenders: Sequence[Contender], baselines: Sequence[Contender]
     ----------
     contenders : Contenders, best first
     baselines : Contenders
-        Counts of the network that need no fitting; the best of them is compared with the best predictor.
+        Lines through one figure of the layer plan; the best of them is compared with the best predictor.
     """
     best = contenders[0]
     if all(each.tau.low <= 0 for each in contenders):
@@ -74,8 +74,8 @@ def _against_baseline(best: Contender, baselines: Sequence[Contender]) -> list[s
     if gap.low > 0:
         return []
     if gap.high < 0:
-        return [f"The count of {rival.name} alone ranks better ({_shown(gap, signed=True)})."]
-    return [f"The count of {rival.name} alone ranks as well ({_shown(gap, signed=True)})."]
+        return [f"{rival.name} alone ranks better ({_shown(gap, signed=True)})."]
+    return [f"{rival.name} alone ranks as well ({_shown(gap, signed=True)})."]
 
 
 def _shown(interval: Interval, *, signed: bool = False) -> str:

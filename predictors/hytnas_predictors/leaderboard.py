@@ -18,7 +18,7 @@ from hytnas_predictors.comparison import Contender, make_verdict
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import estimator_class
 from hytnas_predictors.estimators.base import check_labels
-from hytnas_predictors.features import make_features
+from hytnas_predictors.features import PLAIN_SPACE_FAMILY, make_features
 from hytnas_predictors.intervals import (
     DEFAULT_RESAMPLES,
     bootstrap_tau,
@@ -243,9 +243,8 @@ def _baselines(
     recipe: Recipe,
 ) -> tuple[tuple[Score, ...], list[Contender]]:
     """Scores of the baselines, best first and chance last, and those that rank as contenders."""
-    task = Task(resolution=labelled.resolution, classes=labelled.classes)
     y, scores, contenders = labelled.y, [], []
-    for name, column in baseline_columns(labelled.space, labelled.architectures, task).items():
+    for name, column in baseline_columns(labelled).items():
         predicted = cross_validate_baseline(fit_line, column, y, folds, recipe.scale)
         taus = bootstrap_tau(y, predicted, groups, weights)
         score = _score((name, f"log {name}"), y, CrossValidation(predicted, 0.0, 0.0), taus)
@@ -273,6 +272,8 @@ def _notes(
     suspects = [score.predictor for score in scores if score.leak_suspected]
     if suspects:
         notes.append(f"Above the noise ceiling, investigate for a leak: {', '.join(suspects)}.")
+    if labelled.space.family == PLAIN_SPACE_FAMILY:
+        notes.append("The space has no layer plans, so there are no baselines macs, params and roofline.")
     if np.ptp(labelled.y) == 0:
         notes.append("All labels are equal: there is nothing to rank.")
     return tuple(notes)

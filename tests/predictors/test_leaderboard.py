@@ -58,10 +58,16 @@ def test_the_ceiling_is_above_and_nothing_leaks(board: Leaderboard) -> None:
 
 
 def test_baselines_end_with_chance(board: Leaderboard) -> None:
-    assert {score.predictor for score in board.baselines[:-1]} == {"macs", "params"}
+    assert {score.predictor for score in board.baselines[:-1]} == {"macs", "params", "roofline"}
     chance = board.baselines[-1]
     assert (chance.predictor, chance.kendall_tau.value, chance.better_than_chance) == ("mean", 0.0, False)
     assert chance.rmse > board.scores[0].rmse
+
+
+def test_the_roofline_estimates_latencies_alone(make_labelled) -> None:
+    accuracies = replace(make_labelled(30), target="accuracy")
+    board = quick(accuracies, recipes=[Recipe("mlp2", ("physical",), params={"members": 1})])
+    assert {score.predictor for score in board.baselines} == {"macs", "params", "mean"}
 
 
 def test_simulated_labels_are_called_simulated(board: Leaderboard) -> None:
@@ -87,7 +93,7 @@ def test_csv_has_a_row_for_each_predictor_and_baseline(board: Leaderboard, tmp_p
         score.predictor for score in (*board.scores, *board.baselines)
     ]
     assert float(rows[0]["kendall_tau"]) == board.scores[0].kendall_tau.value
-    assert [row["baseline"] for row in to_rows(board)] == [False] * 2 + [True] * 3
+    assert [row["baseline"] for row in to_rows(board)] == [False] * 2 + [True] * 4
 
 
 def test_a_predictor_that_sees_the_labels_is_a_suspect(make_labelled) -> None:
@@ -101,6 +107,7 @@ def test_a_predictor_that_sees_the_labels_is_a_suspect(make_labelled) -> None:
     assert board.scores[0].leak_suspected
     assert any("leak" in note for note in board.notes)
     assert [score.predictor for score in board.baselines] == ["mean"]
+    assert any("no layer plans" in note for note in board.notes)
 
 
 def test_labels_of_pure_noise_cannot_be_told_from_chance(make_labelled) -> None:
