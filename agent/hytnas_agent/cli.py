@@ -14,6 +14,7 @@ from hytnas_agent.paths import STATE_VARIABLE, StateFolder, state_folder
 from hytnas_agent.protocol import DescribeParams, RuntimeInfo
 from hytnas_agent.records import LatencyLabel, MeasureSettings, Outcome
 
+STOP_TIMEOUT_S = 60.0
 DEBUG_HELP = "show the traceback of an error"
 EXAMPLES = """examples:
   hytnas-agent doctor                      is this device fit for measuring?
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
   hytnas-agent measure model.onnx --json   the same for a program to read
   hytnas-agent describe --json             what this device is
   hytnas-agent serve                       answer hosts on a Unix socket
+  hytnas-agent stop                        end the server, handing its jobs back
   hytnas-agent connect                     talk to the server over stdin and stdout (what a host runs by SSH)
 """
 
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_server_commands(commands)
+    _add_stop(commands)
     _add_measure(commands)
     for name, run, text in (
         ("describe", _describe, "say what this device is and which runtimes work on it"),
@@ -90,6 +93,24 @@ def _add_server_commands(commands: "argparse._SubParsersAction[argparse.Argument
             help="end the server after so long without a client and a job (default: never)",
         )
         command.set_defaults(run=run)
+
+
+def _add_stop(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "end the server of the state folder, whoever started it"
+    command = commands.add_parser(
+        "stop",
+        help=text,
+        description=f"{text}. A job that is running is handed back to its host, which measures it again.",
+    )
+    command.add_argument(
+        "--timeout-s",
+        type=_positive_float,
+        default=STOP_TIMEOUT_S,
+        metavar="SECONDS",
+        help=f"how long to wait for its end (default: {STOP_TIMEOUT_S:g})",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=_stop)
 
 
 def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -148,6 +169,19 @@ def _connect(options: argparse.Namespace, state: StateFolder) -> int:
 
     with connect_or_start(state, idle_exit_s=options.idle_exit_s) as sock:
         bridge(sock)
+    return 0
+
+
+def _stop(options: argparse.Namespace, state: StateFolder) -> int:
+    from hytnas_agent.stop import stop_server  # noqa: PLC0415
+
+    stopped = stop_server(state, timeout_s=options.timeout_s)
+    if options.json:
+        print(msgspec.json.encode(stopped).decode())
+        return 0
+    print("no agent was running" if stopped.pid is None else f"stopped the agent (pid {stopped.pid})")
+    if stopped.unfetched_results:
+        print(f"{stopped.unfetched_results} results wait for the hosts that asked for them")
     return 0
 
 

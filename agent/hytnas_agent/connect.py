@@ -55,7 +55,7 @@ def connect_or_start(state: StateFolder, *, idle_exit_s: float | None = None) ->
         if sock is not None:
             return sock
         # A server that has ended may have lost against another that is still on its way up.
-        if server.poll() not in (None, 0) and not _someone_serves(state):
+        if server.poll() not in (None, 0) and not someone_serves(state):
             raise AgentError(f"the agent could not be started: {_last_log_line(state)}")
         time.sleep(RETRY_S)
     raise AgentError(f"the agent did not answer within {START_TIMEOUT_S:g} s: {_last_log_line(state)}")
@@ -74,7 +74,8 @@ def _start_server(state: StateFolder, idle_exit_s: float | None) -> subprocess.P
         )
 
 
-def _someone_serves(state: StateFolder) -> bool:
+def someone_serves(state: StateFolder) -> bool:
+    """Whether a server holds the state folder, on its way up or down included."""
     with contextlib.suppress(FileNotFoundError), state.server_lock.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

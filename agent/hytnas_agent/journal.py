@@ -133,6 +133,14 @@ class Journal:
             )
             return cursor.rowcount
 
+    def unfetched(self) -> int:
+        """How many results no client has acknowledged."""
+        with self._lock:
+            row = self._database.execute(
+                "SELECT count(*) FROM jobs WHERE acknowledged = 0 AND result IS NOT NULL"
+            ).fetchone()
+        return int(row[0])
+
     def prune(self) -> None:
         """Forget all but the latest acknowledged results; they are kept to answer a repeated ``measure``."""
         with self._lock:

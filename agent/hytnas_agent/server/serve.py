@@ -128,7 +128,8 @@ def _single_instance(state: StateFolder) -> Iterator[None]:
         except BlockingIOError as error:
             pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             raise AlreadyServingError(
-                f"an agent (pid {pid}) already serves {state.root}", "Use it, or end it with kill"
+                f"an agent (pid {pid}) already serves {state.root}",
+                "Use it, or end it with: hytnas-agent stop",
             ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

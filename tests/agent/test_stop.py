@@ -1,0 +1,63 @@
+"""``hytnas-agent stop``, with real servers."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from hytnas_agent.cli import main
+from hytnas_agent.errors import AgentError
+from hytnas_agent.paths import StateFolder
+from hytnas_agent.protocol import ErrorCode, MeasureParams
+from hytnas_agent.stop import Stopped, stop_server
+
+from .conftest import AgentUnderTest, Models, make_job, server_pid, start_server
+
+Connect = Callable[..., AgentUnderTest]
+
+
+def test_without_a_server_there_is_nothing_to_stop(state: StateFolder) -> None:
+    assert stop_server(state, timeout_s=10.0) == Stopped(None, 0)
+    assert stop_server(state, timeout_s=10.0) == Stopped(None, 0)
+
+
+def test_a_server_is_ended_and_another_can_start(state: StateFolder) -> None:
+    first = start_server(state)
+    assert stop_server(state, timeout_s=30.0).pid == first.pid
+    assert first.wait() == 0
+    second = start_server(state)
+    assert server_pid(state) == second.pid
+
+
+def test_the_running_job_is_handed_back_and_finished_results_are_counted(
+    connect: Connect, models: Models, state: StateFolder
+) -> None:
+    agent = connect()
+    agent.acquire()
+    agent.upload(models.tiny)
+    agent.upload(models.endless)
+    agent.measure(make_job(models.tiny, "done"))
+    running = agent.send("measure", MeasureParams(make_job(models.endless, "endless"), agent.token))
+    stopped = stop_server(state, timeout_s=30.0)
+    response = agent.receive()
+    assert (response.id, response.error.code) == (running, ErrorCode.SHUTTING_DOWN)
+    assert stopped.unfetched_results == 1
+
+
+def test_a_server_that_does_not_end_is_named(state: StateFolder) -> None:
+    server = start_server(state)
+    os.kill(server.pid, signal.SIGSTOP)
+    with pytest.raises(AgentError, match=f"pid {server.pid}.*kill -9 {server.pid}"):
+        stop_server(state, timeout_s=0.2)
+
+
+def test_the_command_speaks_to_people_and_programs(
+    state: StateFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = start_server(state)
+    assert main(["--state", str(state.root), "stop"]) == 0
+    assert capsys.readouterr().out == f"stopped the agent (pid {server.pid})\n"
+    assert main(["--state", str(state.root), "stop", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"pid": None, "unfetched_results": 0}
