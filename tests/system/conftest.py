@@ -1,0 +1,24 @@
+"""The boards that tests of this folder may ask for, and what their markers mean."""
+
+import pytest
+
+from .board.fixtures import chroot_board, full_board, make_chroot_board
+
+__all__ = ["chroot_board", "full_board", "make_chroot_board"]
+
+_TIMEOUT_S = {"board": 1200, "board_full": 3600}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "board: needs the emulated board in a chroot (make board-test)")
+    config.addinivalue_line("markers", "board_full: needs the fully emulated board (make board-full)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Board tests are system tests, and take their time."""
+    for item in items:
+        for name, seconds in _TIMEOUT_S.items():
+            if item.get_closest_marker(name):
+                item.add_marker("system")
+                if not item.get_closest_marker("timeout"):
+                    item.add_marker(pytest.mark.timeout(seconds))
