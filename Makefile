@@ -2,6 +2,8 @@
 #   make run           the main job on this machine; interrupt it anywhere and run it again
 #   make test          the tests that need nothing but Python
 #   make test-system   the tests that need packages of the operating system (make system-deps)
+#   make board-test    the tests on an emulated Raspberry Pi, in a chroot (root; builds its image once, 5-10 minutes)
+#   make board-full    the slow ones, on QEMU's Raspberry Pi 3 Model B with kernel and systemd
 #   make check         lint, format, types, import contract
 
 PYTHON ?= python3
@@ -17,7 +19,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test test-system check lint types imports format lock system-deps clean
+.PHONY: run test test-system board-image board-test board-full check lint types imports format lock system-deps clean
 
 run: $(INSTALLED)
 	$(BIN)/hytnas-profile run --study $(STUDY) $(RUN_ARGS)
@@ -26,7 +28,16 @@ test: $(INSTALLED)
 	$(BIN)/pytest -m "not system" $(PYTEST_ARGS)
 
 test-system: $(INSTALLED)
-	$(BIN)/pytest -m system $(PYTEST_ARGS)
+	$(BIN)/pytest -m "system and not board and not board_full" $(PYTEST_ARGS)
+
+board-image: system-deps
+	./tests/system/board/build.sh
+
+board-test: $(INSTALLED) board-image
+	$(BIN)/pytest -m board $(PYTEST_ARGS) tests/system
+
+board-full: $(INSTALLED) board-image
+	$(BIN)/pytest -m board_full $(PYTEST_ARGS) tests/system
 
 check: lint types imports
 
