@@ -1,10 +1,11 @@
-"""The boards that tests of this folder may ask for, and what their markers mean."""
+"""The boards and servers that tests of this folder may ask for, and what their markers mean."""
 
 import pytest
 
 from .board.fixtures import chroot_board, full_board, make_chroot_board
+from .ssh.fixtures import sshd
 
-__all__ = ["chroot_board", "full_board", "make_chroot_board"]
+__all__ = ["chroot_board", "full_board", "make_chroot_board", "sshd"]
 
 _TIMEOUT_S = {"board": 1200, "board_full": 3600}
 
