@@ -18,7 +18,7 @@ from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import DeviceContext, DeviceIdentity, Execution
 
 EXECUTION_VARIABLE = "HYTNAS_AGENT_EXECUTION"
-_UNSET_SERIALS = {"", "0" * 16, "None", "Default string", "To Be Filled By O.E.M."}
+_UNSET_SERIALS = {"0" * 16, "None", "Default string", "To Be Filled By O.E.M."}
 
 
 class Hardware(msgspec.Struct, frozen=True):
@@ -39,13 +39,24 @@ class Hardware(msgspec.Struct, frozen=True):
 
 def device_identity(state: StateFolder, root: Path = ROOT) -> DeviceIdentity:
     """The device's identity: a hash of its serial number, else of its machine id, else a generated one."""
-    serial = read_text(root / "proc/device-tree/serial-number") or ""
-    if serial in _UNSET_SERIALS:
-        serial = read_text(root / "etc/machine-id") or ""
-    if serial in _UNSET_SERIALS:
-        serial = _generated_identity(state)
-    digest = hashlib.sha256(b"hytnas-device:" + serial.encode()).hexdigest()
-    return DeviceIdentity(digest[:16], platform.node())
+    serial = own_serial(root) or _generated_identity(state)
+    return DeviceIdentity(device_id_of(serial), platform.node())
+
+
+def own_serial(root: Path = ROOT) -> str | None:
+    """This device's serial number, else its machine id, if it has one of its own."""
+    candidates = (read_text(root / "proc/device-tree/serial-number"), read_text(root / "etc/machine-id"))
+    return first_serial(*candidates)
+
+
+def first_serial(*candidates: str | None) -> str | None:
+    """The first that is a serial number, not what makers leave where there is none."""
+    return next((serial for serial in candidates if serial and serial not in _UNSET_SERIALS), None)
+
+
+def device_id_of(serial: str) -> str:
+    """The name of the device with this serial number: a hash, which does not give the number away."""
+    return hashlib.sha256(b"hytnas-device:" + serial.encode()).hexdigest()[:16]
 
 
 def _generated_identity(state: StateFolder) -> str:

@@ -3,8 +3,8 @@
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.errors import DeviceBusyError, DeviceError, UnknownDeviceError
-from hytnas_host.devices.local import DEVICES, open_device
 from hytnas_host.devices.quiet import host_work, quiet_machine
+from hytnas_host.devices.registry import DEVICES, open_device
 
 __all__ = [
     "DEVICES",

@@ -1,0 +1,122 @@
+"""The file of enrolled boards: what a person wrote in it stays, and nothing wrong gets in or out."""
+
+import stat
+import threading
+
+import msgspec
+import pytest
+
+from hytnas_host.devices import open_device
+from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
+from hytnas_host.devices.inventory import DeviceEntry, Inventory, inventory_path
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHN0cmljdGx5IGZvciB0ZXN0aW5nIG9ubHksIG5vIGtleQ=="
+
+
+def entry(name: str = "pi", **more) -> DeviceEntry:
+    return DeviceEntry(name=name, host="raspberrypi.local", host_key=KEY, **more)
+
+
+@pytest.fixture
+def inventory(tmp_path, monkeypatch) -> Inventory:
+    monkeypatch.setenv("HYTNAS_DEVICES", str(tmp_path / "config" / "devices.toml"))
+    return Inventory()
+
+
+def test_board_comes_back_as_it_was(inventory):
+    assert inventory.entries() == {}
+    full = entry(port=2222, user="pi", key_files=("~/.ssh/pi",), agent=("/opt/agent",), runtime="onnxruntime")
+    inventory.put(full)
+    inventory.put(entry("other"))
+    assert Inventory.load().entries() == {"other": entry("other"), "pi": full}
+    inventory.remove("pi")
+    assert list(inventory.entries()) == ["other"]
+
+
+def test_file_is_private(inventory):
+    inventory.put(entry())
+    assert stat.S_IMODE(inventory.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(inventory.path.parent.stat().st_mode) == 0o700
+
+
+def test_what_a_person_wrote_stays(inventory):
+    inventory.path.parent.mkdir()
+    inventory.path.write_text(
+        f'# mine\n[elsewhere]\nkey = 1\n\n[devices.pi] # on the shelf\nhost = "old"\nhost_key = "{KEY}"\n'
+        'agent = ["/opt/agent"]\nshelf = "left"\n'
+    )
+    inventory.put(msgspec.structs.replace(inventory.get("pi"), host="new", agent=()))
+    text = inventory.path.read_text()
+    assert "# mine" in text
+    assert "# on the shelf" in text
+    assert 'shelf = "left"' in text
+    assert "[elsewhere]" in text
+    assert inventory.get("pi") == DeviceEntry(name="pi", host="new", host_key=KEY)
+
+
+def test_link_to_a_file_elsewhere_stays_one(inventory, tmp_path):
+    inventory.path.parent.mkdir()
+    inventory.path.symlink_to(tmp_path / "dotfiles.toml")
+    inventory.put(entry())
+    assert inventory.path.is_symlink()
+    assert "raspberrypi.local" in (tmp_path / "dotfiles.toml").read_text()
+
+
+def test_boards_that_are_enrolled_at_once_are_all_there(inventory):
+    threads = [threading.Thread(target=Inventory().put, args=(entry(f"pi{i}"),)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(inventory.entries()) == 8
+    assert [path.name for path in inventory.path.parent.iterdir() if path.suffix == ".toml"] == [
+        "devices.toml"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("devices = 3", "devices is no table"),
+        ("[devices]\npi = 3", r"devices\.pi is no table"),
+        ("[devices.pi]\nhost = 'x'", "host_key"),
+        ("[devices.pi]\nhost = 'x'\nhost_key = 'ssh-ed25519 AAAA'", "no.* host key"),
+        (f"[devices.pi]\nhost = '-oProxyCommand=x'\nhost_key = '{KEY}'", "no.* address"),
+        (f"[devices.pi]\nhost = 'x'\nport = 70000\nhost_key = '{KEY}'", "no.* address"),
+        (f"[devices.PI]\nhost = 'x'\nhost_key = '{KEY}'", "no name for a device"),
+        ("[devices", "malformed"),
+        ("#" * ((1 << 20) + 1), "more than 1 MiB"),
+        ("\udcff", "malformed"),
+    ],
+)
+def test_malformed_file_is_one_clear_error(inventory, text, said):
+    inventory.path.parent.mkdir()
+    inventory.path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(DeviceError, match=said):
+        Inventory.load()
+
+
+def test_file_that_cannot_be_written_is_one_clear_error(inventory):
+    inventory.path.parent.write_text("a file")
+    with pytest.raises(DeviceError, match="HYTNAS_DEVICES"):
+        Inventory().put(entry())
+
+
+def test_unknown_device_names_the_known_ones(inventory):
+    inventory.put(entry())
+    with pytest.raises(UnknownDeviceError, match="known: pi"):
+        inventory.get("desk")
+    with pytest.raises(UnknownDeviceError, match=r"known devices: .*local.*, pi; enrol"):
+        open_device("desk")
+
+
+def test_board_without_an_agent_is_told_apart(inventory):
+    inventory.put(entry())
+    with pytest.raises(DeviceError, match="device provision pi"):
+        open_device("pi")
+
+
+def test_path_follows_the_configuration_home(monkeypatch, tmp_path):
+    monkeypatch.delenv("HYTNAS_DEVICES", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert inventory_path() == tmp_path / "hytnas" / "devices.toml"
