@@ -54,5 +54,6 @@ systemd=(systemctl --root="$root" --quiet)
 "${systemd[@]}" enable systemd-networkd.service ssh.service
 "${systemd[@]}" disable apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
     e2scrub_reap.service fstrim.timer
-"${systemd[@]}" mask systemd-networkd-wait-online.service systemd-pstore.service systemd-firstboot.service \
+# The modprobe@ ones look for modules that are not there, for seconds each.
+"${systemd[@]}" mask modprobe@{dm_mod,drm,fuse,loop}.service systemd-networkd-wait-online.service systemd-pstore.service systemd-firstboot.service \
     proc-sys-fs-binfmt_misc.automount systemd-binfmt.service

@@ -14,8 +14,7 @@ trap 'rm -rf "$work"' EXIT
 early=(ext4 bcm2835-rng bcm2835-dma raspberrypi-power bcm2835 sdhci-iproc mmc_block
     phy-generic dwc2 usbnet cdc_ether cdc_subset rndis_host)
 # On the SD card, loaded by udev. The watchdog is what restarts the board when it reboots.
-late=(bcm2835_wdt bcm2835_thermal raspberrypi-hwmon raspberrypi-cpufreq clk-raspberrypi i2c-bcm2835 ipv6 autofs4
-    configfs overlay)
+late=(bcm2835_wdt bcm2835_thermal i2c-bcm2835 ipv6 autofs4 configfs)
 
 # A package state of its own: this machine's dpkg never hears of arm64.
 cd "$work"
