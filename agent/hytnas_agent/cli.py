@@ -109,6 +109,12 @@ def _add_stop(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         metavar="SECONDS",
         help=f"how long to wait for its end (default: {STOP_TIMEOUT_S:g})",
     )
+    command.add_argument(
+        "--delete-state", action="store_true", help="then delete the state folder, unless results wait there"
+    )
+    command.add_argument(
+        "--discard-results", action="store_true", help="with --delete-state: delete waiting results too"
+    )
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=_stop)
 
@@ -173,9 +179,16 @@ def _connect(options: argparse.Namespace, state: StateFolder) -> int:
 
 
 def _stop(options: argparse.Namespace, state: StateFolder) -> int:
-    from hytnas_agent.stop import stop_server  # noqa: PLC0415
+    from hytnas_agent.stop import check_fetched, stop_server  # noqa: PLC0415
 
+    keeps_results = options.delete_state and not options.discard_results
+    if keeps_results:
+        check_fetched(state)
     stopped = stop_server(state, timeout_s=options.timeout_s)
+    if keeps_results:
+        check_fetched(state)  # the job that was running may have ended meanwhile
+    if options.delete_state:
+        state.delete()
     if options.json:
         print(msgspec.json.encode(stopped).decode())
         return 0

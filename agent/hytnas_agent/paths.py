@@ -1,6 +1,8 @@
 """Where the agent keeps its state: one private folder a user."""
 
+import contextlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +63,26 @@ class StateFolder:
     def runtimes(self) -> Path:
         """What the runtimes answered when last tried."""
         return self.root / "runtimes.json"
+
+    def delete(self) -> None:
+        """Delete what the agent keeps here, and the folder if nothing else is in it.
+
+        Raises
+        ------
+        AgentError
+            If something cannot be deleted.
+        """
+        journal = [self.journal.with_name(self.journal.name + suffix) for suffix in ("", "-wal", "-shm")]
+        own = [self.socket, self.server_log, self.identity, self.runtimes, *journal]
+        try:
+            if self.spool.exists():
+                shutil.rmtree(self.spool)
+            for path in (*own, *self.root.glob("*.lock")):
+                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # not empty: something of somebody else's
+                self.root.rmdir()
+        except OSError as error:
+            raise AgentError(f"{error.filename} cannot be deleted: {error.strerror}") from error
 
     def create(self) -> "StateFolder":
         """Create the folder with mode 0700 and its parts; refuse one that others can read or write.

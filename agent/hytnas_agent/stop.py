@@ -48,6 +48,17 @@ def stop_server(state: StateFolder, *, timeout_s: float) -> Stopped:
         return Stopped(pid, journal.unfetched())
 
 
+def check_fetched(state: StateFolder) -> None:
+    """Refuse where results wait for their hosts; raises AgentError."""
+    with closing(Journal(state.journal)) as journal:
+        unfetched = journal.unfetched()
+    if unfetched:
+        raise AgentError(
+            f"{unfetched} results in {state.root} have not been fetched by the hosts that asked for them",
+            "Let those hosts go on first (the command that collects, again), or add --discard-results",
+        )
+
+
 def _named_pid(state: StateFolder) -> int | None:
     """The process id in the lock file; None while its server is about to write it."""
     try:

@@ -61,3 +61,26 @@ def test_the_command_speaks_to_people_and_programs(
     assert capsys.readouterr().out == f"stopped the agent (pid {server.pid})\n"
     assert main(["--state", str(state.root), "stop", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"pid": None, "unfetched_results": 0}
+
+
+def test_the_state_folder_is_deleted_whole(
+    connect: Connect, models: Models, state: StateFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = connect()
+    agent.acquire()
+    agent.upload(models.tiny)
+    agent.measure(make_job(models.tiny))
+    main(["--state", str(state.root), "describe"])
+    arguments = ["--state", str(state.root), "stop", "--delete-state"]
+    assert main(arguments) == 1
+    assert "1 results" in capsys.readouterr().err
+    assert server_pid(state) is not None  # refused before anything was stopped
+    agent.close()
+    assert main([*arguments, "--discard-results"]) == 0
+    assert (list(state.root.glob("*")), state.root.exists()) == ([], False)
+
+
+def test_what_is_not_the_agents_own_stays(state: StateFolder) -> None:
+    (state.root / "notes.txt").write_text("mine")
+    assert main(["--state", str(state.root), "stop", "--delete-state"]) == 0
+    assert [path.name for path in state.root.iterdir()] == ["notes.txt"]
