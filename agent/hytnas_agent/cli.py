@@ -92,6 +92,13 @@ def _add_server_commands(commands: "argparse._SubParsersAction[argparse.Argument
             metavar="SECONDS",
             help="end the server after so long without a client and a job (default: never)",
         )
+        command.add_argument(
+            "--spool-mib",
+            type=_positive_int,
+            metavar="MIB",
+            help="how much the models on the device may take before the least recently used is removed "
+            "(default: 2048)",
+        )
         command.set_defaults(run=run)
 
 
@@ -165,15 +172,22 @@ def _positive_float(text: str) -> float:
 
 def _serve(options: argparse.Namespace, state: StateFolder) -> int:
     from hytnas_agent.server.serve import serve  # noqa: PLC0415 (connect stays small)
+    from hytnas_agent.spool import DEFAULT_CAPACITY_BYTES  # noqa: PLC0415
 
-    serve(state, idle_exit_s=options.idle_exit_s)
+    capacity_bytes = options.spool_mib << 20 if options.spool_mib else DEFAULT_CAPACITY_BYTES
+    serve(state, idle_exit_s=options.idle_exit_s, spool_bytes=capacity_bytes)
     return 0
 
 
 def _connect(options: argparse.Namespace, state: StateFolder) -> int:
     from hytnas_agent.connect import bridge, connect_or_start  # noqa: PLC0415
 
-    with connect_or_start(state, idle_exit_s=options.idle_exit_s) as sock:
+    server_options = []
+    if options.idle_exit_s is not None:
+        server_options += ["--idle-exit-s", f"{options.idle_exit_s:g}"]
+    if options.spool_mib is not None:
+        server_options += ["--spool-mib", str(options.spool_mib)]
+    with connect_or_start(state, server_options) as sock:
         bridge(sock)
     return 0
 

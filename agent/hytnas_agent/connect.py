@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder
@@ -35,8 +36,8 @@ def open_socket(state: StateFolder) -> socket.socket | None:
     return sock
 
 
-def connect_or_start(state: StateFolder, *, idle_exit_s: float | None = None) -> socket.socket:
-    """A connection to the server, which is started in a session of its own if none runs.
+def connect_or_start(state: StateFolder, server_options: Sequence[str] = ()) -> socket.socket:
+    """A connection to the server, which is started in a session of its own, with its options, if none runs.
 
     Of several that start one at once, the one that takes the instance lock stays, and all connect to it.
 
@@ -48,7 +49,7 @@ def connect_or_start(state: StateFolder, *, idle_exit_s: float | None = None) ->
     sock = open_socket(state)
     if sock is not None:
         return sock
-    server = _start_server(state, idle_exit_s)
+    server = _start_server(state, server_options)
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         sock = open_socket(state)
@@ -61,10 +62,8 @@ def connect_or_start(state: StateFolder, *, idle_exit_s: float | None = None) ->
     raise AgentError(f"the agent did not answer within {START_TIMEOUT_S:g} s: {_last_log_line(state)}")
 
 
-def _start_server(state: StateFolder, idle_exit_s: float | None) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", "-m", "hytnas_agent", "--state", str(state.root), "serve"]
-    if idle_exit_s is not None:
-        command += ["--idle-exit-s", f"{idle_exit_s:g}"]
+def _start_server(state: StateFolder, options: Sequence[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", "hytnas_agent", "--state", str(state.root), "serve", *options]
     with contextlib.suppress(FileNotFoundError):
         if state.server_log.stat().st_size > MAX_LOG_BYTES:
             state.server_log.unlink()

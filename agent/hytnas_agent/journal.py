@@ -1,9 +1,10 @@
 """Jobs and their results on the device, durable before any answer is sent."""
 
+import shutil
 import sqlite3
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -15,6 +16,8 @@ from hytnas_agent.records import MeasureJob, ProcessResult
 
 SCHEMA_VERSION = 1
 KEPT_ACKNOWLEDGED = 5000
+KEPT_UNACKNOWLEDGED = 50_000
+FULL_DISK_BYTES = 256 * 1024
 MAX_REPLAY_BYTES = 2 * 1024 * 1024
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -49,6 +52,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = Lock()
         try:
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -61,13 +65,11 @@ class Journal:
             self._database.executescript(_SCHEMA)
             self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         except sqlite3.Error as error:
-            raise AgentError(
-                f"the journal {path} cannot be used: {error}", "Move it away to start with an empty one"
-            ) from error
+            raise self._explain(error, "Move it away to start with an empty one") from error
 
     def begin(self, job: MeasureJob, client_id: str) -> int:
         """Note that the job is about to run; how many times it was begun, this one included."""
-        with self._lock:
+        with self._use():
             row = self._database.execute(
                 "INSERT INTO jobs (job_id, client_id, job, attempts) VALUES (?, ?, ?, 1)"
                 " ON CONFLICT (job_id) DO UPDATE SET attempts = attempts + 1 RETURNING attempts",
@@ -75,9 +77,24 @@ class Journal:
             ).fetchone()
         return int(row[0])
 
+    @contextmanager
+    def _use(self) -> Iterator[None]:
+        """One thread at a time; raises AgentError for whatever SQLite cannot do."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise self._explain(error, "Check the device's disk") from error
+
+    def _explain(self, error: sqlite3.Error, next_step: str) -> AgentError:
+        # On a full disk SQLite may fail to make its own files, and then says just that it cannot.
+        if "full" in str(error) or shutil.disk_usage(self._path.parent).free < FULL_DISK_BYTES:
+            error, next_step = sqlite3.OperationalError("its disk is full"), "Free some space on the device"
+        return AgentError(f"the journal {self._path} cannot be used: {error}", next_step)
+
     def finish(self, job: MeasureJob, client_id: str, result: ProcessResult) -> None:
         """Record how the job ended; the first ending stands."""
-        with self._lock:
+        with self._use():
             self._database.execute(
                 "INSERT INTO jobs (job_id, client_id, job, result, finished_unix_s) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (job_id) DO UPDATE SET result = excluded.result,"
@@ -87,7 +104,7 @@ class Journal:
 
     def find(self, job_id: str) -> Entry | None:
         """The job of this id, whoever sent it."""
-        with self._lock:
+        with self._use():
             row = self._database.execute(
                 "SELECT job, result FROM jobs WHERE job_id = ?", (job_id,)
             ).fetchone()
@@ -102,17 +119,17 @@ class Journal:
         """Finished jobs of a client, those named or else all not acknowledged, and whether there are more."""
         found: list[ProcessResult] = []
         size = 0
-        with self._lock:
+        with self._use():
             if job_ids is None:
                 rows = self._database.execute(
                     "SELECT result FROM jobs WHERE client_id = ? AND acknowledged = 0 AND result IS NOT NULL"
-                    " ORDER BY finished_unix_s",
+                    " ORDER BY rowid",
                     (client_id,),
                 )
             else:
                 rows = self._database.execute(
                     "SELECT result FROM jobs WHERE client_id = ? AND result IS NOT NULL"
-                    " AND job_id IN (SELECT value FROM json_each(?)) ORDER BY finished_unix_s",
+                    " AND job_id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
                     (client_id, msgspec.json.encode(job_ids).decode()),
                 )
             with closing(rows):
@@ -125,7 +142,7 @@ class Journal:
 
     def acknowledge(self, client_id: str, job_ids: Sequence[str]) -> int:
         """Mark results as stored by their client; how many were not before."""
-        with self._lock:
+        with self._use():
             cursor = self._database.execute(
                 "UPDATE jobs SET acknowledged = 1 WHERE client_id = ? AND acknowledged = 0"
                 " AND result IS NOT NULL AND job_id IN (SELECT value FROM json_each(?))",
@@ -135,20 +152,25 @@ class Journal:
 
     def unfetched(self) -> int:
         """How many results no client has acknowledged."""
-        with self._lock:
+        with self._use():
             row = self._database.execute(
                 "SELECT count(*) FROM jobs WHERE acknowledged = 0 AND result IS NOT NULL"
             ).fetchone()
         return int(row[0])
 
     def prune(self) -> None:
-        """Forget all but the latest acknowledged results; they are kept to answer a repeated ``measure``."""
-        with self._lock:
-            self._database.execute(
-                "DELETE FROM jobs WHERE acknowledged = 1 AND job_id NOT IN"
-                " (SELECT job_id FROM jobs WHERE acknowledged = 1 ORDER BY finished_unix_s DESC LIMIT ?)",
-                (KEPT_ACKNOWLEDGED,),
-            )
+        """Forget all but the latest results, in the order they were asked for: the clock may have jumped.
+
+        Acknowledged ones are kept to answer a repeated ``measure``. Of the others, which clients that never
+        came back left behind, there may be ten times as many.
+        """
+        with self._use():
+            for acknowledged, kept in ((1, KEPT_ACKNOWLEDGED), (0, KEPT_UNACKNOWLEDGED)):
+                self._database.execute(
+                    "DELETE FROM jobs WHERE acknowledged = ? AND rowid <= (SELECT rowid FROM jobs"
+                    " WHERE acknowledged = ? ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+                    (acknowledged, acknowledged, kept),
+                )
 
     def close(self) -> None:
         """Close the file."""

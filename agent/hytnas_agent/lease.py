@@ -3,6 +3,7 @@
 The kernel lets the lock go when its process ends, however it ends. The file's text says who holds it.
 """
 
+import contextlib
 import fcntl
 import os
 import time
@@ -54,14 +55,25 @@ class DeviceLease:
             os.close(descriptor)
             raise busy_error(found) from error
         self._descriptor = descriptor
-        return self.renew(holder, reason, pid)
+        try:
+            return self.renew(holder, reason, pid)
+        except AgentError:
+            self.release()
+            raise
 
     def renew(self, holder: str, reason: str, pid: int) -> int:
         """Hand the held device to another tenure: a new token, which makes the former one stale."""
         assert self._descriptor is not None
-        self.token = _read(self._descriptor).token + 1
-        _write(self._descriptor, _Record(self.token, BusyHolder(holder, pid, time.time(), reason)))
-        return self.token
+        token = _read(self._descriptor).token + 1
+        try:
+            _write(self._descriptor, _Record(token, BusyHolder(holder, pid, time.time(), reason)))
+        except OSError as error:
+            raise AgentError(
+                f"the lease file {self._path} cannot be written: {error.strerror}",
+                "Free some space on the device",
+            ) from error
+        self.token = token
+        return token
 
     def holder(self) -> BusyHolder | None:
         """Who holds the device by this instance."""
@@ -71,9 +83,11 @@ class DeviceLease:
         """Give the device back; without holding it, nothing."""
         if self._descriptor is None:
             return
-        _write(self._descriptor, _Record(_read(self._descriptor).token))
-        os.close(self._descriptor)
-        self._descriptor = self.token = None
+        descriptor, self._descriptor, self.token = self._descriptor, None, None
+        # The lock is what counts: where the name of the last holder cannot be removed, it stays.
+        with contextlib.suppress(OSError):
+            _write(descriptor, _Record(_read(descriptor).token))
+        os.close(descriptor)
 
 
 def busy_error(holder: BusyHolder | None) -> RpcError:

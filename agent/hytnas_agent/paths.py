@@ -55,6 +55,11 @@ class StateFolder:
         return Path(os.environ.get(LEASE_VARIABLE) or self.root / "lease.lock")
 
     @property
+    def timed_lock(self) -> Path:
+        """Locked by the server while a timed run goes on, whoever asked for it and be they still there."""
+        return self.root / "timed.lock"
+
+    @property
     def identity(self) -> Path:
         """A generated identity, where the device has none of its own."""
         return self.root / "identity"
@@ -73,7 +78,7 @@ class StateFolder:
             If something cannot be deleted.
         """
         journal = [self.journal.with_name(self.journal.name + suffix) for suffix in ("", "-wal", "-shm")]
-        own = [self.socket, self.server_log, self.identity, self.runtimes, *journal]
+        own = [self.socket, self.server_log, self.timed_lock, self.identity, self.runtimes, *journal]
         try:
             if self.spool.exists():
                 shutil.rmtree(self.spool)

@@ -4,6 +4,16 @@ It travels as JSON-RPC 2.0, one message a line (`hytnas_agent.wire` reads and wr
 ``hello`` first. Requests are answered in any order, matched by ``id``: ``measure`` answers when its job has
 ended, while ``heartbeat`` or ``cancel`` on the same connection are answered at once. JSON-RPC batches
 (arrays) are not spoken.
+
+Both ends must speak the same major version. Of the minors they speak the lower one, which the answer to
+``hello`` names: a minor only adds (fields with defaults, which an older end ignores; methods; capabilities),
+and what it adds is used where the agent's ``capabilities`` name it.
+
+=====  ==============================================================================================
+1.0    the first
+1.1    ``session_id`` in ``hello``: a client that returns takes its own lease over (``lease.takeover``);
+       ``upload_bytes`` in ``spool_stat`` (``spool.expect``)
+=====  ==============================================================================================
 """
 
 from enum import IntEnum
@@ -15,7 +25,7 @@ from hytnas_agent.errors import AgentError
 from hytnas_agent.records import DeviceContext, DeviceIdentity, HealthSnapshot, MeasureJob, ProcessResult
 
 PROTOCOL_MAJOR = 1
-PROTOCOL_MINOR = 0
+PROTOCOL_MINOR = 1
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 RequestId = int | str | None
@@ -53,8 +63,21 @@ class Nothing(msgspec.Struct, frozen=True):
     """No parameters, or no result."""
 
 
+class Version(msgspec.Struct, frozen=True):
+    """What both ends can read of the other's ``hello``, whatever its version."""
+
+    protocol_major: int
+    protocol_minor: int = 0
+    client_version: str = ""
+    agent_version: str = ""
+
+
 class HelloParams(msgspec.Struct, frozen=True):
-    """Who calls. ``client_id`` owns the jobs it sends: it is the same after a reconnection."""
+    """Who calls.
+
+    ``client_id`` owns the jobs it sends and stays the same for good. ``session_id`` is random for each run of
+    a client and the same after a reconnection: the lease belongs to it.
+    """
 
     protocol_major: int
     protocol_minor: int
@@ -62,10 +85,14 @@ class HelloParams(msgspec.Struct, frozen=True):
     client_name: str = ""
     client_pid: int = 0
     client_version: str = ""
+    session_id: str = ""
 
 
 class HelloResult(msgspec.Struct, frozen=True):
-    """Who answers, and where uploads go: write ``<incoming_path>/<any name>``, then ``spool_commit``."""
+    """Who answers, and where uploads go: write ``<incoming_path>/<any name>``, then ``spool_commit``.
+
+    ``protocol_minor`` is what both speak from here on.
+    """
 
     protocol_major: int
     protocol_minor: int
@@ -109,9 +136,13 @@ class TokenParams(msgspec.Struct, frozen=True):
 
 
 class SpoolStatParams(msgspec.Struct, frozen=True):
-    """Names ``<sha256>.onnx|.tflite|.npz`` that are asked for."""
+    """Names ``<sha256>.onnx|.tflite|.npz`` that are asked for.
+
+    ``upload_bytes`` announces an upload where they are missing, so that room is made for it.
+    """
 
     names: tuple[str, ...] = ()
+    upload_bytes: int = 0
 
 
 class SpoolStatResult(msgspec.Struct, frozen=True):
@@ -158,7 +189,10 @@ class ResultParams(msgspec.Struct, frozen=True):
 
 
 class ResultResult(msgspec.Struct, frozen=True):
-    """Finished jobs, those still queued or running, and whether more wait (acknowledge, then ask again)."""
+    """Finished jobs, all of this client's that are queued or running, and whether more have finished.
+
+    Where there are more: acknowledge, then ask again.
+    """
 
     results: tuple[ProcessResult, ...]
     pending: tuple[str, ...] = ()

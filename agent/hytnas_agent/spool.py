@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import stat
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -15,7 +16,11 @@ from hytnas_agent.supervisor import JobFiles
 
 DEFAULT_CAPACITY_BYTES = 2 * 1024**3
 DEFAULT_FILE_BYTES = 512 * 1024**2
+DEFAULT_RESERVE_BYTES = 256 * 1024**2
+# Those used last, which stay however full the disk is: the files of the job to come are among them.
+KEPT_FILES = 12
 ABANDONED_UPLOAD_S = 24 * 3600.0
+MAX_UPLOAD_CHARACTERS = 100
 _NAME = re.compile(r"[0-9a-f]{64}\.(onnx|tflite|npz)")
 
 
@@ -30,6 +35,8 @@ class Spool:
         Names that queued and running jobs need: never evicted.
     capacity_bytes, file_bytes : int
         Largest total and largest single file.
+    reserve_bytes : int
+        What uploads leave free of the disk, as far as evicting helps.
     """
 
     def __init__(
@@ -40,9 +47,11 @@ class Spool:
         *,
         capacity_bytes: int = DEFAULT_CAPACITY_BYTES,
         file_bytes: int = DEFAULT_FILE_BYTES,
+        reserve_bytes: int = DEFAULT_RESERVE_BYTES,
     ) -> None:
         self._folder, self._incoming, self._pinned = folder, incoming, pinned
         self.capacity_bytes, self._file_bytes = capacity_bytes, file_bytes
+        self._reserve_bytes = reserve_bytes
         # Held by who checks that files are there until they are pinned, and by who evicts.
         self.lock = RLock()
 
@@ -55,7 +64,7 @@ class Spool:
             INVALID_PARAMS if it is no spool name.
         """
         if not _NAME.fullmatch(name):
-            raise RpcError(ErrorCode.INVALID_PARAMS, f"{name!r} is not <sha256>.onnx, .tflite or .npz")
+            raise RpcError(ErrorCode.INVALID_PARAMS, f"{name[:80]!r} is not <sha256>.onnx, .tflite or .npz")
         return self._folder / name
 
     def used_bytes(self) -> int:
@@ -92,6 +101,23 @@ class Spool:
         model, *reference = (self.path(name) for name in names)
         return JobFiles(model, *reference)
 
+    def check_names(self, upload: str, name: str) -> Path:
+        """Where the upload of this name is to go.
+
+        Raises
+        ------
+        RpcError
+            INVALID_PARAMS if either is no name of a file there.
+        """
+        if (
+            upload in ("", ".", "..")
+            or "/" in upload
+            or "\0" in upload
+            or len(upload) > MAX_UPLOAD_CHARACTERS
+        ):
+            raise RpcError(ErrorCode.INVALID_PARAMS, f"{upload[:80]!r} is not the name of a file in incoming")
+        return self.path(name)
+
     def commit(self, upload: str, name: str, size_bytes: int) -> bool:
         """Verify an upload and move it to its name; whether the spool had it. The upload is gone after.
 
@@ -100,9 +126,7 @@ class Spool:
         RpcError
             HASH_MISMATCH, SPOOL_FULL or INVALID_PARAMS.
         """
-        target = self.path(name)
-        if upload in ("", ".", "..") or "/" in upload or "\0" in upload:
-            raise RpcError(ErrorCode.INVALID_PARAMS, f"{upload!r} is not the name of a file in incoming")
+        target = self.check_names(upload, name)
         source = self._incoming / upload
         try:
             with self.lock:
@@ -143,6 +167,19 @@ class Spool:
                     "Upload it again",
                 )
             os.fsync(descriptor)
+
+    def expect(self, upload_bytes: int) -> None:
+        """Make room on the disk for an upload of this size, as far as there is anything to evict."""
+        with self.lock:
+            missing = upload_bytes + self._reserve_bytes - shutil.disk_usage(self._folder).free
+            pinned = self._pinned()
+            oldest_first = sorted(self._entries(), key=lambda entry: entry[2])
+            for path, size, _ in oldest_first[:-KEPT_FILES]:
+                if missing <= 0:
+                    return
+                if path.name not in pinned:
+                    path.unlink(missing_ok=True)
+                    missing -= size
 
     def _make_room(self, wanted_bytes: int) -> None:
         used = self.used_bytes()

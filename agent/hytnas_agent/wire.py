@@ -17,6 +17,7 @@ from hytnas_agent.protocol import (
     ErrorObject,
     RequestId,
     RpcError,
+    Version,
 )
 
 Result = TypeVar("Result", bound=msgspec.Struct)
@@ -56,6 +57,7 @@ class _Id(msgspec.Struct, frozen=True):
 _REQUEST = msgspec.json.Decoder(Request)
 _REPLY = msgspec.json.Decoder(_Reply)
 _ID = msgspec.json.Decoder(_Id)
+_VERSION = msgspec.json.Decoder(Version)
 _ENCODER = msgspec.json.Encoder()
 _PARAMS: dict[str, msgspec.json.Decoder[Any]] = {
     name: msgspec.json.Decoder(params) for name, (params, _) in METHODS.items()
@@ -112,6 +114,20 @@ def _id_of(line: bytes) -> RequestId:
         return _ID.decode(line).id
     except _MALFORMED:
         return None
+
+
+def decode_version(message: msgspec.Raw) -> Version:
+    """The protocol version in the parameters or the result of a ``hello`` of any version.
+
+    Raises
+    ------
+    RpcError
+        INVALID_PARAMS if there is none.
+    """
+    try:
+        return _VERSION.decode(message)
+    except _MALFORMED as error:
+        raise RpcError(ErrorCode.INVALID_PARAMS, f"hello without a protocol version: {error}") from error
 
 
 def decode_params(request: Request) -> Any:

@@ -17,6 +17,7 @@ from hytnas_agent import wire
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import (
     MAX_MESSAGE_BYTES,
+    PROTOCOL_MINOR,
     CancelParams,
     DescribeParams,
     ErrorCode,
@@ -292,7 +293,26 @@ def test_another_protocol_major_is_refused(connect: Connect) -> None:
     with pytest.raises(RpcError, match="protocol 1, the host 2") as raised:
         stranger.ask("hello", HelloParams(2, 0, "me", client_version="7.0"))
     assert raised.value.code == ErrorCode.PROTOCOL_MISMATCH
-    assert "pip install --upgrade" in raised.value.next_step
+    assert "hytnas-profile device provision" in raised.value.next_step
+
+
+def test_another_major_is_told_so_whatever_else_its_hello_holds(connect: Connect) -> None:
+    stranger = connect(hello=False)
+    stranger.sock.sendall(
+        b'{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol_major":2,"client_id":7,"new":[]}}\n'
+    )
+    assert stranger.receive().error.code == ErrorCode.PROTOCOL_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("spoken", "agreed"), [(0, 0), (PROTOCOL_MINOR, PROTOCOL_MINOR), (99, PROTOCOL_MINOR)]
+)
+def test_both_speak_the_lower_minor(connect: Connect, models: Models, spoken: int, agreed: int) -> None:
+    agent = connect(hello=False)
+    assert agent.hello(protocol_minor=spoken).protocol_minor == agreed
+    agent.acquire()
+    agent.upload(models.tiny)
+    assert agent.measure(make_job(models.tiny)).result.outcome is Outcome.OK
 
 
 @pytest.mark.parametrize(

@@ -1,33 +1,51 @@
-"""What a job must satisfy before it is queued."""
+"""What a client and a job must satisfy before they are let in."""
 
 import math
 
-from hytnas_agent import __version__
-from hytnas_agent.protocol import PROTOCOL_MAJOR, ErrorCode, HelloParams, RpcError
+from hytnas_agent.protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR, ErrorCode, RequestId, RpcError, Version
 from hytnas_agent.records import MeasureJob
 
-MAX_JOB_ID_CHARACTERS = 200
+MAX_ID_CHARACTERS = 200
+MAX_NAME_CHARACTERS = 200
+MAX_REASON_CHARACTERS = 500
 MAX_RUNS = 20_000
 MAX_SECONDS = 24 * 3600.0
 
 
-def check_version(hello: HelloParams) -> None:
-    """Refuse a client of another protocol major.
+def negotiated_minor(hello: Version) -> int:
+    """The minor version that both ends speak from here on.
 
     Raises
     ------
     RpcError
-        PROTOCOL_MISMATCH, with the command that brings both together.
+        PROTOCOL_MISMATCH for another major, with the command that brings both together.
     """
-    if hello.protocol_major == PROTOCOL_MAJOR:
-        return
-    versions = f"the agent speaks protocol {PROTOCOL_MAJOR}, the host {hello.protocol_major}"
-    if hello.protocol_major > PROTOCOL_MAJOR:
-        wanted = f"=={hello.client_version}" if hello.client_version else ""
-        step = f"Upgrade the agent on the device: pip install --upgrade 'hytnas{wanted}'"
-    else:
-        step = f"Upgrade the host: pip install --upgrade 'hytnas[host]=={__version__}'"
-    raise RpcError(ErrorCode.PROTOCOL_MISMATCH, versions, step)
+    if hello.protocol_major != PROTOCOL_MAJOR:
+        raise RpcError(
+            ErrorCode.PROTOCOL_MISMATCH,
+            f"the agent speaks protocol {PROTOCOL_MAJOR}, the host {hello.protocol_major}",
+            "Bring the agent to the host's version with: hytnas-profile device provision NAME",
+        )
+    return max(0, min(hello.protocol_minor, PROTOCOL_MINOR))
+
+
+def check_request_id(request_id: RequestId) -> None:
+    """Refuse an id that would have to be kept, and sent back, at any length.
+
+    Raises
+    ------
+    RpcError
+        INVALID_REQUEST.
+    """
+    if isinstance(request_id, str) and len(request_id) > MAX_ID_CHARACTERS:
+        raise RpcError(
+            ErrorCode.INVALID_REQUEST, f"a request's id is limited to {MAX_ID_CHARACTERS} characters"
+        )
+
+
+def plain_text(text: str, limit: int) -> str:
+    """Text of a client that is shown to others: one line, at most ``limit`` printable characters."""
+    return "".join(c if c.isprintable() else " " for c in text[:limit])
 
 
 def check_job(job: MeasureJob) -> None:
@@ -40,7 +58,9 @@ def check_job(job: MeasureJob) -> None:
     """
     settings = job.settings
     limits = {
-        "job_id": 1 <= len(job.job_id) <= MAX_JOB_ID_CHARACTERS,
+        "job_id": 1 <= len(job.job_id) <= MAX_ID_CHARACTERS,
+        "runtime": job.runtime is None or len(job.runtime) <= MAX_NAME_CHARACTERS,
+        "core": settings.core is None or 0 <= settings.core < 2**16,
         "threads": 1 <= settings.threads <= 1024,
         "warmup_window": 1 <= settings.warmup_window <= MAX_RUNS,
         "warmup_max_runs": 0 <= settings.warmup_max_runs <= MAX_RUNS,
@@ -49,7 +69,7 @@ def check_job(job: MeasureJob) -> None:
         "max_runs": settings.max_runs <= MAX_RUNS,
         "timed_budget_s": 0 <= settings.timed_budget_s <= MAX_SECONDS,
         "deadline_s": 0 < settings.deadline_s <= MAX_SECONDS,
-        "memory_limit_bytes": settings.memory_limit_bytes is None or settings.memory_limit_bytes > 0,
+        "memory_limit_bytes": settings.memory_limit_bytes is None or 0 < settings.memory_limit_bytes < 2**60,
         "input_seed": 0 <= settings.input_seed < 2**63,
     }
     if job.reference is not None:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from hytnas_agent.server.loop import EventLoop
 from hytnas_agent.wire import LineSplitter
 
-MAX_OUTBOX_BYTES = 32 * 1024 * 1024
+MAX_OUTBOX_BYTES = 16 * 1024 * 1024
+# Whoever does not take its answers is not heard until it does.
+FULL_OUTBOX_BYTES = 256 * 1024
 _RECEIVE_BYTES = 1 << 16
 
 
@@ -32,7 +34,7 @@ class Connection:
         self._on_line, self._on_close = on_line, on_close
         self._splitter = LineSplitter()
         self._outbox = bytearray()
-        self._open, self._writing = True, False
+        self._open, self._watched = True, (True, False)
         sock.setblocking(False)
         loop.watch(sock, self._ready)
 
@@ -59,8 +61,10 @@ class Connection:
         self._on_close(self)
 
     def _ready(self) -> None:
+        if not self._open:
+            return  # closed by another's turn in the same round of the loop
         self._flush()
-        if not self.is_open():
+        if not self.is_open() or not self._watched[0]:
             return
         try:
             data = self._socket.recv(_RECEIVE_BYTES)
@@ -86,7 +90,7 @@ class Connection:
                 self.close()
                 return
             del self._outbox[:sent]
-        waiting = bool(self._outbox)
-        if waiting != self._writing:
-            self._writing = waiting
-            self._loop.watch(self._socket, self._ready, writing=waiting)
+        watched = (len(self._outbox) < FULL_OUTBOX_BYTES, bool(self._outbox))
+        if watched != self._watched:
+            self._watched = watched
+            self._loop.watch(self._socket, self._ready, reading=watched[0], writing=watched[1])

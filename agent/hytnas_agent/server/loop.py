@@ -39,9 +39,16 @@ class EventLoop:
         self._stopped = True
         self.call(lambda: None)
 
-    def watch(self, sock: socket.socket, callback: Callable[[], None], *, writing: bool = False) -> None:
-        """Call back when the socket can be read, or also when it can be written."""
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
+    def watch(
+        self,
+        sock: socket.socket,
+        callback: Callable[[], None],
+        *,
+        reading: bool = True,
+        writing: bool = False,
+    ) -> None:
+        """Call back when the socket can be read, or written, or either; at least one must be asked for."""
+        events = (selectors.EVENT_READ if reading else 0) | (selectors.EVENT_WRITE if writing else 0)
         if sock in self._selector.get_map():
             self._selector.modify(sock, events, callback)
         else:

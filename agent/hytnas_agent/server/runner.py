@@ -3,13 +3,17 @@
 Chores (verifying an upload, trying a runtime) go before waiting jobs and never run beside one.
 """
 
-import sqlite3
+import contextlib
+import fcntl
+import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from hytnas_agent import __version__
+from hytnas_agent.errors import AgentError
 from hytnas_agent.journal import Journal
 from hytnas_agent.protocol import ErrorCode, RpcError
 from hytnas_agent.records import DeviceIdentity, MeasureJob, Outcome, ProcessResult
@@ -38,6 +42,8 @@ class Runner:
         Every ending is written there before it is told.
     allowed_cores : tuple of int
         Cores that workers may be pinned to.
+    timed_lock : Path
+        Locked (``flock``) while a timed run goes on.
     on_start, on_end : callable
         Called on the runner's thread when a job starts and when it has ended.
     """
@@ -47,10 +53,13 @@ class Runner:
         journal: Journal,
         identity: DeviceIdentity,
         allowed_cores: tuple[int, ...],
+        *,
+        timed_lock: Path,
         on_start: Callable[[QueuedJob], None],
         on_end: Callable[[QueuedJob, ProcessResult | RpcError], None],
     ) -> None:
         self._journal, self._identity, self.allowed_cores = journal, identity, allowed_cores
+        self._timed_lock = timed_lock
         self._on_start, self._on_end = on_start, on_end
         self._condition = threading.Condition()
         self._chores: deque[Callable[[], None]] = deque()
@@ -152,39 +161,57 @@ class Runner:
 
     def _run(self, queued: QueuedJob, cancellation: Cancellation) -> None:
         self._on_start(queued)
+        ending: ProcessResult | RpcError | None
         try:
-            result = self._measure(queued, cancellation)
-        except Exception as error:  # the thread must outlive whatever a job does
-            message = f"{type(error).__name__}: {error}"
-            result = unrun_result(queued.job, self._identity, Outcome.INTERNAL, message)
+            ending = self._journalled(queued, cancellation)
+        except AgentError as error:  # of the journal: nothing is told that is not written
+            ending = RpcError(ErrorCode.INTERNAL_ERROR, error.what, error.next_step)
         with self._condition:
             self._cancellation = None
             cancellation.close()
-            abandoned = self._stopping and result.outcome is Outcome.CANCELLED
-        if abandoned:
-            return
-        ending: ProcessResult | RpcError = result
-        try:
-            self._journal.finish(queued.job, queued.client_id, result)
-        except sqlite3.Error as error:
-            what = f"the result of job {queued.job.job_id} could not be journalled: {error}"
-            ending = RpcError(ErrorCode.INTERNAL_ERROR, what, "Free some space on the device")
-        with self._condition:
-            self._running = None
-        self._on_end(queued, ending)
+            if ending is not None:
+                self._running = None
+        if ending is not None:
+            self._on_end(queued, ending)
 
-    def _measure(self, queued: QueuedJob, cancellation: Cancellation) -> ProcessResult:
+    def _journalled(self, queued: QueuedJob, cancellation: Cancellation) -> ProcessResult | None:
+        """Run the job and write down how it ended; None where the agent's own end has cut it short."""
         attempts = self._journal.begin(queued.job, queued.client_id)
+        try:
+            result = self._measure(queued, attempts, cancellation)
+        except Exception as error:  # the thread must outlive whatever a job does
+            message = f"{type(error).__name__}: {error}"
+            result = unrun_result(queued.job, self._identity, Outcome.INTERNAL, message)
+        if self._stopping and result.outcome is Outcome.CANCELLED:
+            return None
+        self._journal.finish(queued.job, queued.client_id, result)
+        return result
+
+    def _measure(self, queued: QueuedJob, attempts: int, cancellation: Cancellation) -> ProcessResult:
         if attempts > MAX_ATTEMPTS:
             message = f"the agent or its device went down during each of {MAX_ATTEMPTS} attempts"
             return unrun_result(queued.job, self._identity, Outcome.INTERNAL, message)
-        return run_job(
-            queued.job,
-            queued.files,
-            self._identity,
-            allowed_cores=self.allowed_cores,
-            cancellation=cancellation,
-        )
+        timed = queued.job.measure_pass == "timed"  # noqa: S105 (no password)
+        with _locked(self._timed_lock) if timed else contextlib.nullcontext():
+            return run_job(
+                queued.job,
+                queued.files,
+                self._identity,
+                allowed_cores=self.allowed_cores,
+                cancellation=cancellation,
+            )
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock if it can be had at once; it only informs others."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def unrun_result(

@@ -1,5 +1,6 @@
 """``serve``: one server a state folder, on a Unix socket that only its user can open."""
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -21,7 +22,7 @@ from hytnas_agent.server.loop import EventLoop
 from hytnas_agent.server.runner import QueuedJob, Runner
 from hytnas_agent.server.service import Parts, Service
 from hytnas_agent.server.tenancy import Tenancy
-from hytnas_agent.spool import Spool
+from hytnas_agent.spool import DEFAULT_CAPACITY_BYTES, Spool
 
 BACKLOG = 16
 
@@ -30,8 +31,12 @@ class AlreadyServingError(AgentError):
     """Another server holds the state folder."""
 
 
-def serve(state: StateFolder, *, idle_exit_s: float | None = None) -> None:
+def serve(
+    state: StateFolder, *, idle_exit_s: float | None = None, spool_bytes: int = DEFAULT_CAPACITY_BYTES
+) -> None:
     """Serve until SIGTERM or SIGINT, or until ``idle_exit_s`` seconds passed without client and job.
+
+    ``spool_bytes`` is how much the models on the device may take.
 
     Raises
     ------
@@ -42,7 +47,7 @@ def serve(state: StateFolder, *, idle_exit_s: float | None = None) -> None:
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(_single_instance(state))
-        server = _Server(state, idle_exit_s)
+        server = _Server(state, idle_exit_s, spool_bytes)
         cleanup.callback(server.close)
         listener = cleanup.enter_context(_listener(state))
         cleanup.enter_context(_signals(server.loop))
@@ -50,21 +55,29 @@ def serve(state: StateFolder, *, idle_exit_s: float | None = None) -> None:
 
 
 class _Server:
-    def __init__(self, state: StateFolder, idle_exit_s: float | None) -> None:
+    def __init__(self, state: StateFolder, idle_exit_s: float | None, spool_bytes: int) -> None:
         self.loop = EventLoop()
         self._idle_exit_s = idle_exit_s
         self._idle_since = time.monotonic()
         self._journal = Journal(state.journal)
-        self._journal.prune()
+        with contextlib.suppress(AgentError):  # on a full disk the server can still say so
+            self._journal.prune()
         self._lease = DeviceLease(state.lease)
         identity = device_identity(state)
         allowed = sorted(os.sched_getaffinity(0))
         if len(allowed) > 1:
             # The last core measures; the server keeps off it.
             os.sched_setaffinity(0, allowed[:-1])
-        self._runner = Runner(self._journal, identity, tuple(allowed), self._job_started, self._job_ended)
+        self._runner = Runner(
+            self._journal,
+            identity,
+            tuple(allowed),
+            timed_lock=state.timed_lock,
+            on_start=self._job_started,
+            on_end=self._job_ended,
+        )
         self._tenancy = Tenancy(self._lease, lambda: self._runner.running is not None)
-        spool = Spool(state.spool, state.incoming, self._runner.pinned)
+        spool = Spool(state.spool, state.incoming, self._runner.pinned, capacity_bytes=spool_bytes)
         spool.drop_abandoned_uploads()
         self._parts = Parts(state, identity, self.loop, self._journal, spool, self._runner, self._tenancy)
         self._service = Service(self._parts)

@@ -1,6 +1,7 @@
 """The protocol's methods. Everything here runs on the loop's thread and answers at once, or by a callback."""
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,6 @@ from hytnas_agent.protocol import (
     MAX_MESSAGE_BYTES,
     METHODS,
     PROTOCOL_MAJOR,
-    PROTOCOL_MINOR,
     AcknowledgeResult,
     AcquireParams,
     AcquireResult,
@@ -45,25 +45,55 @@ from hytnas_agent.protocol import (
 )
 from hytnas_agent.records import DeviceIdentity, Outcome, ProcessResult
 from hytnas_agent.runtimes.probe import probe_runtimes
-from hytnas_agent.server.checks import check_job, check_version
+from hytnas_agent.server.checks import (
+    MAX_ID_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_REASON_CHARACTERS,
+    check_job,
+    check_request_id,
+    negotiated_minor,
+    plain_text,
+)
 from hytnas_agent.server.connection import Connection
 from hytnas_agent.server.loop import EventLoop
 from hytnas_agent.server.runner import QueuedJob, Runner, unrun_result
 from hytnas_agent.server.tenancy import Tenancy
 from hytnas_agent.spool import Spool
-from hytnas_agent.wire import decode_params, decode_request, encode_error, encode_notification, encode_result
+from hytnas_agent.wire import (
+    Request,
+    decode_params,
+    decode_request,
+    decode_version,
+    encode_error,
+    encode_notification,
+    encode_result,
+)
 
+MAX_CLIENTS = 32
 MAX_QUEUED_JOBS = 1000
-CAPABILITIES = ("measure.timed", "measure.memory", "parity", "progress", "replay")
+MAX_OPEN_REQUESTS = 2000
+MAX_ERROR_CHARACTERS = 1000
+CAPABILITIES = (
+    "measure.timed",
+    "measure.memory",
+    "parity",
+    "progress",
+    "replay",
+    "lease.takeover",
+    "spool.expect",
+)
 
 
 @dataclass(eq=False)
 class Client:
-    """What is known of a connection's other end."""
+    """What is known of a connection's other end; ``open_requests`` of it wait for their answers."""
 
     connection: Connection
     hello: HelloParams | None = None
+    minor: int = 0
     token: int | None = None
+    open_requests: int = 0
+    heard_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -99,8 +129,13 @@ class Service:
         }
 
     def connected(self, connection: Connection) -> None:
-        """A client has connected."""
-        self._parts.clients[connection] = Client(connection)
+        """A client has connected; where there are too many, the one that was silent longest has to go."""
+        clients = self._parts.clients
+        if len(clients) >= MAX_CLIENTS:
+            tenant = self._parts.tenancy.token
+            others = [client for client in clients.values() if tenant is None or client.token != tenant]
+            min(others, key=lambda client: client.heard_s).connection.close()
+        clients[connection] = Client(connection)
 
     def disconnected(self, connection: Connection) -> None:
         """A client is gone: its lease ends, its waiting jobs are dropped, its running one goes on."""
@@ -113,6 +148,7 @@ class Service:
     def received(self, connection: Connection, line: bytes | None) -> None:
         """A client has sent a line; None for one that is too long."""
         client = self._parts.clients[connection]
+        client.heard_s = time.monotonic()
         self._parts.tenancy.sign_of_life(client.token)
         request_id: RequestId = None
         try:
@@ -124,16 +160,29 @@ class Service:
             request = decode_request(line)
             if request.id is msgspec.UNSET:
                 return
+            check_request_id(request.id)
             request_id = request.id
-            params = decode_params(request)
-            if client.hello is None and request.method != "hello":
-                raise RpcError(ErrorCode.HELLO_REQUIRED, "say hello first")
+            params = self._admit(client, request)
             answer = self._methods[request.method](client, params, request_id)
         except Exception as error:
-            self._fail(client, request_id, error)
+            connection.send(_error_line(request_id, error))
         else:
             if answer is not None:
                 connection.send(encode_result(request_id, answer))
+            else:
+                client.open_requests += 1
+
+    def _admit(self, client: Client, request: Request) -> Any:
+        """The request's parameters, if the client may ask this now."""
+        if request.method == "hello":
+            # Before the rest is read, which another version may have changed.
+            client.minor = negotiated_minor(decode_version(request.params))
+        params = decode_params(request)
+        if client.hello is None and request.method != "hello":
+            raise RpcError(ErrorCode.HELLO_REQUIRED, "say hello first")
+        if client.open_requests >= MAX_OPEN_REQUESTS:
+            raise RpcError(ErrorCode.INVALID_REQUEST, f"{MAX_OPEN_REQUESTS} requests wait already")
+        return params
 
     def lease_expired(self) -> None:
         """The tenant was silent for too long."""
@@ -144,7 +193,7 @@ class Service:
         error = RpcError(ErrorCode.SHUTTING_DOWN, "the agent is stopping", "Connect and measure again")
         for waiters in self._waiters.values():
             for waiter in waiters:
-                self._fail(waiter.client, waiter.request_id, error)
+                self._answer(waiter.client, _error_line(waiter.request_id, error))
         self._waiters.clear()
 
     def job_started(self, queued: QueuedJob) -> None:
@@ -160,13 +209,17 @@ class Service:
     # --- Methods ---------------------------------------------------------------------------------------
 
     def _hello(self, client: Client, params: HelloParams, _: RequestId) -> HelloResult:
-        check_version(params)
-        if not params.client_id:
-            raise RpcError(ErrorCode.INVALID_PARAMS, "client_id is empty")
-        client.hello = params
+        if not 1 <= len(params.client_id) <= MAX_ID_CHARACTERS or len(params.session_id) > MAX_ID_CHARACTERS:
+            raise RpcError(ErrorCode.INVALID_PARAMS, "client_id is empty, or an id is too long")
+        client.hello = msgspec.structs.replace(
+            params,
+            client_name=plain_text(params.client_name, MAX_NAME_CHARACTERS),
+            client_version=plain_text(params.client_version, MAX_NAME_CHARACTERS),
+        )
+        self._end_former_connection(client)
         return HelloResult(
             PROTOCOL_MAJOR,
-            PROTOCOL_MINOR,
+            client.minor,
             __version__,
             os.getpid(),
             CAPABILITIES,
@@ -175,7 +228,17 @@ class Service:
             str(self._parts.state.incoming),
         )
 
+    def _end_former_connection(self, client: Client) -> None:
+        """A session that returns has left its former connection, be it that the network has not told us."""
+        assert client.hello is not None
+        session = client.hello.session_id
+        for other in list(self._parts.clients.values()):
+            if session and other is not client and other.hello and other.hello.session_id == session:
+                other.connection.close()
+
     def _describe(self, client: Client, params: DescribeParams, request_id: RequestId) -> None:
+        if params.runtime is not None and len(params.runtime) > MAX_NAME_CHARACTERS:
+            raise RpcError(ErrorCode.INVALID_PARAMS, "there is no runtime of so long a name")
         self._later(client, request_id, lambda: describe_device(self._parts.state, self._runtimes(), params))
 
     def _doctor(self, client: Client, _: Nothing, request_id: RequestId) -> None:
@@ -186,9 +249,8 @@ class Service:
         assert client.hello is not None
         hello = client.hello
         holder = hello.client_name or hello.client_id
-        token = self._parts.tenancy.acquire(
-            hello.client_id, holder, hello.client_pid, params.reason, params.ttl_s
-        )
+        reason = plain_text(params.reason, MAX_REASON_CHARACTERS)
+        token = self._parts.tenancy.acquire(hello.client_id, holder, hello.client_pid, reason, params.ttl_s)
         client.token = token
         return AcquireResult(token, params.ttl_s)
 
@@ -205,9 +267,14 @@ class Service:
 
     def _spool_stat(self, _: Client, params: SpoolStatParams, __: RequestId) -> SpoolStatResult:
         spool = self._parts.spool
-        return SpoolStatResult(spool.present(params.names), spool.used_bytes(), spool.capacity_bytes)
+        present = spool.present(params.names)
+        if params.upload_bytes > 0 and len(present) < len(params.names):
+            spool.expect(params.upload_bytes)
+        return SpoolStatResult(present, spool.used_bytes(), spool.capacity_bytes)
 
     def _spool_commit(self, client: Client, params: SpoolCommitParams, request_id: RequestId) -> None:
+        self._parts.spool.check_names(params.upload, params.name)
+
         def commit() -> SpoolCommitResult:
             already = self._parts.spool.commit(params.upload, params.name, params.size_bytes)
             return SpoolCommitResult(params.name, already)
@@ -241,9 +308,7 @@ class Service:
         assert client.hello is not None
         client_id = client.hello.client_id
         results, more = self._parts.journal.results(client_id, params.job_ids)
-        pending = self._parts.runner.pending(client_id)
-        wanted = tuple(job for job in pending if params.job_ids is None or job in params.job_ids)
-        return ResultResult(results, wanted, more)
+        return ResultResult(results, self._parts.runner.pending(client_id), more)
 
     def _acknowledge(self, client: Client, params: JobIdsParams, _: RequestId) -> AcknowledgeResult:
         assert client.hello is not None
@@ -272,30 +337,23 @@ class Service:
             try:
                 line = encode_result(request_id, work())
             except Exception as error:
-                failure = error
-                self._parts.loop.call(lambda: self._fail(client, request_id, failure))
-            else:
-                self._parts.loop.call(lambda: client.connection.send(line))
+                line = _error_line(request_id, error)
+            self._parts.loop.call(lambda: self._answer(client, line))
 
         self._parts.runner.add_chore(chore)
 
-    def _fail(self, client: Client, request_id: RequestId, error: Exception) -> None:
-        if isinstance(error, RpcError):
-            failure = error
-            request_id = error.request_id if request_id is None else request_id
-        elif isinstance(error, AgentError):
-            failure = RpcError(ErrorCode.INTERNAL_ERROR, error.what, error.next_step)
-        else:
-            failure = RpcError(ErrorCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-        client.connection.send(encode_error(request_id, failure.to_object()))
+    def _answer(self, client: Client, line: bytes) -> None:
+        """Send what a request has waited for."""
+        client.open_requests -= 1
+        client.connection.send(line)
 
     def _answer_waiters(self, job_id: str, ending: ProcessResult | RpcError) -> None:
         for waiter in self._waiters.pop(job_id, []):
             if isinstance(ending, RpcError):
-                self._fail(waiter.client, waiter.request_id, ending)
+                line = _error_line(waiter.request_id, ending)
             else:
                 line = encode_result(waiter.request_id, MeasureResult(ending))
-                waiter.client.connection.send(line)
+            self._answer(waiter.client, line)
 
     def _notify(self, job_id: str, progress: Progress) -> None:
         line = encode_notification("progress", progress)
@@ -313,3 +371,19 @@ class Service:
 
     def _runtimes(self) -> tuple[RuntimeInfo, ...]:
         return probe_runtimes(self._parts.state.runtimes)
+
+
+def _error_line(request_id: RequestId, error: Exception) -> bytes:
+    """The response to a request that failed, with the id that the error knows where the request has none."""
+    if isinstance(error, RpcError):
+        failure = error.to_object()
+        request_id = error.request_id if request_id is None else request_id
+    elif isinstance(error, AgentError):
+        failure = RpcError(ErrorCode.INTERNAL_ERROR, error.what, error.next_step).to_object()
+    else:
+        failure = RpcError(ErrorCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}").to_object()
+    if isinstance(request_id, str):
+        request_id = request_id[:MAX_ID_CHARACTERS]
+    # What a client sent may be quoted in it, at any length.
+    message = failure.message[:MAX_ERROR_CHARACTERS]
+    return encode_error(request_id, msgspec.structs.replace(failure, message=message))

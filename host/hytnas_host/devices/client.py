@@ -1,9 +1,9 @@
 """A device behind an agent: what `Device` promises, said in the protocol's words."""
 
 import contextlib
-import os
+import hashlib
 import threading
-import uuid
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
@@ -24,6 +24,8 @@ from hytnas_agent.protocol import (
     MeasureResult,
     Nothing,
     Progress,
+    ResultParams,
+    ResultResult,
     RpcError,
     SpoolCommitParams,
     SpoolCommitResult,
@@ -38,6 +40,9 @@ from hytnas_host.devices.transport import Transport
 
 PROBE_TIMEOUT_S = 120.0
 COMMIT_TIMEOUT_S = 120.0
+UPLOAD_ATTEMPTS = 3
+ACKNOWLEDGED_AT_ONCE = 10_000
+EARLIER_JOB_POLL_S = 0.5
 MEASURE_GRACE_S = 60.0
 CANCEL_TIMEOUT_S = 5.0
 
@@ -56,6 +61,8 @@ class AgentDevice:
         Whether the agent runs on this very machine.
     backoff_s : sequence of float
         Pauses before each new attempt to connect.
+    upgrade : str, optional
+        What the person can do where the agent is of another version; ``device provision`` by default.
     """
 
     def __init__(
@@ -66,11 +73,18 @@ class AgentDevice:
         client_id: str,
         shares_processor: bool,
         backoff_s: Sequence[float] = BACKOFF_S,
+        upgrade: str | None = None,
     ) -> None:
         self.name = name
         self.shares_processor = shares_processor
+        self._client_id = client_id
         self._session = Session(
-            name, transport, client_id=client_id, backoff_s=backoff_s, on_progress=self._progressed
+            name,
+            transport,
+            client_id=client_id,
+            backoff_s=backoff_s,
+            on_progress=self._progressed,
+            upgrade=upgrade,
         )
         self._pushed: dict[str, Path] = {}
         self._watching = threading.Lock()
@@ -99,8 +113,14 @@ class AgentDevice:
         return self._session.ask("doctor", Nothing(), DoctorResult, PROBE_TIMEOUT_S)
 
     def acquire(self, reason: str) -> None:
-        """Take the device for oneself until ``release``; raises DeviceBusyError naming who has it."""
+        """Take the device for oneself until ``release``; raises DeviceBusyError naming who has it.
+
+        A job that a killed host of this user has left there is waited for: its result is asked for again
+        under the same id, and nothing else the agent is asked for would be answered before it has ended.
+        """
         self._session.acquire(reason)
+        while self._session.ask("result", ResultParams(()), ResultResult).pending:
+            time.sleep(EARLIER_JOB_POLL_S)
 
     def release(self) -> None:
         """Give the device back; nothing happens where it is not held."""
@@ -143,8 +163,9 @@ class AgentDevice:
 
     def acknowledge(self, job_ids: list[str]) -> None:
         """Tell the agent that these results are stored here and need not be replayed."""
-        if job_ids:
-            self._session.ask("acknowledge", JobIdsParams(tuple(job_ids)), AcknowledgeResult)
+        for start in range(0, len(job_ids), ACKNOWLEDGED_AT_ONCE):
+            some = tuple(job_ids[start : start + ACKNOWLEDGED_AT_ONCE])
+            self._session.ask("acknowledge", JobIdsParams(some), AcknowledgeResult)
 
     def cancel(self, job_id: str) -> None:
         """Stop a job, if the agent can be told so now; its result is then CANCELLED."""
@@ -189,21 +210,44 @@ class AgentDevice:
         return bool(names)
 
     def _upload(self, file: Path, name: str) -> None:
-        stat = self._session.ask("spool_stat", SpoolStatParams((name,)), SpoolStatResult)
-        if name in stat.present:
-            return
-        upload = uuid.uuid4().hex
         try:
-            size_bytes = os.stat(file).st_size
+            size_bytes = file.stat().st_size
         except OSError as error:
             raise DeviceError(f"{file} cannot be read: {error.strerror}", "export the model again") from error
-        self._session.transport.put(file, str(PurePosixPath(self._session.hello().incoming_path) / upload))
-        self._session.ask(
-            "spool_commit", SpoolCommitParams(upload, name, size_bytes), SpoolCommitResult, COMMIT_TIMEOUT_S
-        )
+        stat = self._session.ask("spool_stat", SpoolStatParams((name,), size_bytes), SpoolStatResult)
+        if name in stat.present:
+            return
+        # The same name at every attempt: a part that a broken one left behind is written over.
+        commit = SpoolCommitParams(f"{self._client_id[:32]}-{name[:32]}", name, size_bytes)
+        for attempt in range(UPLOAD_ATTEMPTS):
+            self._session.put(file, str(PurePosixPath(self._session.hello().incoming_path) / commit.upload))
+            try:
+                self._session.ask("spool_commit", commit, SpoolCommitResult, COMMIT_TIMEOUT_S)
+            except RpcError as error:
+                _check_content(file, name)
+                if attempt == UPLOAD_ATTEMPTS - 1:
+                    raise DeviceError(
+                        f"{file.name} arrived damaged on {self.name!r} {UPLOAD_ATTEMPTS} times",
+                        "check the device's memory card and its network",
+                    ) from error
+            else:
+                return
 
     def _progressed(self, progress: Progress) -> None:
         with self._watching:
             watcher = self._watchers.get(progress.job_id)
         if watcher is not None:
             watcher(progress.stage)
+
+
+def _check_content(file: Path, name: str) -> None:
+    """Raise DeviceError where the file itself is not what its name in the spool says."""
+    try:
+        with file.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DeviceError(f"{file} cannot be read: {error.strerror}", "export the model again") from error
+    if sha256 != name.partition(".")[0]:
+        raise DeviceError(
+            f"{file} has changed since it was made", "remove it, then run the same command again"
+        )

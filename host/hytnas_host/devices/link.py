@@ -9,8 +9,24 @@ from typing import TypeVar
 
 import msgspec
 
-from hytnas_agent.protocol import METHODS, ErrorCode, Progress, RpcError
-from hytnas_agent.wire import LineSplitter, Request, Response, decode_reply, decode_result, encode_request
+from hytnas_agent.protocol import (
+    METHODS,
+    PROTOCOL_MAJOR,
+    ErrorCode,
+    HelloParams,
+    HelloResult,
+    Progress,
+    RpcError,
+)
+from hytnas_agent.wire import (
+    LineSplitter,
+    Request,
+    Response,
+    decode_reply,
+    decode_result,
+    decode_version,
+    encode_request,
+)
 from hytnas_host.devices.transport import Connection
 
 Result = TypeVar("Result", bound=msgspec.Struct)
@@ -62,6 +78,30 @@ class Link:
             The agent answered with an error.
         """
         assert METHODS[method] == (type(params), kind), f"{method} does not go with these types"
+        return decode_result(self._ask(method, params, timeout_s), kind)
+
+    def greet(self, params: HelloParams, timeout_s: float) -> HelloResult:
+        """Say hello, which goes before all else.
+
+        Raises
+        ------
+        LinkLostError
+            See `call`.
+        RpcError
+            PROTOCOL_MISMATCH for an agent of another major version, whatever else it answers.
+        """
+        response = self._ask("hello", params, timeout_s)
+        if isinstance(response.result, msgspec.Raw):
+            version = decode_version(response.result)
+            if version.protocol_major != PROTOCOL_MAJOR:
+                raise RpcError(
+                    ErrorCode.PROTOCOL_MISMATCH,
+                    f"its agent {version.agent_version} speaks protocol {version.protocol_major}, "
+                    f"this host {PROTOCOL_MAJOR}",
+                )
+        return decode_result(response, HelloResult)
+
+    def _ask(self, method: str, params: msgspec.Struct, timeout_s: float) -> Response:
         answer: Future[Response] = Future()
         with self._lock:
             if self._lost is not None:
@@ -70,7 +110,7 @@ class Link:
             self._pending[request_id] = answer
         try:
             self._send(encode_request(request_id, method, params))
-            response = answer.result(timeout_s)
+            return answer.result(timeout_s)
         except TimeoutError as error:
             self._lose(f"no answer to {method} within {timeout_s:.0f} s")
             raise LinkLostError(self._lost or "", silent=True) from error
@@ -79,7 +119,6 @@ class Link:
         finally:
             with self._lock:
                 self._pending.pop(request_id, None)
-        return decode_result(response, kind)
 
     def _send(self, line: bytes) -> None:
         try:

@@ -7,7 +7,8 @@ a steady stream of host work nor one of timed runs starves the other (readers an
 queue: Courtois, Heymans and Parnas, "Concurrent control with readers and writers", CACM 14(10), 1971).
 
 The locks are ``flock`` on files in the user's state folder, one pair a machine name: the kernel frees them
-when a process dies, however it dies.
+when a process dies, however it dies. A host that is killed in the middle of a timed run leaves that run to
+the agent of this machine, which holds a lock of its own meanwhile; ``host_work`` waits for that one too.
 """
 
 import fcntl
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hytnas_agent.paths import state_folder
 from hytnas_host.devices.errors import QuietError
 from hytnas_host.devices.state import host_state_folder
 
@@ -57,6 +59,7 @@ def host_work(folder: Path | None = None) -> Iterator[None]:
         be opened.
     """
     with _turn(folder, "host", fcntl.LOCK_SH):
+        _await_timed_run(state_folder().timed_lock)
         yield
 
 
@@ -77,6 +80,18 @@ def quiet_machine(folder: Path | None = None) -> Iterator[None]:
     """
     with _turn(folder, "quiet", fcntl.LOCK_EX):
         yield
+
+
+def _await_timed_run(lock: Path) -> None:
+    """Wait until the agent of this machine has ended the timed run that it is at."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # no agent has measured here
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -6,7 +6,9 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -56,6 +58,8 @@ class Session:
         Pauses before each new attempt to connect; then the device counts as not reachable.
     on_progress : callable, optional
         Called from another thread with every progress notification.
+    upgrade : str, optional
+        What the person can do where the agent is of another version.
     """
 
     def __init__(
@@ -66,12 +70,17 @@ class Session:
         client_id: str,
         backoff_s: Sequence[float] = BACKOFF_S,
         on_progress: Callable[[Progress], None] | None = None,
+        upgrade: str | None = None,
     ) -> None:
         self.name = name
         self.transport = transport
         self._client_id = client_id
         self._backoff_s = tuple(backoff_s)
+        self._session_id = uuid.uuid4().hex
         self._on_progress = on_progress
+        self._upgrade = (
+            upgrade or f"install this host's version there with: hytnas-profile device provision {name}"
+        )
         self._guard = threading.RLock()
         self._link: Link | None = None
         self._hello: HelloResult | None = None
@@ -110,12 +119,11 @@ class Session:
         DeviceError
             Not reachable after all attempts, or the agent refused.
         RpcError
-            The agent refused with NOT_SPOOLED: the caller has the file.
+            The agent refused with NOT_SPOOLED or HASH_MISMATCH: the caller has the file.
         """
         lost = ""
         silences = 0
-        for pause_s in (0.0, *self._backoff_s):
-            time.sleep(pause_s)
+        for _ in self._attempts():
             link = None
             try:
                 link = self._connected()
@@ -131,6 +139,31 @@ class Session:
             if silences == MAX_SILENCES:
                 break
         raise self._unreachable(lost)
+
+    def put(self, file: Path, destination: str) -> None:
+        """Copy a file to a path on the device, again from the start where the way there was lost.
+
+        Raises DeviceError.
+        """
+        lost = ""
+        for _ in self._attempts():
+            try:
+                self._connected()
+                self.transport.put(file, destination)
+            except (OSError, LinkLostError) as error:
+                lost = str(error)
+                self._drop(self._link)
+            except RpcError as error:
+                self._judge(error, self._link)
+                lost = error.what
+            else:
+                return
+        raise self._unreachable(lost)
+
+    def _attempts(self) -> Iterator[None]:
+        for pause_s in (0.0, *self._backoff_s):
+            time.sleep(pause_s)
+            yield
 
     def acquire(self, reason: str) -> None:
         """Take the device's lease and keep it, over reconnections too, until ``release``.
@@ -195,16 +228,11 @@ class Session:
             client_name=_person(),
             client_pid=os.getpid(),
             client_version=__version__,
+            session_id=self._session_id,
         )
-        hello = link.call("hello", params, HelloResult, HELLO_TIMEOUT_S)
-        if hello.protocol_major != PROTOCOL_MAJOR:
-            raise RpcError(
-                ErrorCode.PROTOCOL_MISMATCH,
-                f"its agent {hello.agent_version} speaks protocol {hello.protocol_major}, "
-                f"this host {PROTOCOL_MAJOR}",
-                "install the same version of hytnas on both",
-            )
-        return hello
+        hello = link.greet(params, HELLO_TIMEOUT_S)
+        # A later agent says our minor; one that says its own is no reason to stop.
+        return msgspec.structs.replace(hello, protocol_minor=min(hello.protocol_minor, PROTOCOL_MINOR))
 
     def _leased(self, link: Link) -> int:
         with self._guard:
@@ -233,14 +261,16 @@ class Session:
             self._token = None
         elif error.code == ErrorCode.SHUTTING_DOWN:
             self._drop(link)
-        elif error.code == ErrorCode.NOT_SPOOLED:
+        elif error.code == ErrorCode.PROTOCOL_MISMATCH:
+            raise DeviceError(f"device {self.name!r}: {error.what}", self._upgrade) from error
+        elif error.code in (ErrorCode.NOT_SPOOLED, ErrorCode.HASH_MISMATCH):
             raise error
         elif error.code == ErrorCode.BUSY:
             holder = error.busy
             if holder is None:
                 raise DeviceBusyError(f"device {self.name!r}: {error.what}", error.next_step) from error
-            if self._lost_lease and holder.pid == os.getpid():
-                return  # our own lost connection, which the agent has not noticed yet
+            if self._lost_lease and holder.pid == os.getpid() and not self._offers("lease.takeover"):
+                return  # our own lost connection, which this old agent has not noticed yet
             since = time.strftime("%H:%M", time.localtime(holder.since_unix_s))
             raise DeviceBusyError(
                 f"device {self.name!r} is held by {holder.holder} (process {holder.pid}) since {since}: "
@@ -249,6 +279,10 @@ class Session:
             ) from error
         else:
             raise DeviceError(f"device {self.name!r}: {error.what}", error.next_step) from error
+
+    def _offers(self, capability: str) -> bool:
+        """Whether the agent can do what a later minor version of the protocol has added."""
+        return self._hello is not None and capability in self._hello.capabilities
 
     def _unreachable(self, lost: str) -> DeviceError:
         return DeviceError(

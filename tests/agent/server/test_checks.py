@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
-from hytnas_agent.protocol import ErrorCode, HelloParams, RpcError
+from hytnas_agent.protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR, ErrorCode, RpcError, Version
 from hytnas_agent.records import MeasureJob, MeasureSettings, Reference
-from hytnas_agent.server.checks import check_job, check_version
+from hytnas_agent.server.checks import check_job, check_request_id, negotiated_minor, plain_text
 
 JOB = MeasureJob("job", "0" * 64, "onnx", MeasureSettings(), reference=Reference("1" * 64, "2" * 64, 1.0))
 
@@ -23,6 +23,8 @@ JOB = MeasureJob("job", "0" * 64, "onnx", MeasureSettings(), reference=Reference
         ("deadline_s", float("inf")),
         ("memory_limit_bytes", 0),
         ("input_seed", -1),
+        ("core", -1),
+        ("memory_limit_bytes", 2**80),
     ],
 )
 def test_settings_no_worker_could_follow_are_named(setting: str, value: float) -> None:
@@ -43,13 +45,27 @@ def test_the_defaults_are_in_range() -> None:
     check_job(JOB)
 
 
-@pytest.mark.parametrize(("major", "command"), [(2, "hytnas==9.9"), (0, "hytnas[host]==")])
-def test_another_major_is_refused_with_the_upgrade(major: int, command: str) -> None:
-    with pytest.raises(RpcError) as raised:
-        check_version(HelloParams(major, 0, "me", client_version="9.9"))
+@pytest.mark.parametrize("major", [PROTOCOL_MAJOR + 1, 0, -1, 10**30])
+def test_another_major_is_refused_with_the_command_that_helps(major: int) -> None:
+    with pytest.raises(RpcError, match=f"the host {major}") as raised:
+        negotiated_minor(Version(major, client_version="9.9"))
     assert raised.value.code == ErrorCode.PROTOCOL_MISMATCH
-    assert command in raised.value.next_step
+    assert "hytnas-profile device provision" in raised.value.next_step
 
 
-def test_another_minor_is_welcome() -> None:
-    check_version(HelloParams(1, 99, "me"))
+def test_of_two_minors_the_lower_one_is_spoken() -> None:
+    assert negotiated_minor(Version(PROTOCOL_MAJOR, PROTOCOL_MINOR + 9)) == PROTOCOL_MINOR
+    assert negotiated_minor(Version(PROTOCOL_MAJOR, PROTOCOL_MINOR)) == PROTOCOL_MINOR
+    assert negotiated_minor(Version(PROTOCOL_MAJOR, 0)) == 0
+
+
+def test_ids_are_short() -> None:
+    for request_id in (None, 10**100, "", "x" * 200):
+        check_request_id(request_id)
+    with pytest.raises(RpcError, match="200 characters"):
+        check_request_id("x" * 201)
+
+
+def test_text_of_a_client_is_one_short_printable_line() -> None:
+    assert plain_text("a\nb\x1b[31mc\u202e" + "x" * 99, 12) == "a b [31mc xx"
+    assert plain_text("Zoë", 200) == "Zoë"

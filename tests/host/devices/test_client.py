@@ -23,6 +23,7 @@ from hytnas_agent.protocol import (
     MeasureResult,
     Nothing,
     Progress,
+    ResultResult,
     RpcError,
     SpoolCommitParams,
     SpoolCommitResult,
@@ -120,6 +121,8 @@ def polite(then: Answer) -> Answer:
             return encode_result(request.id, AcquireResult(7, 120.0))
         if request.method in {"heartbeat", "release"}:
             return encode_result(request.id, Nothing())
+        if request.method == "result":
+            return encode_result(request.id, ResultResult(()))
         return then(request)
 
     return answer
@@ -259,7 +262,7 @@ def test_stale_lease_is_taken_again(device_with):
 def test_agent_of_another_major_version_is_refused_with_the_remedy(device_with):
     other = msgspec.structs.replace(HELLO, protocol_major=2, agent_version="9.0")
     device, transport = device_with(lambda request: encode_result(request.id, other))
-    with pytest.raises(DeviceError, match=r"9\.0 speaks protocol 2, this host 1.*same version"):
+    with pytest.raises(DeviceError, match=r"9\.0 speaks protocol 2, this host 1.*device provision board"):
         device.acquire("test")
     assert transport.connections == 1
 
