@@ -17,8 +17,8 @@ class FullBoard(Board):
     start_timeout_s = 900
 
     def _prepare(self) -> str:
-        # A whole (sparse) copy: an overlay in qcow2 loses its tables, and with them what the card said to have
-        # stored, when QEMU is killed, for QEMU's SD card knows no flush. Killing it is how the power is cut.
+        # A whole (sparse) copy: killing QEMU is how the power is cut, and an overlay in qcow2 would then lose
+        # its tables and with them what the card said to have stored, for QEMU's SD card knows no flush.
         copy = ["cp", "--sparse=always", "--reflink=auto"]
         subprocess.run([*copy, str(self.image.sd_card), str(self._sd_card)], check=True)
         return self.image.host_key
