@@ -1,13 +1,20 @@
 """`hytnas-profile device`: the machines that measure."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
+from hytnas_host.cli import enrol
 from hytnas_host.cli.console import out, print_json, print_table
 from hytnas_host.cli.options import JsonOption
 
-app = typer.Typer(help="Devices: list, describe, doctor.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from hytnas_agent.protocol import Check, DeviceDescription
+    from hytnas_host.devices.inventory import DeviceEntry
+
+app = typer.Typer(help="Devices: enrol boards, list, describe, doctor, remove.", no_args_is_help=True)
+enrol.register(app)
 
 DeviceArgument = Annotated[
     str, typer.Argument(help="Name of the device; `local` is this machine.", metavar="DEVICE")
@@ -16,29 +23,71 @@ DeviceArgument = Annotated[
 
 @app.command("list")
 def list_command(as_json: JsonOption = False) -> None:
-    """List the known devices.
+    """List the devices: the built-in ones and the enrolled boards, with what is known of each.
 
     Example: hytnas-profile device list
     """
     from hytnas_host.devices import DEVICES
+    from hytnas_host.devices.inventory import Inventory
 
-    names = sorted(DEVICES)
+    boards = Inventory().entries()
     if as_json:
-        print_json(names)
+        built_in: list[dict[str, object]] = [{"name": name, "built_in": True} for name in sorted(DEVICES)]
+        print_json(built_in + [_facts(entry) for entry in boards.values()])
         return
-    print_table("Devices", ["name"], [(name,) for name in names])
+    rows: list[tuple[object, ...]] = [(name, "built in", "", "", "", "") for name in sorted(DEVICES)]
+    for entry in boards.values():
+        agent = f"{entry.agent_version or '?'}, {_day(entry.provisioned_at)}" if entry.agent else "none yet"
+        context = entry.context
+        last = f"{context.runtime} {context.runtime_version}, {context.os}" if context else "-"
+        rows.append((entry.name, entry.address, entry.board or "-", _day(entry.enrolled_at), agent, last))
+    print_table("Devices", ["name", "address", "board", "enrolled", "agent", "last known context"], rows)
+
+
+def _facts(entry: "DeviceEntry") -> dict[str, object]:
+    import msgspec
+
+    return {
+        **msgspec.to_builtins(entry),
+        "built_in": False,
+        "address": str(entry.address),
+        "enrolled": entry.enrolled_at,
+        "provisioned": bool(entry.agent),
+        "context": entry.context,
+    }
+
+
+def _day(moment: str | None) -> str:
+    return moment[:10] if moment else "-"
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(metavar="DEVICE", help="Name of an enrolled board.")]) -> None:
+    """Forget a board: its address and its pinned host key. The board itself is left as it is.
+
+    Example: hytnas-profile device remove shelf-3
+    """
+    from hytnas_host.devices.inventory import Inventory
+
+    Inventory().remove(name)
+    out.print(f"removed {name}; its agent, if it has one, stays on the board", markup=False, soft_wrap=True)
 
 
 @app.command()
 def describe(name: DeviceArgument = "local", as_json: JsonOption = False) -> None:
     """Show what a device is, and which runtimes work on it.
 
-    Example: hytnas-profile device describe local
+    Examples:
+
+      hytnas-profile device describe
+
+      hytnas-profile device describe shelf-3 --json
     """
     from hytnas_host.devices import open_device
 
     with open_device(name) as device:
         description = device.describe()
+    _remember(name, description)
     if as_json:
         print_json(description)
         return
@@ -60,24 +109,44 @@ def describe(name: DeviceArgument = "local", as_json: JsonOption = False) -> Non
     print_table(f"Device {name}", ["", ""], rows)
 
 
+def _remember(name: str, description: "DeviceDescription") -> None:
+    """Note an enrolled board's context, for `device list`."""
+    import msgspec
+
+    from hytnas_host.devices.inventory import Inventory
+
+    inventory = Inventory()
+    entry = inventory.entries().get(name)
+    if entry is not None:
+        told = msgspec.structs.replace(
+            entry, context=description.context, agent_version=description.agent_version
+        )
+        if told != entry:
+            inventory.put(told)
+
+
 @app.command()
 def doctor(name: DeviceArgument = "local", as_json: JsonOption = False) -> None:
-    """Check the health of a device and say what to do about each finding.
+    """Check the way to a device and its health, and say what to do about each finding.
 
     Example: hytnas-profile device doctor local
     """
-    from hytnas_host.devices import open_device
+    from hytnas_host.devices.doctor import examine_device
 
-    with open_device(name) as device:
-        checks = device.doctor().checks
+    checks: list[Check] = []
+    for check in examine_device(name):
+        checks.append(check)
+        if not as_json:
+            _print_check(check)
     if as_json:
         print_json(checks)
-    else:
-        styles = {"ok": "green", "warn": "yellow", "fail": "red", "unknown": "dim"}
-        for check in checks:
-            style = styles.get(check.status, "")
-            out.print(f"[{style}]{check.status:8}[/] {check.name}: {check.found}", highlight=False)
-            if check.advice:
-                out.print(f"         [dim]{check.advice}[/]")
     if any(check.status == "fail" for check in checks):
         raise typer.Exit(1)
+
+
+def _print_check(check: "Check") -> None:
+    style = {"ok": "green", "warn": "yellow", "fail": "red", "unknown": "dim"}[check.status]
+    found = f"[{style}]{check.status:8}[/] {escape(check.name)}: {escape(check.found)}"
+    out.print(found, highlight=False, soft_wrap=True)
+    if check.advice:
+        out.print(f"         [dim]{escape(check.advice)}[/]", soft_wrap=True)

@@ -95,7 +95,7 @@ class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         if not self.agent:
             raise DeviceError(
                 f"device {self.name!r} is enrolled, but has no agent yet",
-                f"install it with: hytnas-profile device provision {self.name}",
+                f"Install it with: hytnas-profile device provision {self.name}",
             )
         return (*self.agent, *(() if self.state is None else ("--state", self.state)))
 
@@ -169,7 +169,7 @@ class Inventory:
             raise self._malformed(f"device {name!r}: {error}") from error
 
     def _malformed(self, what: str) -> DeviceError:
-        return DeviceError(f"{self.path} is malformed: {what}", "correct it, or remove that device from it")
+        return DeviceError(f"{self.path} is malformed: {what}", "Correct it, or remove that device from it")
 
     def _read(self) -> tomlkit.TOMLDocument:
         try:
@@ -199,7 +199,7 @@ class Inventory:
         except OSError as error:
             raise DeviceError(
                 f"{self.path} cannot be written: {error.strerror}",
-                f"set {INVENTORY_VARIABLE} to another file",
+                f"Set {INVENTORY_VARIABLE} to another file",
             ) from error
 
     def _write(self, text: str) -> None:
@@ -229,7 +229,7 @@ def check_name(name: str) -> None:
     if not DEVICE_NAME.fullmatch(name):
         raise DeviceError(
             f"{name!r} is no name for a device",
-            "take up to 63 lower-case letters, digits, dots, dashes and underscores",
+            "Take up to 63 lower-case letters, digits, dots, dashes and underscores",
         )
 
 

@@ -129,7 +129,7 @@ class SshClient:
             source = file.open("rb")
         except OSError as error:
             raise DeviceError(
-                f"{file.name} cannot be read: {error.strerror}", f"check that {file} is still there"
+                f"{file.name} cannot be read: {error.strerror}", f"Check that {file} is still there"
             ) from error
         with source, self._transferring(file.name, destination) as sftp:
             self._leftovers.add(destination)
@@ -178,7 +178,7 @@ class SshClient:
                     raise connection.lost(f"{name} was not transferred") from error
                 raise DeviceError(
                     f"{name} cannot be transferred: {error.strerror or error} ({path} on the device)",
-                    "check that the folder is there, may be written, and that the device's disk has space",
+                    "Check that the folder is there, may be written, and that the device's disk has space",
                 ) from error
 
     def _session(self, connection: SshConnection) -> paramiko.SFTPClient:
@@ -194,7 +194,7 @@ class SshClient:
                     raise
                 raise DeviceError(
                     f"{connection.endpoint} offers no SFTP",
-                    "install openssh-sftp-server there, and keep the Subsystem line of sshd_config",
+                    "Install openssh-sftp-server there, and keep the Subsystem line of sshd_config",
                 ) from error
             self._sftp, self._sftp_over = paramiko.SFTPClient(channel), connection
             self._remove_leftovers(self._sftp)
@@ -238,7 +238,7 @@ def _start(connection: SshConnection, argv: Sequence[str]) -> paramiko.Channel:
         if connection.alive:
             raise DeviceError(
                 f"{connection.endpoint} does not let {argv[0]} be run: {error}",
-                "allow more sessions (MaxSessions) and commands in the board's sshd_config",
+                "Allow more sessions (MaxSessions) and commands in the board's sshd_config",
             ) from error
         raise connection.lost(f"{argv[0]} was not started") from error
     return channel

@@ -56,7 +56,7 @@ class SshConnection:
 
     def lost(self, doing: str) -> SshLostError:
         """The error to raise where the connection ended under something."""
-        return SshLostError(f"{doing}: {self.epitaph()}", "check its power and its network")
+        return SshLostError(f"{doing}: {self.epitaph()}", "Check its power and its network")
 
     def _watch(self, every_s: float, limit_s: float) -> None:
         while not self._closed.wait(every_s) and self.alive:
@@ -154,20 +154,20 @@ def _tcp(endpoint: Endpoint, settings: SshSettings) -> socket.socket:
     except socket.gaierror as error:
         raise SshLostError(
             f"the host name {endpoint.host} is not known ({error.strerror})",
-            "check the spelling, that the board is on, and that this machine is in its network",
+            "Check the spelling, that the board is on, and that this machine is in its network",
         ) from error
     except ConnectionRefusedError as error:
         raise SshLostError(
-            f"{endpoint} refuses the connection", "check that SSH is enabled on the board, and the port"
+            f"{endpoint} refuses the connection", "Check that SSH is enabled on the board, and the port"
         ) from error
     except TimeoutError as error:
         raise SshLostError(
             f"{endpoint} does not answer within {settings.connect_timeout_s:g} s",
-            "check the board's power and network",
+            "Check the board's power and network",
         ) from error
     except OSError as error:
         raise SshLostError(
-            f"{endpoint} cannot be reached: {error.strerror}", "check the board's power and network"
+            f"{endpoint} cannot be reached: {error.strerror}", "Check the board's power and network"
         ) from error
 
 
@@ -184,7 +184,7 @@ def _through(
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise SshLostError(
             f"{target} cannot be reached from the jump host {jump}: {error}",
-            "check the board's power and network, and that the jump host allows forwarding",
+            "Check the board's power and network, and that the jump host allows forwarding",
         ) from error
 
 
@@ -206,13 +206,13 @@ def _handshake(
     except paramiko.ssh_exception.IncompatiblePeer as error:
         transport.close()
         raise DeviceError(
-            f"{endpoint} and this host have no SSH algorithm in common: {error}", "upgrade the older of both"
+            f"{endpoint} and this host have no SSH algorithm in common: {error}", "Upgrade the older of both"
         ) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         transport.close()
         raise SshLostError(
             f"{endpoint} broke off the SSH handshake: {str(error) or 'end of the stream'}",
-            "check that an SSH server listens there, and that the board is not overloaded",
+            "Check that an SSH server listens there, and that the board is not overloaded",
         ) from error
     except BaseException:
         transport.close()
@@ -223,4 +223,4 @@ def _handshake(
 def _presented(transport: paramiko.Transport, endpoint: Endpoint) -> HostKey:
     with contextlib.suppress(paramiko.SSHException):
         return HostKey.of(transport.get_remote_server_key())
-    raise SshLostError(f"{endpoint} did not finish the SSH handshake in time", "try again")
+    raise SshLostError(f"{endpoint} did not finish the SSH handshake in time", "Try again")

@@ -45,7 +45,7 @@ class HostKey:
         if not kind or blob[4 : 4 + len(kind)] != kind.encode():
             raise DeviceError(
                 f"{line[:60]!r} is not a host key such as 'ssh-ed25519 AAAA...'",
-                "pin it anew with: hytnas-profile device enrol --replace",
+                "Pin it anew with: hytnas-profile device enrol --replace",
             )
         return key
 
@@ -80,7 +80,7 @@ def check_pinned(presented: HostKey, pinned: HostKey | None, where: str) -> None
     if pinned is None:
         raise HostKeyError(
             f"the host key of {where} is not known: it presents {presented.fingerprint} ({presented.kind})",
-            "compare that with the board's own and pin it with: hytnas-profile device enrol",
+            "Compare that with the board's own and pin it with: hytnas-profile device enrol",
         )
     if presented != pinned:
         raise HostKeyError(
@@ -108,7 +108,7 @@ def known_keys(name: str, port: int, files: Iterable[Path]) -> tuple[HostKey, ..
         except FileNotFoundError:
             continue
         except (OSError, ValueError, InvalidHostKey) as error:
-            raise DeviceError(f"{file} cannot be read: {error}", "repair or remove it") from error
+            raise DeviceError(f"{file} cannot be read: {error}", "Repair or remove it") from error
         keys += [HostKey.of(key) for key in (known.lookup(entry) or {}).values()]
     return tuple(keys)
 
@@ -127,7 +127,7 @@ def check_known(presented: HostKey, known: tuple[HostKey, ...], where: str) -> N
         raise HostKeyError(
             f"the host key of the jump host {where} is not in known_hosts: it presents "
             f"{presented.fingerprint} ({presented.kind})",
-            "log in to it once by hand with ssh, and compare the fingerprint there",
+            "Log in to it once by hand with ssh, and compare the fingerprint there",
         )
     expected = " or ".join(key.fingerprint for key in known)
     raise HostKeyError(

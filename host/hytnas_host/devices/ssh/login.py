@@ -40,9 +40,11 @@ def log_in(transport: paramiko.Transport, endpoint: Endpoint) -> None:
             if _try(transport, endpoint, offer, remarks):
                 return
     tried = "; ".join(remarks) or "there is no key to offer"
-    advice = f"put your public key there: ssh-copy-id -p {endpoint.port} {endpoint.user}@{endpoint.host}"
-    if "passphrase" in tried:
-        advice = "load the key that has a passphrase into the SSH agent with: ssh-add"
+    advice = f"Put your public key there: ssh-copy-id -p {endpoint.port} {endpoint.user}@{endpoint.host}"
+    if not remarks:
+        advice = "Make a key with ssh-keygen and put it there with ssh-copy-id, or name yours with --key"
+    elif "passphrase" in tried:
+        advice = "Load the key that has a passphrase into the SSH agent with: ssh-add"
     raise LoginError(f"{endpoint} refuses the login ({tried})", advice)
 
 
@@ -52,16 +54,16 @@ def _try(transport: paramiko.Transport, endpoint: Endpoint, offer: _Offer, remar
     except paramiko.BadAuthenticationType as error:
         raise LoginError(
             f"{endpoint} accepts no keys, only {', '.join(error.allowed_types)}",
-            "allow PubkeyAuthentication in the board's /etc/ssh/sshd_config",
+            "Allow PubkeyAuthentication in the board's /etc/ssh/sshd_config",
         ) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         banner = transport.get_banner() or b""
         if b"nologin" in banner or b"booting" in banner:
-            raise SshLostError(f"{endpoint} is still starting", "try again in a minute") from error
+            raise SshLostError(f"{endpoint} is still starting", "Try again in a minute") from error
         if not transport.is_active():
             raise SshLostError(
                 f"{endpoint} ended the connection during the login, after {len(remarks) + 1} keys",
-                "if it takes fewer tries than you have keys, name the right one: --key, or IdentityFile "
+                "If it takes fewer tries than you have keys, name the right one: --key, or IdentityFile "
                 "with IdentitiesOnly in ~/.ssh/config",
             ) from error
         if "timeout" in str(error).lower():

@@ -65,14 +65,14 @@ def _plan(
 ) -> tuple[Endpoint, ...]:
     if depth == MAX_HOPS:
         raise DeviceError(
-            f"the way to {settings.host} has more than {MAX_HOPS} jump hosts", "look for a loop of ProxyJump"
+            f"the way to {settings.host} has more than {MAX_HOPS} jump hosts", "Look for a loop of ProxyJump"
         )
     found = _lookup(config, address.host)
     is_device = depth == 0
     if "proxycommand" in found:
         raise DeviceError(
             f"the SSH configuration reaches {address.host} by ProxyCommand, which is not supported",
-            "use ProxyJump, or give the device's own address",
+            "Use ProxyJump, or give the device's own address",
         )
     # The hosts before a jump host come from the configuration alone.
     jump = (settings.proxy_jump if is_device else None) or _one(found, "proxyjump") or "none"
@@ -123,7 +123,7 @@ def _read_config(path: Path) -> paramiko.SSHConfig:
     try:
         return paramiko.SSHConfig.from_text(text)
     except paramiko.ConfigParseError as error:
-        raise DeviceError(f"the SSH configuration {path} is malformed: {error}", "correct it") from error
+        raise DeviceError(f"the SSH configuration {path} is malformed: {error}", "Correct it") from error
 
 
 def _lookup(config: paramiko.SSHConfig, host: str) -> dict[str, str | list[str]]:
@@ -142,5 +142,5 @@ def _port(text: str | None, host: str) -> int:
     if text is None:
         return 22
     if not text.isdigit() or not 0 < int(text) < 65536:
-        raise DeviceError(f"the SSH configuration gives {host} the port {text!r}", "correct it")
+        raise DeviceError(f"the SSH configuration gives {host} the port {text!r}", "Correct it")
     return int(text)

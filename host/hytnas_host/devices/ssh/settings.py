@@ -32,7 +32,7 @@ class Address:
         found = _ADDRESS.fullmatch(text)
         # A leading dash would be an option to any program that the name is handed to.
         if found is None or text.startswith("-") or not 0 < int(found["port"] or 22) < 65536:
-            raise DeviceError(f"{text!r} is not an address of the form user@host:port", "e.g. pi@raspberrypi")
+            raise DeviceError(f"{text!r} is not an address of the form user@host:port", "E.g. pi@raspberrypi")
         port = None if found["port"] is None else int(found["port"])
         return cls(found["ip6"] or found["host"], port, found["user"])
 

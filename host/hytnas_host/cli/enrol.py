@@ -1,0 +1,120 @@
+"""`hytnas-profile device enrol`: a person confirms a board's host key once, and it is pinned."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from hytnas_host.cli.console import err, out, print_json
+from hytnas_host.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from hytnas_host.devices.enrolment import Candidate
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("enrol")(enrol_command)
+
+
+def enrol_command(
+    address: Annotated[
+        str, typer.Argument(metavar="[USER@]HOST", help="The board: an address, or a Host of ~/.ssh/config.")
+    ],
+    name: Annotated[
+        str | None, typer.Option("--name", help="What to call it; by default its host name.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help="SSH port; by default 22.")
+    ] = None,
+    key: Annotated[
+        list[Path] | None, typer.Option("--key", help="Private key to log in with; may be repeated.")
+    ] = None,
+    jump: Annotated[
+        str | None, typer.Option("--jump", help="Host to go through, as in ssh -J.", metavar="[USER@]HOST")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Pin whatever host key it presents.")] = False,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option(
+            "--fingerprint", help="Pin the host key with this fingerprint only.", metavar="SHA256:..."
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="The board is enrolled already: pin its key anew.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a board known: show its host key's fingerprint, pin it, log in, record what the board is.
+
+    Examples:
+
+      hytnas-profile device enrol pi@raspberrypi.local
+
+      hytnas-profile device enrol pi@192.168.1.20 --name shelf-3 --key ~/.ssh/boards
+
+      hytnas-profile device enrol pi@raspberrypi.local --replace   (its card was written anew)
+    """
+    from hytnas_host.devices.enrolment import default_name, enrol, find_candidate, namesakes
+    from hytnas_host.devices.inventory import Inventory
+    from hytnas_host.devices.ssh import Address, SshSettings
+
+    where = Address.parse(address)
+    settings = SshSettings(
+        where.host,
+        port or where.port,
+        where.user,
+        key_files=tuple(str(file.expanduser().absolute()) for file in key or ()),
+        proxy_jump=jump,
+    )
+    inventory = Inventory.load()
+    candidate = find_candidate(name or default_name(where.host), settings, inventory, replacing=replace)
+    _confirm(candidate, yes=yes, fingerprint=fingerprint)
+    entry, facts = enrol(candidate, inventory)
+    for warning in facts.warnings():
+        err.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+    for other in namesakes(entry, inventory):
+        err.print(f"[yellow]warning:[/] the same board is enrolled as {escape(other)} too", soft_wrap=True)
+    if as_json:
+        print_json(entry)
+        return
+    told = f"{facts.board}, {facts.system}, {facts.architecture}, Python {facts.python}"
+    following = f"doctor {entry.name}" if entry.agent else f"provision {entry.name}"
+    out.print(
+        f"enrolled {entry.name} ({entry.address}): {told}\nnext: hytnas-profile device {following}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _confirm(candidate: "Candidate", *, yes: bool, fingerprint: str | None) -> None:
+    """Show the key; go on only if it is the one that is wanted."""
+    from hytnas_host.devices.ssh import HostKeyError
+
+    presented, pinned = candidate.presented, candidate.pinned
+    err.print(
+        f"{candidate.settings.address} presents the host key {presented.fingerprint} ({presented.kind})"
+    )
+    if pinned not in (None, presented):
+        err.print(f"pinned so far was {pinned.fingerprint} ({pinned.kind})", style="yellow", soft_wrap=True)
+    if fingerprint not in (None, presented.fingerprint):
+        raise HostKeyError(
+            f"{candidate.settings.address} presents {presented.fingerprint}, not {fingerprint}",
+            "Nothing was pinned: find out who answers there",
+        )
+    if yes or fingerprint is not None or pinned == presented:
+        return
+    kind = presented.kind.removeprefix("ssh-").split("-")[0]
+    err.print(
+        f"compare on the board itself: ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub",
+        style="dim",
+        soft_wrap=True,
+    )
+    if not sys.stdin.isatty():
+        told = "error: nobody is there to confirm it. Give --fingerprint SHA256:..., or --yes"
+        err.print(told, style="bold red", soft_wrap=True)
+        raise typer.Exit(2)
+    if not typer.confirm("Is it this board's? Pin it", err=True):
+        raise typer.Exit(1)

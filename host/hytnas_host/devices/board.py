@@ -1,0 +1,106 @@
+"""What a board is made of, found with plain commands over SSH: there is no agent on it yet."""
+
+import re
+from dataclasses import dataclass
+
+from hytnas_agent.device.identity import device_id_of, first_serial
+from hytnas_host.devices.errors import DeviceError
+from hytnas_host.devices.ssh import SshClient
+
+UNKNOWN = "UNKNOWN"
+TESTED_PYTHONS = ("3.11", "3.13")
+_FILE_BYTES = 64 * 1024
+_BLANKS = "\0 \t\r\n"
+
+
+@dataclass(frozen=True)
+class BoardFacts:
+    """What an enrolment records; what does not answer is ``UNKNOWN``, or None.
+
+    Attributes
+    ----------
+    board : str
+        E.g. ``Raspberry Pi 3 Model B Rev 1.2``.
+    system : str
+        E.g. ``Debian GNU/Linux 12 (bookworm)``.
+    architecture : str
+        As ``uname -m`` says, which is the kernel's.
+    bits : int or None
+        Of the programs, which may be fewer than the kernel's.
+    python : str
+    device_id : str or None
+        The hash of the serial number, else of the machine id, that the board's agent will go by.
+    """
+
+    board: str
+    system: str
+    architecture: str
+    bits: int | None
+    python: str
+    device_id: str | None
+
+    def check_supported(self) -> None:
+        """Raise DeviceError where the agent could not be installed on the board."""
+        if self.bits == 32:
+            raise DeviceError(
+                f"the system of {self.board} is a 32-bit one ({self.system}, {self.architecture}), for which "
+                "there are no wheels of numpy and msgspec",
+                "Install the 64-bit Raspberry Pi OS (Bookworm or Trixie) on its card",
+            )
+
+    def warnings(self) -> list[str]:
+        """What may stand in the way later, each with what to do."""
+        found = []
+        if self.python == UNKNOWN:
+            found.append("no python3 was found on it: install Python 3.11 or 3.13 before provisioning")
+        elif ".".join(self.python.split(".")[:2]) not in TESTED_PYTHONS:
+            tested = " and ".join(TESTED_PYTHONS)
+            found.append(f"its Python is {self.python}; provisioning is tested with {tested}")
+        if self.device_id is None:
+            found.append("it has neither serial number nor machine id: its agent will make an identity up")
+        return found
+
+
+def read_board(client: SshClient) -> BoardFacts:
+    """Ask the board; raises DeviceError where SSH fails."""
+    model = (
+        _text(client, "/proc/device-tree/model")
+        or _field(client, "/proc/cpuinfo", "Model", ":")
+        or _text(client, "/sys/class/dmi/id/product_name")
+    )
+    serial = first_serial(_text(client, "/proc/device-tree/serial-number"), _text(client, "/etc/machine-id"))
+    architecture = _said(client, "uname", "-m") or UNKNOWN
+    return BoardFacts(
+        board=model or UNKNOWN,
+        system=_field(client, "/etc/os-release", "PRETTY_NAME", "=") or UNKNOWN,
+        architecture=architecture,
+        bits=_bits(client, architecture),
+        python=(_said(client, "python3", "--version") or UNKNOWN).removeprefix("Python "),
+        device_id=None if serial is None else device_id_of(serial),
+    )
+
+
+def _bits(client: SshClient, architecture: str) -> int | None:
+    said = _said(client, "getconf", "LONG_BIT")
+    if said in ("32", "64"):
+        return int(said)
+    return 32 if re.fullmatch(r"armv[5-8]l|i.86", architecture) else None
+
+
+def _said(client: SshClient, *argv: str) -> str | None:
+    """The output of a program that ended well, in one line."""
+    done = client.run(argv, limit_bytes=_FILE_BYTES)
+    return " ".join(done.text.split()) or None if done.status == 0 else None
+
+
+def _text(client: SshClient, path: str) -> str | None:
+    done = client.run(["cat", path], limit_bytes=_FILE_BYTES)
+    return done.stdout.decode(errors="replace").strip(_BLANKS) or None if done.status == 0 else None
+
+
+def _field(client: SshClient, path: str, key: str, separator: str) -> str | None:
+    for line in (_text(client, path) or "").splitlines():
+        name, found, value = line.partition(separator)
+        if found and name.strip() == key:
+            return value.strip(_BLANKS + '"') or None
+    return None
