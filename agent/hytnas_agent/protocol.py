@@ -22,7 +22,14 @@ from typing import Literal
 import msgspec
 
 from hytnas_agent.errors import AgentError
-from hytnas_agent.records import DeviceContext, DeviceIdentity, HealthSnapshot, MeasureJob, ProcessResult
+from hytnas_agent.records import (
+    DeviceContext,
+    DeviceIdentity,
+    HealthSnapshot,
+    MeasureJob,
+    ModelFormat,
+    ProcessResult,
+)
 
 PROTOCOL_MAJOR = 1
 PROTOCOL_MINOR = 1
@@ -105,10 +112,16 @@ class HelloResult(msgspec.Struct, frozen=True):
 
 
 class DescribeParams(msgspec.Struct, frozen=True):
-    """Which runtime and number of threads the described context is for; by default the first usable one."""
+    """Which measurements the described context is for; by default those by the first usable runtime.
+
+    ``format`` and ``precision`` are those of the models: the context is that of a runtime which runs the
+    format.
+    """
 
     runtime: str | None = None
     threads: int = 1
+    format: ModelFormat | None = None
+    precision: str = "fp32"
 
 
 class AcquireParams(msgspec.Struct, frozen=True):

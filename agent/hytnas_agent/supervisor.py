@@ -76,6 +76,7 @@ class _Watched:
     memory_limit_bytes: int
     stage: str = "starting"
     runtime: RuntimeInfo | None = None
+    precision: str = "fp32"
     report: Report | None = None
     received: bytearray = field(default_factory=bytearray)
 
@@ -147,7 +148,7 @@ def run_job(
         wall_s=time.monotonic() - begin,
         agent_version=__version__,
         identity=identity,
-        context=device_context(read_hardware(), watched.runtime, job.settings.threads)
+        context=device_context(read_hardware(), watched.runtime, job.settings.threads, watched.precision)
         if watched.runtime
         else None,
         message=" ".join(report.message.split())[:MAX_MESSAGE_CHARACTERS],
@@ -280,6 +281,7 @@ def _receive(watched: _Watched, chunk: bytes) -> bool:
         else:
             watched.stage = message.name
             watched.runtime = message.runtime or watched.runtime
+            watched.precision = message.precision or watched.precision
     return len(rest) <= MAX_RESULT_BYTES
 
 

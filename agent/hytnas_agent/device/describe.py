@@ -12,15 +12,21 @@ from hytnas_agent.protocol import DescribeParams, DeviceDescription, RuntimeInfo
 def describe_device(
     state: StateFolder, runtimes: Sequence[RuntimeInfo], params: DescribeParams
 ) -> DeviceDescription:
-    """The device, with the context of the runtime asked for or else of the first usable one."""
+    """The device, with the context of the runtime asked for or else of the first usable one of the format."""
     hardware = read_hardware()
     chosen = next(
-        (info for info in runtimes if info.usable and params.runtime in (None, info.name)),
+        (
+            info
+            for info in runtimes
+            if info.usable
+            and params.runtime in (None, info.name)
+            and (params.format is None or params.format in info.formats)
+        ),
         None,
     )
     return DeviceDescription(
         identity=device_identity(state),
-        context=device_context(hardware, chosen, params.threads),
+        context=device_context(hardware, chosen, params.threads, params.precision),
         runtimes=tuple(runtimes),
         health=health_snapshot(),
         agent_version=__version__,

@@ -89,8 +89,10 @@ def read_hardware(root: Path = ROOT) -> Hardware:
     )
 
 
-def device_context(hardware: Hardware, runtime: RuntimeInfo | None, threads: int) -> DeviceContext:
-    """The context of a measurement on this hardware, by this runtime, with so many threads."""
+def device_context(
+    hardware: Hardware, runtime: RuntimeInfo | None, threads: int, precision: str = "fp32"
+) -> DeviceContext:
+    """The context of measuring models of this precision on this hardware, by this runtime and threads."""
     return DeviceContext(
         board=hardware.board,
         soc=hardware.soc,
@@ -104,6 +106,7 @@ def device_context(hardware: Hardware, runtime: RuntimeInfo | None, threads: int
         runtime_build=runtime.build if runtime else "",
         threads=threads,
         governor=governor() or "none",
+        precision=precision,
         execution=hardware.execution,
     )
 

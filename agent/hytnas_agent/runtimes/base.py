@@ -101,6 +101,13 @@ RUNTIMES: dict[str, RuntimeEntry] = {
     "onnxruntime": RuntimeEntry(
         "hytnas_agent.runtimes.onnx:OnnxRuntime", "onnxruntime", "onnx", formats=("onnx",)
     ),
+    # The newer one first: tflite-runtime is no longer released, and computes some quantised models wrongly.
+    "ai-edge-litert": RuntimeEntry(
+        "hytnas_agent.runtimes.tflite:AiEdgeLitert", "ai-edge-litert", "litert", formats=("tflite",)
+    ),
+    "tflite-runtime": RuntimeEntry(
+        "hytnas_agent.runtimes.tflite:TfliteRuntime", "tflite-runtime", "tflite", formats=("tflite",)
+    ),
 }
 
 

@@ -19,10 +19,11 @@ class WorkerRequest(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True, tag="stage"):
-    """What the worker is about to do; ``runtime`` once it is imported."""
+    """What the worker is about to do; ``runtime`` once it is imported, ``precision`` once the file is read."""
 
     name: str
     runtime: RuntimeInfo | None = None
+    precision: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):

@@ -1,0 +1,47 @@
+"""The precision of a model, which a latency depends on, as its file says it."""
+
+import mmap
+from pathlib import Path
+
+from hytnas_agent.records import ModelFormat, Outcome
+from hytnas_agent.runtimes.base import RuntimeFailure
+from hytnas_agent.runtimes.tflite_file import TfliteFileError, read_tflite
+
+_QUANTISED_OPERATORS = (
+    b"QuantizeLinear",
+    b"DequantizeLinear",
+    b"DynamicQuantizeLinear",
+    b"QLinearConv",
+    b"QLinearMatMul",
+    b"ConvInteger",
+    b"MatMulInteger",
+    b"MatMulNBits",
+)
+# Field 4 of an ONNX node is its operator: the tag 4 << 3 | 2, one byte of length, the name.
+_ONNX_SIGNS = tuple(bytes([0x22, len(name)]) + name for name in _QUANTISED_OPERATORS)
+
+
+def read_precision(path: Path, model_format: ModelFormat) -> str:
+    """The "fp32", "fp16" or "int8" of a model file: "int8" if some of its weights are of 8 bits or less.
+
+    Raises
+    ------
+    RuntimeFailure
+        INVALID_MODEL, if the file cannot be read or is damaged.
+    """
+    try:
+        if model_format == "tflite":
+            return read_tflite(path).precision
+        return "int8" if _is_quantised_onnx(path) else "fp32"
+    except OSError as error:
+        raise RuntimeFailure(Outcome.INVALID_MODEL, f"the model cannot be read: {error.strerror}") from error
+    except TfliteFileError as error:
+        raise RuntimeFailure(Outcome.INVALID_MODEL, str(error)) from error
+
+
+def _is_quantised_onnx(path: Path) -> bool:
+    with path.open("rb") as file:
+        if path.stat().st_size == 0:
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return any(content.find(sign) >= 0 for sign in _ONNX_SIGNS)
