@@ -1,0 +1,134 @@
+"""A board at the end of a connection: commands that succeed or say why not, files that arrive whole."""
+
+import posixpath
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from hytnas_agent.errors import HytnasError
+from hytnas_host.devices.errors import DeviceError
+from hytnas_host.provision.errors import ProvisionError
+
+QUICK_S = 60.0
+AGAIN = "Run the same command again once the board answers: it goes on where it was"
+
+
+class Completed(Protocol):
+    """How a command on the board ended."""
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        ...
+
+    @property
+    def stdout(self) -> bytes:
+        """What it wrote to standard output."""
+        ...
+
+    @property
+    def stderr(self) -> bytes:
+        """What it wrote to standard error."""
+        ...
+
+
+class Shell(Protocol):
+    """What is needed of a connection; raises OSError or DeviceError where the board cannot be reached."""
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float) -> Completed:
+        """Run a command on the board and wait for its end."""
+        ...
+
+    def put(self, file: Path, destination: str) -> None:
+        """Copy a file to an absolute path on the board."""
+        ...
+
+
+class Board:
+    """Commands on one board.
+
+    Parameters
+    ----------
+    shell : Shell
+        The connection.
+    name : str
+        The device's name, for messages.
+    """
+
+    def __init__(self, shell: Shell, name: str) -> None:
+        self._shell, self.name = shell, name
+
+    def ask(
+        self, argv: Sequence[str], what: str, *, stdin: bytes = b"", timeout_s: float = QUICK_S
+    ) -> Completed:
+        """Run a command, however it ends; ``what`` says what was going on, as "asking for ...".
+
+        Raises
+        ------
+        ProvisionError
+            If the board cannot be reached.
+        """
+        try:
+            return self._shell.run(argv, stdin=stdin, timeout_s=timeout_s)
+        except (OSError, DeviceError) as error:
+            raise self._lost(what, error) from error
+
+    def run(self, argv: Sequence[str], what: str, *, stdin: bytes = b"", timeout_s: float = QUICK_S) -> bytes:
+        """Run a command that has to succeed; its standard output.
+
+        Raises
+        ------
+        ProvisionError
+            If it fails, quoting its last words, or if the board cannot be reached.
+        """
+        done = self.ask(argv, what, stdin=stdin, timeout_s=timeout_s)
+        if done.status == 0:
+            return done.stdout
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        if "No space left on device" in said:
+            raise ProvisionError(
+                f"{self.name}: the disk is full: {what} failed", "Free some space there and run it again"
+            )
+        last = said.splitlines()[-1] if said else f"status {done.status}"
+        raise ProvisionError(f"{self.name}: {what} failed: {last}")
+
+    def push(self, file: Path, sha256: str, destination: str) -> None:
+        """Copy a file and check its hash there; it has its name only once it is whole.
+
+        Raises
+        ------
+        ProvisionError
+            If it arrives damaged, or the board is lost or full.
+        """
+        part = f"{destination}.part"
+        what = f"copying {file.name}"
+        self.run(["mkdir", "-p", posixpath.dirname(destination)], what)
+        try:
+            self._shell.put(file, part)
+        except (OSError, DeviceError) as error:
+            raise self._lost(what, error) from error
+        found = self.run(["sha256sum", "--binary", part], f"checking {file.name}").split(maxsplit=1)
+        if not found or found[0].lstrip(b"\\") != sha256.encode():
+            self.run(["rm", "-f", part], "removing a damaged file")
+            raise ProvisionError(
+                f"{self.name}: {file.name} arrived damaged",
+                "Run the same command again; if it happens again, check the board's SD card and power supply",
+            )
+        self.run(["mv", "-fT", part, destination], what)
+
+    def write(self, text: str, destination: str) -> None:
+        """Write a small file so that it is there whole or not at all."""
+        what = f"writing {posixpath.basename(destination)}"
+        self.run(["mkdir", "-p", posixpath.dirname(destination)], what)
+        self.run(["tee", f"{destination}.part"], what, stdin=text.encode())
+        self.run(["mv", "-fT", f"{destination}.part", destination], what)
+
+    def point(self, link: str, target: str) -> None:
+        """Make a symbolic link point elsewhere in one step: no moment without it."""
+        what = f"switching {posixpath.basename(link)}"
+        self.run(["ln", "-sfn", target, f"{link}.part"], what)
+        self.run(["mv", "-fT", f"{link}.part", link], what)
+
+    def _lost(self, what: str, error: Exception) -> ProvisionError:
+        why = error.what if isinstance(error, HytnasError) else str(error) or type(error).__name__
+        return ProvisionError(f"{self.name}: lost while {what}: {why}", AGAIN)
