@@ -50,6 +50,7 @@ class Board(ABC):
         self.machine_id = secrets.token_hex(16)
         _remove_abandoned()
         self.folder, self._lock = _locked_folder()
+        self._image_lock = self.image.in_use()
         self.known_hosts_file = self.folder / "known_hosts"
         self._process: subprocess.Popen[bytes] | None = None
         try:
@@ -128,6 +129,7 @@ class Board(ABC):
         """Stop, and forget all that the board has written."""
         self.stop()
         os.close(self._lock)
+        os.close(self._image_lock)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:

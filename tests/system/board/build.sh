@@ -61,7 +61,9 @@ if [ ! -d "$board" ]; then
     mv "$part" "$board"
 fi
 for old in "$cache"/{base,kernel,board}-*; do
-    case $old in "$base" | "$kernel" | "$board") ;; *) rm -rf "$old" ;; esac
+    case $old in "$base" | "$kernel" | "$board") ;;
+    *) flock --nonblock "$old" rm -rf "$old" || say "$old is in use" ;;
+    esac
 done
 say "ready, $(du -sh "$cache" | cut -f1) in $cache"
 echo "$board"

@@ -1,5 +1,7 @@
 """The image the boards start from: built once, kept outside the repository."""
 
+import fcntl
+import os
 import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,6 +35,12 @@ class Image:
     def host_key(self) -> str:
         """The host key that is built in, as `ssh-ed25519 AAAA...`."""
         return " ".join((self.folder / "ssh_host_ed25519_key.pub").read_text().split()[:2])
+
+    def in_use(self) -> int:
+        """A descriptor that keeps build.sh from removing this image for a newer one until it is closed."""
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return descriptor
 
 
 @lru_cache(maxsize=1)
