@@ -30,7 +30,7 @@ class Board(ABC):
 
     Parameters
     ----------
-    name : the host name, which also begins the names of its files.
+    name : the host name.
 
     Notes
     -----
@@ -80,7 +80,7 @@ class Board(ABC):
 
     @property
     def log_files(self) -> list[Path]:
-        """What the board and its emulator wrote, oldest first."""
+        """What the board and its emulator wrote, over all its starts."""
         return sorted(self.folder.glob("*.log"))
 
     def logs(self) -> str:
