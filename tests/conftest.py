@@ -14,6 +14,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail where a test is skipped that tests/allowed-skips.txt does not name",
     )
+    parser.addoption(
+        "--fault-table",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the table of faults that were survived to this .md or .json file (tests/system/faults)",
+    )
+    parser.addoption(
+        "--host-kills",
+        type=int,
+        default=20,
+        metavar="N",
+        help="how often the host is killed in the middle of a collection (tests/system/faults)",
+    )
 
 
 class _SkipGuard:

@@ -1,0 +1,89 @@
+"""An undisturbed run to compare with, and what each fault test starts from."""
+
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .board import Board, wait_until
+from .collection import Collection
+from .dataset import DataSet, read_dataset
+from .table import FaultTable
+
+NETWORKS = 2
+OPTIONS = ("--n", str(NETWORKS), "--processes", "2", "--resolution", "32")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An undisturbed collection: what it gave, how long it took, and a study whose exports are made."""
+
+    data: DataSet
+    duration_s: float
+    exported: Path
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with Board(folder / "board") as board:
+        collection = Collection(
+            folder / "study", [board.name], board.inventory.path, folder / "home", OPTIONS
+        )
+        collection.start()
+        wait_until(lambda: board.measuring, "the first job")
+        # Stopped for a moment, so that nothing is written while it is copied.
+        collection.signal(signal.SIGSTOP)
+        shutil.copytree(folder / "study", folder / "exported")
+        collection.signal(signal.SIGCONT)
+        status, said = collection.wait()
+        duration_s = time.monotonic() - collection.started_s
+        assert status == 0, said
+        data = read_dataset(folder / "study")
+        assert len(data.rows["labels"]) == NETWORKS
+        assert {row[-1] for row in data.rows["results"]} == {"OK"}
+        assert board.unacknowledged == []
+    return Reference(data, duration_s, folder / "exported")
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Board]:
+    with Board(tmp_path / "board") as board:
+        yield board
+
+
+Collect = Callable[..., Collection]
+
+
+@pytest.fixture
+def collect(tmp_path: Path, reference: Reference) -> Iterator[Collect]:
+    """Makes collections; by default with the exports made, so that a fault on the device comes soon."""
+    made: list[Collection] = []
+
+    def make(
+        *boards: Board, home: str = "home", exported: bool = True, study: Path | None = None
+    ) -> Collection:
+        folder = study or tmp_path / f"study-{len(made)}"
+        if exported and not folder.exists():
+            shutil.copytree(reference.exported, folder)
+        names = [board.name for board in boards]
+        made.append(Collection(folder, names, boards[0].inventory.path, tmp_path / home, OPTIONS))
+        return made[-1]
+
+    yield make
+    for collection in made:
+        if collection.running:
+            collection.kill()
+
+
+@pytest.fixture(scope="session")
+def faults(pytestconfig: pytest.Config) -> Iterator[FaultTable]:
+    """Where each test notes its fault; see the option ``--fault-table``."""
+    table = FaultTable()
+    yield table
+    for file in pytestconfig.getoption("--fault-table"):
+        table.write(Path(file))

@@ -1,0 +1,75 @@
+"""What a study holds, in a form that two studies can be compared in; times and latencies left out."""
+
+import collections
+import contextlib
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from .board import Board
+
+_QUERIES = {
+    "architectures": (
+        "SELECT sample.purpose, space, choices, plan_hash FROM sample "
+        "JOIN architecture ON architecture.id = architecture_id ORDER BY sample.id"
+    ),
+    "exports": "SELECT plan_hash, sha256, format, precision FROM export ORDER BY sha256",
+    "labels": (
+        "SELECT purpose, model_sha256, device_id, context_fingerprint, outcome FROM latency_label "
+        "ORDER BY purpose, model_sha256, device_id"
+    ),
+    "results": (
+        "SELECT purpose, model_sha256, measure_pass, replicate, device_id, outcome FROM result "
+        "WHERE purpose != 'canary' AND outcome NOT IN ('CANCELLED', 'THROTTLED') ORDER BY 1, 2, 3, 4, 5"
+    ),
+    "failures": "SELECT stage, subject, message FROM failure ORDER BY id",
+}
+_CANARIES = (
+    "SELECT device_id, model_sha256, replicate, count(*) FROM result WHERE purpose = 'canary' "
+    "AND outcome = 'OK' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The contents of a study: rows by what they are, and how many canaries each device measured."""
+
+    rows: dict[str, list[tuple[object, ...]]]
+    canaries: dict[str, int]
+
+
+def read_dataset(study: Path) -> DataSet:
+    """Read a study that nobody is writing, after checking that its file is whole and its canaries too."""
+    with contextlib.closing(sqlite3.connect(study / "study.sqlite")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+        rows = {name: database.execute(query).fetchall() for name, query in _QUERIES.items()}
+        series = collections.defaultdict(list)
+        for device, _, replicate, count in database.execute(_CANARIES):
+            assert count == 1, f"canary {replicate} of {device} was measured {count} times"
+            series[device].append(replicate)
+    for device, replicates in series.items():
+        assert replicates == list(range(len(replicates))), f"the canaries of {device} have gaps: {replicates}"
+    return DataSet(rows, {device: len(replicates) for device, replicates in series.items()})
+
+
+def assert_same(study: Path, reference: DataSet, *boards: Board) -> None:
+    """Nothing lost, nothing twice, nothing left on the boards.
+
+    ``boards`` hold the agents that took part, of which every result must have been fetched and acknowledged.
+    Of canaries there may be more: each start of a collection measures one.
+    """
+    found = read_dataset(study)
+    for name, rows in reference.rows.items():
+        assert found.rows[name] == rows, f"the {name} differ"
+    assert found.canaries.keys() == reference.canaries.keys()
+    for device, count in reference.canaries.items():
+        assert found.canaries[device] >= count
+    slots = [row[:-1] for row in found.rows["results"]]
+    assert len(slots) == len(set(slots)), "a process was measured twice"
+    with contextlib.closing(sqlite3.connect(study / "study.sqlite")) as database:
+        stored = {job for (job,) in database.execute("SELECT job_id FROM result")}
+    for board in boards:
+        assert board.unacknowledged == [], "results wait on the board"
+        lost = {job for job, (finished, _) in board.jobs.items() if finished} - stored
+        assert not lost, f"measured and not stored: {lost}"
