@@ -19,6 +19,10 @@ class Progress(Protocol):
         """Show one line about what is going on now."""
         ...
 
+    def event(self, text: str) -> None:
+        """Show one line that stays, about something that happened."""
+        ...
+
 
 class ProgressFactory(Protocol):
     """Makes a bar for ``total`` units of work, ``done`` of which are behind us already."""
@@ -46,4 +50,7 @@ class SilentProgress:
         """Count nothing."""
 
     def note(self, text: str) -> None:
+        """Show nothing."""
+
+    def event(self, text: str) -> None:
         """Show nothing."""

@@ -3,6 +3,7 @@
 It is the resume journal as well: whatever was stored is durable, and storing it again changes nothing.
 """
 
+from hytnas_datasets.store.agreement import Agreement, compare_boards
 from hytnas_datasets.store.measured import StoredLabel
 from hytnas_datasets.store.records import (
     AccuracyRecord,
@@ -18,6 +19,7 @@ from hytnas_datasets.store.summary import StudySummary
 __all__ = [
     "STUDY_FILE",
     "AccuracyRecord",
+    "Agreement",
     "CurvePoint",
     "ExportRecord",
     "FailureRecord",
@@ -25,5 +27,6 @@ __all__ = [
     "StoredLabel",
     "Study",
     "StudySummary",
+    "compare_boards",
     "recipe_fingerprint",
 ]

@@ -102,18 +102,26 @@ def _put_context(connection: sqlite3.Connection, context: DeviceContext | None) 
     return fingerprint
 
 
-def add_device(database: Database, description: DeviceDescription, at_unix_s: float) -> None:
+def add_device(database: Database, description: DeviceDescription, at_unix_s: float, name: str) -> None:
     """Store what a device says about itself; kept once for each context it was seen in, the latest wins."""
     with database.transaction() as connection:
         connection.execute(
-            "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO device (device_id, context_fingerprint, seen_unix_s, record, name) "
+            "VALUES (?, ?, ?, ?, ?)",
             (
                 description.identity.device_id,
                 _put_context(connection, description.context),
                 at_unix_s,
                 msgspec.msgpack.encode(description),
+                name,
             ),
         )
+
+
+def device_names(database: Database) -> dict[str, str]:
+    """What the person calls each device, by device id; the latest name, none where it was never said."""
+    rows = database.query("SELECT device_id, name FROM device WHERE name != '' ORDER BY seen_unix_s")
+    return {row["device_id"]: row["name"] for row in rows}
 
 
 def devices(database: Database) -> list[DeviceDescription]:

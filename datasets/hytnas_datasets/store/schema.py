@@ -114,5 +114,8 @@ _VERSION_1: Final = (
     ) STRICT""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1,)
+# What the person calls a device, beside what it says of itself.
+_VERSION_2: Final = ("ALTER TABLE device ADD COLUMN name TEXT NOT NULL DEFAULT ''",)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2)
 """Statements that lead from schema version ``i`` to ``i + 1``; their count is the current version."""

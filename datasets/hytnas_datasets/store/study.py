@@ -157,9 +157,13 @@ class Study:
         """Every model file of the study, in the order they were stored."""
         return measured.exports(self._database)
 
-    def add_device(self, description: DeviceDescription) -> None:
-        """Store what a device says about itself, once for each context it was seen in."""
-        measured.add_device(self._database, description, time.time())
+    def add_device(self, description: DeviceDescription, *, name: str = "") -> None:
+        """Store what a device says about itself and is called, once for each context it was seen in."""
+        measured.add_device(self._database, description, time.time(), name)
+
+    def device_names(self) -> dict[str, str]:
+        """What the person calls each device, by device id."""
+        return measured.device_names(self._database)
 
     def devices(self) -> list[DeviceDescription]:
         """Every device and context seen, oldest first."""

@@ -82,6 +82,10 @@ class BarProgress:
         """Show one line about what is going on now, on a terminal."""
         self._bars.update(self._task, note=escape(text))
 
+    def event(self, text: str) -> None:
+        """Show one line that stays, about something that happened."""
+        err.print(text, markup=False, soft_wrap=True)
+
     def _tenth(self) -> int:
         return 10 * self._done // max(self._total, 1)
 

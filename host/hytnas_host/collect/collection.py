@@ -1,76 +1,74 @@
-"""The core of every collection: windows of models, prepared and measured, with the canary between."""
+"""The core of every collection: devices opened and compared, then models prepared and measured on them."""
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from hytnas_agent.records import DeviceContext
-from hytnas_datasets.store import Study
+from hytnas_agent.records import LatencyLabel
+from hytnas_datasets.store import Agreement, Study
+from hytnas_host.collect.agreement import agreement_of, check_boards, compare_canaries
+from hytnas_host.collect.board import Board, Group
 from hytnas_host.collect.canary import CANARY_PURPOSE
+from hytnas_host.collect.crew import work_together
 from hytnas_host.collect.errors import CollectError
+from hytnas_host.collect.fleet import Fleet
 from hytnas_host.collect.jobs import Journal
+from hytnas_host.collect.ledger import Ledger
 from hytnas_host.collect.measuring import Measurer, Model
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.summary import CollectionSummary
+from hytnas_host.collect.supply import Source, Supply
 from hytnas_host.devices.base import Device
-from hytnas_host.devices.errors import DeviceError
 from hytnas_host.progress import ProgressFactory, SilentProgress
-
-# Gives the models of one window, exporting them if need be.
-Window = Callable[[], list[Model]]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the models of a collection come from.
-
-    Attributes
-    ----------
-    windows : sequence of Window
-    models : int
-        How many there are in all.
-    known : sequence of str
-        Hashes of those that the study holds already, of which results may be stored.
-    canary : Window
-        Gives the canary, or nothing.
-    cancel : callable
-        Makes a window that is being prepared in another thread end soon.
-    """
-
-    windows: Sequence[Window]
-    models: int
-    known: Sequence[str]
-    canary: Window
-    cancel: Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Collected:
-    """A finished collection: its measuring stage with counts and labels, and how long it took."""
+    """A finished collection.
+
+    Attributes
+    ----------
+    purpose : str
+    groups : tuple of Group
+        Boards and what was labelled on them.
+    resumed_jobs : int
+        Processes that were stored before.
+    agreement : Agreement or None
+    seconds : float
+    """
 
     purpose: str
-    measurer: Measurer
+    groups: tuple[Group, ...]
+    resumed_jobs: int
+    agreement: Agreement | None
     seconds: float
+
+    @property
+    def labels(self) -> dict[str, LatencyLabel]:
+        """The label of each model by its hash; of a model measured on boards kept apart, any one's."""
+        return {sha256: label for group in self.groups for sha256, label in group.ledger.labels.items()}
 
     def summary(self, models: int, *, failed_exports: int, export_s: float) -> CollectionSummary:
         """The counts as a value."""
-        tally = self.measurer.tally
-        outcomes = Counter(label.outcome.value for label in self.measurer.labels.values())
+        shares = tuple(board.share() for group in self.groups for board in group.boards)
+        outcomes = Counter(
+            label.outcome.value for group in self.groups for label in group.ledger.labels.values()
+        )
         return CollectionSummary(
             purpose=self.purpose,
             models=models,
             outcomes=dict(outcomes),
             failed_exports=failed_exports,
-            measured_jobs=tally.measured_jobs,
-            resumed_jobs=tally.resumed_jobs,
-            canaries=tally.canaries,
+            measured_jobs=sum(share.jobs for share in shares),
+            resumed_jobs=self.resumed_jobs,
+            canaries=sum(share.canaries for share in shares),
             export_s=export_s,
-            measure_s=tally.measure_s,
+            measure_s=sum(share.measure_s for share in shares),
             seconds=self.seconds,
+            devices=shares,
+            agreement=self.agreement,
         )
 
 
@@ -85,88 +83,112 @@ def collect(
 ) -> Collected:
     """Measure every model of the source as the options say, whatever of it is not in the study yet.
 
-    ``purpose`` is what the labels are for; results of one purpose never count for another.
-
-    On a device of its own, the next window is prepared while one is measured; where the device shares the
-    processor, they take turns.
+    ``purpose`` is what the labels are for; results of one purpose never count for another. Several devices
+    share the models, once their contexts and canaries are found to agree; with ``options.keep_apart`` each
+    measures them all.
 
     Raises
     ------
+    BoardsDifferError
+        The devices cannot share a data set.
     CollectError
-        There is not exactly one device.
+        No device is given, or one twice.
     DeviceError
-        The device is busy or not reachable, or its context changed.
+        A device is busy or not reachable at the beginning, or none is left before the end.
     StudyError
-        The study cannot be written. What had been measured is in the agent's journal and is fetched from
+        The study cannot be written. What had been measured is in the agents' journals and is fetched from
         there next time.
     """
     started_s = time.monotonic()
-    if len(devices) != 1:
-        raise CollectError(f"{len(devices)} devices were given", "give one")
-    device = devices[0]
-    device.acquire(f"{purpose}: {source.models} models for {study.folder.name}")
+    if not devices:
+        raise CollectError("no device is given", "name at least one")
+    reason = f"{purpose}: {source.models} models for {study.folder.name}"
+    boards = [Board(device, reason, options.runtime, options.settings) for device in devices]
+    stop = threading.Event()
     try:
-        measurer, ours = _begin(study, device, source, options, purpose)
-        total = source.models * (options.processes + 1)
-        done = sum(ours.count_settled(sha256) for sha256 in source.known)
-        with progress(f"Measuring on {device.name}", total, min(done, total)) as bar:
-            for number, models in enumerate(_prepared(source, ahead=not device.shares_processor)):
-                bar.note(
-                    f"{min((number + 1) * options.window, source.models)} of {source.models} models exported"
-                )
-                measurer.measure_window(models, np.random.default_rng([options.seed, number]), bar)
-    finally:
-        device.release()
-    return Collected(purpose, measurer, time.monotonic() - started_s)
-
-
-def require_runtime(device: str, context: DeviceContext, /) -> None:
-    """Raise DeviceError where the device has no runtime to measure with."""
-    if context.runtime in ("", "none"):
-        raise DeviceError(
-            f"device {device!r} has no runtime installed that works",
-            "install one there with: pip install 'hytnas[onnx]', and check it with: hytnas-agent describe",
+        work_together(lambda board: board.open(study), boards, stop)
+        check_boards(boards, keep_apart=options.keep_apart)
+        canaries = source.canary() if options.canary_every else []
+        groups = _groups(
+            study,
+            boards,
+            options,
+            purpose=purpose,
+            canary=canaries[0] if canaries else None,
+            stop=stop,
         )
+        for group in groups:
+            _fetch(group, source.known, stop)
+        resumed_jobs = sum(group.ledger.count_settled(sha256) for group in groups for sha256 in source.known)
+        if not options.keep_apart:
+            compare_canaries(study, groups[0], options, stop)
+        _measure(groups, source, options, resumed_jobs=resumed_jobs, progress=progress, stop=stop)
+    finally:
+        for board in boards:
+            board.device.release()
+    agreement = None if options.keep_apart else agreement_of(study, groups[0], options)
+    return Collected(purpose, groups, resumed_jobs, agreement, time.monotonic() - started_s)
 
 
-def _begin(
-    study: Study, device: Device, source: Source, options: MeasureOptions, purpose: str
-) -> tuple[Measurer, Journal]:
-    """The measuring stage and its journal, for the device as it describes itself now."""
-    description = device.describe(runtime=options.runtime, threads=options.settings.threads)
-    require_runtime(device.name, description.context)
-    study.add_device(description)
-    ours, canaries = (
-        Journal(study, purpose, description.identity.device_id, description.context, options.settings)
-        for purpose in (purpose, CANARY_PURPOSE)
-    )
-    models = source.canary() if options.canary_every else []
-    measurer = Measurer(
-        study,
-        device,
-        ours,
-        canaries,
-        processes=options.processes,
-        canary=models[0] if models else None,
-        canary_every=options.canary_every,
-        runtime=options.runtime,
-    )
-    return measurer, ours
+def _groups(
+    study: Study,
+    boards: Sequence[Board],
+    options: MeasureOptions,
+    *,
+    purpose: str,
+    canary: Model | None,
+    stop: threading.Event,
+) -> tuple[Group, ...]:
+    """The boards in one group, or each in its own, with measuring stages for all."""
+    members = [(board,) for board in boards] if options.keep_apart else [tuple(boards)]
+    groups = []
+    for some in members:
+        ledger = Ledger(
+            study,
+            purpose,
+            some[0].context,
+            options.settings,
+            processes=options.processes,
+            boards=[board.device_id for board in some],
+            alone=options.keep_apart,
+        )
+        for board in some:
+            board.measurer = Measurer(
+                board.device,
+                ledger.journals[board.device_id],
+                Journal(study, CANARY_PURPOSE, board.device_id, board.context, options.settings),
+                processes=options.processes,
+                canary=canary,
+                canary_every=options.canary_every,
+                runtime=options.runtime,
+                stop=stop,
+            )
+        groups.append(Group(some, ledger, canary.sha256 if canary else None))
+    return tuple(groups)
 
 
-def _prepared(source: Source, *, ahead: bool) -> Iterator[list[Model]]:
-    """Each window's models; with ``ahead`` the next window is prepared in a thread meanwhile."""
-    if not ahead:
-        yield from (window() for window in source.windows)
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as thread:
-        try:
-            upcoming = [thread.submit(window) for window in source.windows[:1]]
-            for window in (*source.windows[1:], None):
-                models = upcoming.pop().result()
-                if window is not None:
-                    upcoming.append(thread.submit(window))
-                yield models
-        except BaseException:
-            source.cancel()
-            raise
+def _fetch(group: Group, known: Sequence[str], stop: threading.Event) -> None:
+    """Have each board's agent send what it measured when the last call had ended already."""
+    unfinished = [sha256 for sha256 in known if group.ledger.done_on(sha256) is None]
+    work_together(lambda board: board.measurer.fetch(unfinished), group.boards, stop)
+
+
+def _measure(
+    groups: Sequence[Group],
+    source: Source,
+    options: MeasureOptions,
+    *,
+    resumed_jobs: int,
+    progress: ProgressFactory,
+    stop: threading.Event,
+) -> None:
+    """Everything that is left to measure, with one bar over all."""
+    boards = [board for group in groups for board in group.boards]
+    total = source.models * (options.processes + 1) * len(groups)
+    ahead = 0 if all(board.device.shares_processor for board in boards) else len(boards)
+    names = ", ".join(board.name for board in boards)
+    with (
+        Supply(source, ahead=ahead) as supply,
+        progress(f"Measuring on {names}", total, min(resumed_jobs, total)) as bar,
+    ):
+        Fleet(groups, supply, options, bar, stop=stop).run()

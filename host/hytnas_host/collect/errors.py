@@ -1,7 +1,20 @@
 """Errors of collecting."""
 
 from hytnas_agent.errors import HytnasError
+from hytnas_host.devices.errors import DeviceError
 
 
 class CollectError(HytnasError):
     """There is nothing that could be collected."""
+
+
+class BoardsDifferError(CollectError):
+    """Boards do not run alike, so that their labels cannot stand in one set."""
+
+
+class ContextChangedError(DeviceError):
+    """A device is no longer what it was when the collection began."""
+
+
+class BoardsLostError(DeviceError):
+    """No board is left to measure."""

@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
-from hytnas_host.collect.schedule import Slot
+from hytnas_host.collect.schedule import Slot, slots_of
 from hytnas_host.devices.state import written_once
 
 # How many attempts of one replicate may end so before that is what the replicate came to.
@@ -57,10 +57,19 @@ class Journal:
     device_id : str
     context : DeviceContext
     settings : MeasureSettings
+    stored : mapping, optional
+        What ``study.results_by_model(purpose)`` gives, where that was read already.
     """
 
     def __init__(
-        self, study: Study, purpose: str, device_id: str, context: DeviceContext, settings: MeasureSettings
+        self,
+        study: Study,
+        purpose: str,
+        device_id: str,
+        context: DeviceContext,
+        settings: MeasureSettings,
+        *,
+        stored: Mapping[str, Sequence[tuple[int, ProcessResult]]] | None = None,
     ) -> None:
         self.purpose = purpose
         self.device_id = device_id
@@ -70,7 +79,8 @@ class Journal:
         self._study_id = study_id(study.folder)
         self._fingerprint = context.fingerprint()
         self._attempts: dict[str, dict[Slot, list[ProcessResult]]] = {}
-        for sha256, results in study.results_by_model(purpose).items():
+        known = study.results_by_model(purpose) if stored is None else stored
+        for sha256, results in known.items():
             for replicate, result in results:
                 if self._is_ours(result):
                     self._note(Slot(sha256, result.measure_pass, replicate), result)
@@ -111,9 +121,14 @@ class Journal:
         """Whether the slot needs no further attempt."""
         return settled([result.outcome for result in self._of(slot)])
 
-    def count_settled(self, model_sha256: str) -> int:
-        """How many slots of the model need no further attempt."""
-        return sum(self.settled(slot) for slot in self._attempts.get(model_sha256, {}))
+    def count_settled(self, model_sha256: str, processes: int) -> int:
+        """How many slots of a model with so many timed processes need no further attempt."""
+        return sum(self.settled(slot) for slot in slots_of(model_sha256, processes))
+
+    def complete(self, model_sha256: str, processes: int) -> bool:
+        """Whether nothing of a model with so many timed processes is left to measure."""
+        every = self.count_settled(model_sha256, processes) == processes + 1
+        return every or self.given_up(model_sha256)
 
     def given_up(self, model_sha256: str) -> bool:
         """Whether a timed process of the model has failed for good, so that further ones tell nothing new."""
@@ -128,6 +143,19 @@ class Journal:
         """What each slot of the model came to, cancelled ones left out."""
         slots = self._attempts.get(model_sha256, {}).values()
         return [attempts[-1] for attempts in slots if attempts[-1].outcome is not Outcome.CANCELLED]
+
+    def medians_ms(self, model_sha256: str) -> list[float]:
+        """Medians of the model's timed processes that went well."""
+        return [
+            result.median_ms
+            for result in self.last_attempts(model_sha256)
+            if result.outcome is Outcome.OK and result.measure_pass == "timed" and result.median_ms  # noqa: S105
+        ]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is stored."""
+        return not self._attempts
 
     def next_replicate(self, model_sha256: str) -> int:
         """The number after the highest timed replicate that is settled; for an open-ended series."""

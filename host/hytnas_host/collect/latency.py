@@ -10,13 +10,14 @@ from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_datasets.store import Study
 from hytnas_host.collect.canary import prepare_canary
-from hytnas_host.collect.collection import Source, collect
+from hytnas_host.collect.collection import collect
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.files import FileImporter, find_models
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.sampling import Network, sample_networks
 from hytnas_host.collect.summary import CollectionSummary
+from hytnas_host.collect.supply import Source
 from hytnas_host.devices.base import Device
 from hytnas_host.progress import ProgressFactory, SilentProgress
 
@@ -161,12 +162,11 @@ def _collect_networks(
         asked = {plan_hash for _, plan_hash in networks}
         failed = sum(plan_hash in asked for plan_hash in exporter.failed)
         summary = collected.summary(len(networks), failed_exports=failed, export_s=exporter.seconds)
-        labels = {
-            plan_hash: collected.measurer.labels[sha256]
-            for plan_hash, sha256 in exporter.hashes.items()
-            if sha256 in collected.measurer.labels
+        labels = collected.labels
+        by_network = {
+            plan_hash: labels[sha256] for plan_hash, sha256 in exporter.hashes.items() if sha256 in labels
         }
-    return summary, labels
+    return summary, by_network
 
 
 def _chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:

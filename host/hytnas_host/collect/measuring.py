@@ -1,30 +1,22 @@
-"""The measuring stage: runs the jobs of a window on the device and makes every result durable."""
+"""The measuring stage: runs the jobs of a window on one device and makes every result durable."""
 
+import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from hytnas_agent.records import (
-    DeviceContext,
-    LatencyLabel,
-    MeasureJob,
-    ModelFormat,
-    Outcome,
-    ProcessResult,
-    Reference,
-)
-from hytnas_agent.statistics import aggregate
-from hytnas_datasets.store import Study
+from hytnas_agent.records import DeviceContext, MeasureJob, ModelFormat, Outcome, ProcessResult, Reference
+from hytnas_host.collect.errors import ContextChangedError
 from hytnas_host.collect.jobs import Journal
-from hytnas_host.collect.schedule import Slot, schedule_window
+from hytnas_host.collect.schedule import Slot, schedule_window, slots_of
 from hytnas_host.devices.base import Device
-from hytnas_host.devices.errors import DeviceError
-from hytnas_host.progress import Progress
+
+FETCHED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -41,11 +33,11 @@ class Model:
 
 @dataclass
 class Tally:
-    """What the measuring stage has done so far."""
+    """What the measuring stage of one device has done so far."""
 
     measured_jobs: int = 0
-    resumed_jobs: int = 0
     canaries: int = 0
+    fetched: int = 0
     measure_s: float = 0.0
 
 
@@ -54,7 +46,6 @@ class Measurer:
 
     Parameters
     ----------
-    study : Study
     device : Device
         With its lease acquired.
     journal, canary_journal : Journal
@@ -65,17 +56,20 @@ class Measurer:
         Measured once before the first timed process and then after every ``canary_every``.
     runtime : str or None
         The runtime to measure with; the device's first usable one by default.
+    stop : threading.Event
+        Once set, nothing more is begun.
 
     Attributes
     ----------
     tally : Tally
-    labels : dict
-        The label of each measured model by its hash.
+    canary_ms : list of float
+        Medians of the canary's processes that went well.
+    running : str or None
+        The job that runs now, to be read by any thread.
     """
 
     def __init__(
         self,
-        study: Study,
         device: Device,
         journal: Journal,
         canary_journal: Journal,
@@ -84,10 +78,11 @@ class Measurer:
         canary: Model | None,
         canary_every: int,
         runtime: str | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self.tally = Tally()
-        self.labels: dict[str, LatencyLabel] = {}
-        self._study = study
+        self.canary_ms: list[float] = []
+        self.running: str | None = None
         self._device = device
         self._journal = journal
         self._canary_journal = canary_journal
@@ -96,45 +91,75 @@ class Measurer:
         self._canary_every = canary_every
         self._timed_since_canary = canary_every
         self._runtime = runtime
+        self._stop = stop or threading.Event()
 
-    def measure_window(self, models: Sequence[Model], rng: np.random.Generator, progress: Progress) -> None:
-        """Measure what the study lacks of these models, and label each.
+    def measure_window(
+        self, models: Sequence[Model], rng: np.random.Generator, ended: Callable[[str], None]
+    ) -> None:
+        """Measure what the journal lacks of these models.
 
-        A model that fails is a record: its remaining processes are skipped and the others go on.
+        A model that fails is a record: its remaining processes are skipped and the others go on. ``ended`` is
+        called with a model's hash whenever one of its processes, found or measured, needs no further attempt.
+
+        Raises
+        ------
+        DeviceError
+            The device is lost, or its context changed. What was stored stays.
         """
         by_hash = {model.sha256: model for model in models}
         slots = deque(schedule_window(list(by_hash), self._processes, rng))
-        self.tally.resumed_jobs += sum(self._journal.settled(slot) for slot in slots)
-        while slots:
+        while slots and not self._stop.is_set():
             slot = slots.popleft()
-            if self._journal.settled(slot):
-                continue
-            if not self._journal.given_up(slot.model_sha256):
+            if not self._is_over(slot):
                 self._measure_slot(by_hash[slot.model_sha256], slot)
-            if self._journal.settled(slot) or self._journal.given_up(slot.model_sha256):
-                progress.advance()
+            if self._is_over(slot):
+                ended(slot.model_sha256)
             else:
                 slots.append(slot)  # once more, at the end of the window
-        for model in models:
-            self._label(model)
+
+    def measure_canary(self) -> ProcessResult | None:
+        """One process of the canary; None without one, or once stopped."""
+        if self._canary is None:
+            return None
+        self._timed_since_canary = 0
+        number = self._canary_journal.next_replicate(self._canary.sha256)
+        result = self._run(self._canary_journal, self._canary, Slot(self._canary.sha256, "timed", number))
+        if result is not None:
+            self.tally.canaries += 1
+            if result.outcome is Outcome.OK and result.median_ms:
+                self.canary_ms.append(result.median_ms)
+        return result
+
+    def fetch(self, models: Iterable[str]) -> None:
+        """Store what the agent's journal holds of the models' next attempts; nothing is measured.
+
+        That is what was measured while nobody listened: the host had died, or the connection.
+        """
+        slots = [slot for sha256 in models for slot in slots_of(sha256, self._processes)]
+        by_id = {self._journal.job_id(slot): slot for slot in slots if not self._is_over(slot)}
+        ids = list(by_id)
+        for start in range(0, len(ids), FETCHED_AT_ONCE):
+            for result in self._device.results(ids[start : start + FETCHED_AT_ONCE]):
+                self._store(self._journal, by_id[result.job_id], result)
+                self.tally.fetched += 1
+
+    def canary_is_due(self) -> None:
+        """Measure the canary before the next timed process, whenever the last one was."""
+        self._timed_since_canary = self._canary_every
+
+    def _is_over(self, slot: Slot) -> bool:
+        return self._journal.settled(slot) or self._journal.given_up(slot.model_sha256)
 
     def _measure_slot(self, model: Model, slot: Slot) -> None:
         if slot.measure_pass == "timed":  # noqa: S105 (no password)
-            self._measure_canary_if_due()
+            if self._timed_since_canary >= self._canary_every:
+                self.measure_canary()
             self._timed_since_canary += 1
-        self._run(self._journal, model, slot)
-        self.tally.measured_jobs += 1
+        if self._run(self._journal, model, slot) is not None:
+            self.tally.measured_jobs += 1
 
-    def _measure_canary_if_due(self) -> None:
-        if self._canary is None or self._timed_since_canary < self._canary_every:
-            return
-        self._timed_since_canary = 0
-        number = self._canary_journal.next_replicate(self._canary.sha256)
-        self._run(self._canary_journal, self._canary, Slot(self._canary.sha256, "timed", number))
-        self.tally.canaries += 1
-
-    def _run(self, journal: Journal, model: Model, slot: Slot) -> None:
-        self._push(model)
+    def _run(self, journal: Journal, model: Model, slot: Slot) -> ProcessResult | None:
+        """Run one process and store its result; None where it was stopped before it began."""
         job = MeasureJob(
             job_id=journal.job_id(slot),
             model_sha256=model.sha256,
@@ -144,18 +169,28 @@ class Measurer:
             runtime=self._runtime,
             reference=model.reference,
         )
-        started_s = time.monotonic()
-        if slot.measure_pass == "timed":  # noqa: S105 (no password)
-            with self._device.quiet():
+        # Pushes and memory passes hold the machine, too: they would disturb another device's timed run on it.
+        with self._device.quiet():
+            if self._stop.is_set():
+                return None
+            self._push(model)
+            self.running = job.job_id
+            started_s = time.monotonic()
+            try:
                 result = self._device.measure(job)
-        else:
-            result = self._device.measure(job)
-        self.tally.measure_s += time.monotonic() - started_s
+            finally:
+                self.running = None
+                self.tally.measure_s += time.monotonic() - started_s
+        return self._store(journal, slot, result)
+
+    def _store(self, journal: Journal, slot: Slot, result: ProcessResult) -> ProcessResult:
         if result.context is None:  # a process that failed early cannot say it; the job ran in this one
             result = msgspec.structs.replace(result, context=journal.context)
         journal.store(slot, result)
-        self._device.acknowledge([job.job_id])
-        _check_context(result, journal.context)
+        self._device.acknowledge([result.job_id])
+        if result.context is not None and result.outcome is Outcome.OK:
+            check_same_context(self._device.name, result.context, journal.context)
+        return result
 
     def _push(self, model: Model) -> None:
         self._device.push(model.path, model.sha256, f".{model.format}")
@@ -166,31 +201,22 @@ class Measurer:
         self._device.push(model.inputs_file, model.reference.inputs_sha256, ".npz")
         self._device.push(model.outputs_file, model.reference.outputs_sha256, ".npz")
 
-    def _label(self, model: Model) -> None:
-        results = self._journal.last_attempts(model.sha256)
-        if not any(result.measure_pass == "timed" for result in results):  # noqa: S105 (no password)
-            return
-        known = any(result.context is not None for result in results)
-        self.labels[model.sha256] = aggregate(results)
-        self._study.add_label(
-            self.labels[model.sha256],
-            self._journal.purpose,
-            self._journal.device_id,
-            self._journal.context if known else None,
-        )
 
-
-def _check_context(result: ProcessResult, expected: DeviceContext) -> None:
-    """Raise DeviceError where the device has changed under the collection; the result is stored as it is."""
-    if result.context is None or result.outcome is not Outcome.OK or result.context == expected:
+def check_same_context(name: str, found: DeviceContext, expected: DeviceContext) -> None:
+    """Raise ContextChangedError, naming the fields that differ."""
+    if found == expected:
         return
-    changed = [
-        f"{name}: {getattr(expected, name)} -> {getattr(result.context, name)}"
-        for name in expected.__struct_fields__
-        if getattr(result.context, name) != getattr(expected, name)
-    ]
-    raise DeviceError(
-        f"the device's context changed while measuring ({', '.join(changed)}), and labels of two contexts "
-        "cannot be mixed",
+    raise ContextChangedError(
+        f"the context of device {name!r} changed while measuring ({differing_fields(expected, found)}), and "
+        "labels of two contexts cannot be mixed",
         "restore it, then run the same command again",
+    )
+
+
+def differing_fields(one: DeviceContext, other: DeviceContext) -> str:
+    """The fields in which two contexts differ, as ``name: value -> value``."""
+    return ", ".join(
+        f"{name}: {getattr(one, name)} -> {getattr(other, name)}"
+        for name in one.__struct_fields__
+        if getattr(other, name) != getattr(one, name)
     )

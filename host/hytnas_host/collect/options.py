@@ -1,10 +1,15 @@
 """How a collection measures: one value instead of the same list of options everywhere."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from hytnas_agent.records import MeasureSettings
+from hytnas_datasets.store.agreement import TOLERANCE
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.export.target import ExportTarget
+
+# Over five minutes in all: a Raspberry Pi 3 takes one to boot.
+REJOIN_PAUSES_S: Final = (2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,12 @@ class MeasureOptions:
         The device's first usable one by default.
     target : ExportTarget
         What networks are exported to.
+    keep_apart : bool
+        Several devices measure every model each, for data sets of their own, instead of sharing one.
+    board_tolerance : float
+        Ratio of the canary's latencies, less 1, up to which boards may share a data set.
+    rejoin_pauses_s : tuple of float
+        Pauses after which a lost device is tried again. While another device works the last one is repeated.
 
     Raises
     ------
@@ -41,6 +52,9 @@ class MeasureOptions:
     canary_every: int = 20
     runtime: str | None = None
     target: ExportTarget = field(default_factory=ExportTarget)
+    keep_apart: bool = False
+    board_tolerance: float = TOLERANCE
+    rejoin_pauses_s: tuple[float, ...] = REJOIN_PAUSES_S
 
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("processes", 1), ("window", 1), ("canary_every", 0)):

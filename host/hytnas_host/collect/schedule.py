@@ -21,6 +21,12 @@ class Slot:
     replicate: int
 
 
+def slots_of(model_sha256: str, processes: int, /) -> list[Slot]:
+    """The processes of one model: ``processes`` timed ones and a memory pass."""
+    timed = [Slot(model_sha256, "timed", replicate) for replicate in range(processes)]
+    return [*timed, Slot(model_sha256, "memory", 0)]
+
+
 def schedule_window(models: Sequence[str], processes: int, rng: np.random.Generator, /) -> list[Slot]:
     """All processes of one window: ``processes`` timed rounds, then one round of memory passes.
 

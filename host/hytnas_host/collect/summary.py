@@ -2,6 +2,57 @@
 
 import msgspec
 
+from hytnas_datasets.store import Agreement
+
+
+class DeviceShare(msgspec.Struct, frozen=True):
+    """What one device did in a collection.
+
+    Attributes
+    ----------
+    device, device_id : str
+        What the person calls it, and which board it is.
+    models, jobs, canaries : int
+        Models labelled on it now, their processes, and those of the canary.
+    fetched_jobs : int
+        Processes that its agent had measured while nobody listened.
+    measure_s, seconds : float
+        Time inside measurements, and from its first to its last job.
+    busy_share : float or None
+        The one over the other.
+    given_back, rejoined : int
+        Models it could not finish, and how often it came back.
+    lost : str
+        Why it was gone at the end; empty where it was not.
+    """
+
+    device: str
+    device_id: str
+    models: int
+    jobs: int
+    fetched_jobs: int
+    canaries: int
+    measure_s: float
+    seconds: float
+    busy_share: float | None
+    given_back: int
+    rejoined: int
+    lost: str
+
+    def describe(self) -> str:
+        """One line for a person."""
+        busy = (
+            "" if self.busy_share is None else f", busy {100 * self.busy_share:.1f} % of {self.seconds:.0f} s"
+        )
+        back = f", gave {self.given_back} models back" if self.given_back else ""
+        again = f", came back {self.rejoined} times" if self.rejoined else ""
+        found = f", {self.fetched_jobs} processes fetched" if self.fetched_jobs else ""
+        lost = f"; gone at the end: {self.lost}" if self.lost else ""
+        return (
+            f"{self.device}: {self.models} models, {self.jobs} processes{busy}, {self.canaries} of the canary"
+            f"{found}{back}{again}{lost}"
+        )
+
 
 class CollectionSummary(msgspec.Struct, frozen=True):
     """Counts and times of one collection; earlier, resumed parts are in ``outcomes`` but not in the seconds.
@@ -12,13 +63,16 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     models : int
         Models asked for.
     outcomes : dict
-        How many models ended with each outcome.
+        How many labels ended with each outcome.
     failed_exports : int
         Models that could not be exported (see the study's failures).
     measured_jobs, resumed_jobs : int
         Processes measured now, and those found stored already.
     export_s, measure_s, seconds : float
         Time spent waiting for exports, in measurements, and in all.
+    devices : tuple of DeviceShare
+    agreement : Agreement or None
+        How well the boards' canaries agreed over the whole collection, where several shared it.
     """
 
     purpose: str
@@ -31,14 +85,22 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     export_s: float
     measure_s: float
     seconds: float
+    devices: tuple[DeviceShare, ...] = ()
+    agreement: Agreement | None = None
 
     def describe(self) -> str:
-        """One line for a person."""
+        """One line for a person, and one for each device where there are several."""
         endings = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
         lost = f", {self.failed_exports} not exported" if self.failed_exports else ""
         resumed = f" ({self.resumed_jobs} were there already)" if self.resumed_jobs else ""
-        return (
+        lines = [
             f"{self.models} models: {endings or 'none measured'}{lost}; {self.measured_jobs} processes "
             f"measured{resumed} in {self.seconds:.0f} s (export {self.export_s:.0f} s, "
             f"measure {self.measure_s:.0f} s)"
-        )
+        ]
+        if len(self.devices) > 1 or any(share.given_back for share in self.devices):
+            lines += [f"  {share.describe()}" for share in self.devices]
+        if self.agreement is not None:
+            names = {share.device_id: share.device for share in self.devices}
+            lines.append(f"  {self.agreement.describe(names)}")
+        return "\n".join(lines)

@@ -1,6 +1,6 @@
 """The interface every device offers to the host."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +37,10 @@ class Device(Protocol):
 
     def measure(self, job: MeasureJob, on_progress: Callable[[str], None] | None = None) -> ProcessResult:
         """Run one job and wait for its result; the same ``job_id`` again gives the same result."""
+        ...
+
+    def results(self, job_ids: Sequence[str]) -> list[ProcessResult]:
+        """Those of these jobs that have ended, from the agent's journal; nothing is run."""
         ...
 
     def acknowledge(self, job_ids: list[str]) -> None:

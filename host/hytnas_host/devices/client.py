@@ -161,6 +161,17 @@ class AgentDevice:
             with self._watching:
                 self._watchers.pop(job.job_id, None)
 
+    def results(self, job_ids: Sequence[str]) -> list[ProcessResult]:
+        """Those of these jobs that have ended, from the agent's journal; nothing is run."""
+        found: list[ProcessResult] = []
+        wanted = tuple(job_ids)
+        while wanted:
+            answer = self._session.ask("result", ResultParams(wanted), ResultResult)
+            found += answer.results
+            ended = {result.job_id for result in answer.results}
+            wanted = tuple(job_id for job_id in wanted if job_id not in ended) if answer.more else ()
+        return found
+
     def acknowledge(self, job_ids: list[str]) -> None:
         """Tell the agent that these results are stored here and need not be replayed."""
         for start in range(0, len(job_ids), ACKNOWLEDGED_AT_ONCE):

@@ -151,7 +151,7 @@ def verify_study(
     purpose = f"{VERIFY_PURPOSE}-{digest(files.search)[:8]}"
     config = {"device": device.name, "front": max_front, "processes": options.processes, "seed": options.seed}
     with recorded_study(study, "hytnas-profile verify", config) as opened:
-        opened.add_device(description)
+        opened.add_device(description, name=device.name)
         sampled = opened.architectures("latency")
 
         def measure(architectures: Sequence[Architecture], _purposes: Sequence[str]) -> list[LatencyLabel]:

@@ -22,9 +22,10 @@ from hytnas_agent.records import (
 )
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import ExportRecord, Study
-from hytnas_host.collect.collection import Collected, Source, collect
+from hytnas_host.collect.collection import Collected, collect
 from hytnas_host.collect.measuring import Model
 from hytnas_host.collect.options import MeasureOptions
+from hytnas_host.collect.supply import Source
 from hytnas_host.devices.errors import DeviceError
 
 IDENTITY = DeviceIdentity("d" * 16, "board")
@@ -56,12 +57,11 @@ class RuledDevice:
         self.leases.append(reason)
 
     def push(self, file: Path, sha256: str, suffix: str) -> None:
-        assert not self.quiet_now
         self.pushed.append(f"{sha256}{suffix}")
 
     def measure(self, job: MeasureJob, on_progress: Callable[[str], None] | None = None) -> ProcessResult:
         assert self.leases
-        assert self.quiet_now == (job.measure_pass == "timed")
+        assert self.quiet_now
         assert f"{job.model_sha256}.{job.format}" in self.pushed
         if job.job_id not in self.journal:
             self.order.append(job)
@@ -82,6 +82,9 @@ class RuledDevice:
                 peak_rss_bytes=1000,
             )
         return self.journal[job.job_id]
+
+    def results(self, job_ids: list[str]) -> list[ProcessResult]:
+        return [self.journal[job_id] for job_id in job_ids if job_id in self.journal]
 
     def acknowledge(self, job_ids: list[str]) -> None:
         self.acknowledged += job_ids
@@ -120,6 +123,9 @@ class Bar:
         self.done += steps
 
     def note(self, text: str) -> None:
+        return None
+
+    def event(self, text: str) -> None:
         return None
 
 
@@ -187,7 +193,7 @@ def test_every_process_is_measured_once_stored_and_then_acknowledged(study, shar
     assert jobs_in(study) == expected_jobs(10)
     assert device.acknowledged == [job.job_id for job in device.order]
     assert (bars[0].begun, bars[0].done, bars[0].total) == (0, 40, 40)
-    assert collected.measurer.tally.measured_jobs == 40
+    assert collected.summary(10, failed_exports=0, export_s=0.0).measured_jobs == 40
     assert [label.outcome for _, label in study.latency_labels()] == [Outcome.OK] * 10
     assert {label.processes for _, label in study.latency_labels()} == {3}
     assert {label.peak_rss_bytes for _, label in study.latency_labels()} == {1000}
@@ -211,7 +217,7 @@ def test_second_call_measures_nothing_again(study):
 
     collected = run(study, device, 5, progress=bar)
     assert len(device.order) == measured
-    assert collected.measurer.tally.resumed_jobs == 20
+    assert collected.resumed_jobs == 20
     assert (bars[0].begun, bars[0].done, bars[0].total) == (20, 20, 20)
 
 
@@ -231,7 +237,7 @@ def test_failing_model_is_a_record_and_the_others_go_on(study, outcome):
     device = RuledDevice(lambda job, number: outcome if job.model_sha256 == bad else Outcome.OK)
     collected = run(study, device, 6)
     assert sum(job.model_sha256 == bad for job in device.order) == 1
-    assert collected.measurer.labels[bad].outcome is outcome
+    assert collected.labels[bad].outcome is outcome
     assert Counter(label.outcome for _, label in study.latency_labels()) == {Outcome.OK: 5, outcome: 1}
     run(study, device, 6)
     assert sum(job.model_sha256 == bad for job in device.order) == 1
@@ -245,8 +251,8 @@ def test_crash_is_tried_once_more_under_an_id_of_its_own(study, outcome):
     tries = [job for job in device.order if job.model_sha256 == again.model_sha256]
     assert len(tries) == 5
     assert len({job.job_id for job in tries}) == 5
-    assert all(label.outcome is Outcome.OK for label in collected.measurer.labels.values())
-    assert {label.processes for label in collected.measurer.labels.values()} == {3}
+    assert all(label.outcome is Outcome.OK for label in collected.labels.values())
+    assert {label.processes for label in collected.labels.values()} == {3}
 
 
 def test_model_that_always_crashes_is_tried_twice_and_labelled(study):
@@ -257,21 +263,21 @@ def test_model_that_always_crashes_is_tried_twice_and_labelled(study):
     tries = Counter(job.job_id for job in device.order if job.model_sha256 == bad)
     assert set(tries.values()) == {1}
     assert 2 <= len(tries) <= 2 * OPTIONS.processes
-    assert collected.measurer.labels[bad].outcome is Outcome.CRASH
+    assert collected.labels[bad].outcome is Outcome.CRASH
 
 
 def test_throttled_process_is_measured_again(study):
     device = RuledDevice(lambda job, number: Outcome.THROTTLED if number in {1, 2} else Outcome.OK)
     collected = run(study, device, 4)
-    assert {label.outcome for label in collected.measurer.labels.values()} == {Outcome.OK}
-    assert {label.processes for label in collected.measurer.labels.values()} == {3}
+    assert {label.outcome for label in collected.labels.values()} == {Outcome.OK}
+    assert {label.processes for label in collected.labels.values()} == {3}
 
 
 def test_cancelled_job_of_an_earlier_call_is_measured_again(study):
     device = RuledDevice(lambda job, number: Outcome.CANCELLED if number == 1 else Outcome.OK)
     collected = run(study, device, 4)
-    assert {label.outcome for label in collected.measurer.labels.values()} == {Outcome.OK}
-    assert {label.processes for label in collected.measurer.labels.values()} == {3}
+    assert {label.outcome for label in collected.labels.values()} == {Outcome.OK}
+    assert {label.processes for label in collected.labels.values()} == {3}
 
 
 @pytest.mark.parametrize("stop_at", [1, 11, 20])
@@ -322,7 +328,7 @@ def test_canary_runs_first_and_then_every_so_many_timed_processes(study):
     timed = [job.model_sha256 == f"{999:064x}" for job in device.order if job.measure_pass == "timed"]
     at = [i for i, canary in enumerate(timed) if canary]
     assert at == [0, 6, 12, 18, 24]
-    assert collected.measurer.tally.canaries == len(study.canaries()) == 5
+    assert collected.summary(8, failed_exports=0, export_s=0.0).canaries == len(study.canaries()) == 5
     assert jobs_in(study) == expected_jobs(8)
     run(study, device, 12, options)
     series = [replicate for _, _, replicate in sorted(jobs_in(study, "canary"))]

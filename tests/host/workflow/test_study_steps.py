@@ -6,7 +6,7 @@ import pytest
 
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.spaces import get_space
-from hytnas_host.collect.collection import require_runtime
+from hytnas_host.collect.board import require_runtime
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices import open_device
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError

@@ -1,0 +1,145 @@
+"""One device of a collection: opened, measuring, lost and back again; and devices that share a data set."""
+
+import time
+from dataclasses import dataclass, field
+
+from hytnas_agent.protocol import DeviceDescription
+from hytnas_agent.records import DeviceContext, MeasureSettings
+from hytnas_datasets.store import Study
+from hytnas_host.collect.ledger import Ledger
+from hytnas_host.collect.measuring import Measurer, check_same_context
+from hytnas_host.collect.summary import DeviceShare
+from hytnas_host.devices.base import Device
+from hytnas_host.devices.errors import DeviceError
+
+
+@dataclass
+class Board:
+    """A device with all that a collection knows about it.
+
+    Attributes
+    ----------
+    device : Device
+    reason : str
+        Why it is held, as others are told.
+    runtime : str or None
+    settings : MeasureSettings
+    description : DeviceDescription
+        As it described itself when the collection began.
+    measurer : Measurer
+    models : int
+        Labelled on it.
+    given_back, rejoined : int
+        Models it could not finish, and how often it came back.
+    lost : str
+        Why it does not measure now; empty while it does.
+    """
+
+    device: Device
+    reason: str
+    runtime: str | None
+    settings: MeasureSettings
+    description: DeviceDescription = field(init=False)
+    measurer: Measurer = field(init=False)
+    models: int = 0
+    given_back: int = 0
+    rejoined: int = 0
+    lost: str = ""
+    began_s: float = 0.0
+    ended_s: float = 0.0
+    measured_before_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """What the person calls it."""
+        return self.device.name
+
+    @property
+    def device_id(self) -> str:
+        """Which board it is."""
+        return self.description.identity.device_id
+
+    @property
+    def context(self) -> DeviceContext:
+        """What its labels depend on."""
+        return self.description.context
+
+    def open(self, study: Study) -> None:
+        """Take the device, let it describe itself, and record that.
+
+        Raises
+        ------
+        DeviceError
+            It is busy or not reachable, or has no runtime that works.
+        """
+        self.description = self._arrive()
+        require_runtime(self.name, self.context)
+        study.add_device(self.description, name=self.name)
+
+    def rejoin(self, models: list[str]) -> None:
+        """Take the device again after it was lost, and fetch what it measured of ``models`` meanwhile.
+
+        Raises
+        ------
+        ContextChangedError
+            It is no longer what it was.
+        DeviceError
+            It is still lost.
+        """
+        check_same_context(self.name, self._arrive().context, self.context)
+        self.measurer.fetch(models)
+        self.measurer.canary_is_due()
+        self.lost = ""
+        self.rejoined += 1
+
+    def begin(self) -> None:
+        """Its part of the work begins."""
+        self.began_s = self.ended_s = time.monotonic()
+        self.measured_before_s = self.measurer.tally.measure_s
+
+    def end(self) -> None:
+        """It has done something; its part of the work may end here."""
+        self.ended_s = time.monotonic()
+
+    def share(self) -> DeviceShare:
+        """What it did."""
+        tally = self.measurer.tally
+        seconds = self.ended_s - self.began_s
+        measure_s = tally.measure_s - self.measured_before_s
+        return DeviceShare(
+            device=self.name,
+            device_id=self.device_id,
+            models=self.models,
+            jobs=tally.measured_jobs,
+            fetched_jobs=tally.fetched,
+            canaries=tally.canaries,
+            measure_s=measure_s,
+            seconds=seconds,
+            busy_share=measure_s / seconds if seconds > 0 else None,
+            given_back=self.given_back,
+            rejoined=self.rejoined,
+            lost=self.lost,
+        )
+
+    def _arrive(self) -> DeviceDescription:
+        self.device.acquire(self.reason)
+        with self.device.quiet():  # its probes would disturb a timed run of another device of this machine
+            return self.device.describe(runtime=self.runtime, threads=self.settings.threads)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Boards whose labels go into one set, what that set has already, and the hash of their canary."""
+
+    boards: tuple[Board, ...]
+    ledger: Ledger
+    canary: str | None
+
+
+def require_runtime(device: str, context: DeviceContext, /) -> None:
+    """Raise DeviceError where the device has no runtime to measure with."""
+    if context.runtime in ("", "none"):
+        raise DeviceError(
+            f"device {device!r} has no runtime installed that works",
+            "install one there with: pip install 'hytnas[onnx]', and check it with: hytnas-agent describe",
+        )

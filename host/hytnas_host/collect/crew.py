@@ -1,0 +1,68 @@
+"""Work on several boards at once, a thread each, that ends as one: done, failed, or interrupted."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Sequence
+
+from hytnas_host.collect.board import Board
+
+GRACE_S = 15.0
+
+
+def work_together(
+    work: Callable[[Board], None],
+    boards: Sequence[Board],
+    stop: threading.Event,
+    *,
+    on_stop: Callable[[], None] = lambda: None,
+) -> None:
+    """Do ``work`` for every board in a thread of its own and wait for all.
+
+    The first exception of any of them, or Ctrl-C here, sets ``stop``, calls ``on_stop`` (which wakes threads
+    that wait for something else than a device), cancels the jobs that run, waits for the threads, and goes on
+    from here.
+    """
+    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def run(board: Board) -> None:
+        try:
+            work(board)
+        except BaseException as error:
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threads = [
+        threading.Thread(target=run, args=(board,), name=f"board {board.name}", daemon=True)
+        for board in boards
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            error = ended.get()
+            if error is not None:
+                raise error
+    except BaseException:
+        stop.set()
+        on_stop()
+        _wind_up(boards, threads)
+        raise
+
+
+def _wind_up(boards: Sequence[Board], threads: Sequence[threading.Thread]) -> None:
+    """End the jobs that run; a device that does not answer any more has its connection closed."""
+    for board in boards:
+        measurer = getattr(board, "measurer", None)
+        job_id = measurer.running if measurer is not None else None
+        if job_id is not None:
+            board.device.cancel(job_id)
+    for board, thread in zip(boards, threads, strict=True):
+        if thread.ident is None:
+            continue
+        thread.join(GRACE_S)
+        if thread.is_alive():
+            with contextlib.suppress(Exception):
+                board.device.close()
+            thread.join(GRACE_S)

@@ -1,0 +1,204 @@
+"""Several devices at one collection: each takes models from a pool, and a lost one is waited for."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
+
+import numpy as np
+
+from hytnas_host.collect.board import Board, Group
+from hytnas_host.collect.crew import work_together
+from hytnas_host.collect.errors import BoardsLostError, ContextChangedError
+from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.options import MeasureOptions
+from hytnas_host.collect.pool import Pool
+from hytnas_host.collect.supply import Supply
+from hytnas_host.devices.errors import DeviceError
+from hytnas_host.progress import Progress
+
+
+class Fleet:
+    """Measures what a source supplies, once for every group of boards.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+    supply : Supply
+    options : MeasureOptions
+    bar : Progress
+        Counts processes, those of every group.
+    stop : threading.Event
+        Once set, nothing more is begun.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        supply: Supply,
+        options: MeasureOptions,
+        bar: Progress,
+        *,
+        stop: threading.Event,
+    ) -> None:
+        self._groups = {board.device_id: group for group in groups for board in group.boards}
+        self._boards = [board for group in groups for board in group.boards]
+        self._supply = supply
+        self._options = options
+        self._bar = bar
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._working: set[str] = set()
+        self._credited = {
+            (id(group), sha256): group.ledger.count_settled(sha256)
+            for group in groups
+            for sha256 in supply.source.known
+        }
+        self._pools = {id(group): self._pool(group) for group in groups}
+
+    def run(self) -> None:
+        """Measure until nothing is left.
+
+        Raises
+        ------
+        DeviceError
+            No board is left and something is still to be measured.
+        StudyError
+            A result could not be stored.
+        """
+        self._working = {board.device_id for board in self._boards}
+        work_together(self._serve, self._boards, self._stop, on_stop=self._wake)
+        if not all(pool.finished for pool in self._pools.values()):
+            raise self._all_lost()
+
+    def _wake(self) -> None:
+        self._supply.source.cancel()
+        for pool in self._pools.values():
+            pool.stop()
+
+    def _pool(self, group: Group) -> Pool:
+        def done(model: Model) -> bool:
+            device_id = group.ledger.done_on(model.sha256)
+            if device_id is None:
+                return False
+            group.ledger.label(model.sha256, device_id)
+            self._credit(group, model.sha256, self._options.processes + 1)
+            return True
+
+        return Pool(
+            self._supply,
+            [board.device_id for board in group.boards],
+            window=self._options.window,
+            done=done,
+            begun_on=group.ledger.begun_on,
+        )
+
+    def _serve(self, board: Board) -> None:
+        """One board's part, in its thread."""
+        group = self._groups[board.device_id]
+        pool = self._pools[id(group)]
+        board.begin()
+        try:
+            window = 0
+            while models := pool.take(board.device_id):
+                self._note()
+                rng = np.random.default_rng([self._options.seed, self._boards.index(board), window])
+                window += 1
+                try:
+                    board.measurer.measure_window(
+                        models, rng, lambda sha256: self._process_ended(group, board, sha256)
+                    )
+                except DeviceError as error:
+                    unfinished = self._label(group, board, models)
+                    board.given_back += len(unfinished)
+                    pool.give_back(board.device_id, unfinished)
+                    if not self._wait_for(board, pool, unfinished, error):
+                        return
+                else:
+                    self._label(group, board, models)
+                    pool.finish(board.device_id)
+                board.end()
+        finally:
+            self._leave(board)
+
+    def _label(self, group: Group, board: Board, models: Iterable[Model]) -> list[Model]:
+        """Label what is finished of these models; the others are returned."""
+        journal = group.ledger.journals[board.device_id]
+        unfinished = []
+        for model in models:
+            if journal.complete(model.sha256, self._options.processes):
+                group.ledger.label(model.sha256, board.device_id)
+                board.models += 1
+            else:
+                unfinished.append(model)
+        return unfinished
+
+    def _wait_for(self, board: Board, pool: Pool, unfinished: Sequence[Model], error: DeviceError) -> bool:
+        """Try to have a lost board back, with growing pauses; whether it is back.
+
+        As long as another board works it is tried again and again, else until the pauses are over.
+        """
+        board.lost = error.what
+        self._leave(board)
+        pauses_s = self._options.rejoin_pauses_s
+        for attempt, pause_s in enumerate(chain(pauses_s, repeat(max(pauses_s, default=0.0)))):
+            if isinstance(error, ContextChangedError) or (
+                attempt >= len(pauses_s) and not (pauses_s and self._working)
+            ):
+                self._say(f"{board.name} is given up: {board.lost}")
+                return False
+            self._say(f"{board.name} is lost, next try in {pause_s:g} s: {board.lost}")
+            if pool.wait_finished(pause_s):
+                return False
+            try:
+                board.rejoin([model.sha256 for model in unfinished])
+            except DeviceError as again:
+                error, board.lost = again, again.what
+            else:
+                with self._lock:
+                    self._working.add(board.device_id)
+                self._say(f"{board.name} rejoined")
+                return True
+        return False
+
+    def _leave(self, board: Board) -> None:
+        with self._lock:
+            self._working.discard(board.device_id)
+        self._note()
+
+    def _process_ended(self, group: Group, board: Board, sha256: str) -> None:
+        journal = group.ledger.journals[board.device_id]
+        processes = self._options.processes
+        given_up = journal.given_up(sha256)
+        self._credit(group, sha256, processes + 1 if given_up else journal.count_settled(sha256, processes))
+
+    def _credit(self, group: Group, sha256: str, count: int) -> None:
+        """Let the bar show that so many processes of a model are over; fewer where it changed boards."""
+        with self._lock:
+            before = self._credited.get((id(group), sha256), 0)
+            self._credited[id(group), sha256] = count
+            if count != before:
+                self._bar.advance(count - before)
+
+    def _note(self) -> None:
+        with self._lock:
+            working = [board.name for board in self._boards if board.device_id in self._working]
+            lost = [board.name for board in self._boards if board.lost]
+            exported, models = self._supply.exported, self._supply.source.models
+            self._bar.note(
+                f"{exported} of {models} models exported"
+                + (f"; working: {', '.join(working)}" if len(self._boards) > 1 else "")
+                + (f"; lost: {', '.join(lost)}" if lost else "")
+            )
+
+    def _say(self, text: str) -> None:
+        with self._lock:
+            self._bar.event(text)
+        self._note()
+
+    def _all_lost(self) -> DeviceError:
+        lost = [board for board in self._boards if board.lost]
+        again = "check it, then run the same command again: it goes on where it was"
+        if len(lost) == 1:
+            return BoardsLostError(f"{lost[0].name} was lost for good: {lost[0].lost}", again)
+        reasons = "; ".join(f"{board.name}: {board.lost}" for board in lost)
+        return BoardsLostError(f"all {len(lost)} devices were lost for good ({reasons})", again)

@@ -1,0 +1,89 @@
+"""What a collection has behind it, over all the boards whose labels may stand in one set."""
+
+from collections.abc import Iterable
+
+from hytnas_agent.records import DeviceContext, LatencyLabel, MeasureSettings
+from hytnas_agent.statistics import aggregate
+from hytnas_datasets.store import Study
+from hytnas_host.collect.jobs import Journal
+
+
+class Ledger:
+    """The journals of one purpose and one context, by board; those of boards of earlier calls included.
+
+    Each board's journal is written by that board's thread alone; a model's entries are read by others only
+    while no board measures it.
+
+    Parameters
+    ----------
+    study : Study
+    purpose : str
+    context : DeviceContext
+    settings : MeasureSettings
+    processes : int
+        Timed processes a model.
+    boards : iterable of str
+        Device ids of the boards that take part.
+    alone : bool
+        Leave out the boards of earlier calls.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        purpose: str,
+        context: DeviceContext,
+        settings: MeasureSettings,
+        *,
+        processes: int,
+        boards: Iterable[str],
+        alone: bool,
+    ) -> None:
+        self.labels: dict[str, LatencyLabel] = {}
+        self.processes = processes
+        self._study = study
+        stored = study.results_by_model(purpose)
+        earlier = (
+            result.identity.device_id
+            for results in stored.values()
+            for _, result in results
+            if not alone and result.context is not None and result.context == context
+        )
+        present = list(boards)
+        self.journals: dict[str, Journal] = {}
+        for device_id in dict.fromkeys((*present, *earlier)):
+            journal = Journal(study, purpose, device_id, context, settings, stored=stored)
+            if device_id in present or not journal.empty:
+                self.journals[device_id] = journal
+
+    def done_on(self, model_sha256: str) -> str | None:
+        """The board on which nothing of the model is left to measure, if there is one."""
+        for device_id, journal in self.journals.items():
+            if journal.complete(model_sha256, self.processes):
+                return device_id
+        return None
+
+    def begun_on(self, model_sha256: str) -> str | None:
+        """The board on which most of the model's processes are measured, if any is."""
+        counts = {
+            device_id: journal.count_settled(model_sha256, self.processes)
+            for device_id, journal in self.journals.items()
+        }
+        board = max(counts, key=lambda device_id: counts[device_id])
+        return board if counts[board] else None
+
+    def count_settled(self, model_sha256: str) -> int:
+        """How many of the model's processes are measured, on the board that has most of them."""
+        return max(j.count_settled(model_sha256, self.processes) for j in self.journals.values())
+
+    def label(self, model_sha256: str, device_id: str) -> None:
+        """Make the model's label of what that board measured, and store it, if a timed process ended."""
+        journal = self.journals[device_id]
+        results = journal.last_attempts(model_sha256)
+        if not any(result.measure_pass == "timed" for result in results):  # noqa: S105 (no password)
+            return
+        known = any(result.context is not None for result in results)
+        self.labels[model_sha256] = aggregate(results)
+        self._study.add_label(
+            self.labels[model_sha256], journal.purpose, device_id, journal.context if known else None
+        )

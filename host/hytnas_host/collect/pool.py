@@ -1,0 +1,159 @@
+"""Models that several boards share: who measures which, and what comes back from a board that is lost.
+
+The unit of work is a model, measured wholly on one board, so that each label is from one board. Boards take
+windows of models (whose processes they interleave), large at first and smaller towards the end, so that no
+board is idle while another has much left (guided self-scheduling).
+
+References
+----------
+.. [polychronopoulos1987] Polychronopoulos and Kuck, "Guided self-scheduling: a practical scheduling scheme
+   for parallel supercomputers", IEEE Transactions on Computers C-36(12), 1987.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+
+from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.supply import Supply
+
+# Among fewer models the processes of one would run back to back, and drift would not show in its spread.
+LEAST_WINDOW = 4
+
+
+def window_size(remaining: int, boards: int, window: int) -> int:
+    """How many models a board takes: its share of the remaining ones, at most ``window``."""
+    return min(window, max(-(-remaining // max(boards, 1)), LEAST_WINDOW))
+
+
+class Pool:
+    """Hands out models to boards; for any thread.
+
+    Parameters
+    ----------
+    supply : Supply
+    boards : collection of str
+        Device ids of the boards that share the models.
+    window : int
+        Most models a board takes at once.
+    done : callable
+        Whether nothing of a model is left to measure; asked once a model, as it comes from the supply.
+    begun_on : callable
+        The board that has measured a part of a model already, if any: it goes on with it if it is free to.
+    """
+
+    def __init__(
+        self,
+        supply: Supply,
+        boards: Collection[str],
+        *,
+        window: int,
+        done: Callable[[Model], bool],
+        begun_on: Callable[[str], str | None],
+    ) -> None:
+        self._supply = supply
+        self._window = window
+        self._done = done
+        self._begun_on = begun_on
+        self._changed = threading.Condition()
+        self._ready: list[Model] = []
+        self._taken: dict[str, Sequence[Model]] = dict.fromkeys(boards, ())
+        self._absent: set[str] = set()
+        self._next_window = 0
+        self._refilling = False
+        self._stopped = False
+
+    def take(self, board: str) -> list[Model]:
+        """The models that the board is to measure next, waiting for them; none when nothing is left to do.
+
+        While other boards are still measuring, something may come back, so it waits for them, too.
+        """
+        while True:
+            with self._changed:
+                if self._stopped:
+                    return []
+                self._absent.discard(board)
+                wanted = window_size(self._remaining(), len(self._taken) - len(self._absent), self._window)
+                chosen = self._choose(board, wanted)
+                # Who is being exported for anyway does not keep the others waiting.
+                enough = min(wanted, LEAST_WINDOW) if self._refilling else wanted
+                if len(chosen) >= enough or (chosen and not (self._more() or self._refilling)):
+                    return self._hand_out(board, chosen)
+                if self._finished():
+                    self._changed.notify_all()
+                    return []
+                if self._refilling or not self._more():
+                    self._changed.wait()
+                    continue
+                self._refilling = True
+            self._refill()
+
+    def finish(self, board: str) -> None:
+        """The board has measured what it took."""
+        self._put_back(board, ())
+
+    def give_back(self, board: str, models: Sequence[Model]) -> None:
+        """The board is lost, and these models of what it took are not finished: anyone may have them."""
+        with self._changed:
+            self._absent.add(board)
+        self._put_back(board, models)
+
+    def stop(self) -> None:
+        """Nobody gets anything any more."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def wait_finished(self, timeout_s: float) -> bool:
+        """Wait until nothing is left to do (true) or the time is over."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._stopped or self._finished(), timeout_s)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every model that could be prepared has been measured."""
+        with self._changed:
+            return self._finished()
+
+    def _finished(self) -> bool:
+        return not (self._more() or self._refilling or self._ready or any(self._taken.values()))
+
+    def _more(self) -> bool:
+        return self._next_window < len(self._supply)
+
+    def _remaining(self) -> int:
+        """Models that nobody has taken; those of windows to come are estimated."""
+        unprepared = self._supply.source.models * (len(self._supply) - self._next_window)
+        return len(self._ready) + -(-unprepared // max(len(self._supply), 1))
+
+    def _choose(self, board: str, wanted: int) -> list[Model]:
+        """Models for the board: what it has begun itself, then what nobody has, then what others have."""
+        owners = {model.sha256: self._begun_on(model.sha256) for model in self._ready}
+        own = [model for model in self._ready if owners[model.sha256] == board]
+        fresh = [model for model in self._ready if owners[model.sha256] is None]
+        if own or fresh or self._more() or self._refilling:
+            return (own + fresh)[:wanted]
+        return self._ready[:wanted]
+
+    def _hand_out(self, board: str, models: list[Model]) -> list[Model]:
+        taken = {model.sha256 for model in models}
+        self._ready = [model for model in self._ready if model.sha256 not in taken]
+        self._taken[board] = models
+        return models
+
+    def _refill(self) -> None:
+        """Prepare one more window, outside the lock: that takes long."""
+        models: list[Model] = []
+        try:
+            models = [m for m in self._supply.window(self._next_window) if not self._done(m)]
+        finally:
+            with self._changed:
+                self._ready += models
+                self._next_window += 1
+                self._refilling = False
+                self._changed.notify_all()
+
+    def _put_back(self, board: str, models: Sequence[Model]) -> None:
+        with self._changed:
+            self._taken[board] = ()
+            self._ready = [*models, *self._ready]
+            self._changed.notify_all()
