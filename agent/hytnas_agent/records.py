@@ -8,7 +8,7 @@ import msgspec
 
 ModelFormat = Literal["onnx", "tflite"]
 MeasurePass = Literal["timed", "memory"]
-Execution = Literal["native", "emulated", "simulated"]
+Execution = Literal["native", "emulated", "simulated", "instruction_count"]
 
 
 class Outcome(StrEnum):

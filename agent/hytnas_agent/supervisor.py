@@ -7,10 +7,10 @@ worker runs during a timed run.
 import contextlib
 import os
 import re
+import resource
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from hytnas_agent import __version__
 from hytnas_agent.device.files import meminfo_bytes, read_counters, read_text
 from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.identity import device_context, read_hardware
+from hytnas_agent.launcher import Launch, current_launcher
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasureSettings, Outcome, ProcessResult
 from hytnas_agent.statistics import median
@@ -34,7 +35,7 @@ MEMORY_SHARE = 0.8
 # Private mappings exceed what is resident: thread stacks, and arenas that are reserved but not touched.
 DATA_SLACK_BYTES = 64 * 1024 * 1024
 MAX_MESSAGE_CHARACTERS = 500
-WORKER = (sys.executable, "-P", "-m", "hytnas_agent.worker")
+WORKER = ("-P", "-m", "hytnas_agent.worker")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _OUT_OF_MEMORY = re.compile(r"MemoryError|bad_alloc|[Cc]annot allocate memory|[Oo]ut of memory")
 _MESSAGES = msgspec.json.Decoder(WorkerMessage)
@@ -105,7 +106,7 @@ def run_job(
     *,
     allowed_cores: Sequence[int],
     cancellation: Cancellation,
-    command: Sequence[str] = WORKER,
+    command: Sequence[str] | None = None,
 ) -> ProcessResult:
     """Measure one job in one fresh process and return how it ended, whatever happens to that process.
 
@@ -122,16 +123,19 @@ def run_job(
     cancellation : Cancellation
         Ends the job from another thread.
     command : sequence of str
-        The worker's command line; the result descriptor is appended to it.
+        The worker's command line instead of the launcher's; the result descriptor is appended to it.
     """
     started_unix_s, begin = time.time(), time.monotonic()
     cores = worker_cores(job.settings, allowed_cores)
+    refusal = current_launcher().refusal(job)
     watched = _Watched(
         deadline=time.monotonic() + job.settings.deadline_s,
         memory_limit_bytes=job.settings.memory_limit_bytes or _default_memory_limit_bytes(),
     )
     before = health_snapshot(cores[0] if cores else 0)
-    if cores:
+    if refusal:
+        ending = _Ending(Report(Outcome.UNSUPPORTED, refusal))
+    elif cores:
         ending = _run_worker(_request(job, files, cores, watched), watched, cancellation, command)
     else:
         message = f"core {job.settings.core} is not one of {sorted(allowed_cores)}"
@@ -173,7 +177,7 @@ def _request(job: MeasureJob, files: JobFiles, cores: tuple[int, ...], watched: 
     return WorkerRequest(
         job,
         str(files.model),
-        cores,
+        () if current_launcher().counts else cores,  # a count is the same on any core
         data_limit_bytes=limit + limit // 8 + DATA_SLACK_BYTES,
         agent_pid=os.getpid(),
         inputs_path=str(files.inputs) if files.inputs else None,
@@ -182,12 +186,15 @@ def _request(job: MeasureJob, files: JobFiles, cores: tuple[int, ...], watched: 
 
 
 def _run_worker(
-    request: WorkerRequest, watched: _Watched, cancellation: Cancellation, command: Sequence[str]
+    request: WorkerRequest, watched: _Watched, cancellation: Cancellation, command: Sequence[str] | None
 ) -> _Ending:
     oom_kills = _oom_kills()
-    with os.fdopen(os.memfd_create("worker-stderr"), "w+b") as stderr:
+    with (
+        os.fdopen(os.memfd_create("worker-stderr"), "w+b") as stderr,
+        current_launcher().launch(*WORKER) as launch,
+    ):
         try:
-            process, results = _start(request, command, stderr)
+            process, results = _start(request, launch if command is None else Launch(tuple(command)), stderr)
         except OSError as error:
             return _Ending(Report(Outcome.INTERNAL, f"the worker could not be started: {error.strerror}"))
         try:
@@ -209,20 +216,18 @@ def _default_memory_limit_bytes() -> int:
     return int(MEMORY_SHARE * available) if available else 512 * 1024 * 1024
 
 
-def _start(
-    request: WorkerRequest, command: Sequence[str], stderr: BinaryIO
-) -> tuple[subprocess.Popen[bytes], int]:
+def _start(request: WorkerRequest, launch: Launch, stderr: BinaryIO) -> tuple[subprocess.Popen[bytes], int]:
     """Start the worker in a session and process group of its own; return it and its result pipe."""
     threads = str(request.job.settings.threads)
-    environment = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"} | launch.environment
     results, worker_end = os.pipe2(os.O_CLOEXEC)
     try:
         process = subprocess.Popen(
-            [*command, str(worker_end)],
+            [*launch.argv, str(worker_end)],
             stdin=subprocess.PIPE,
             stdout=stderr,
             stderr=stderr,
-            pass_fds=(worker_end,),
+            pass_fds=(worker_end, *launch.descriptors),
             start_new_session=True,
             cwd="/",
             env=environment,
@@ -232,6 +237,9 @@ def _start(
         raise
     finally:
         os.close(worker_end)
+    # The worker sets this limit too, but an emulator does not pass it on for fear of its own memory.
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(process.pid, resource.RLIMIT_DATA, (request.data_limit_bytes,) * 2)
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
         stdin.write(msgspec.json.encode(request))

@@ -7,12 +7,15 @@ import platform
 import secrets
 from functools import lru_cache
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
 from hytnas_agent.device.files import ROOT, meminfo_bytes, read_fields, read_text
+from hytnas_agent.device.hardware import Hardware
 from hytnas_agent.device.health import governor
 from hytnas_agent.errors import AgentError
+from hytnas_agent.launcher import current_launcher
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import DeviceContext, DeviceIdentity, Execution
@@ -21,25 +24,12 @@ EXECUTION_VARIABLE = "HYTNAS_AGENT_EXECUTION"
 _UNSET_SERIALS = {"0" * 16, "None", "Default string", "To Be Filled By O.E.M."}
 
 
-class Hardware(msgspec.Struct, frozen=True):
-    """The part of the context that does not change while the agent runs."""
-
-    board: str
-    soc: str
-    architecture: str
-    cores: int
-    memory_bytes: int
-    os: str
-    kernel: str
-    cpu_model: str
-    cpu_features: tuple[str, ...]
-    virtualisation: str
-    execution: Execution
-
-
 def device_identity(state: StateFolder, root: Path = ROOT) -> DeviceIdentity:
-    """The device's identity: a hash of its serial number, else of its machine id, else a generated one."""
-    serial = own_serial(root) or _generated_identity(state)
+    """The device's identity: a hash of its serial number, else of its machine id, else a generated one.
+
+    An emulated device has the serial number that its launcher declares.
+    """
+    serial = current_launcher().serial or own_serial(root) or _generated_identity(state)
     return DeviceIdentity(device_id_of(serial), platform.node())
 
 
@@ -70,7 +60,10 @@ def _generated_identity(state: StateFolder) -> str:
 
 @lru_cache(maxsize=4)
 def read_hardware(root: Path = ROOT) -> Hardware:
-    """What the board is made of, from the device tree, DMI and /proc."""
+    """What the board is made of: as the launcher declares it, else from the device tree, DMI and /proc."""
+    declared = current_launcher().hardware
+    if declared is not None:
+        return declared
     cpu = read_fields(root / "proc/cpuinfo")
     architecture = platform.machine()
     cpu_model = cpu.get("model name") or cpu.get("Model name") or _arm_core(cpu) or architecture
@@ -93,6 +86,8 @@ def device_context(
     hardware: Hardware, runtime: RuntimeInfo | None, threads: int, precision: str = "fp32"
 ) -> DeviceContext:
     """The context of measuring models of this precision on this hardware, by this runtime and threads."""
+    launcher = current_launcher()
+    launcher.check_threads(threads)
     return DeviceContext(
         board=hardware.board,
         soc=hardware.soc,
@@ -105,7 +100,7 @@ def device_context(
         runtime_version=runtime.version if runtime else "",
         runtime_build=runtime.build if runtime else "",
         threads=threads,
-        governor=governor() or "none",
+        governor="none" if launcher.hardware else governor() or "none",
         precision=precision,
         execution=hardware.execution,
     )
@@ -155,7 +150,7 @@ def _execution(cpu: dict[str, str], architecture: str, root: Path) -> Execution:
             execution: Execution = msgspec.convert(declared, Execution)
         except msgspec.ValidationError as error:
             what = f"{EXECUTION_VARIABLE} is {declared!r}"
-            raise AgentError(what, "Set it to native, emulated or simulated, or unset it") from error
+            raise AgentError(what, f"Set it to {', '.join(get_args(Execution))}, or unset it") from error
         return execution
     arm = architecture.startswith(("aarch64", "arm"))
     compatible = read_text(root / "proc/device-tree/compatible") or ""

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from hytnas_agent import __version__
+from hytnas_agent.launcher import current_launcher
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.runtimes.base import RUNTIMES, RuntimeFailure, create
 
@@ -43,9 +44,16 @@ def probe_runtimes(cache: Path) -> tuple[RuntimeInfo, ...]:
 
 def probe_runtime(name: str) -> RuntimeInfo:
     """Try one runtime in a process of its own."""
-    command = [sys.executable, "-P", "-m", "hytnas_agent.runtimes.probe", name]
     try:
-        process = subprocess.run(command, capture_output=True, timeout=PROBE_TIMEOUT_S, check=False)
+        with current_launcher().launch("-P", "-m", "hytnas_agent.runtimes.probe", name) as launch:
+            process = subprocess.run(
+                launch.argv,
+                capture_output=True,
+                timeout=PROBE_TIMEOUT_S,
+                check=False,
+                env=os.environ | launch.environment,
+                pass_fds=launch.descriptors,
+            )
     except subprocess.TimeoutExpired:
         return _unusable(name, f"gave no answer within {PROBE_TIMEOUT_S:g} s")
     if process.returncode < 0:
@@ -62,9 +70,9 @@ def _unusable(name: str, reason: str) -> RuntimeInfo:
 
 
 def _installation_key() -> str:
-    """Changes when a package is installed or removed, with the agent and with Python."""
+    """Changes when a package is installed or removed, with the agent, with Python and with the launcher."""
     folders = [(path, os.stat(path).st_mtime_ns) for path in sys.path if os.path.isdir(path)]
-    return hashlib.sha256(repr((__version__, sys.version, folders)).encode()).hexdigest()
+    return hashlib.sha256(repr((__version__, sys.version, folders, current_launcher())).encode()).hexdigest()
 
 
 def try_here(name: str) -> RuntimeInfo:

@@ -2,7 +2,6 @@
 
 import hashlib
 import resource
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hytnas_agent.records import Outcome, ParityResult
 from hytnas_agent.runtimes.arrays import Array
 from hytnas_agent.runtimes.base import LoadedModel, Runtime, RuntimeFailure, candidates, create
 from hytnas_agent.runtimes.precision import read_precision
+from hytnas_agent.worker.clock import process_clock
 from hytnas_agent.worker.messages import Report, Stage, WorkerRequest
 from hytnas_agent.worker.tensors import (
     ParityFailure,
@@ -54,44 +54,50 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
     path = Path(request.model_path)
     _check_hash(path, job.model_sha256)
     emit(Stage("loading the model", precision=read_precision(path, job.format)))
-    before = time.perf_counter_ns()
+    clock = process_clock()
+    before = clock()
     model = runtime.load(path, threads=settings.threads)
-    measured["load_ms"] = (time.perf_counter_ns() - before) / 1e6
+    measured["load_ms"] = (clock() - before) / 1e6
     cases = _cases(request, model)
     emit(Stage("in the first inference"))
     inputs = cases[0]
-    before = time.perf_counter_ns()
-    model.run(inputs)
-    measured["cold_ms"] = (time.perf_counter_ns() - before) / 1e6
+    before = clock()
+    outputs = model.run(inputs)
+    measured["cold_ms"] = (clock() - before) / 1e6
     if job.measure_pass == "memory":  # noqa: S105 (no password)
         emit(Stage("in the memory pass"))
         for _ in range(MEMORY_PASS_RUNS - 1):
             model.run(inputs)
         measured["peak_rss_bytes"] = peak_rss_bytes()
         return
-    measured["parity"] = _parity(request, model, cases)
+    measured["parity"] = _parity(request, model, cases, outputs)
     emit(Stage("warming up"))
-    _warm_up_and_time(measured, request, lambda: model.run(inputs), emit)
+    _warm_up_and_time(measured, request, lambda: model.run(inputs), emit, clock)
 
 
 def _warm_up_and_time(
-    measured: dict[str, Any], request: WorkerRequest, run: Callable[[], object], emit: Emit
+    measured: dict[str, Any],
+    request: WorkerRequest,
+    run: Callable[[], object],
+    emit: Emit,
+    clock: Callable[[], int],
 ) -> None:
     settings = request.job.settings
-    warmup_ns, measured["steady"] = warm_up(
+    warmup_ns, steady = warm_up(
         run,
-        clock=time.perf_counter_ns,
+        clock=clock,
         window=settings.warmup_window,
         max_runs=settings.warmup_max_runs,
         max_s=settings.warmup_max_s,
     )
+    measured["steady"] = steady if warmup_ns else None
     measured["warmup_ms"] = tuple(duration / 1e6 for duration in warmup_ns)
     emit(Stage("in the timed runs"))
     measured["health_before"] = health_snapshot(_core(request))
     switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
     samples_ns = time_runs(
         run,
-        clock=time.perf_counter_ns,
+        clock=clock,
         min_runs=settings.min_runs,
         max_runs=settings.max_runs,
         budget_s=settings.timed_budget_s,
@@ -129,11 +135,14 @@ def _cases(request: WorkerRequest, model: LoadedModel) -> list[list[Array]]:
     return reference_cases(model.inputs, load_arrays(Path(request.inputs_path), "input"))
 
 
-def _parity(request: WorkerRequest, model: LoadedModel, cases: list[list[Array]]) -> ParityResult | None:
+def _parity(
+    request: WorkerRequest, model: LoadedModel, cases: list[list[Array]], first: list[Array]
+) -> ParityResult | None:
+    """Compare with the reference; ``first`` are the outputs of the first case, which has been run."""
     if request.job.reference is None or request.outputs_path is None:
         return None
     expected = load_arrays(Path(request.outputs_path), "output")
-    return check_parity(model, cases, expected, request.job.reference)
+    return check_parity(model, cases, expected, request.job.reference, first=first)
 
 
 def peak_rss_bytes() -> int | None:

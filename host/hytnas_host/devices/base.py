@@ -2,22 +2,43 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from hytnas_agent.protocol import DeviceDescription
-from hytnas_agent.records import MeasureJob, ProcessResult
+from hytnas_agent.records import MeasureJob, MeasureSettings, ProcessResult
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a device is measured on where nobody says otherwise.
+
+    Attributes
+    ----------
+    settings : MeasureSettings
+        How one process measures one model.
+    processes : int
+        Fresh timed processes a model.
+    canary_every : int
+        Timed processes between two of the canary; 0 for no canary, where a device cannot drift.
+    """
+
+    settings: MeasureSettings = field(default_factory=MeasureSettings)
+    processes: int = 5
+    canary_every: int = 20
 
 
 class Device(Protocol):
     """A board, or this machine, that measures models through its agent.
 
     ``shares_processor`` is true where host and agent run on one machine; then host work stands still while a
-    timed run is going (``quiet``).
+    timed run is going (``quiet``). ``method`` is how to measure on it by default.
     """
 
     name: str
     shares_processor: bool
+    method: Method
 
     def describe(self, *, runtime: str | None = None, threads: int = 1) -> DeviceDescription:
         """Identity, context (of this runtime and number of threads), runtimes and health of the device."""

@@ -33,6 +33,7 @@ from hytnas_agent.protocol import (
     SpoolStatResult,
 )
 from hytnas_agent.records import MeasureJob, ProcessResult
+from hytnas_host.devices.base import Method
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.quiet import quiet_machine
 from hytnas_host.devices.session import BACKOFF_S, Session
@@ -63,6 +64,8 @@ class AgentDevice:
         Pauses before each new attempt to connect.
     upgrade : str, optional
         What the person can do where the agent is of another version; ``device provision`` by default.
+    method : Method, optional
+        How to measure on it by default.
     """
 
     def __init__(
@@ -74,9 +77,11 @@ class AgentDevice:
         shares_processor: bool,
         backoff_s: Sequence[float] = BACKOFF_S,
         upgrade: str | None = None,
+        method: Method | None = None,
     ) -> None:
         self.name = name
         self.shares_processor = shares_processor
+        self.method = Method() if method is None else method
         self._client_id = client_id
         self._session = Session(
             name,

@@ -6,12 +6,13 @@ from pathlib import Path
 from hytnas_agent.device.identity import device_id_of, own_serial
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.errors import UnknownDeviceError
+from hytnas_host.devices.icount import DEVICE_NAME, open_icount
 from hytnas_host.devices.inventory import DeviceEntry, Inventory
 from hytnas_host.devices.local import open_local
 from hytnas_host.devices.ssh import SshTransport
 from hytnas_host.devices.state import client_id
 
-DEVICES: dict[str, Callable[[Path | None], AgentDevice]] = {"local": open_local}
+DEVICES: dict[str, Callable[[Path | None], AgentDevice]] = {"local": open_local, DEVICE_NAME: open_icount}
 
 
 def open_device(name: str, *, state: Path | None = None) -> AgentDevice:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -70,7 +70,7 @@ class PipeConnection:
     still talk to the agent while it winds up.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -78,6 +78,7 @@ class PipeConnection:
             stderr=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,
+            env=os.environ | dict(environment or {}),
         )
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
         assert stdin is not None
@@ -153,17 +154,26 @@ class LocalTransport:
         The agent's state folder; its default if not given.
     idle_exit_s : float
         The agent ends after so long without client and job.
+    environment : mapping, optional
+        Variables that the agent is started with besides this process's own.
     """
 
-    def __init__(self, state: Path | None = None, *, idle_exit_s: float = 300.0) -> None:
+    def __init__(
+        self,
+        state: Path | None = None,
+        *,
+        idle_exit_s: float = 300.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         folder = [] if state is None else ["--state", str(state.absolute())]
         agent = [sys.executable, "-P", "-m", "hytnas_agent", *folder]
         self._command = [*agent, "connect", "--idle-exit-s", f"{idle_exit_s:g}"]
+        self._environment = {} if environment is None else dict(environment)
 
     def connect(self) -> PipeConnection:
         """Start ``hytnas-agent connect`` as a child."""
         try:
-            return PipeConnection(self._command)
+            return PipeConnection(self._command, self._environment)
         except OSError as error:
             raise DeviceError(
                 f"the local agent cannot be started: {error.strerror}",

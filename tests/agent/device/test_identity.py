@@ -95,7 +95,7 @@ def test_execution_may_be_declared(board, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_an_unknown_declaration_is_refused(board, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYTNAS_AGENT_EXECUTION", "imagined")
-    with pytest.raises(AgentError, match="native, emulated or simulated"):
+    with pytest.raises(AgentError, match="native, emulated, simulated"):
         read_hardware(board({"proc/cpuinfo": "imagined\t: yes\n"}))
 
 
