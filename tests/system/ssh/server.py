@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ START_TIMEOUT_S = 30.0
 CONFIG = """\
 ListenAddress 127.0.0.1
 Port {port}
-HostKey {host_key}
+{host_keys}
 AuthorizedKeysFile {authorized}
 StrictModes no
 UsePAM no
@@ -52,10 +53,9 @@ class SshServer:
         self.key_file = make_key(folder / "client")
         self.log_file = folder / "sshd.log"
         self._authorized = folder / "authorized_keys"
-        self._host_key_file = folder / "host"
+        self._host_key_files = [make_key(folder / "host")]
         self._process: subprocess.Popen[bytes] | None = None
         self.authorise(self.key_file)
-        make_key(self._host_key_file)
         self.port = free_port()
 
     def __enter__(self) -> Self:
@@ -68,7 +68,7 @@ class SshServer:
     @property
     def host_key(self) -> HostKey:
         """What a client that trusts this server has pinned."""
-        return HostKey.parse(self._host_key_file.with_name("host.pub").read_text())
+        return HostKey.parse(public_line(self._host_key_files[0]))
 
     @property
     def host_key_line(self) -> str:
@@ -98,9 +98,8 @@ class SshServer:
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # a root sshd's empty folder
         config = self.folder / "sshd_config"
-        config.write_text(
-            CONFIG.format(port=self.port, host_key=self._host_key_file, authorized=self._authorized)
-        )
+        host_keys = "\n".join(f"HostKey {file}" for file in self._host_key_files)
+        config.write_text(CONFIG.format(port=self.port, host_keys=host_keys, authorized=self._authorized))
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [SSHD, "-D", "-e", "-f", config],
@@ -139,14 +138,21 @@ class SshServer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
-    def change_host_key(self, kind: str = "ed25519") -> None:
-        """From now on it is another board under the same address."""
+    def change_host_key(self, *kinds: str) -> None:
+        """From now on it is another board under the same address, with one key of each kind (ed25519)."""
         running = self._process is not None
         self.stop()
-        self._host_key_file.unlink()
-        make_key(self._host_key_file, kind=kind)
+        names = (self.folder / f"host-{secrets.token_hex(4)}" for _ in kinds or ("ed25519",))
+        self._host_key_files = [
+            make_key(name, kind=kind) for name, kind in zip(names, kinds or ("ed25519",), strict=True)
+        ]
         if running:
             self.start()
+
+    def host_key_of(self, kind: str) -> HostKey:
+        """Its key of a kind such as ``ssh-rsa``."""
+        keys = [HostKey.parse(public_line(file)) for file in self._host_key_files]
+        return next(key for key in keys if key.kind == kind)
 
     @property
     def connections(self) -> int:

@@ -3,10 +3,11 @@
 import logging
 
 from hytnas_host.devices.ssh.channel import ChannelConnection
-from hytnas_host.devices.ssh.client import Completed, SshClient
+from hytnas_host.devices.ssh.client import SshClient
 from hytnas_host.devices.ssh.connection import scan_host_key
 from hytnas_host.devices.ssh.errors import HostKeyError, SshLostError
 from hytnas_host.devices.ssh.hostkeys import HostKey
+from hytnas_host.devices.ssh.program import Completed
 from hytnas_host.devices.ssh.settings import Address, SshSettings
 from hytnas_host.devices.ssh.transport import SshTransport
 

@@ -70,8 +70,7 @@ class ChannelConnection:
 
     def diagnosis(self) -> str:
         """Why the connection broke, else the program's last words, else its exit status."""
-        self._listener.join(0.2)
-        if not self._connection.alive:
+        if self._connection.has_ended():
             return self._connection.epitaph()
         if self._said:
             return self._said[-1]

@@ -3,12 +3,9 @@
 import contextlib
 import errno
 import os
-import shlex
 import shutil
 import threading
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -18,32 +15,12 @@ import paramiko
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.channel import ChannelConnection
 from hytnas_host.devices.ssh.connection import SshConnection, open_connection
+from hytnas_host.devices.ssh.program import BROKEN, Completed, run_program, start_program
 from hytnas_host.devices.ssh.settings import SshSettings
 
 RUN_TIMEOUT_S = 60.0
 OUTPUT_LIMIT_BYTES = 4 << 20
 _CHUNK_BYTES = 32768
-_BROKEN = (paramiko.SSHException, EOFError, OSError)
-
-
-@dataclass(frozen=True)
-class Completed:
-    """How a program on the device ended; ``status`` is -1 where a signal ended it."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes
-
-    @property
-    def text(self) -> str:
-        """The output without surrounding blanks."""
-        return self.stdout.decode(errors="replace").strip()
-
-    @property
-    def last_error(self) -> str:
-        """The last line on the error stream, else the exit status in words."""
-        lines = self.stderr.decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else f"exit status {self.status}"
 
 
 class SshClient:
@@ -92,7 +69,7 @@ class SshClient:
     def open_exec(self, argv: Sequence[str]) -> ChannelConnection:
         """Start a program and speak to it over its standard streams."""
         connection = self.connect()
-        return ChannelConnection(_start(connection, argv), connection)
+        return ChannelConnection(start_program(connection, argv), connection)
 
     def run(
         self,
@@ -110,15 +87,7 @@ class SshClient:
             It does not end in time, or says more than ``limit_bytes`` on one of its streams.
         """
         connection = self.connect()
-        channel = _start(connection, argv)
-        try:
-            return _Run(channel, argv[0], time.monotonic() + timeout_s, limit_bytes).finish(stdin)
-        except _BROKEN as error:
-            if isinstance(error, DeviceError):
-                raise
-            raise connection.lost(f"{argv[0]} did not end") from error
-        finally:
-            channel.close()
+        return run_program(connection, argv, stdin=stdin, timeout_s=timeout_s, limit_bytes=limit_bytes)
 
     def put(self, file: Path, destination: str, *, mode: int = 0o600) -> None:
         """Copy a file to a path on the device; a part of it is never left behind.
@@ -135,10 +104,13 @@ class SshClient:
             self._leftovers.add(destination)
             try:
                 _upload(sftp, source, destination, mode)
+            except _NotOpenedError as error:
+                self._leftovers.discard(destination)
+                raise error.why from error
             except BaseException:
                 # Interrupted within a message, the session is of no more use; the connection may well be.
                 self._end_session()
-                with contextlib.suppress(*_BROKEN):
+                with contextlib.suppress(*BROKEN):
                     self._session(self.connect())
                 raise
             self._leftovers.discard(destination)
@@ -172,7 +144,7 @@ class SshClient:
             except TimeoutError as error:
                 self._end_session()
                 raise connection.lost(f"the transfer of {name} stands still") from error
-            except _BROKEN as error:
+            except BROKEN as error:
                 if not connection.alive or isinstance(error, paramiko.SSHException | EOFError):
                     self._end_session()
                     raise connection.lost(f"{name} was not transferred") from error
@@ -202,7 +174,7 @@ class SshClient:
 
     def _end_session(self) -> None:
         if self._sftp is not None:
-            with contextlib.suppress(*_BROKEN):
+            with contextlib.suppress(*BROKEN):
                 self._sftp.close()
         self._sftp = self._sftp_over = None
 
@@ -212,14 +184,28 @@ class SshClient:
                 sftp.remove(path)
             except FileNotFoundError:
                 pass
-            except _BROKEN:
+            except BROKEN:
                 continue
             self._leftovers.discard(path)
 
 
+class _NotOpenedError(Exception):
+    """The destination could not be opened, so that there is nothing to remove."""
+
+    def __init__(self, why: OSError) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
 def _upload(sftp: paramiko.SFTPClient, source: BinaryIO, destination: str, mode: int) -> None:
     size_bytes = os.fstat(source.fileno()).st_size
-    file = sftp.open(destination, "wb")
+    try:
+        file = sftp.open(destination, "wb")
+    except OSError as error:
+        channel = sftp.get_channel()
+        if isinstance(error, TimeoutError) or channel is None or channel.closed:
+            raise
+        raise _NotOpenedError(error) from error  # the server's answer
     file.set_pipelined(True)
     shutil.copyfileobj(source, file, _CHUNK_BYTES)
     file.close()
@@ -227,91 +213,3 @@ def _upload(sftp: paramiko.SFTPClient, source: BinaryIO, destination: str, mode:
     arrived_bytes = sftp.stat(destination).st_size
     if arrived_bytes != size_bytes:
         raise OSError(errno.EIO, f"{arrived_bytes} of {size_bytes} bytes arrived")
-
-
-def _start(connection: SshConnection, argv: Sequence[str]) -> paramiko.Channel:
-    try:
-        channel = connection.transport.open_session()
-        # sshd hands the text to the user's shell: quoted, each argument arrives as it is.
-        channel.exec_command(shlex.join(argv))
-    except _BROKEN as error:
-        if connection.alive:
-            raise DeviceError(
-                f"{connection.endpoint} does not let {argv[0]} be run: {error}",
-                "Allow more sessions (MaxSessions) and commands in the board's sshd_config",
-            ) from error
-        raise connection.lost(f"{argv[0]} was not started") from error
-    return channel
-
-
-class _Run:
-    """A program on its way to its end: all three streams at once, until the deadline."""
-
-    def __init__(self, channel: paramiko.Channel, name: str, deadline: float, limit_bytes: int) -> None:
-        self._channel = channel
-        self._name = name
-        self._deadline = deadline
-        self._limit_bytes = limit_bytes
-
-    def finish(self, stdin: bytes) -> Completed:
-        errors = bytearray()
-        listener = threading.Thread(target=self._listen, args=(errors,), daemon=True)
-        listener.start()
-        writer = threading.Thread(target=self._write, args=(stdin,), daemon=True)
-        writer.start()
-        output = bytearray()
-        try:
-            while data := self._read_output():
-                output += data
-                self._check(output, "output")
-            while listener.is_alive():
-                listener.join(self._left_s())
-            self._check(errors, "error output")
-            while not self._channel.status_event.wait(self._left_s()):
-                pass
-        finally:
-            self._channel.close()
-            for thread in (listener, writer):
-                thread.join()
-        return Completed(self._channel.exit_status, bytes(output), bytes(errors))
-
-    def _read_output(self) -> bytes:
-        while True:
-            self._channel.settimeout(self._left_s())
-            with contextlib.suppress(TimeoutError):
-                return self._channel.recv(_CHUNK_BYTES)
-
-    def _check(self, stream: bytearray, what: str) -> None:
-        if len(stream) > self._limit_bytes:
-            raise DeviceError(f"the {what} of {self._name} is over the limit of {self._limit_bytes} bytes")
-
-    def _left_s(self) -> float:
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0:
-            raise DeviceError(
-                f"{self._name} did not end on the device in time", "see what it waits for there"
-            )
-        return left_s
-
-    def _listen(self, errors: bytearray) -> None:
-        while len(errors) <= self._limit_bytes:
-            try:
-                data = self._channel.recv_stderr(_CHUNK_BYTES)
-            except TimeoutError:
-                continue
-            except _BROKEN:
-                return
-            if not data:
-                return
-            errors += data
-
-    def _write(self, stdin: bytes) -> None:
-        with contextlib.suppress(*_BROKEN):
-            for start in range(0, len(stdin), _CHUNK_BYTES):
-                self._write_chunk(stdin[start : start + _CHUNK_BYTES])
-            self._channel.shutdown_write()
-
-    def _write_chunk(self, chunk: bytes) -> None:
-        while chunk:
-            with contextlib.suppress(TimeoutError):
-                chunk = chunk[self._channel.send(chunk) :]

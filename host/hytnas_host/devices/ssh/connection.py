@@ -13,6 +13,8 @@ from hytnas_host.devices.ssh.login import log_in
 from hytnas_host.devices.ssh.route import Endpoint, plan_route
 from hytnas_host.devices.ssh.settings import SshSettings
 
+ENDING_S = 0.3
+
 
 class SshConnection:
     """An open connection to a device; made by ``open_connection``.
@@ -39,6 +41,11 @@ class SshConnection:
     def alive(self) -> bool:
         """Whether it can still be used, as far as is known."""
         return self.transport.is_active()
+
+    def has_ended(self) -> bool:
+        """Whether it is over, asked where a channel has just ended: the connection's end follows that."""
+        self.transport.join(ENDING_S)
+        return not self.alive
 
     def watch(self, every_s: float, limit_s: float) -> None:
         """Ask for a sign of life every so often, and end the connection where none comes in time."""

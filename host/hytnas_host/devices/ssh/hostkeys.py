@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Self
 
 import paramiko
-from paramiko.hostkeys import InvalidHostKey
+from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.errors import HostKeyError
 
+MAX_KNOWN_HOSTS_BYTES = 16 << 20
 # An RSA key is one type of key and two signature algorithms (RFC 8332).
 _RSA_ALGORITHMS = ("rsa-sha2-512", "rsa-sha2-256")
 
@@ -92,7 +93,9 @@ def check_pinned(presented: HostKey, pinned: HostKey | None, where: str) -> None
 
 
 def known_keys(name: str, port: int, files: Iterable[Path]) -> tuple[HostKey, ...]:
-    """The keys that ``known_hosts`` files hold for a host; files that are missing hold none.
+    """The keys that ``known_hosts`` files hold for a host, but for revoked ones.
+
+    Files that are missing hold none; lines that say nothing to us are passed over, as OpenSSH does.
 
     Raises
     ------
@@ -101,16 +104,38 @@ def known_keys(name: str, port: int, files: Iterable[Path]) -> tuple[HostKey, ..
     """
     entry = name if port == 22 else f"[{name}]:{port}"
     keys: list[HostKey] = []
-    for file in files:
-        known = paramiko.HostKeys()
-        try:
-            known.load(str(file))
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError, InvalidHostKey) as error:
-            raise DeviceError(f"{file} cannot be read: {error}", "Repair or remove it") from error
-        keys += [HostKey.of(key) for key in (known.lookup(entry) or {}).values()]
-    return tuple(keys)
+    revoked: list[HostKey] = []
+    for line in (line for file in files for line in _read_lines(file)):
+        if line.startswith("@revoked "):
+            revoked += _keys_for(None, line.partition(" ")[2].strip())
+        elif not line.startswith("@"):
+            keys += _keys_for(entry, line)
+    return tuple(key for key in keys if key not in revoked)
+
+
+def _read_lines(file: Path) -> list[str]:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_KNOWN_HOSTS_BYTES)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DeviceError(f"{file} cannot be read: {error.strerror}", "Repair or remove it") from error
+    return [line.strip() for line in content.decode(errors="replace").splitlines()]
+
+
+def _keys_for(entry: str | None, line: str) -> list[HostKey]:
+    """The key of a line of ``known_hosts``, if the line is about this host (or about any)."""
+    try:
+        found = HostKeyEntry.from_line(line)
+    except (InvalidHostKey, paramiko.SSHException, ValueError):
+        return []
+    if found is None or found.key is None or not found.hostnames:
+        return []
+    about = paramiko.HostKeys()
+    for hostname in found.hostnames:
+        about.add(hostname, found.key.get_name(), found.key)
+    return [HostKey.of(found.key)] if entry is None or about.lookup(entry) else []
 
 
 def check_known(presented: HostKey, known: tuple[HostKey, ...], where: str) -> None:

@@ -11,11 +11,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.agent import AgentSSH
 from paramiko.pkey import PublicBlob, UnknownKeyType
 
+from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.errors import LoginError, SshLostError
 from hytnas_host.devices.ssh.route import Endpoint
 
 AGENT_TIMEOUT_S = 15.0
 MAX_KEY_BYTES = 64 * 1024
+MANY_KEYS = 3
+_REFUSED = "refused"
 
 
 @dataclass(frozen=True)
@@ -61,18 +64,25 @@ def _try(transport: paramiko.Transport, endpoint: Endpoint, offer: _Offer, remar
         if b"nologin" in banner or b"booting" in banner:
             raise SshLostError(f"{endpoint} is still starting", "Try again in a minute") from error
         if not transport.is_active():
-            raise SshLostError(
-                f"{endpoint} ended the connection during the login, after {len(remarks) + 1} keys",
-                "If it takes fewer tries than you have keys, name the right one: --key, or IdentityFile "
-                "with IdentitiesOnly in ~/.ssh/config",
-            ) from error
+            raise _broken_off(endpoint, remarks) from error
         if "timeout" in str(error).lower():
             raise SshLostError(f"{endpoint} does not answer the login") from error
-        remarks.append(f"{offer.name}: refused")
+        remarks.append(f"{offer.name}: {_REFUSED}")
         return False
     if missing:
         remarks.append(f"{offer.name}: accepted, but {' and '.join(missing)} is asked for too")
     return not missing
+
+
+def _broken_off(endpoint: Endpoint, remarks: list[str]) -> DeviceError:
+    """The error where the server hung up; most limit how many keys may be tried."""
+    refused = sum(remark.endswith(_REFUSED) for remark in remarks)
+    if refused < MANY_KEYS:
+        return SshLostError(f"{endpoint} ended the connection during the login")
+    return LoginError(
+        f"{endpoint} ended the login after refusing {refused} keys",
+        "Name the right one: --key, or IdentityFile with IdentitiesOnly in ~/.ssh/config",
+    )
 
 
 def _offers(endpoint: Endpoint, remarks: list[str], stack: contextlib.ExitStack) -> Iterator[_Offer]:

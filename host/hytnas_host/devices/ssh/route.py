@@ -5,13 +5,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import paramiko
-
 from hytnas_host.devices.errors import DeviceError
+from hytnas_host.devices.ssh.config import Options, SshConfig, text_of
 from hytnas_host.devices.ssh.settings import Address, SshSettings
 
 MAX_HOPS = 5
-MAX_CONFIG_BYTES = 1 << 20
 DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
 KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 
@@ -57,17 +55,15 @@ def plan_route(settings: SshSettings) -> tuple[Endpoint, ...]:
     DeviceError
         The SSH configuration cannot be read, or asks for what is not supported.
     """
-    return _plan(settings.address, settings, _read_config(settings.config_file.expanduser()))
+    return _plan(settings.address, settings, SshConfig(settings.config_file))
 
 
-def _plan(
-    address: Address, settings: SshSettings, config: paramiko.SSHConfig, depth: int = 0
-) -> tuple[Endpoint, ...]:
+def _plan(address: Address, settings: SshSettings, config: SshConfig, depth: int = 0) -> tuple[Endpoint, ...]:
     if depth == MAX_HOPS:
         raise DeviceError(
             f"the way to {settings.host} has more than {MAX_HOPS} jump hosts", "Look for a loop of ProxyJump"
         )
-    found = _lookup(config, address.host)
+    found = config.lookup(address.host)
     is_device = depth == 0
     if "proxycommand" in found:
         raise DeviceError(
@@ -75,67 +71,39 @@ def _plan(
             "Use ProxyJump, or give the device's own address",
         )
     # The hosts before a jump host come from the configuration alone.
-    jump = (settings.proxy_jump if is_device else None) or _one(found, "proxyjump") or "none"
+    jump = (settings.proxy_jump if is_device else None) or text_of(found, "proxyjump") or "none"
     before: tuple[Endpoint, ...] = ()
     if jump != "none":
         # Each of the list is reached through the one before it; the first may have a way of its own.
         first, *others = (Address.parse(part.strip()) for part in jump.split(","))
         before = _plan(first, settings, config, depth + 1)
-        before += tuple(_endpoint(hop, settings, _lookup(config, hop.host), ()) for hop in others)
+        before += tuple(_endpoint(hop, settings, config.lookup(hop.host), ()) for hop in others)
     own_keys = settings.key_files if is_device else ()
     return (*before, _endpoint(address, settings, found, own_keys))
 
 
 def _endpoint(
-    address: Address, settings: SshSettings, found: dict[str, str | list[str]], key_files: tuple[str, ...]
+    address: Address, settings: SshSettings, found: Options, key_files: tuple[str, ...]
 ) -> Endpoint:
-    host = _one(found, "hostname") or address.host
+    host = text_of(found, "hostname") or address.host
     configured = found.get("identityfile", [])
     assert isinstance(configured, list)
     chosen = [*key_files, *configured]
-    agent = settings.agent_socket or _one(found, "identityagent") or os.environ.get("SSH_AUTH_SOCK")
+    agent = settings.agent_socket or text_of(found, "identityagent") or os.environ.get("SSH_AUTH_SOCK")
     if agent == "SSH_AUTH_SOCK":
         agent = os.environ.get("SSH_AUTH_SOCK")
-    hosts_files = (_one(found, "userknownhostsfile") or "").split() or KNOWN_HOSTS
+    hosts_files = (text_of(found, "userknownhostsfile") or "").split() or KNOWN_HOSTS
     return Endpoint(
         host=host,
-        port=address.port or _port(_one(found, "port"), address.host),
-        user=address.user or _one(found, "user") or getpass.getuser(),
-        known_as=_one(found, "hostkeyalias") or host,
+        port=address.port or _port(text_of(found, "port"), address.host),
+        user=address.user or text_of(found, "user") or getpass.getuser(),
+        known_as=text_of(found, "hostkeyalias") or host,
         known_hosts=tuple(Path(file).expanduser() for file in hosts_files),
         key_files=tuple(Path(file).expanduser() for file in chosen or DEFAULT_KEYS),
         keys_were_chosen=bool(chosen),
-        only_these_keys=(_one(found, "identitiesonly") or "no") == "yes",
+        only_these_keys=(text_of(found, "identitiesonly") or "no") == "yes",
         agent_socket=None if agent == "none" else agent,
     )
-
-
-def _read_config(path: Path) -> paramiko.SSHConfig:
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_CONFIG_BYTES + 1).decode()
-    except FileNotFoundError:
-        return paramiko.SSHConfig()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeviceError(f"the SSH configuration {path} cannot be read: {error}") from error
-    if len(text) > MAX_CONFIG_BYTES:
-        raise DeviceError(f"the SSH configuration {path} is larger than {MAX_CONFIG_BYTES >> 20} MiB")
-    try:
-        return paramiko.SSHConfig.from_text(text)
-    except paramiko.ConfigParseError as error:
-        raise DeviceError(f"the SSH configuration {path} is malformed: {error}", "Correct it") from error
-
-
-def _lookup(config: paramiko.SSHConfig, host: str) -> dict[str, str | list[str]]:
-    try:
-        return dict(config.lookup(host))
-    except paramiko.SSHException as error:  # e.g. CanonicalizeFallbackLocal no
-        raise DeviceError(f"the SSH configuration has no way to {host}: {error}") from error
-
-
-def _one(found: dict[str, str | list[str]], key: str) -> str | None:
-    value = found.get(key)
-    return value if isinstance(value, str) else None
 
 
 def _port(text: str | None, host: str) -> int:

@@ -1,0 +1,158 @@
+"""Running a program on the device to its end, with limits on its time and on what it says."""
+
+import contextlib
+import shlex
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import paramiko
+
+from hytnas_host.devices.errors import DeviceError
+from hytnas_host.devices.ssh.connection import SshConnection
+
+BROKEN = (paramiko.SSHException, EOFError, OSError)
+"""What paramiko raises where a channel or the connection under it has ended."""
+
+_CHUNK_BYTES = 32768
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a program on the device ended; ``status`` is -1 where a signal ended it."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """The output without surrounding blanks."""
+        return self.stdout.decode(errors="replace").strip()
+
+    @property
+    def last_error(self) -> str:
+        """The last line on the error stream, else the exit status in words."""
+        lines = self.stderr.decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else f"exit status {self.status}"
+
+
+def start_program(connection: SshConnection, argv: Sequence[str]) -> paramiko.Channel:
+    """Start a program on a channel of its own; its arguments arrive as they are, whatever is in them.
+
+    Raises
+    ------
+    SshLostError, DeviceError
+    """
+    try:
+        channel = connection.transport.open_session()
+        # sshd hands the text to the user's shell: quoted, each argument arrives as it is.
+        channel.exec_command(shlex.join(argv))
+    except BROKEN as error:
+        if connection.alive:
+            raise DeviceError(
+                f"{connection.endpoint} does not let {argv[0]} be run: {error}",
+                "Allow more sessions (MaxSessions) and commands in the board's sshd_config",
+            ) from error
+        raise connection.lost(f"{argv[0]} was not started") from error
+    return channel
+
+
+def run_program(
+    connection: SshConnection, argv: Sequence[str], *, stdin: bytes, timeout_s: float, limit_bytes: int
+) -> Completed:
+    """Run a program to its end.
+
+    Raises
+    ------
+    SshLostError
+    DeviceError
+        It does not end in time, or says more than ``limit_bytes`` on one of its streams.
+    """
+    channel = start_program(connection, argv)
+    try:
+        done = _Run(channel, argv[0], time.monotonic() + timeout_s, limit_bytes).finish(stdin)
+        if done.status < 0 and connection.has_ended():
+            raise EOFError
+        return done
+    except BROKEN as error:
+        if isinstance(error, DeviceError):
+            raise
+        raise connection.lost(f"{argv[0]} did not end") from error
+    finally:
+        channel.close()
+
+
+class _Run:
+    """A program on its way to its end: all three streams at once, until the deadline."""
+
+    def __init__(self, channel: paramiko.Channel, name: str, deadline: float, limit_bytes: int) -> None:
+        self._channel = channel
+        self._name = name
+        self._deadline = deadline
+        self._limit_bytes = limit_bytes
+
+    def finish(self, stdin: bytes) -> Completed:
+        errors = bytearray()
+        listener = threading.Thread(target=self._listen, args=(errors,), daemon=True)
+        listener.start()
+        writer = threading.Thread(target=self._write, args=(stdin,), daemon=True)
+        writer.start()
+        output = bytearray()
+        try:
+            while data := self._read_output():
+                output += data
+                self._check(output, "output")
+            while listener.is_alive():
+                listener.join(self._left_s())
+            self._check(errors, "error output")
+            while not self._channel.status_event.wait(self._left_s()):
+                pass
+        finally:
+            self._channel.close()
+            for thread in (listener, writer):
+                thread.join()
+        return Completed(self._channel.exit_status, bytes(output), bytes(errors))
+
+    def _read_output(self) -> bytes:
+        while True:
+            self._channel.settimeout(self._left_s())
+            with contextlib.suppress(TimeoutError):
+                return self._channel.recv(_CHUNK_BYTES)
+
+    def _check(self, stream: bytearray, what: str) -> None:
+        if len(stream) > self._limit_bytes:
+            raise DeviceError(f"the {what} of {self._name} is over the limit of {self._limit_bytes} bytes")
+
+    def _left_s(self) -> float:
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise DeviceError(
+                f"{self._name} did not end on the device in time", "See what it waits for there"
+            )
+        return left_s
+
+    def _listen(self, errors: bytearray) -> None:
+        while len(errors) <= self._limit_bytes:
+            try:
+                data = self._channel.recv_stderr(_CHUNK_BYTES)
+            except TimeoutError:
+                continue
+            except BROKEN:
+                return
+            if not data:
+                return
+            errors += data
+        self._channel.close()  # wakes whoever waits for output
+
+    def _write(self, stdin: bytes) -> None:
+        with contextlib.suppress(*BROKEN):
+            for start in range(0, len(stdin), _CHUNK_BYTES):
+                self._write_chunk(stdin[start : start + _CHUNK_BYTES])
+            self._channel.shutdown_write()
+
+    def _write_chunk(self, chunk: bytes) -> None:
+        while chunk:
+            with contextlib.suppress(TimeoutError):
+                chunk = chunk[self._channel.send(chunk) :]

@@ -1,0 +1,136 @@
+"""From an address and an SSH configuration to the hosts to connect to, without connecting."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hytnas_host.devices.errors import DeviceError
+from hytnas_host.devices.ssh.route import plan_route
+from hytnas_host.devices.ssh.settings import Address, SshSettings
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
+    monkeypatch.setenv("LOGNAME", "ada")
+    (tmp_path / ".ssh").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def configure(home):
+    def write(text: str) -> None:
+        (home / ".ssh/config").write_text(text)
+
+    return write
+
+
+def told(settings: SshSettings) -> list[str]:
+    return [str(hop) for hop in plan_route(settings)]
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("raspberrypi", Address("raspberrypi")),
+        ("pi@raspberrypi.local", Address("raspberrypi.local", None, "pi")),
+        ("pi@10.0.0.5:2222", Address("10.0.0.5", 2222, "pi")),
+        ("[fe80::1%eth0]:22", Address("fe80::1%eth0", 22)),
+        ("ssh://pi@board:22/", Address("board", 22, "pi")),
+    ],
+)
+def test_addresses_are_read_and_written(text, address):
+    assert Address.parse(text) == address
+    assert Address.parse(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-oProxyCommand=x", "a b", "pi@", "@host", "host:0", "host:65536", "h:x", "a@b@c"]
+)
+def test_what_is_no_address_is_refused(text):
+    with pytest.raises(DeviceError, match="not an address"):
+        Address.parse(text)
+
+
+@given(st.text())
+def test_any_text_is_an_address_or_refused(text):
+    try:
+        address = Address.parse(text)
+    except DeviceError:
+        return
+    assert address.host
+    assert not address.host.startswith("-")
+    assert Address.parse(str(address)) == address
+
+
+def test_without_a_configuration_there_are_defaults(home):
+    (board,) = plan_route(SshSettings("board"))
+    assert (board.host, board.port, board.user, board.known_as) == ("board", 22, "ada", "board")
+    assert board.key_files[0] == home / ".ssh/id_ed25519"
+    assert board.known_hosts[0] == home / ".ssh/known_hosts"
+    assert (board.agent_socket, board.keys_were_chosen, board.only_these_keys) == ("/agent", False, False)
+
+
+def test_what_is_given_goes_before_what_is_configured(configure, home):
+    configure(
+        "Host board\n  HostName 10.0.0.5\n  User pi\n  Port 2222\n  IdentityFile ~/.ssh/boards\n"
+        "  HostKeyAlias shelf\n  IdentitiesOnly yes\n  IdentityAgent none\nHost *\n  User nobody\n"
+    )
+    assert told(SshSettings("board")) == ["pi@10.0.0.5 port 2222"]
+    (board,) = plan_route(SshSettings("board", 22, "root", key_files=("/key",)))
+    assert str(board) == "root@10.0.0.5 port 22"
+    assert board.key_files == (Path("/key"), home / ".ssh/boards")
+    assert (board.known_as, board.only_these_keys, board.agent_socket) == ("shelf", True, None)
+
+
+def test_jump_hosts_come_first_each_with_its_own_options(configure):
+    configure(
+        "Host board\n  ProxyJump door,ada@inner:23\nHost door\n  HostName door.example\n  ProxyJump gate\n"
+        "Host *\n  User pi\n"
+    )
+    assert told(SshSettings("board", key_files=("/key",))) == [
+        "pi@gate port 22",
+        "pi@door.example port 22",
+        "ada@inner port 23",
+        "pi@board port 22",
+    ]
+    assert Path("/key") not in plan_route(SshSettings("board", key_files=("/key",)))[0].key_files
+    assert told(SshSettings("board", proxy_jump="none")) == ["pi@board port 22"]
+    assert told(SshSettings("board", proxy_jump="other")) == ["pi@other port 22", "pi@board port 22"]
+
+
+def test_included_files_count_where_they_are_included(configure, home):
+    (home / ".ssh/conf.d").mkdir()
+    (home / ".ssh/conf.d/1").write_text("Host board\n  User first\n")
+    (home / ".ssh/conf.d/2").write_text("Host board\n  User second\n  Port 24\n")
+    configure("Include conf.d/* absent/*\nUser everybody\nHost board\n  Port 25\n")
+    assert told(SshSettings("board")) == ["first@board port 24"]
+    assert told(SshSettings("other")) == ["everybody@other port 22"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Host board\n  ProxyCommand nc %h %p", "ProxyCommand"),
+        ("Host board\n  ProxyJump board", "loop of ProxyJump"),
+        ("Host board\n  Port http", "port 'http'"),
+        ("Host board\n  Include more", "Include within 'Host board'"),
+        ("Include config", "Include too deep"),
+        ("Host board\n  ProxyJump a b", "not an address"),
+        ("nonsense", "malformed"),
+        ("#" * ((1 << 20) + 1), "larger than"),
+    ],
+)
+def test_configuration_that_cannot_be_followed_is_one_clear_error(configure, text, said):
+    configure(text)
+    with pytest.raises(DeviceError, match=said):
+        plan_route(SshSettings("board"))
+
+
+def test_configuration_that_is_no_text_is_one_clear_error(home):
+    (home / ".ssh/config").write_bytes(b"\xff\xfe")
+    with pytest.raises(DeviceError, match="cannot be read"):
+        plan_route(SshSettings("board"))
