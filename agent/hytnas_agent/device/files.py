@@ -28,6 +28,16 @@ def read_int(path: Path, base: int = 10) -> int | None:
         return None
 
 
+def read_device_tree(name: str, root: Path = ROOT) -> str | None:
+    """A property of the device tree's root, such as ``model``, or None.
+
+    ``/proc/device-tree`` is a link to the other folder, and missing where /proc is another system's.
+    """
+    return read_text(root / "proc/device-tree" / name) or read_text(
+        root / "sys/firmware/devicetree/base" / name
+    )
+
+
 def read_fields(path: Path) -> dict[str, str]:
     """The ``key: value`` lines of a file such as /proc/meminfo; the first of repeated keys counts."""
     fields: dict[str, str] = {}

@@ -4,7 +4,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from hytnas_agent.device.files import ROOT, read_counters, read_int, read_text
+from hytnas_agent.device.files import ROOT, read_counters, read_device_tree, read_int, read_text
 from hytnas_agent.records import HealthSnapshot
 
 VCGENCMD = "/usr/bin/vcgencmd"
@@ -28,7 +28,7 @@ def health_snapshot(core: int = 0, root: Path = ROOT) -> HealthSnapshot:
 
 def is_raspberry_pi(root: Path = ROOT) -> bool:
     """Whether the device tree names a Raspberry Pi."""
-    return "Raspberry Pi" in (read_text(root / "proc/device-tree/model") or "")
+    return "Raspberry Pi" in (read_device_tree("model", root) or "")
 
 
 def throttled_bits(root: Path = ROOT) -> int | None:

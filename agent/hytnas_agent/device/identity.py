@@ -11,9 +11,9 @@ from typing import get_args
 
 import msgspec
 
-from hytnas_agent.device.files import ROOT, meminfo_bytes, read_fields, read_text
+from hytnas_agent.device.files import ROOT, meminfo_bytes, read_device_tree, read_fields, read_text
 from hytnas_agent.device.hardware import Hardware
-from hytnas_agent.device.health import governor
+from hytnas_agent.device.health import governor, is_raspberry_pi
 from hytnas_agent.errors import AgentError
 from hytnas_agent.launcher import current_launcher
 from hytnas_agent.paths import StateFolder
@@ -35,7 +35,7 @@ def device_identity(state: StateFolder, root: Path = ROOT) -> DeviceIdentity:
 
 def own_serial(root: Path = ROOT) -> str | None:
     """This device's serial number, else its machine id, if it has one of its own."""
-    candidates = (read_text(root / "proc/device-tree/serial-number"), read_text(root / "etc/machine-id"))
+    candidates = (read_device_tree("serial-number", root), read_text(root / "etc/machine-id"))
     return first_serial(*candidates)
 
 
@@ -107,7 +107,7 @@ def device_context(
 
 
 def _board(root: Path) -> str | None:
-    model = read_text(root / "proc/device-tree/model")
+    model = read_device_tree("model", root)
     if model:
         return model
     dmi = root / "sys/class/dmi/id"
@@ -116,7 +116,7 @@ def _board(root: Path) -> str | None:
 
 
 def _soc(root: Path) -> str | None:
-    compatible = read_text(root / "proc/device-tree/compatible")
+    compatible = read_device_tree("compatible", root)
     return compatible.split("\0")[-1] if compatible else None
 
 
@@ -134,7 +134,7 @@ def _operating_system(root: Path) -> str:
 
 
 def _virtualisation(cpu: dict[str, str], root: Path) -> str:
-    compatible = read_text(root / "proc/device-tree/compatible") or ""
+    compatible = read_device_tree("compatible", root) or ""
     if "linux,dummy-virt" in compatible:
         return "virtual machine (QEMU virt board)"
     if "hypervisor" in cpu.get("flags", "").split():
@@ -153,10 +153,23 @@ def _execution(cpu: dict[str, str], architecture: str, root: Path) -> Execution:
             raise AgentError(what, f"Set it to {', '.join(get_args(Execution))}, or unset it") from error
         return execution
     arm = architecture.startswith(("aarch64", "arm"))
-    compatible = read_text(root / "proc/device-tree/compatible") or ""
-    # qemu-user shows the host's x86 /proc/cpuinfo to ARM programs; QEMU's boards have no serial number.
-    foreign_cpuinfo = arm and "vendor_id" in cpu
-    serial = read_text(root / "proc/device-tree/serial-number") or "unknown"
-    if foreign_cpuinfo or (arm and ("linux,dummy-virt" in compatible or set(serial) == {"0"})):
+    if _runs_in_qemu_user(root) or (arm and ("vendor_id" in cpu or _is_qemu_board(root))):
         return "emulated"
     return "native"
+
+
+def _runs_in_qemu_user(root: Path) -> bool:
+    """Whether the kernel runs QEMU in the place of this program, which QEMU hides in /proc/self only."""
+    try:
+        program = (root / "proc/thread-self/exe").readlink().name
+    except OSError:
+        return False
+    return program.startswith("qemu-")
+
+
+def _is_qemu_board(root: Path) -> bool:
+    """Whether it is QEMU's own board, or its Raspberry Pi: a real one's firmware tells the serial number."""
+    if "linux,dummy-virt" in (read_device_tree("compatible", root) or ""):
+        return True
+    serial = read_device_tree("serial-number", root)
+    return set(serial) == {"0"} if serial else is_raspberry_pi(root)

@@ -64,11 +64,11 @@ class BoardFacts:
 def read_board(client: SshClient) -> BoardFacts:
     """Ask the board; raises DeviceError where SSH fails."""
     model = (
-        _text(client, "/proc/device-tree/model")
+        _device_tree(client, "model")
         or _field(client, "/proc/cpuinfo", "Model", ":")
         or _text(client, "/sys/class/dmi/id/product_name")
     )
-    serial = first_serial(_text(client, "/proc/device-tree/serial-number"), _text(client, "/etc/machine-id"))
+    serial = first_serial(_device_tree(client, "serial-number"), _text(client, "/etc/machine-id"))
     architecture = _said(client, "uname", "-m") or UNKNOWN
     return BoardFacts(
         board=model or UNKNOWN,
@@ -96,6 +96,13 @@ def _said(client: SshClient, *argv: str) -> str | None:
 def _text(client: SshClient, path: str) -> str | None:
     done = client.run(["cat", path], limit_bytes=_FILE_BYTES)
     return done.stdout.decode(errors="replace").strip(_BLANKS) or None if done.status == 0 else None
+
+
+def _device_tree(client: SshClient, name: str) -> str | None:
+    """As the agent reads it, so that both find the same identity."""
+    return _text(client, f"/proc/device-tree/{name}") or _text(
+        client, f"/sys/firmware/devicetree/base/{name}"
+    )
 
 
 def _field(client: SshClient, path: str, key: str, separator: str) -> str | None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hytnas_agent.device.identity import device_context, device_identity, read_hardware
+from hytnas_agent.device.health import is_raspberry_pi
+from hytnas_agent.device.identity import device_context, device_identity, own_serial, read_hardware
 from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import RuntimeInfo
@@ -70,6 +71,46 @@ def test_an_emulated_board_gives_itself_away(
 ) -> None:
     on_arm(monkeypatch)
     assert read_hardware(board(pi_files | changed)).execution == "emulated"
+
+
+def test_qemu_s_raspberry_pi_has_no_serial_number(board, pi_files, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_arm(monkeypatch)
+    del pi_files["proc/device-tree/serial-number"]
+    assert read_hardware(board(pi_files)).execution == "emulated"
+
+
+def test_another_arm_board_without_a_serial_number_is_native(
+    board, pi_files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_arm(monkeypatch)
+    del pi_files["proc/device-tree/serial-number"]
+    pi_files["proc/device-tree/model"] = "Some Other Board\0"
+    assert read_hardware(board(pi_files)).execution == "native"
+
+
+@pytest.mark.parametrize(
+    ("program", "execution"),
+    [("/usr/bin/qemu-aarch64-static", "emulated"), ("/usr/bin/python3.11", "native")],
+)
+def test_qemu_user_is_seen_in_the_program_that_the_kernel_runs(
+    board, pi_files, program: str, execution: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_arm(monkeypatch)
+    root = board(pi_files)
+    (root / "proc/thread-self").mkdir()
+    (root / "proc/thread-self/exe").symlink_to(program)
+    assert read_hardware(root).execution == execution
+
+
+def test_the_device_tree_is_found_without_proc(board, pi_files, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_arm(monkeypatch)
+    here, there = "proc/device-tree", "sys/firmware/devicetree/base"
+    root = board({name.replace(here, there): text for name, text in pi_files.items()})
+    hardware = read_hardware(root)
+    assert (hardware.board, hardware.soc) == ("Raspberry Pi 3 Model B Rev 1.2", "brcm,bcm2837")
+    assert hardware.execution == "native"
+    assert own_serial(root) == "00000000a1b2c3d4"
+    assert is_raspberry_pi(root)
 
 
 def test_a_virtual_machine_on_x86_is_native_and_named(board, monkeypatch: pytest.MonkeyPatch) -> None:
