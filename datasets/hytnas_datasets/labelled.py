@@ -30,9 +30,12 @@ class LabelledSet:
     resolution, classes : the task
     context : DeviceContext or None
         What the labels depend on; ``None`` where they do not come from a device (accuracy).
-    execution : "native", "emulated" or "simulated"; shown wherever a latency is shown.
+    execution : Execution
+        Shown wherever a latency is shown, in the words of ``EXECUTION_WORDS``.
     provenance : str
         One line: where the labels come from.
+    devices : tuple of n tuples of str
+        Ids of the boards each label was measured on; empty where they do not come from a device.
     """
 
     space: Space
@@ -47,6 +50,7 @@ class LabelledSet:
     execution: Execution = "native"
     provenance: str = ""
     extra: dict[str, str] = field(default_factory=dict)
+    devices: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.architectures)

@@ -13,6 +13,7 @@ from hytnas_datasets.errors import NotEnoughDataError, StudyError
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import measured, sampled, trained
+from hytnas_datasets.store.boards import CANARY_PURPOSE, agreements
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel
 from hytnas_datasets.store.records import AccuracyRecord, recipe_fingerprint
@@ -26,11 +27,13 @@ class Conditions:
     resolution: int | None = None
     classes: int | None = None
     recipe: str | None = None
+    device: str | None = None
 
 
 def latency(database: Database, space: Space, conditions: Conditions, minimum: int) -> LabelledSet:
     """Latency labels of outcome OK for the study's own sample; see ``Study.labelled``."""
     _check_space(database, space)
+    chosen = None if conditions.device is None else _device_id(database, conditions.device)
     stored = [
         label
         for label in measured.labels(database, "latency")
@@ -38,13 +41,15 @@ def latency(database: Database, space: Space, conditions: Conditions, minimum: i
         if conditions.resolution in (None, label.export.resolution)
         if conditions.classes in (None, label.export.classes)
         if conditions.context_fingerprint in (None, label.context.fingerprint() if label.context else None)
+        if chosen in (None, label.device_id)
     ]
     usable = [label for label in stored if _usable(label)]
     _refuse_mixed(
         (_latency_conditions(label) for label in usable),
         "latencies",
-        "context_fingerprint, resolution or classes",
+        "a device (--device), context_fingerprint, resolution or classes",
     )
+    _refuse_unlike_boards(database, usable)
     groups: dict[Architecture, list[StoredLabel]] = {}
     for label in usable:
         assert label.architecture is not None
@@ -76,7 +81,8 @@ def latency(database: Database, space: Space, conditions: Conditions, minimum: i
         classes=first.export.classes or 0,
         context=context,
         execution=context.execution if context else "native",
-        provenance=f"median of the medians of fresh processes, measured on {board}",
+        provenance=f"median of the medians of fresh processes, measured on {board}{_count_boards(usable)}",
+        devices=tuple(tuple(dict.fromkeys(s.device_id for s in labels)) for labels in groups.values()),
         extra={
             "dropped": _count_dropped(stored),
             **_named(first.export.converter, first.export.converter_version),
@@ -202,6 +208,37 @@ def _refuse_mixed(conditions: Iterable[Mapping[str, Any]], what: str, choose: st
     raise StudyError(
         f"the study holds {what} made under different conditions ({shown})", f"Choose one with {choose}"
     )
+
+
+def _device_id(database: Database, device: str) -> str:
+    """The id of a device of this name or id; raises StudyError where the study holds none."""
+    names = measured.device_names(database)
+    known = dict.fromkeys(stored.identity.device_id for stored in measured.devices(database))
+    known |= dict.fromkeys(stored.device_id for stored in measured.labels(database, "latency"))
+    found = [device_id for device_id in known if device in (device_id, names.get(device_id))]
+    if len(found) != 1:
+        shown = ", ".join(f"{names[d]} ({d})" if d in names else d for d in known)
+        what = f"{len(found)} devices called {device!r}" if found else f"no device {device!r}"
+        raise StudyError(f"the study holds {what}", f"Name one of its devices: {shown or 'there is none'}")
+    return found[0]
+
+
+def _refuse_unlike_boards(database: Database, usable: Sequence[StoredLabel]) -> None:
+    """Raise StudyError where labels of several boards meet whose canaries disagree."""
+    devices = {stored.device_id for stored in usable}
+    contexts = {stored.context.fingerprint() for stored in usable if stored.context is not None}
+    if len(devices) < 2:
+        return
+    for found in agreements(measured.results(database, purpose=CANARY_PURPOSE), devices):
+        if found.context in contexts and not found.agreement.agree:
+            raise StudyError(
+                found.agreement.describe(measured.device_names(database)), "Choose one with --device"
+            )
+
+
+def _count_boards(usable: Sequence[StoredLabel]) -> str:
+    count = len({stored.device_id for stored in usable})
+    return f" ({count} boards)" if count > 1 else ""
 
 
 def _check_space(database: Database, space: Space) -> None:

@@ -259,6 +259,7 @@ class Study:
         resolution: int | None = None,
         classes: int | None = None,
         recipe: str | None = None,
+        device: str | None = None,
         minimum: int = 1,
     ) -> LabelledSet:
         """The labels for ``target`` of this study's own sample, ready for a predictor.
@@ -274,6 +275,10 @@ class Study:
             Take only the labels of this device context and task.
         recipe : str, optional
             Take only the accuracies of this recipe fingerprint.
+        device : str, optional
+            Take only the latencies of this device, by its name or id. Without one, labels of several boards
+            are taken together where their contexts are equal and their canaries agree; a network measured on
+            several has the median of its labels.
         minimum : int
             How many labels there must be.
 
@@ -281,10 +286,11 @@ class Study:
         ------
         StudyError
             The study mixes contexts, tasks, converters, recipes or data: the fields that differ are named.
+            Or it mixes boards that disagree, or does not know the device.
         NotEnoughDataError
             Fewer than ``minimum`` labels are there.
         """
-        conditions = labelling.Conditions(context_fingerprint, resolution, classes, recipe)
+        conditions = labelling.Conditions(context_fingerprint, resolution, classes, recipe, device)
         if target == "latency_ms":
             return labelling.latency(self._database, space, conditions, minimum)
         return labelling.accuracy(self._database, space, conditions, minimum)

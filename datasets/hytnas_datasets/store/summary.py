@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hytnas_agent.records import MeasurePass, Outcome
 from hytnas_datasets.store import measured, sampled, trained
+from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, agreements, count_boards
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel, StoredResult
 from hytnas_datasets.store.records import AccuracyRecord
@@ -68,6 +69,8 @@ class StudySummary(msgspec.Struct, frozen=True):
     coverage: tuple[Coverage, ...]
     latency_range_ms: tuple[float, float] | None
     accuracy_range: tuple[float, float] | None
+    boards: tuple[BoardCounts, ...]
+    board_agreements: tuple[BoardAgreement, ...]
 
 
 def summarise(database: Database) -> StudySummary:
@@ -111,6 +114,8 @@ def summarise(database: Database) -> StudySummary:
             ]
         ),
         accuracy_range=_range([record.accuracy for record in trainings if record.accuracy is not None]),
+        boards=count_boards(database, results, labels),
+        board_agreements=agreements(results),
     )
 
 

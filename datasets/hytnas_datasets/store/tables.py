@@ -4,7 +4,7 @@ import csv
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import msgspec
 from hytnas_datasets.errors import SpaceError, StudyError
 from hytnas_datasets.spaces import Architecture, get_space
 from hytnas_datasets.store import measured, sampled, schema, trained
+from hytnas_datasets.store.boards import CANARY_PURPOSE, agreements
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel
 from hytnas_datasets.store.records import RunRecord
@@ -32,8 +33,9 @@ COLUMNS: Final[dict[str, str]] = {
     "precision": "arithmetic of the model",
     "converter": "what wrote the model file, with version",
     "device_id": "hash that identifies the board",
+    "device": "what the board was called when it measured; empty if that was not said",
     "context": "fingerprint of everything a latency depends on besides the model",
-    "execution": "native, emulated or simulated; an emulated latency says nothing about a board's speed",
+    "execution": "native, emulated, instruction_count or simulated; only native ones are a board's speed",
     "outcome": "how the measurement ended; only OK rows carry a label",
     "median_ms": "label: median of the medians of fresh processes, milliseconds",
     "ci_low_ms": "lower end of the 95 % interval of the label, milliseconds",
@@ -83,12 +85,13 @@ def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         labels = measured.labels(database, None)
+        device_names = measured.device_names(database)
         names = dict.fromkeys(
             None if label.architecture is None else label.architecture.space for label in labels
         )
         for name in names:
             path = folder / f"latency-{name or 'files'}.csv"
-            files.append(_write_csv(path, _latency_rows(labels, name, spaces.get(name or ""))))
+            files.append(_write_csv(path, _latency_rows(labels, name, spaces.get(name or ""), device_names)))
         for name, space in spaces.items():
             rows = _accuracy_rows(database, name, space)
             if rows:
@@ -127,7 +130,7 @@ def _identifier(architecture: Architecture, stored: StoredSpace) -> str:
 
 
 def _latency_rows(
-    labels: list[StoredLabel], name: str | None, space: StoredSpace | None
+    labels: list[StoredLabel], name: str | None, space: StoredSpace | None, names: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     rows = []
     for stored in labels:
@@ -146,6 +149,7 @@ def _latency_rows(
                 "precision": export.precision,
                 "converter": f"{export.converter} {export.converter_version}".strip(),
                 "device_id": stored.device_id,
+                "device": names.get(stored.device_id, ""),
                 "context": context.fingerprint() if context else None,
                 "execution": context.execution if context else "unknown",
                 "outcome": label.outcome.value,
@@ -236,6 +240,7 @@ def _data_sheet(
         msgspec.json.encode(record.recipe, order="sorted"): {"label": record.label, **record.recipe}
         for record in trained.records(database)
     }
+    names = measured.device_names(database)
     return {
         "schema_version": len(schema.MIGRATIONS),
         "written_unix_s": time.time(),
@@ -246,7 +251,13 @@ def _data_sheet(
         },
         "columns": COLUMNS,
         "spaces": [msgspec.to_builtins(space) for space in spaces.values()],
-        "devices": [msgspec.to_builtins(device) for device in measured.devices(database)],
+        "devices": [
+            {"name": names.get(device.identity.device_id, ""), **msgspec.to_builtins(device)}
+            for device in measured.devices(database)
+        ],
+        "board_agreements": msgspec.to_builtins(
+            agreements(measured.results(database, purpose=CANARY_PURPOSE))
+        ),
         "contexts": {
             name: msgspec.to_builtins(context) for name, context in measured.contexts(database).items()
         },

@@ -8,7 +8,7 @@ import typer
 from hytnas_host.cli.console import BarProgress, out, print_json
 from hytnas_host.cli.options import (
     DEFAULT_STUDY,
-    DeviceOption,
+    DevicesOption,
     JsonOption,
     ResolutionOption,
     SeedOption,
@@ -22,7 +22,13 @@ app = typer.Typer(help="Gather latencies and accuracies, resumably.", no_args_is
 @app.command()
 def latency(
     study: StudyOption = DEFAULT_STUDY,
-    device: DeviceOption = "local",
+    device: DevicesOption = None,
+    keep_apart: Annotated[
+        bool,
+        typer.Option(
+            "--keep-apart", help="Each of several devices measures everything, for a data set of its own."
+        ),
+    ] = False,
     space: SpaceOption = "hyt",
     n: Annotated[int, typer.Option("--n", min=1, help="Networks to measure in all.")] = 80,
     models: Annotated[
@@ -33,25 +39,35 @@ def latency(
     ] = None,
     resolution: ResolutionOption = 224,
     classes: Annotated[int, typer.Option("--classes", min=2, help="Outputs of the network.")] = 2,
-    processes: Annotated[int, typer.Option("--processes", min=1, help="Fresh processes a model.")] = 5,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", min=1, help="Fresh processes a model; 5, or what suits the device."),
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Sample architectures uniformly, export them, and measure them on the device.
+    """Sample architectures uniformly, export them, and measure them on the device, or on several at once.
+
+    Devices that share the work must have equal contexts, and their canaries must agree within 3 %. One that
+    is lost is tried again while the others go on.
 
     Examples:
 
       hytnas-profile collect latency --n 200
 
+      hytnas-profile collect latency --n 1700 --device pi1 --device pi2
+
       hytnas-profile collect latency --models ./my-onnx-files --study runs/mine
     """
+    from hytnas_host.cli.devices import common_method, device_names, open_devices
     from hytnas_host.collect.latency import collect_files, collect_latency
     from hytnas_host.collect.options import MeasureOptions
-    from hytnas_host.devices import open_device
     from hytnas_host.workflow.recorded import recorded_study
 
+    names = device_names(device)
     config = {
-        "device": device,
+        "device": ",".join(names),
+        "keep_apart": keep_apart,
         "space": space,
         "n": n,
         "models": None if models is None else str(models),
@@ -60,20 +76,21 @@ def latency(
         "processes": processes,
         "seed": seed,
     }
-    options = MeasureOptions(seed=seed, processes=processes)
     with (
         recorded_study(study, "hytnas-profile collect latency", config) as opened,
-        open_device(device) as board,
+        open_devices(names) as boards,
     ):
+        method = common_method(boards)
+        options = MeasureOptions.of(method, seed=seed, processes=processes, keep_apart=keep_apart)
         if models is not None:
-            summary = collect_files(opened, [board], models, options=options, progress=BarProgress)
+            summary = collect_files(opened, boards, models, options=options, progress=BarProgress)
         else:
             from hytnas_datasets.plan import Task
             from hytnas_datasets.spaces import get_space
 
             summary = collect_latency(
                 opened,
-                [board],
+                boards,
                 get_space(space),
                 n,
                 Task(resolution=resolution, classes=classes),

@@ -1,12 +1,15 @@
 """`hytnas-profile dataset`: what a study holds, and getting it out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hytnas_host.cli.console import out, print_json, print_table
 from hytnas_host.cli.options import DEFAULT_STUDY, JsonOption, StudyOption
+
+if TYPE_CHECKING:
+    from hytnas_datasets.store import StudySummary
 
 app = typer.Typer(help="Describe and export what was gathered.", no_args_is_help=True)
 
@@ -42,6 +45,8 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
     if summary.accuracy_range is not None:
         rows.append(("accuracies", "{:.3f} to {:.3f}".format(*summary.accuracy_range)))
     print_table(f"Study {study}", ["", ""], rows)
+    if len(summary.boards) > 1:
+        _print_boards(summary)
     if summary.coverage:
         print_table(
             "Coverage: how often each choice was sampled",
@@ -55,6 +60,27 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
                 for c in summary.coverage
             ],
         )
+
+
+def _print_boards(summary: "StudySummary") -> None:
+    print_table(
+        "Boards",
+        ["device", "board", "context", "labels", "processes", "of the canary"],
+        [
+            (
+                b.name or b.device_id,
+                b.board,
+                b.context,
+                ", ".join(f"{count} {outcome}" for outcome, count in sorted(b.labels.items())) or "none",
+                b.jobs,
+                b.canaries,
+            )
+            for b in summary.boards
+        ],
+    )
+    names = {board.device_id: board.name or board.device_id for board in summary.boards}
+    for found in summary.board_agreements:
+        out.print(f"context {found.context}: {found.agreement.describe(names)}", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -12,6 +12,14 @@ StudyOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="Device that measures; `local` is this machine.")]
+DevicesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        help="Device that measures, `local` (this machine) by default; several share the work: repeat it, "
+        "or join them by commas.",
+    ),
+]
 SpaceOption = Annotated[
     str, typer.Option("--space", help="A bundled space (hyt, hyt-released, hyt-mixed) or a TOML file.")
 ]

@@ -12,6 +12,10 @@ from hytnas_host.cli.options import DEFAULT_STUDY, JsonOption, SeedOption, Space
 TargetOption = Annotated[
     Literal["latency_ms", "accuracy"], typer.Option("--target", help="Which label is predicted.")
 ]
+MeasuredOnOption = Annotated[
+    str | None,
+    typer.Option("--device", help="Take only latencies of this device, where a study has several."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +31,7 @@ def leaderboard(
     space: SpaceOption = "hyt",
     folds: Annotated[int, typer.Option("--folds", min=2)] = 5,
     repeats: Annotated[int, typer.Option("--repeats", min=1)] = 3,
+    device: MeasuredOnOption = None,
     seed: SeedOption = 0,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the table to this file, too.")] = None,
     as_json: JsonOption = False,
@@ -40,7 +45,7 @@ def leaderboard(
     from hytnas_predictors.leaderboard import write_csv
 
     board = make_leaderboard(
-        study, target, space, folds=folds, repeats=repeats, seed=seed, progress=BarProgress
+        study, target, space, folds=folds, repeats=repeats, device=device, seed=seed, progress=BarProgress
     )
     if csv is not None:
         write_csv(board, csv)
@@ -58,6 +63,7 @@ def train(
         str | None,
         typer.Option("--predictor", help="Which predictor; by default the best of the leaderboard."),
     ] = None,
+    device: MeasuredOnOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Fit a predictor to all labels of a study and keep it in the study.
@@ -66,7 +72,7 @@ def train(
     """
     from hytnas_host.workflow.predictors import train_predictor
 
-    folder = train_predictor(study, target, space, name=name, seed=seed)
+    folder = train_predictor(study, target, space, name=name, seed=seed, device=device)
     out.print(f"fitted for {target}: {folder}", highlight=False)
 
 

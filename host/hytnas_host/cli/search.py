@@ -67,7 +67,10 @@ def verify(
     study: StudyOption = DEFAULT_STUDY,
     device: DeviceOption = "local",
     front: Annotated[int, typer.Option("--front", min=1, help="Most members of the front to measure.")] = 8,
-    processes: Annotated[int, typer.Option("--processes", min=1, help="Fresh processes a model.")] = 5,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", min=1, help="Fresh processes a model; 5, or what suits the device."),
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -80,8 +83,8 @@ def verify(
     from hytnas_host.devices import open_device
     from hytnas_host.workflow.searches import verify_study
 
-    options = MeasureOptions(seed=seed, processes=processes)
     with open_device(device) as board:
+        options = MeasureOptions.of(board.method, seed=seed, processes=processes)
         verification = verify_study(study, board, options=options, max_front=front, progress=BarProgress)
     if as_json:
         print_json(verification)

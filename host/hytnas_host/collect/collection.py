@@ -148,7 +148,7 @@ def _groups(
             purpose,
             some[0].context,
             options.settings,
-            processes=options.processes,
+            passes=options.passes,
             boards=[board.device_id for board in some],
             alone=options.keep_apart,
         )
@@ -157,7 +157,7 @@ def _groups(
                 board.device,
                 ledger.journals[board.device_id],
                 Journal(study, CANARY_PURPOSE, board.device_id, board.context, options.settings),
-                processes=options.processes,
+                passes=options.passes,
                 canary=canary,
                 canary_every=options.canary_every,
                 runtime=options.runtime,
@@ -184,7 +184,7 @@ def _measure(
 ) -> None:
     """Everything that is left to measure, with one bar over all."""
     boards = [board for group in groups for board in group.boards]
-    total = source.models * (options.processes + 1) * len(groups)
+    total = source.models * options.passes.count * len(groups)
     ahead = 0 if all(board.device.shares_processor for board in boards) else len(boards)
     names = ", ".join(board.name for board in boards)
     with (

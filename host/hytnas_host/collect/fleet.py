@@ -81,7 +81,7 @@ class Fleet:
             if device_id is None:
                 return False
             group.ledger.label(model.sha256, device_id)
-            self._credit(group, model.sha256, self._options.processes + 1)
+            self._credit(group, model.sha256, self._options.passes.count)
             return True
 
         return Pool(
@@ -125,7 +125,7 @@ class Fleet:
         journal = group.ledger.journals[board.device_id]
         unfinished = []
         for model in models:
-            if journal.complete(model.sha256, self._options.processes):
+            if journal.complete(model.sha256, self._options.passes):
                 group.ledger.label(model.sha256, board.device_id)
                 board.models += 1
             else:
@@ -167,9 +167,9 @@ class Fleet:
 
     def _process_ended(self, group: Group, board: Board, sha256: str) -> None:
         journal = group.ledger.journals[board.device_id]
-        processes = self._options.processes
-        given_up = journal.given_up(sha256)
-        self._credit(group, sha256, processes + 1 if given_up else journal.count_settled(sha256, processes))
+        passes = self._options.passes
+        over = journal.complete(sha256, passes)
+        self._credit(group, sha256, passes.count if over else journal.count_settled(sha256, passes))
 
     def _credit(self, group: Group, sha256: str, count: int) -> None:
         """Let the bar show that so many processes of a model are over; fewer where it changed boards."""

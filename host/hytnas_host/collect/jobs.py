@@ -11,7 +11,7 @@ import msgspec
 from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
-from hytnas_host.collect.schedule import Slot, slots_of
+from hytnas_host.collect.schedule import Passes, Slot, slots_of
 from hytnas_host.devices.state import written_once
 
 # How many attempts of one replicate may end so before that is what the replicate came to.
@@ -121,14 +121,13 @@ class Journal:
         """Whether the slot needs no further attempt."""
         return settled([result.outcome for result in self._of(slot)])
 
-    def count_settled(self, model_sha256: str, processes: int) -> int:
-        """How many slots of a model with so many timed processes need no further attempt."""
-        return sum(self.settled(slot) for slot in slots_of(model_sha256, processes))
+    def count_settled(self, model_sha256: str, passes: Passes) -> int:
+        """How many of the model's processes need no further attempt."""
+        return sum(self.settled(slot) for slot in slots_of(model_sha256, passes))
 
-    def complete(self, model_sha256: str, processes: int) -> bool:
-        """Whether nothing of a model with so many timed processes is left to measure."""
-        every = self.count_settled(model_sha256, processes) == processes + 1
-        return every or self.given_up(model_sha256)
+    def complete(self, model_sha256: str, passes: Passes) -> bool:
+        """Whether nothing of the model is left to measure."""
+        return self.count_settled(model_sha256, passes) == passes.count or self.given_up(model_sha256)
 
     def given_up(self, model_sha256: str) -> bool:
         """Whether a timed process of the model has failed for good, so that further ones tell nothing new."""

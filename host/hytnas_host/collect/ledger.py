@@ -6,6 +6,7 @@ from hytnas_agent.records import DeviceContext, LatencyLabel, MeasureSettings
 from hytnas_agent.statistics import aggregate
 from hytnas_datasets.store import Study
 from hytnas_host.collect.jobs import Journal
+from hytnas_host.collect.schedule import Passes
 
 
 class Ledger:
@@ -20,8 +21,7 @@ class Ledger:
     purpose : str
     context : DeviceContext
     settings : MeasureSettings
-    processes : int
-        Timed processes a model.
+    passes : Passes
     boards : iterable of str
         Device ids of the boards that take part.
     alone : bool
@@ -35,12 +35,12 @@ class Ledger:
         context: DeviceContext,
         settings: MeasureSettings,
         *,
-        processes: int,
+        passes: Passes,
         boards: Iterable[str],
         alone: bool,
     ) -> None:
         self.labels: dict[str, LatencyLabel] = {}
-        self.processes = processes
+        self.passes = passes
         self._study = study
         stored = study.results_by_model(purpose)
         earlier = (
@@ -59,14 +59,14 @@ class Ledger:
     def done_on(self, model_sha256: str) -> str | None:
         """The board on which nothing of the model is left to measure, if there is one."""
         for device_id, journal in self.journals.items():
-            if journal.complete(model_sha256, self.processes):
+            if journal.complete(model_sha256, self.passes):
                 return device_id
         return None
 
     def begun_on(self, model_sha256: str) -> str | None:
         """The board on which most of the model's processes are measured, if any is."""
         counts = {
-            device_id: journal.count_settled(model_sha256, self.processes)
+            device_id: journal.count_settled(model_sha256, self.passes)
             for device_id, journal in self.journals.items()
         }
         board = max(counts, key=lambda device_id: counts[device_id])
@@ -74,7 +74,7 @@ class Ledger:
 
     def count_settled(self, model_sha256: str) -> int:
         """How many of the model's processes are measured, on the board that has most of them."""
-        return max(j.count_settled(model_sha256, self.processes) for j in self.journals.values())
+        return max(j.count_settled(model_sha256, self.passes) for j in self.journals.values())
 
     def label(self, model_sha256: str, device_id: str) -> None:
         """Make the model's label of what that board measured, and store it, if a timed process ended."""

@@ -13,7 +13,7 @@ import numpy as np
 from hytnas_agent.records import DeviceContext, MeasureJob, ModelFormat, Outcome, ProcessResult, Reference
 from hytnas_host.collect.errors import ContextChangedError
 from hytnas_host.collect.jobs import Journal
-from hytnas_host.collect.schedule import Slot, schedule_window, slots_of
+from hytnas_host.collect.schedule import Passes, Slot, schedule_window, slots_of
 from hytnas_host.devices.base import Device
 
 FETCHED_AT_ONCE = 500
@@ -50,8 +50,8 @@ class Measurer:
         With its lease acquired.
     journal, canary_journal : Journal
         Of the collection's purpose, and of the canary's series.
-    processes : int
-        Timed processes a model.
+    passes : Passes
+        Processes a model.
     canary : Model or None
         Measured once before the first timed process and then after every ``canary_every``.
     runtime : str or None
@@ -74,7 +74,7 @@ class Measurer:
         journal: Journal,
         canary_journal: Journal,
         *,
-        processes: int,
+        passes: Passes,
         canary: Model | None,
         canary_every: int,
         runtime: str | None = None,
@@ -86,7 +86,7 @@ class Measurer:
         self._device = device
         self._journal = journal
         self._canary_journal = canary_journal
-        self._processes = processes
+        self._passes = passes
         self._canary = canary
         self._canary_every = canary_every
         self._timed_since_canary = canary_every
@@ -107,7 +107,7 @@ class Measurer:
             The device is lost, or its context changed. What was stored stays.
         """
         by_hash = {model.sha256: model for model in models}
-        slots = deque(schedule_window(list(by_hash), self._processes, rng))
+        slots = deque(schedule_window(list(by_hash), self._passes, rng))
         while slots and not self._stop.is_set():
             slot = slots.popleft()
             if not self._is_over(slot):
@@ -135,7 +135,7 @@ class Measurer:
 
         That is what was measured while nobody listened: the host had died, or the connection.
         """
-        slots = [slot for sha256 in models for slot in slots_of(sha256, self._processes)]
+        slots = [slot for sha256 in models for slot in slots_of(sha256, self._passes)]
         by_id = {self._journal.job_id(slot): slot for slot in slots if not self._is_over(slot)}
         ids = list(by_id)
         for start in range(0, len(ids), FETCHED_AT_ONCE):

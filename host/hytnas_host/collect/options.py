@@ -1,11 +1,13 @@
 """How a collection measures: one value instead of the same list of options everywhere."""
 
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Self
 
 from hytnas_agent.records import MeasureSettings
 from hytnas_datasets.store.agreement import TOLERANCE
 from hytnas_host.collect.errors import CollectError
+from hytnas_host.collect.schedule import Passes
+from hytnas_host.devices.base import Method
 from hytnas_host.export.target import ExportTarget
 
 # Over five minutes in all: a Raspberry Pi 3 takes one to boot.
@@ -28,6 +30,8 @@ class MeasureOptions:
         Models among which the processes are spread.
     canary_every : int
         Timed processes between two of the canary; 0 for no canary.
+    memory_pass : bool
+        Whether each model's peak memory is measured, in a process of its own.
     runtime : str or None
         The device's first usable one by default.
     target : ExportTarget
@@ -50,6 +54,7 @@ class MeasureOptions:
     processes: int = 5
     window: int = 20
     canary_every: int = 20
+    memory_pass: bool = True
     runtime: str | None = None
     target: ExportTarget = field(default_factory=ExportTarget)
     keep_apart: bool = False
@@ -60,3 +65,22 @@ class MeasureOptions:
         for name, least in (("seed", 0), ("processes", 1), ("window", 1), ("canary_every", 0)):
             if getattr(self, name) < least:
                 raise CollectError(f"{name} is {getattr(self, name)}", f"give at least {least}")
+
+    @classmethod
+    def of(cls, method: Method, **chosen: Any) -> Self:
+        """What a device's method says, but for what is chosen here.
+
+        Parameters
+        ----------
+        method : Method
+            How a device is measured on where nobody says otherwise.
+        **chosen
+            Attributes; ``None`` leaves the choice to the method, or else to the default.
+        """
+        by_method = {item.name: getattr(method, item.name) for item in fields(method)}
+        return cls(**(by_method | {name: value for name, value in chosen.items() if value is not None}))
+
+    @property
+    def passes(self) -> Passes:
+        """What is measured of each model."""
+        return Passes(self.processes, self.memory_pass)

@@ -21,14 +21,27 @@ class Slot:
     replicate: int
 
 
-def slots_of(model_sha256: str, processes: int, /) -> list[Slot]:
-    """The processes of one model: ``processes`` timed ones and a memory pass."""
-    timed = [Slot(model_sha256, "timed", replicate) for replicate in range(processes)]
-    return [*timed, Slot(model_sha256, "memory", 0)]
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """What is measured of each model: so many timed processes, and (or not) its peak memory in another."""
+
+    timed: int
+    memory: bool = True
+
+    @property
+    def count(self) -> int:
+        """Processes a model."""
+        return self.timed + self.memory
 
 
-def schedule_window(models: Sequence[str], processes: int, rng: np.random.Generator, /) -> list[Slot]:
-    """All processes of one window: ``processes`` timed rounds, then one round of memory passes.
+def slots_of(model_sha256: str, passes: Passes, /) -> list[Slot]:
+    """The processes of one model."""
+    slots = [Slot(model_sha256, "timed", replicate) for replicate in range(passes.timed)]
+    return [*slots, Slot(model_sha256, "memory", 0)] if passes.memory else slots
+
+
+def schedule_window(models: Sequence[str], passes: Passes, rng: np.random.Generator, /) -> list[Slot]:
+    """All processes of one window: the timed rounds, then one round of memory passes.
 
     Every round holds each model once, in an order of its own; where two rounds meet, no model follows itself
     unless it is the only one.
@@ -37,21 +50,20 @@ def schedule_window(models: Sequence[str], processes: int, rng: np.random.Genera
     ----------
     models : sequence of m distinct str
         Hashes of the models.
-    processes : int
-        Timed processes a model.
+    passes : Passes
     rng : numpy.random.Generator
 
     Returns
     -------
-    list of m * (processes + 1) Slot
+    list of m * passes.count Slot
     """
     slots: list[Slot] = []
-    for round_number in range(processes + 1):
+    for round_number in range(passes.count):
         order = [models[i] for i in rng.permutation(len(models))]
         if slots and len(order) > 1 and order[0] == slots[-1].model_sha256:
             other = int(rng.integers(1, len(order)))
             order[0], order[other] = order[other], order[0]
-        timed = round_number < processes
+        timed = round_number < passes.timed
         slots += [
             Slot(model, "timed" if timed else "memory", round_number if timed else 0) for model in order
         ]

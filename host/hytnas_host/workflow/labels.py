@@ -10,8 +10,8 @@ from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 
 
-def read_labels(study: Path, target: Target, space: str) -> LabelledSet:
-    """The labels of the study for ``target``.
+def read_labels(study: Path, target: Target, space: str, device: str | None = None) -> LabelledSet:
+    """The labels of the study for ``target``; of one ``device`` (its name or id) where it is given.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def read_labels(study: Path, target: Target, space: str) -> LabelledSet:
         It holds no label for this target and space.
     """
     with Study.open(study, create=False) as opened:
-        return opened.labelled(target, space=get_space(space))
+        return opened.labelled(target, space=get_space(space), device=device)
 
 
 def fingerprint(labels: LabelledSet, *settings: object) -> str:

@@ -19,16 +19,17 @@ def make_leaderboard(
     folds: int = 5,
     repeats: int = 3,
     seed: int = 0,
+    device: str | None = None,
     progress: ProgressFactory = SilentProgress,
 ) -> Leaderboard:
-    """Compare the predictors on the study's labels and write ``leaderboard-<target>.json``.
+    """Compare the predictors on the study's labels (of ``device``) and write ``leaderboard-<target>.json``.
 
     Raises
     ------
     StudyError, NotEnoughDataError
         See `read_labels` and `build_leaderboard`.
     """
-    labels = read_labels(study, target, space)
+    labels = read_labels(study, target, space, device)
     with host_work():
         board = build_leaderboard(labels, folds=folds, repeats=repeats, seed=seed, progress=progress)
     write_json(StudyFiles(study).leaderboard(target), board)

@@ -151,7 +151,7 @@ def _collect_latency(study: Path, config: RunConfig, progress: ProgressFactory) 
             get_space(config.space),
             config.latency_n,
             Task(resolution=config.resolution, classes=config.classes),
-            options=MeasureOptions(seed=config.seed, processes=config.processes),
+            options=MeasureOptions.of(device.method, seed=config.seed, processes=config.processes),
             progress=progress,
         )
     return summary.describe()
@@ -196,7 +196,7 @@ def _verify(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
             study,
             device,
             max_front=config.verify_front,
-            options=MeasureOptions(seed=config.seed, processes=config.processes),
+            options=MeasureOptions.of(device.method, seed=config.seed, processes=config.processes),
             progress=progress,
         )
 

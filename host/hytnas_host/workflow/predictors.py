@@ -22,13 +22,20 @@ def best_predictor(study: Path, target: Target) -> str:
 
 
 def train_predictor(
-    study: Path, target: Target, space: str, *, name: str | None = None, seed: int = 0
+    study: Path,
+    target: Target,
+    space: str,
+    *,
+    name: str | None = None,
+    seed: int = 0,
+    device: str | None = None,
 ) -> Path:
     """Fit a predictor to all labels of the study and save it; its folder is returned.
 
-    Without a ``name`` it is the best of the leaderboard. It replaces one of the same target.
+    Without a ``name`` it is the best of the leaderboard; with a ``device``, only its labels
+    count. It replaces one of the same target.
     """
-    labels = read_labels(study, target, space)
+    labels = read_labels(study, target, space, device)
     chosen = name or best_predictor(study, target)
     with host_work():
         predictor = fit_predictor(chosen, labels, rng=np.random.default_rng(seed))

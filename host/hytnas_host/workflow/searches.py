@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -161,7 +162,7 @@ def verify_study(
                 architectures,
                 task,
                 purpose=purpose,
-                options=options,
+                options=replace(options, keep_apart=True),  # another board's labels are not this one's
                 progress=progress,
             )
             found = dict(measured)

@@ -1,0 +1,32 @@
+"""Several devices of one command: their names, opened together, measured on alike."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from hytnas_host.collect.errors import CollectError
+from hytnas_host.devices import AgentDevice, open_device
+from hytnas_host.devices.base import Method
+
+
+def device_names(given: Sequence[str] | None) -> list[str]:
+    """The names of a repeated option, each of which may join several by commas; ``local`` without any."""
+    names = [name.strip() for item in given or () for name in item.split(",")]
+    return [name for name in names if name] or ["local"]
+
+
+@contextmanager
+def open_devices(names: Sequence[str]) -> Iterator[list[AgentDevice]]:
+    """The devices of these names, closed at the end."""
+    with ExitStack() as opened:
+        yield [opened.enter_context(open_device(name)) for name in names]
+
+
+def common_method(devices: Sequence[AgentDevice]) -> Method:
+    """How to measure on all of these; raises CollectError where that is not the same."""
+    methods = {device.method for device in devices}
+    if len(methods) > 1:
+        names = ", ".join(device.name for device in devices)
+        raise CollectError(
+            f"the devices {names} are not measured in the same way", "collect on them one after the other"
+        )
+    return devices[0].method
