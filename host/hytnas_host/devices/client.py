@@ -31,6 +31,7 @@ from hytnas_agent.protocol import (
     SpoolCommitResult,
     SpoolStatParams,
     SpoolStatResult,
+    TokenParams,
 )
 from hytnas_agent.records import MeasureJob, ProcessResult
 from hytnas_host.devices.base import Method
@@ -92,6 +93,8 @@ class AgentDevice:
             upgrade=upgrade,
         )
         self._pushed: dict[str, Path] = {}
+        # Held by a measurement until its answer and by an upload: a timed run has the device to itself.
+        self._turn = threading.RLock()
         self._watching = threading.Lock()
         self._watchers: dict[str, Callable[[str], None]] = {}
 
@@ -134,13 +137,17 @@ class AgentDevice:
     def push(self, file: Path, sha256: str, suffix: str) -> None:
         """Put a file into the agent's spool under its hash; nothing happens where it is there already.
 
+        It needs the lease, and waits for a measurement that another thread has asked for: nothing is
+        transferred while a timed run is going on the device, whoever asked for it.
+
         Raises DeviceError if it cannot be copied, or its hash is another.
         """
         name = f"{sha256}.{suffix.lstrip('.')}"
-        if name in self._pushed:
-            return
-        self._upload(file, name)
-        self._pushed[name] = file
+        with self._turn:
+            if name in self._pushed:
+                return
+            self._upload(file, name)
+            self._pushed[name] = file
 
     def measure(self, job: MeasureJob, on_progress: Callable[[str], None] | None = None) -> ProcessResult:
         """Run one job and wait for its result; the same ``job_id`` again gives the same result.
@@ -156,7 +163,8 @@ class AgentDevice:
             with self._watching:
                 self._watchers[job.job_id] = on_progress
         try:
-            return self._measure(job)
+            with self._turn:
+                return self._measure(job)
         except DeviceError:
             raise
         except BaseException:
@@ -230,6 +238,7 @@ class AgentDevice:
             size_bytes = file.stat().st_size
         except OSError as error:
             raise DeviceError(f"{file} cannot be read: {error.strerror}", "export the model again") from error
+        self._session.ask("heartbeat", TokenParams, Nothing)
         stat = self._session.ask("spool_stat", SpoolStatParams((name,), size_bytes), SpoolStatResult)
         if name in stat.present:
             return

@@ -203,6 +203,7 @@ class Session:
         self._heart.stop()
         self.release()
         self._drop(self._link)
+        self.transport.close()
 
     def _connected(self) -> Link:
         with self._guard:
@@ -239,7 +240,7 @@ class Session:
             if self._token is None:
                 if self._reason is None:
                     raise DeviceError(
-                        f"device {self.name!r} was asked to measure without a lease", "acquire it first"
+                        f"device {self.name!r} was asked to work without a lease", "acquire it first"
                     )
                 params = AcquireParams(self._reason, LEASE_TTL_S)
                 self._token = link.call("acquire", params, AcquireResult, REPLY_TIMEOUT_S).token

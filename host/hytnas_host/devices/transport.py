@@ -59,7 +59,11 @@ class Transport(Protocol):
         ...
 
     def put(self, file: Path, destination: str) -> None:
-        """Copy a file to an absolute path on the device; raises DeviceError."""
+        """Copy a file to an absolute path on the device; raises DeviceError (also an OSError: try again)."""
+        ...
+
+    def close(self) -> None:
+        """End what its connections share; one that is asked for later starts that anew."""
         ...
 
 
@@ -191,3 +195,6 @@ class LocalTransport:
                 f"{file.name} cannot be copied to the device: {error.strerror}",
                 "check that the file is still there and that the device's disk has space",
             ) from error
+
+    def close(self) -> None:
+        """Nothing is shared."""

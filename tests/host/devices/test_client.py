@@ -98,6 +98,7 @@ class ScriptedTransport:
     def __init__(self, *scripts: Answer) -> None:
         self._scripts: Iterator[Answer] = iter(scripts)
         self.connections = 0
+        self.closed = False
         self.put_files: list[tuple[Path, str]] = []
 
     def connect(self) -> SocketConnection:
@@ -109,6 +110,9 @@ class ScriptedTransport:
 
     def put(self, file: Path, destination: str) -> None:
         self.put_files.append((file, destination))
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def polite(then: Answer) -> Answer:
@@ -382,3 +386,54 @@ def test_heartbeats_keep_the_lease_while_nothing_is_asked(device_with, monkeypat
     while beats.count("heartbeat") < 4:
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def test_nothing_is_pushed_while_a_measurement_is_going(device_with, tmp_path):
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    first.write_bytes(b"first")
+    second.write_bytes(b"second")
+    measuring, go_on = threading.Event(), threading.Event()
+    spool = Spool()
+    order: list[str] = []
+
+    def answer(request: Request) -> bytes:
+        if request.method == "measure":
+            measuring.set()
+            assert go_on.wait(60)
+        order.append(request.method)
+        return spool(request)
+
+    device, transport = device_with(polite(answer))
+    device.acquire("test")
+    device.push(first, JOB.model_sha256, ".onnx")
+    order.clear()
+    measure = threading.Thread(target=device.measure, args=(JOB,))
+    measure.start()
+    assert measuring.wait(60)
+    push = threading.Thread(target=device.push, args=(second, "b" * 64, ".onnx"))
+    push.start()
+    push.join(0.3)
+    assert push.is_alive()
+    assert len(transport.put_files) == 1
+    go_on.set()
+    for thread in (measure, push):
+        thread.join(60)
+    assert len(transport.put_files) == 2
+    assert order == ["measure", "spool_stat", "spool_commit"]
+
+
+def test_pushing_needs_the_lease(device_with, tmp_path):
+    """So no other host's timed run is disturbed."""
+    model = tmp_path / "m.onnx"
+    model.write_bytes(b"model")
+    device, transport = device_with(polite(Spool()))
+    with pytest.raises(DeviceError, match="without a lease"):
+        device.push(model, "a" * 64, ".onnx")
+    assert transport.put_files == []
+
+
+def test_closing_ends_what_the_transport_keeps(device_with):
+    device, transport = device_with(polite(measured))
+    device.acquire("test")
+    device.close()
+    assert transport.closed

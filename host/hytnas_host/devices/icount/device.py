@@ -95,6 +95,10 @@ class CountingTransport:
         """Copy a file into the agent's incoming folder."""
         self._local.put(file, destination)
 
+    def close(self) -> None:
+        """Nothing is shared."""
+        self._local.close()
+
 
 def write_launcher(state: Path, built: Built) -> None:
     """Leave in the state folder how its agent starts workers. Raises DeviceError."""
