@@ -2,13 +2,21 @@
 
 import hashlib
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 ModelFormat = Literal["onnx", "tflite"]
 MeasurePass = Literal["timed", "memory"]
 Execution = Literal["native", "emulated", "simulated", "instruction_count"]
+
+EXECUTION_WORDS: Final[dict[Execution, str]] = {
+    "native": "measured on the device",
+    "emulated": "EMULATED, not a real board",
+    "instruction_count": "instruction-count latency, emulated Cortex-A53",
+    "simulated": "SIMULATED, not measured",
+}
+"""What is said of latencies wherever they are shown, from the most real to the least."""
 
 
 class Outcome(StrEnum):

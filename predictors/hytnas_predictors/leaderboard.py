@@ -8,6 +8,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task
@@ -266,7 +267,7 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = [ceiling_note]
     if labelled.execution != "native":
-        notes.append(f"The labels are {labelled.execution}, not measured on a real device.")
+        notes.append(f"No device was measured: {EXECUTION_WORDS[labelled.execution]}.")
     if any(recipe.scale == "log" for recipe in recipes):
         notes.append("Predictors are fitted to the logarithm of the labels.")
     suspects = [score.predictor for score in scores if score.leak_suspected]

@@ -72,7 +72,7 @@ def test_the_roofline_estimates_latencies_alone(make_labelled) -> None:
 
 def test_simulated_labels_are_called_simulated(board: Leaderboard) -> None:
     assert board.execution == "simulated"
-    assert any("simulated" in note for note in board.notes)
+    assert any("SIMULATED" in note for note in board.notes)
 
 
 def test_equal_seeds_give_equal_leaderboards(make_labelled, board: Leaderboard) -> None:

@@ -17,6 +17,7 @@ from hytnas_agent.device.health import (
 from hytnas_agent.device.identity import read_hardware
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import Check, DoctorResult, RuntimeInfo
+from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_agent.runtimes.base import RUNTIMES
 
 HOT_CELSIUS = 70.0
@@ -79,7 +80,7 @@ def check_execution(root: Path = ROOT) -> Check:
         return Check(
             "processor",
             "warn",
-            f"{hardware.cpu_model}, {hardware.execution}",
+            f"{hardware.cpu_model}; latencies: {EXECUTION_WORDS[hardware.execution]}",
             "Latencies from here are labelled so and say nothing about the board itself",
         )
     if hardware.virtualisation:

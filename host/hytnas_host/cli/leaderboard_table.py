@@ -2,6 +2,7 @@
 
 from rich.markup import escape
 
+from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_host.cli.console import out, print_table
 from hytnas_predictors.result import Leaderboard, Score
 
@@ -14,7 +15,7 @@ WIDE = 110
 def print_leaderboard(board: Leaderboard) -> None:
     """Print scores, baselines, the noise ceiling and the verdict."""
     wide = out.width >= WIDE
-    label = "" if board.target == "accuracy" else f", {board.execution} latencies"
+    label = "" if board.target == "accuracy" else f", latencies: {EXECUTION_WORDS[board.execution]}"
     print_table(
         f"Leaderboard: {board.target} on {board.space}, {board.labels} labels of {board.networks} "
         f"networks{label}, {board.repeats} x {board.folds}-fold",

@@ -1,5 +1,6 @@
 """A search result and a verification on the terminal."""
 
+from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_host.cli.console import out, print_table
 from hytnas_host.search.result import Objective, SearchResult, Verification
 
@@ -51,9 +52,9 @@ def print_verification(verification: Verification) -> None:
         rows.append(
             (row.role, row.architecture, f"{row.predicted_ms:.2f}", measured, interval, error, remark)
         )
+    words = EXECUTION_WORDS[verification.execution]
     print_table(
-        f"Verification on {verification.device} ({verification.execution}), measured afresh; "
-        f"{verification.predictor}",
+        f"Verification on {verification.device} ({words}), measured afresh; {verification.predictor}",
         ["role", "architecture", "predicted ms", "measured ms", "95 % interval", "error", ""],
         rows,
     )

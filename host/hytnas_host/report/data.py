@@ -1,18 +1,11 @@
 """Everything a report shows, as plain values: no file, clock or device is touched here."""
 
 from dataclasses import dataclass, field
-from typing import Final
 
 from hytnas_agent.protocol import DeviceDescription
-from hytnas_agent.records import Execution
+from hytnas_agent.records import EXECUTION_WORDS, Execution
 from hytnas_host.search.result import Objective, SearchResult, Verification, VerifiedRow
 from hytnas_predictors.result import Leaderboard
-
-EXECUTION_WORDS: Final[dict[Execution, str]] = {
-    "native": "measured on the device",
-    "emulated": "EMULATED, not a real board",
-    "simulated": "SIMULATED, not measured",
-}
 
 
 @dataclass(frozen=True)
@@ -138,10 +131,7 @@ class ReportData:
         if self.device is not None:
             said.add(self.device.context.execution)
         said.update(part.execution for part in (self.search, self.verification) if part is not None)
-        for execution in ("simulated", "emulated"):
-            if execution in said:
-                return execution
-        return "native"
+        return max(said, key=list(EXECUTION_WORDS).index, default="native")
 
     @property
     def device_name(self) -> str:

@@ -8,8 +8,9 @@ import matplotlib as mpl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_host.report import svg, tables, theme
-from hytnas_host.report.data import EXECUTION_WORDS, ReportData
+from hytnas_host.report.data import ReportData
 from hytnas_host.report.figures import Drawing, FigureSpec, Size, describe_figures, describe_overview
 from hytnas_host.report.verdict import pronounce
 

@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from hytnas_host.report.data import EXECUTION_WORDS, Axes, ReportData, percent_of
+from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_host.report.data import Axes, ReportData, percent_of
 from hytnas_host.report.theme import PICK_COLOURS
 from hytnas_host.report.words import (
     NBSP,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_host.report.data import Axes, ReportData, percent_of
 from hytnas_host.report.tables import verification_errors
 from hytnas_host.report.words import milliseconds, percent, plural, signed_percent
@@ -89,10 +90,7 @@ def _found(data: ReportData) -> list[str]:
 def _execution(data: ReportData) -> str:
     if data.execution == "native":
         return ""
-    return (
-        f"The latencies are {data.execution}: they say nothing about a real board and serve to try the "
-        "toolkit only."
-    )
+    return f"Latencies: {EXECUTION_WORDS[data.execution]}. They say nothing about the speed of a real board."
 
 
 def _labels(data: ReportData) -> str:

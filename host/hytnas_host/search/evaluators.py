@@ -26,7 +26,7 @@ class Evaluator(Protocol):
 
     @property
     def execution(self) -> Execution:
-        """Whether the latencies behind the values are native, emulated or simulated."""
+        """Where the latencies behind the values come from."""
         ...
 
     @property

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
+from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_host.report import build_report
 from hytnas_host.report.figures import describe_figures
 from hytnas_host.report.theme import DARK, LIGHT
@@ -206,8 +207,9 @@ def test_without_accuracy_there_is_a_search_but_no_front(synthetic):
     assert 'data-figure="hypervolume"' in page
 
 
-def test_latencies_that_are_not_real_are_labelled_everywhere(synthetic):
-    data, execution = synthetic.full_report(), "emulated"
+@pytest.mark.parametrize("execution", ["emulated", "instruction_count"])
+def test_latencies_that_are_not_real_are_labelled_everywhere(synthetic, execution):
+    data = synthetic.full_report()
     page = build_report(
         replace(
             data,
@@ -217,8 +219,8 @@ def test_latencies_that_are_not_real_are_labelled_everywhere(synthetic):
     )
     for key in ("front", "agreement-latency", "verification", "spread", "front-narrow", "canary"):
         svg = re.search(rf'<svg[^>]*data-figure="{key}".*?</svg>', page, re.DOTALL)[0]
-        assert execution.upper() in svg, key
-    assert f"latencies are {execution}" in check(page).words()
+        assert EXECUTION_WORDS[execution] in svg, key
+    assert f"Latencies: {EXECUTION_WORDS[execution]}" in check(page).words()
 
 
 def test_predictions_of_latencies_that_are_not_real_are_labelled_too(synthetic):

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from hytnas_host.report.data import EXECUTION_WORDS, ReportData
+from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_host.report.data import ReportData
 from hytnas_host.report.figures.base import (
     Drawing,
     FigureSpec,

@@ -4,7 +4,8 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_host.report.data import EXECUTION_WORDS, ReportData
+from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_host.report.data import ReportData
 from hytnas_host.report.figures.base import (
     Drawing,
     FigureSpec,
@@ -54,7 +55,7 @@ def _draw(data: ReportData, size: Size) -> Drawing:
         plot.plot(minutes, drift, color=LIGHT["blue"], linewidth=1.2)
         series(plot, "canary", minutes, list(drift), area=30, color=LIGHT["blue"], linewidths=0)
         plot.set_ylim(-reach, reach)
-        plot.set_xlabel(f"minutes; latencies {EXECUTION_WORDS[data.execution]}")
+        plot.set_xlabel(f"minutes; latencies: {EXECUTION_WORDS[data.execution]}")
         plot.set_ylabel("latency change, %")
     tooltips = [
         Tooltip(

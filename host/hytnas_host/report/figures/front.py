@@ -9,7 +9,8 @@ from matplotlib.axes import Axes as PlotAxes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from hytnas_host.report.data import EXECUTION_WORDS, Axes, ReportData, percent_of
+from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_host.report.data import Axes, ReportData, percent_of
 from hytnas_host.report.figures.base import (
     Drawing,
     FigureSpec,

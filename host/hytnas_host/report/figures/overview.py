@@ -6,7 +6,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes as PlotAxes
 from matplotlib.figure import Figure
 
-from hytnas_host.report.data import EXECUTION_WORDS, Axes, ReportData, percent_of
+from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_host.report.data import Axes, ReportData, percent_of
 from hytnas_host.report.figures.base import Drawing, FigureSpec, Size, figure_of, new_axes
 from hytnas_host.report.figures.front import draw_on
 from hytnas_host.report.figures.leaderboard import NAMES_PX, forest_on
@@ -108,7 +109,7 @@ def _picks(
     write(
         0,
         30 * len(search.picks),
-        f"latency {EXECUTION_WORDS[data.execution]} (* predicted), accuracy predicted",
+        f"latency: {EXECUTION_WORDS[data.execution]} (* predicted), accuracy predicted",
         fontsize=11,
         color=LIGHT["muted"],
     )
