@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from hytnas_host.cli import enrol
+from hytnas_host.cli import enrol, provision
 from hytnas_host.cli.console import out, print_json, print_table
 from hytnas_host.cli.options import JsonOption
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from hytnas_agent.protocol import Check, DeviceDescription
     from hytnas_host.devices.inventory import DeviceEntry
 
-app = typer.Typer(help="Devices: enrol boards, list, describe, doctor, remove.", no_args_is_help=True)
+app = typer.Typer(help="Devices: enrol, provision, list, describe, doctor, remove.", no_args_is_help=True)
 enrol.register(app)
+provision.register(app)
 
 DeviceArgument = Annotated[
     str, typer.Argument(help="Name of the device; `local` is this machine.", metavar="DEVICE")
@@ -83,6 +84,7 @@ def describe(name: DeviceArgument = "local", as_json: JsonOption = False) -> Non
 
       hytnas-profile device describe shelf-3 --json
     """
+    from hytnas_agent.records import EXECUTION_WORDS
     from hytnas_host.devices import open_device
 
     with open_device(name) as device:
@@ -96,10 +98,10 @@ def describe(name: DeviceArgument = "local", as_json: JsonOption = False) -> Non
         ("board", context.board),
         ("processor", description.cpu_model or context.soc),
         ("cores", context.cores),
-        ("memory", f"{context.memory_bytes / 2**30:.1f} GiB"),
+        ("memory", f"{context.memory_bytes / 2**30:.1f} GiB" if context.memory_bytes else "as this machine"),
         ("system", f"{context.os}, kernel {context.kernel}"),
         ("governor", context.governor),
-        ("latencies", context.execution),
+        ("latencies", EXECUTION_WORDS[context.execution]),
         ("identity", description.identity.device_id),
         ("agent", description.agent_version),
     ]

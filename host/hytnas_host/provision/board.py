@@ -10,6 +10,7 @@ from hytnas_host.devices.errors import DeviceError
 from hytnas_host.provision.errors import ProvisionError
 
 QUICK_S = 60.0
+_STILL_LOCKED = 75  # EX_TEMPFAIL of sysexits.h
 AGAIN = "Run the same command again once the board answers: it goes on where it was"
 
 
@@ -82,15 +83,25 @@ class Board:
             If it fails, quoting its last words, or if the board cannot be reached.
         """
         done = self.ask(argv, what, stdin=stdin, timeout_s=timeout_s)
-        if done.status == 0:
-            return done.stdout
-        said = (done.stderr or done.stdout).decode(errors="replace").strip()
-        if "No space left on device" in said:
+        self._check(done, what)
+        return done.stdout
+
+    def run_alone(self, lock: str, argv: Sequence[str], what: str, *, timeout_s: float) -> None:
+        """Run a command that must not run twice at once: one that outlived its connection is waited for.
+
+        Raises
+        ------
+        ProvisionError
+            As `run`; or if the earlier one does not end in time.
+        """
+        alone = ["flock", "--wait", f"{timeout_s:.0f}", "--conflict-exit-code", str(_STILL_LOCKED), lock]
+        done = self.ask([*alone, *argv], what, timeout_s=2 * timeout_s)
+        if done.status == _STILL_LOCKED:
             raise ProvisionError(
-                f"{self.name}: the disk is full: {what} failed", "Free some space there and run it again"
+                f"{self.name}: another installation is still going on there",
+                "Run the same command again later",
             )
-        last = said.splitlines()[-1] if said else f"status {done.status}"
-        raise ProvisionError(f"{self.name}: {what} failed: {last}")
+        self._check(done, what)
 
     def push(self, file: Path, sha256: str, destination: str) -> None:
         """Copy a file and check its hash there; it has its name only once it is whole.
@@ -128,6 +139,17 @@ class Board:
         what = f"switching {posixpath.basename(link)}"
         self.run(["ln", "-sfn", target, f"{link}.part"], what)
         self.run(["mv", "-fT", f"{link}.part", link], what)
+
+    def _check(self, done: Completed, what: str) -> None:
+        if done.status == 0:
+            return
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        if "No space left on device" in said:
+            raise ProvisionError(
+                f"{self.name}: the disk is full: {what} failed", "Free some space there and run it again"
+            )
+        last = said.splitlines()[-1] if said else f"status {done.status}"
+        raise ProvisionError(f"{self.name}: {what} failed: {last}")
 
     def _lost(self, what: str, error: Exception) -> ProvisionError:
         why = error.what if isinstance(error, HytnasError) else str(error) or type(error).__name__

@@ -33,8 +33,9 @@ _BYTES_PER_FILE_SYSTEM_BYTE = 1.1  # blocks that are not full
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What ``hytnas.json`` of an environment says: the wheels it was made of, as paths below the root."""
+    """What ``hytnas.json`` of an environment says: its runtimes, and its wheels as paths below the root."""
 
+    runtimes: tuple[str, ...]
     wheels: tuple[str, ...]
 
 
@@ -104,6 +105,17 @@ class Installation:
             )
 
 
+def manifest_of(facts: BoardFacts, key: str) -> Manifest:
+    """What is noted in a complete environment; raises ProvisionError."""
+    try:
+        return msgspec.json.decode(facts.environments[key], type=Manifest)
+    except ValueError as error:
+        raise ProvisionError(
+            f"{facts.root}/environments/{key}/hytnas.json on the board is damaged: {error}",
+            "Remove that environment there and run it again",
+        ) from error
+
+
 def place_of(wheel: Wheel) -> str:
     """Where a wheel is kept, below the root: pip wants it under its own name."""
     return f"wheels/{wheel.sha256[:16]}/{wheel.path.name}"
@@ -133,9 +145,9 @@ def make_environment(board: Board, wanted: Installation, steps: Steps) -> None:
         )
     root, folder = wanted.facts.root, wanted.folder
     with steps.step("make a virtual environment"):
-        board.run(["rm", "-rf", folder], "removing an unfinished environment", timeout_s=INSTALL_TIMEOUT_S)
+        _alone(board, wanted, ["rm", "-rf", folder], "removing an unfinished environment")
         venv = [wanted.python, "-m", "venv", "--without-pip", folder]
-        board.run(venv, "making a virtual environment", timeout_s=INSTALL_TIMEOUT_S)
+        _alone(board, wanted, venv, "making a virtual environment")
     pip = [f"{folder}/bin/python", f"{root}/{place_of(wanted.pip)}/pip", "--isolated"]
     pip.append("--disable-pip-version-check")
     with steps.step(f"install {len(wanted.wheels)} wheels"):
@@ -148,14 +160,19 @@ def make_environment(board: Board, wanted: Installation, steps: Steps) -> None:
         # modules are compiled when first imported.
         install = ["install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--no-cache-dir"]
         install += ["--require-hashes", "--requirement", f"{folder}/requirements.txt"]
-        board.run([*pip, *install], "installing wheels", timeout_s=INSTALL_TIMEOUT_S)
+        _alone(board, wanted, [*pip, *install], "installing wheels")
         board.run([*pip, "check"], "checking what is installed", timeout_s=INSTALL_TIMEOUT_S)
 
 
-def complete_environment(board: Board, wanted: Installation) -> None:
+def _alone(board: Board, wanted: Installation, argv: Sequence[str], what: str) -> None:
+    # A command goes on when its connection breaks: done again, it must not meet itself.
+    board.run_alone(f"{wanted.facts.root}/lock", argv, what, timeout_s=INSTALL_TIMEOUT_S)
+
+
+def complete_environment(board: Board, wanted: Installation, runtimes: tuple[str, ...]) -> None:
     """Say in the environment that it is complete, once the disk has it all; raises ProvisionError."""
     board.run(["sync", "-f", wanted.folder], "writing to the disk", timeout_s=INSTALL_TIMEOUT_S)
-    manifest = Manifest(tuple(place_of(wheel) for wheel in (*wanted.wheels, wanted.pip)))
+    manifest = Manifest(runtimes, tuple(place_of(wheel) for wheel in (*wanted.wheels, wanted.pip)))
     board.write(msgspec.json.encode(manifest).decode(), f"{wanted.folder}/hytnas.json")
 
 
@@ -184,13 +201,13 @@ def prune(board: Board, wanted: Installation) -> None:
     )
     places = {place_of(wheel) for wheel in (*wanted.wheels, wanted.pip)}
     for key in facts.environments.keys() & kept:
-        places.update(msgspec.json.decode(facts.environments[key], type=Manifest).wheels)
+        places.update(manifest_of(facts, key).wheels)
     needed = {posixpath.dirname(place) for place in places}
     unneeded = [f"{facts.root}/environments/{key}" for key in listed if key and key not in kept]
     present = {posixpath.dirname(place) for place in facts.wheels}
     unneeded += [f"{facts.root}/{folder}" for folder in sorted(present - needed)]
     if unneeded:
-        board.run(["rm", "-rf", *unneeded], "removing old environments", timeout_s=INSTALL_TIMEOUT_S)
+        _alone(board, wanted, ["rm", "-rf", *unneeded], "removing old environments")
 
 
 def remove_all(board: Board, facts: BoardFacts) -> None:

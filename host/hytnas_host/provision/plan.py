@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from hytnas_host.provision.environment import Installation
+from hytnas_host.provision.environment import Installation, manifest_of
 from hytnas_host.provision.errors import ProvisionError
 from hytnas_host.provision.facts import BoardFacts
 from hytnas_host.provision.project_wheel import DISTRIBUTION, project_wheel
@@ -23,7 +23,7 @@ class ProvisionOptions:
     Parameters
     ----------
     runtimes : tuple of str
-        See `runtimes.choose`.
+        See `runtimes.choose`; none leaves them as they are on the board.
     service : bool, optional
         With a systemd unit or without; None leaves that as it is.
     python : str
@@ -76,7 +76,7 @@ def make_plan(
         If the board is not supported, or wheels for it cannot be had.
     """
     target = target_of(name, facts)
-    runtimes = choose(options.runtimes, target)
+    runtimes = choose(options.runtimes or _present(facts), target)
     steps.say(f"{target}; runtimes: {', '.join(runtimes)}")
     with steps.step("make the toolkit's wheel"):
         own = read_wheel(options.wheel or project_wheel(folder))
@@ -91,6 +91,13 @@ def make_plan(
     with steps.step("resolve and download wheels"):
         wheels, pip = resolve(request, cache)
     return Plan(runtimes, Installation(facts, options.python, (own, *wheels), pip))
+
+
+def _present(facts: BoardFacts) -> tuple[str, ...]:
+    """The runtimes of the board's current environment."""
+    if facts.current is None or facts.current not in facts.environments:
+        return ()
+    return manifest_of(facts, facts.current).runtimes
 
 
 def _check_own(own: Wheel, target: Target, wanted: tuple[str, ...]) -> None:

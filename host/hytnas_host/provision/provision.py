@@ -146,7 +146,7 @@ def _bring(
         description = environment.describe(board, agent, plan.runtimes)
         checks = environment.examine(board, agent).checks
     if not wanted.complete:
-        environment.complete_environment(board, wanted)
+        environment.complete_environment(board, wanted, plan.runtimes)
     return description, checks
 
 

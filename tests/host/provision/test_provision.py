@@ -167,6 +167,12 @@ def test_what_was_pushed_before_a_cut_is_not_pushed_again(bring, shell: LocalShe
     assert shell.pushed() == []
 
 
+def test_an_installation_that_outlived_its_connection_is_waited_for(bring, shell: LocalShell) -> None:
+    shell.answers["flock"] = Done(75, b"", b"")
+    with pytest.raises(ProvisionError, match=r"another installation is still going on there.*later"):
+        bring()
+
+
 def test_a_file_that_arrives_damaged_is_refused(bring, shell: LocalShell) -> None:
     shell.answers["put tiny_base-1.5-py3-none-any.whl"] = Done(0, b"damaged", b"")
     with pytest.raises(ProvisionError, match=r"tiny_base-1\.5-py3-none-any\.whl arrived damaged.*SD card"):
