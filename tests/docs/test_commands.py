@@ -13,7 +13,7 @@ from hytnas_host.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PROGRAMS = ("hytnas-profile", "hytnas-agent")
+COMMAND = re.compile(r"(?:\S*/)?(hytnas-profile|hytnas-agent)\s+(.+)")
 FENCED = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 
@@ -24,10 +24,8 @@ def commands(document: Path) -> Iterator[tuple[str, list[str]]]:
     lines = [line for block in FENCED.findall(text) for line in block.splitlines()]
     lines += [each for each in INLINE.findall(FENCED.sub("", text)) if not re.search(r"[|…]|\.\.\.", each)]
     for line in lines:
-        words = shlex.split(line, comments=True)
-        program = words[0].rpartition("/")[2] if words else ""
-        if program in PROGRAMS and len(words) > 1:
-            yield program, words[1:]
+        if found := COMMAND.match(line):
+            yield found[1], shlex.split(found[2], comments=True)
 
 
 def every_command() -> list[object]:
