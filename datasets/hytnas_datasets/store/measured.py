@@ -54,10 +54,10 @@ def add_export(database: Database, record: ExportRecord, run_id: int | None) -> 
     """Store a model file; the same file again replaces its record."""
     with database.transaction() as connection:
         connection.execute(
-            "INSERT INTO export (sha256, plan_hash, resolution, classes, format, precision, run_id, record) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET "
+            "INSERT INTO export (sha256, plan_hash, resolution, classes, format, precision, converter, "
+            "run_id, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET "
             "plan_hash = excluded.plan_hash, resolution = excluded.resolution, classes = excluded.classes, "
-            "record = excluded.record",
+            "precision = excluded.precision, converter = excluded.converter, record = excluded.record",
             (
                 record.sha256,
                 record.plan_hash,
@@ -65,6 +65,7 @@ def add_export(database: Database, record: ExportRecord, run_id: int | None) -> 
                 record.classes,
                 record.format,
                 record.precision,
+                record.converter,
                 run_id,
                 msgspec.msgpack.encode(record),
             ),
@@ -72,13 +73,20 @@ def add_export(database: Database, record: ExportRecord, run_id: int | None) -> 
 
 
 def export_for(
-    database: Database, *, plan_hash: str, resolution: int, classes: int, model_format: str, precision: str
+    database: Database,
+    *,
+    plan_hash: str,
+    resolution: int,
+    classes: int,
+    model_format: str,
+    precision: str,
+    converter: str,
 ) -> ExportRecord | None:
     """The newest model file of a network for a task, if there is one."""
     rows = database.query(
         "SELECT record FROM export WHERE plan_hash = ? AND resolution = ? AND classes = ? AND format = ? "
-        "AND precision = ? ORDER BY id DESC LIMIT 1",
-        (plan_hash, resolution, classes, model_format, precision),
+        "AND precision = ? AND converter = ? ORDER BY id DESC LIMIT 1",
+        (plan_hash, resolution, classes, model_format, precision, converter),
     )
     return _decode(rows[0]["record"], ExportRecord) if rows else None
 

@@ -25,7 +25,8 @@ class ExportRecord(msgspec.Struct, frozen=True):
     """One model file. ``plan_hash`` is ``None`` for a file that did not come from a layer plan.
 
     ``path`` is relative to the study's folder. ``parity_error`` is the largest absolute error against torch
-    and ``output_spread`` the standard deviation of the outputs over inputs, both in the outputs' unit.
+    and ``output_spread`` the standard deviation of the outputs over inputs, both in the outputs' unit;
+    ``correlation`` is that of a quantised model's outputs with torch's.
     """
 
     sha256: str
@@ -41,6 +42,7 @@ class ExportRecord(msgspec.Struct, frozen=True):
     converter_version: str = ""
     parity_error: float | None = None
     output_spread: float | None = None
+    correlation: float | None = None
     reference: Reference | None = None
     seconds: float | None = None
 

@@ -117,5 +117,11 @@ _VERSION_1: Final = (
 # What the person calls a device, beside what it says of itself.
 _VERSION_2: Final = ("ALTER TABLE device ADD COLUMN name TEXT NOT NULL DEFAULT ''",)
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2)
+# Which converter made a file; until then there was one.
+_VERSION_3: Final = (
+    "ALTER TABLE export ADD COLUMN converter TEXT NOT NULL DEFAULT ''",
+    "UPDATE export SET converter = 'torch.onnx (tracing)' WHERE plan_hash IS NOT NULL",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Statements that lead from schema version ``i`` to ``i + 1``; their count is the current version."""

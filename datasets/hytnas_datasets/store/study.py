@@ -141,9 +141,9 @@ class Study:
         measured.add_export(self._database, record, self._run_id)
 
     def export_for(
-        self, plan_hash: str, resolution: int, classes: int, format: str = "onnx", precision: str = "fp32"
+        self, plan_hash: str, resolution: int, classes: int, *, format: str, precision: str, converter: str
     ) -> ExportRecord | None:
-        """The newest model file of a network for a task, or ``None``."""
+        """The newest model file of a network for a task, made like this, or ``None``."""
         return measured.export_for(
             self._database,
             plan_hash=plan_hash,
@@ -151,6 +151,7 @@ class Study:
             classes=classes,
             model_format=format,
             precision=precision,
+            converter=converter,
         )
 
     def exports(self) -> list[ExportRecord]:

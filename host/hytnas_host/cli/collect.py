@@ -1,11 +1,13 @@
 """`hytnas-profile collect`: gather latencies and accuracies into a study; killed anywhere, it goes on."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hytnas_host.cli.console import BarProgress, out, print_json
+from hytnas_host.cli.formats import ConverterOption, FormatOption, PrecisionOption, export_target
 from hytnas_host.cli.options import (
     DEFAULT_STUDY,
     DevicesOption,
@@ -34,11 +36,15 @@ def latency(
     models: Annotated[
         Path | None,
         typer.Option(
-            "--models", help="Measure the ONNX files in this folder (or one file) instead of sampling."
+            "--models",
+            help="Measure the ONNX or TFLite files in this folder (or one file) instead of sampling.",
         ),
     ] = None,
     resolution: ResolutionOption = 224,
     classes: Annotated[int, typer.Option("--classes", min=2, help="Outputs of the network.")] = 2,
+    model_format: FormatOption = None,
+    precision: PrecisionOption = None,
+    converter: ConverterOption = None,
     processes: Annotated[
         int | None,
         typer.Option("--processes", min=1, help="Fresh processes a model; 5, or what suits the device."),
@@ -58,6 +64,8 @@ def latency(
       hytnas-profile collect latency --n 1700 --device pi1 --device pi2
 
       hytnas-profile collect latency --models ./my-onnx-files --study runs/mine
+
+      hytnas-profile collect latency --format tflite --precision int8 --study runs/int8
     """
     from hytnas_host.cli.devices import common_method, device_names, open_devices
     from hytnas_host.collect.latency import collect_files, collect_latency
@@ -73,9 +81,13 @@ def latency(
         "models": None if models is None else str(models),
         "resolution": resolution,
         "classes": classes,
+        "format": model_format,
+        "precision": precision,
+        "converter": converter,
         "processes": processes,
         "seed": seed,
     }
+    target = export_target(model_format, precision, converter)
     with (
         recorded_study(study, "hytnas-profile collect latency", config) as opened,
         open_devices(names) as boards,
@@ -83,7 +95,15 @@ def latency(
         method = common_method(boards)
         options = MeasureOptions.of(method, seed=seed, processes=processes, keep_apart=keep_apart)
         if models is not None:
-            summary = collect_files(opened, boards, models, options=options, progress=BarProgress)
+            summary = collect_files(
+                opened,
+                boards,
+                models,
+                model_format=model_format,
+                precision=precision,
+                options=options,
+                progress=BarProgress,
+            )
         else:
             from hytnas_datasets.plan import Task
             from hytnas_datasets.spaces import get_space
@@ -94,7 +114,7 @@ def latency(
                 get_space(space),
                 n,
                 Task(resolution=resolution, classes=classes),
-                options=options,
+                options=replace(options, target=target),
                 progress=BarProgress,
             )
     if as_json:

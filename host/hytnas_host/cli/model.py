@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hytnas_host.cli.console import print_json, print_table
+from hytnas_host.cli.formats import ConverterOption, FormatOption, PrecisionOption, export_target
 from hytnas_host.cli.options import JsonOption, ResolutionOption, SeedOption, SpaceOption
 
 
@@ -20,10 +21,13 @@ def export(
     space: SpaceOption = "hyt",
     resolution: ResolutionOption = 224,
     classes: Annotated[int, typer.Option("--classes", min=2)] = 2,
+    model_format: FormatOption = None,
+    precision: PrecisionOption = None,
+    converter: ConverterOption = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Export architectures to ONNX, each checked numerically against torch.
+    """Export architectures to ONNX or TFLite, each checked numerically against torch.
 
     Weights are random (seeded): the files are for measuring, and a start for training.
 
@@ -31,13 +35,15 @@ def export(
     """
     from hytnas_datasets.plan import Task, build_plan
     from hytnas_datasets.spaces import get_space
-    from hytnas_host.export import export_onnx
+    from hytnas_host.export import export_model
 
     chosen = get_space(space)
     task = Task(resolution=resolution, classes=classes)
+    target = export_target(model_format, precision, converter)
     folder.mkdir(parents=True, exist_ok=True)
     exported = [
-        export_onnx(build_plan(chosen.parse(text), task), folder, seed=seed) for text in architectures
+        export_model(build_plan(chosen.parse(text), task), folder, seed=seed, target=target)
+        for text in architectures
     ]
     if as_json:
         print_json(

@@ -4,13 +4,14 @@ import time
 from dataclasses import dataclass, field
 
 from hytnas_agent.protocol import DeviceDescription
-from hytnas_agent.records import DeviceContext, MeasureSettings
+from hytnas_agent.records import DeviceContext, MeasureSettings, ModelFormat
 from hytnas_datasets.store import Study
 from hytnas_host.collect.ledger import Ledger
 from hytnas_host.collect.measuring import Measurer, check_same_context
 from hytnas_host.collect.summary import DeviceShare
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.errors import DeviceError
+from hytnas_host.export.target import ModelKind
 
 
 @dataclass
@@ -24,6 +25,8 @@ class Board:
         Why it is held, as others are told.
     runtime : str or None
     settings : MeasureSettings
+    kind : ModelKind
+        Of the models it measures.
     description : DeviceDescription
         As it described itself when the collection began.
     measurer : Measurer
@@ -39,6 +42,7 @@ class Board:
     reason: str
     runtime: str | None
     settings: MeasureSettings
+    kind: ModelKind
     description: DeviceDescription = field(init=False)
     measurer: Measurer = field(init=False)
     models: int = 0
@@ -73,7 +77,7 @@ class Board:
             It is busy or not reachable, or has no runtime that works.
         """
         self.description = self._arrive()
-        require_runtime(self.name, self.context)
+        require_runtime(self.name, self.context, self.kind.format)
         study.add_device(self.description, name=self.name)
 
     def rejoin(self, models: list[str]) -> None:
@@ -124,7 +128,12 @@ class Board:
     def _arrive(self) -> DeviceDescription:
         self.device.acquire(self.reason)
         with self.device.quiet():  # its probes would disturb a timed run of another device of this machine
-            return self.device.describe(runtime=self.runtime, threads=self.settings.threads)
+            return self.device.describe(
+                runtime=self.runtime,
+                threads=self.settings.threads,
+                model_format=self.kind.format,
+                precision=self.kind.precision,
+            )
 
 
 @dataclass(frozen=True)
@@ -136,10 +145,11 @@ class Group:
     canary: str | None
 
 
-def require_runtime(device: str, context: DeviceContext, /) -> None:
-    """Raise DeviceError where the device has no runtime to measure with."""
+def require_runtime(device: str, context: DeviceContext, model_format: ModelFormat = "onnx", /) -> None:
+    """Raise DeviceError where the device has no runtime to measure such models with."""
     if context.runtime in ("", "none"):
+        extra = {"onnx": "onnx", "tflite": "litert"}[model_format]
         raise DeviceError(
-            f"device {device!r} has no runtime installed that works",
-            "install one there with: pip install 'hytnas[onnx]', and check it with: hytnas-agent describe",
+            f"device {device!r} has no runtime installed that works and runs {model_format} files",
+            f"install one there with: pip install 'hytnas[{extra}]', and look with: hytnas-agent describe",
         )

@@ -103,7 +103,7 @@ def collect(
     if not devices:
         raise CollectError("no device is given", "name at least one")
     reason = f"{purpose}: {source.models} models for {study.folder.name}"
-    boards = [Board(device, reason, options.runtime, options.settings) for device in devices]
+    boards = [Board(device, reason, options.runtime, options.settings, source.kind) for device in devices]
     stop = threading.Event()
     try:
         work_together(lambda board: board.open(study), boards, stop)

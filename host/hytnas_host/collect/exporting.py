@@ -13,7 +13,7 @@ from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.measuring import Model
 from hytnas_host.collect.sampling import Network
-from hytnas_host.export import ExportedModel, ExportPool
+from hytnas_host.export import ExportedModel, ExportPool, ExportTarget
 
 MODELS = "models"
 
@@ -29,6 +29,8 @@ class Exporter:
         Of the weights; they do not matter to the latency, but the same network gives the same file.
     workers : int, optional
         Worker processes; the number of processors by default.
+    target : ExportTarget
+        The format, precision and converter of the files.
 
     Attributes
     ----------
@@ -40,7 +42,9 @@ class Exporter:
         Time spent in ``prepare``.
     """
 
-    def __init__(self, study: Study, task: Task, *, seed: int, workers: int | None = None) -> None:
+    def __init__(
+        self, study: Study, task: Task, *, seed: int, workers: int | None = None, target: ExportTarget
+    ) -> None:
         self.failed: dict[str, str] = {}
         self.hashes: dict[str, str] = {}
         self.seconds = 0.0
@@ -48,6 +52,7 @@ class Exporter:
         self._task = task
         self._seed = seed
         self._workers = workers
+        self._target = target
         self._pool: ExportPool | None = None
         self._pending: list[Future[ExportedModel]] = []
         self._cancelled = False
@@ -95,7 +100,14 @@ class Exporter:
         return [record.sha256 for record in records if record is not None]
 
     def _record(self, plan_hash: str) -> ExportRecord | None:
-        return self._study.export_for(plan_hash, self._task.resolution, self._task.classes)
+        return self._study.export_for(
+            plan_hash,
+            self._task.resolution,
+            self._task.classes,
+            format=self._target.format,
+            precision=self._target.precision,
+            converter=self._target.converter,
+        )
 
     def _stored(self, plan_hash: str) -> Model | None:
         record = self._record(plan_hash)
@@ -107,7 +119,7 @@ class Exporter:
 
     def _submit(self, network: Network) -> Future[ExportedModel]:
         if self._pool is None:
-            self._pool = ExportPool(self._workers)
+            self._pool = ExportPool(self._workers, target=self._target)
         plan = build_plan(network[0], self._task)
         with _interrupt_blocked():
             future = self._pool.submit(plan, self._study.folder / MODELS, seed=self._seed)
@@ -125,17 +137,19 @@ class Exporter:
             return None
         record = ExportRecord(
             sha256=exported.sha256,
-            format="onnx",
+            format=self._target.format,
+            precision=self._target.precision,
             path=f"{MODELS}/{exported.path.name}",
             size_bytes=exported.size_bytes,
             plan_hash=plan_hash,
             resolution=self._task.resolution,
             classes=self._task.classes,
             opset=exported.opset,
-            converter=exported.converter,
-            converter_version=str(exported.converter_version),
+            converter=self._target.converter,
+            converter_version=exported.converter_version,
             parity_error=exported.parity_error,
             output_spread=exported.output_spread,
+            correlation=exported.correlation,
             reference=exported.reference,
             seconds=exported.seconds,
         )

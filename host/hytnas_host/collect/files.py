@@ -7,17 +7,22 @@ from pathlib import Path
 
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import ModelFormat
+from hytnas_agent.runtimes.base import RuntimeFailure
+from hytnas_agent.runtimes.precision import read_precision
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.measuring import Model
 from hytnas_host.export import inspect_onnx
+from hytnas_host.export.target import ModelKind
 
 FOLDER = "models/files"
 FORMATS: dict[str, ModelFormat] = {".onnx": "onnx", ".tflite": "tflite"}
 
 
-def find_models(folder_or_files: Path | Sequence[Path]) -> list[Path]:
-    """The model files of a folder (sorted by name), or the files themselves.
+def find_models(
+    folder_or_files: Path | Sequence[Path], model_format: ModelFormat | None = None
+) -> list[Path]:
+    """The model files of a folder (sorted by name), or the files themselves; those of the format, if given.
 
     Raises
     ------
@@ -25,14 +30,15 @@ def find_models(folder_or_files: Path | Sequence[Path]) -> list[Path]:
         There is no such folder or file, or no model file among them.
     """
     given = [folder_or_files] if isinstance(folder_or_files, Path) else list(folder_or_files)
-    suffixes = " or ".join(FORMATS)
+    wanted = [suffix for suffix, found in FORMATS.items() if model_format in (None, found)]
+    suffixes = " or ".join(wanted)
     found: list[Path] = []
     for path in given:
         if path.is_dir():
-            found += sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS)
+            found += sorted(file for file in path.iterdir() if file.suffix.lower() in wanted)
         elif not path.exists():
             raise CollectError(f"there is no model file or folder {path}", "check the path")
-        elif path.suffix.lower() in FORMATS:
+        elif path.suffix.lower() in wanted:
             found.append(path)
         else:
             raise CollectError(f"{path} is not a model file", f"its name must end in {suffixes}")
@@ -40,6 +46,40 @@ def find_models(folder_or_files: Path | Sequence[Path]) -> list[Path]:
         places = ", ".join(str(path) for path in given)
         raise CollectError(f"there is no model in {places or 'an empty list'}", f"put {suffixes} files there")
     return found
+
+
+def one_kind(files: Sequence[Path], precision: str | None = None) -> tuple[ModelKind, list[Path]]:
+    """The kind of the files, and those of the precision, if one is given.
+
+    A file whose precision cannot be read is of any kind: what is wrong with it is for the device to say.
+
+    Raises
+    ------
+    CollectError
+        They are of several formats or precisions, or none has the precision.
+    """
+    kinds = {file: _kind(file) for file in files}
+    known = [kind for kind in kinds.values() if kind is not None and precision in (None, kind.precision)]
+    if precision is not None and not known:
+        raise CollectError(f"there is no model of precision {precision}", "leave the option --precision out")
+    formats = {FORMATS[file.suffix.lower()] for file in files}
+    distinct = sorted(set(known), key=str)
+    if len(distinct) > 1 or len(formats) > 1:
+        counted = ", ".join(f"{known.count(kind)} {kind}" for kind in distinct)
+        raise CollectError(
+            f"the models are of several kinds ({counted}), whose latencies do not compare",
+            "name one with --format and --precision",
+        )
+    kind = distinct[0] if distinct else ModelKind(formats.pop())
+    return kind, [file for file, found in kinds.items() if found in (None, kind)]
+
+
+def _kind(file: Path) -> ModelKind | None:
+    model_format = FORMATS[file.suffix.lower()]
+    try:
+        return ModelKind(model_format, read_precision(file, model_format))
+    except RuntimeFailure:
+        return None
 
 
 class FileImporter:
@@ -55,12 +95,15 @@ class FileImporter:
         self.failed: dict[str, str] = {}
         self._study = study
 
-    def take(self, files: Sequence[Path]) -> list[Model]:
-        """The models of these files, each content once; what cannot be read is left out and a failure."""
+    def take(self, files: Sequence[Path], kind: ModelKind) -> list[Model]:
+        """The models of these files of one kind, each content once.
+
+        What cannot be read is left out and a failure.
+        """
         models: dict[str, Model] = {}
         for file in files:
             try:
-                model = self._take(file)
+                model = self._take(file, kind)
             except OSError as error:
                 self.failed[str(file)] = error.strerror or str(error)
                 self._study.add_failure("file", str(file), error.strerror or str(error))
@@ -68,10 +111,9 @@ class FileImporter:
                 models.setdefault(model.sha256, model)
         return list(models.values())
 
-    def _take(self, file: Path) -> Model:
+    def _take(self, file: Path, kind: ModelKind) -> Model:
         with file.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        model_format = FORMATS[file.suffix.lower()]
         path = f"{FOLDER}/{sha256[:16]}-{file.name}"
         copy = self._study.folder / path
         if not copy.is_file():
@@ -79,18 +121,19 @@ class FileImporter:
             draft = copy.with_name(f".{copy.name}.part")
             shutil.copyfile(file, draft)
             draft.replace(copy)
-        opset, producer = _look_into(copy) if model_format == "onnx" else (None, "")
+        opset, producer = _look_into(copy) if kind.format == "onnx" else (None, "")
         self._study.add_export(
             ExportRecord(
                 sha256=sha256,
-                format=model_format,
+                format=kind.format,
+                precision=kind.precision,
                 path=path,
                 size_bytes=copy.stat().st_size,
                 opset=opset,
                 converter=producer,
             )
         )
-        return Model(sha256, model_format, copy)
+        return Model(sha256, kind.format, copy)
 
 
 def _look_into(file: Path) -> tuple[int | None, str]:

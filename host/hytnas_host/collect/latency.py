@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from hytnas_agent.records import LatencyLabel
+from hytnas_agent.records import LatencyLabel, ModelFormat
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_datasets.store import Study
@@ -13,12 +13,13 @@ from hytnas_host.collect.canary import prepare_canary
 from hytnas_host.collect.collection import collect
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.exporting import Exporter
-from hytnas_host.collect.files import FileImporter, find_models
+from hytnas_host.collect.files import FileImporter, find_models, one_kind
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.sampling import Network, sample_networks
 from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.collect.supply import Source
 from hytnas_host.devices.base import Device
+from hytnas_host.export.target import ExportTarget
 from hytnas_host.progress import ProgressFactory, SilentProgress
 
 LATENCY_PURPOSE = "latency"
@@ -107,29 +108,40 @@ def collect_files(
     devices: Sequence[Device],
     folder_or_files: Path | Sequence[Path],
     *,
+    model_format: ModelFormat | None = None,
+    precision: str | None = None,
     options: MeasureOptions,
     progress: ProgressFactory = SilentProgress,
 ) -> CollectionSummary:
-    """Measure the ONNX and TFLite files of a folder, or given ones.
+    """Measure the ONNX or TFLite files of a folder, or given ones.
 
     The files are copied into the study. One that is damaged or cannot be run is a record with its outcome,
-    and the others go on. See ``collect_latency`` for the parameters.
+    and the others go on. See ``collect_latency`` for the other parameters; ``options.target`` does not count.
+
+    Parameters
+    ----------
+    model_format, precision : optional
+        Measure only the files of this format and precision.
 
     Raises
     ------
     CollectError
-        There is no model file there.
+        There is no such model file there, or they are of several formats or precisions.
     DeviceError, StudyError
     """
+    files = find_models(folder_or_files, model_format)
+    kind, files = one_kind(files, precision)
     importer = FileImporter(study)
-    models = importer.take(find_models(folder_or_files))
-    with Exporter(study, Task(), seed=options.seed, workers=1) as exporter:
+    models = importer.take(files, kind)
+    target = ExportTarget.of_kind(kind)
+    with Exporter(study, Task(), seed=options.seed, workers=1, target=target or ExportTarget()) as exporter:
         source = Source(
             windows=[partial(list, chunk) for chunk in _chunks(models, options.window)],
             models=len(models),
             known=[model.sha256 for model in models],
-            canary=partial(prepare_canary, study, exporter, Task()),
+            canary=partial(prepare_canary, study, exporter, Task()) if target else list,
             cancel=exporter.cancel,
+            kind=kind,
         )
         collected = collect(study, devices, source, options, purpose=LATENCY_PURPOSE, progress=progress)
     return collected.summary(
@@ -150,13 +162,14 @@ def _collect_networks(
     progress: ProgressFactory,
 ) -> tuple[CollectionSummary, dict[str, LatencyLabel]]:
     """The summary, and the labels by plan hash."""
-    with Exporter(study, task, seed=options.seed) as exporter:
+    with Exporter(study, task, seed=options.seed, target=options.target) as exporter:
         source = Source(
             windows=[partial(exporter.prepare, chunk) for chunk in _chunks(networks, options.window)],
             models=len(networks),
             known=exporter.known_hashes(networks),
             canary=partial(prepare_canary, study, exporter, task),
             cancel=exporter.cancel,
+            kind=options.target.kind,
         )
         collected = collect(study, devices, source, options, purpose=purpose, progress=progress)
         asked = {plan_hash for _, plan_hash in networks}

@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from hytnas_host.collect.measuring import Model
+from hytnas_host.export.target import ModelKind
 
 # Gives the models of one window, exporting them if need be.
 Window = Callable[[], list[Model]]
@@ -28,6 +29,8 @@ class Source:
         Gives the canary, or nothing.
     cancel : callable
         Makes a window that is being prepared in another thread end soon.
+    kind : ModelKind
+        Of all the models.
     """
 
     windows: Sequence[Window]
@@ -35,6 +38,7 @@ class Source:
     known: Sequence[str]
     canary: Window
     cancel: Callable[[], None]
+    kind: ModelKind = field(default_factory=ModelKind)
 
 
 class Supply:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hytnas_agent.protocol import DeviceDescription
-from hytnas_agent.records import MeasureJob, MeasureSettings, ProcessResult
+from hytnas_agent.records import MeasureJob, MeasureSettings, ModelFormat, ProcessResult
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,19 @@ class Device(Protocol):
     shares_processor: bool
     method: Method
 
-    def describe(self, *, runtime: str | None = None, threads: int = 1) -> DeviceDescription:
-        """Identity, context (of this runtime and number of threads), runtimes and health of the device."""
+    def describe(
+        self,
+        *,
+        runtime: str | None = None,
+        threads: int = 1,
+        model_format: ModelFormat | None = None,
+        precision: str = "fp32",
+    ) -> DeviceDescription:
+        """Identity, context, runtimes and health of the device.
+
+        The context is that of measuring models of this format and precision with so many threads by this
+        runtime, or else by the first usable one that runs the format.
+        """
         ...
 
     def acquire(self, reason: str) -> None:

@@ -33,7 +33,7 @@ from hytnas_agent.protocol import (
     SpoolStatResult,
     TokenParams,
 )
-from hytnas_agent.records import MeasureJob, ProcessResult
+from hytnas_agent.records import MeasureJob, ModelFormat, ProcessResult
 from hytnas_host.devices.base import Method
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.quiet import quiet_machine
@@ -110,11 +110,17 @@ class AgentDevice:
         """Which agent answers, and where its spool is; connects if need be."""
         return self._session.hello()
 
-    def describe(self, *, runtime: str | None = None, threads: int = 1) -> DeviceDescription:
-        """Identity, context (of this runtime and number of threads), runtimes and health of the device."""
-        return self._session.ask(
-            "describe", DescribeParams(runtime, threads), DeviceDescription, PROBE_TIMEOUT_S
-        )
+    def describe(
+        self,
+        *,
+        runtime: str | None = None,
+        threads: int = 1,
+        model_format: ModelFormat | None = None,
+        precision: str = "fp32",
+    ) -> DeviceDescription:
+        """Identity, context (of measuring such models), runtimes and health of the device."""
+        params = DescribeParams(runtime, threads, model_format, precision)
+        return self._session.ask("describe", params, DeviceDescription, PROBE_TIMEOUT_S)
 
     def doctor(self) -> DoctorResult:
         """What the agent finds right and wrong with its device."""

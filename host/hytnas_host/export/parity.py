@@ -1,5 +1,6 @@
 """Whether an exported model computes what the network computes, and whether such a check means anything."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,9 @@ TOLERANCE = 1e-3
 MIN_RELATIVE_SPREAD = 1e-3
 """Outputs that move by less than this share of their size show nothing: any conversion would pass."""
 
+RunModel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Outputs ``(k, ...)`` of the exported model for inputs ``(k, 1, channels, resolution, resolution)``."""
+
 
 @dataclass(frozen=True)
 class Parity:
@@ -33,12 +37,18 @@ class Parity:
         Standard deviation of the outputs over the k inputs (root mean square over the classes).
     error : float
         Largest absolute difference between the export and torch.
+    tolerance : float
+        Largest error allowed on the device, in units of the spread.
+    correlation : float or None
+        Of a quantised model's outputs with torch's.
     """
 
     inputs: NDArray[np.float32]
     outputs: NDArray[np.float32]
     spread: float
     error: float
+    tolerance: float = TOLERANCE
+    correlation: float | None = None
 
 
 def reference_inputs(task: Task, cases: int = REFERENCE_CASES) -> NDArray[np.float32]:
@@ -46,7 +56,7 @@ def reference_inputs(task: Task, cases: int = REFERENCE_CASES) -> NDArray[np.flo
     return random_images(task, cases, np.random.default_rng(REFERENCE_SEED))[:, None]
 
 
-def check_parity(network: nn.Module, plan: LayerPlan, model: bytes) -> Parity:
+def check_parity(network: nn.Module, plan: LayerPlan, run: RunModel) -> Parity:
     """Compare an exported model with its network on seeded inputs.
 
     Raises
@@ -55,17 +65,9 @@ def check_parity(network: nn.Module, plan: LayerPlan, model: bytes) -> Parity:
         If the outputs hardly depend on the inputs, or the export's outputs differ from the network's.
     """
     inputs = reference_inputs(plan.task)
-    with torch.no_grad():
-        outputs = network(torch.from_numpy(inputs[:, 0])).numpy()[:, None]
+    outputs = torch_outputs(network, plan, inputs)
     spread = output_spread(outputs)
-    size = float(np.sqrt(np.mean(outputs.astype(np.float64) ** 2)))
-    if not np.isfinite(spread) or spread <= MIN_RELATIVE_SPREAD * size:
-        raise ExportError(
-            f"The outputs of network {plan.hash[:12]} do not depend on its input (spread {spread:.1e})",
-            "Calibrate its batch norms on varied images before exporting",
-        )
-    exported = run_onnx(model, inputs)
-    error = float(np.max(np.abs(exported.astype(np.float64) - outputs)))
+    error = float(np.max(np.abs(run(inputs).astype(np.float64) - outputs)))
     if not error <= TOLERANCE * spread:
         raise ExportError(
             f"The export of network {plan.hash[:12]} differs from torch by {error:.1e}; "
@@ -73,6 +75,26 @@ def check_parity(network: nn.Module, plan: LayerPlan, model: bytes) -> Parity:
             "Report it with the architecture: the converter is wrong about one of its layers",
         )
     return Parity(inputs, outputs, spread, error)
+
+
+def torch_outputs(network: nn.Module, plan: LayerPlan, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``(k, 1, classes)`` outputs of the network.
+
+    Raises
+    ------
+    ExportError
+        If they hardly depend on the inputs.
+    """
+    with torch.no_grad():
+        outputs: NDArray[np.float32] = network(torch.from_numpy(inputs[:, 0])).numpy()[:, None]
+    spread = output_spread(outputs)
+    size = float(np.sqrt(np.mean(outputs.astype(np.float64) ** 2)))
+    if not np.isfinite(spread) or spread <= MIN_RELATIVE_SPREAD * size:
+        raise ExportError(
+            f"The outputs of network {plan.hash[:12]} do not depend on its input (spread {spread:.1e})",
+            "Calibrate its batch norms on varied images before exporting",
+        )
+    return outputs
 
 
 def output_spread(outputs: NDArray[np.float32]) -> float:

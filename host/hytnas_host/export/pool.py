@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
+from functools import partial
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,9 @@ import torch
 from hytnas_datasets.plan import LayerPlan
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.export.errors import ExportError
-from hytnas_host.export.onnx_export import ExportedModel, export_onnx
+from hytnas_host.export.exported import ExportedModel
+from hytnas_host.export.pipeline import export_model
+from hytnas_host.export.target import ExportTarget
 
 Guard = Callable[[], AbstractContextManager[None]]
 Job = Callable[[LayerPlan, Path, int], ExportedModel]
@@ -33,18 +36,25 @@ class ExportPool:
     ----------
     workers : int, optional
         Processes; the number of processors by default.
+    target : ExportTarget
+        What the default job exports to.
     guard : picklable callable
         Gives the context in which each export runs, in the worker; by default exports stand still while a
         timed run of this machine goes on.
     job : picklable callable
-        What a worker does with ``(plan, folder, seed)``.
+        What a worker does with ``(plan, folder, seed)`` instead.
     """
 
     def __init__(
-        self, workers: int | None = None, *, guard: Guard = host_work, job: Job | None = None
+        self,
+        workers: int | None = None,
+        *,
+        target: ExportTarget | None = None,
+        guard: Guard = host_work,
+        job: Job | None = None,
     ) -> None:
         self._guard = guard
-        self._job = job or _export
+        self._job = job or partial(_export, target or ExportTarget())
         self._threads = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="export")
         self._slot = threading.local()
         self._processes: set[ProcessPoolExecutor] = set()
@@ -100,8 +110,8 @@ class ExportPool:
         process.shutdown(wait=False)
 
 
-def _export(plan: LayerPlan, folder: Path, seed: int) -> ExportedModel:
-    return export_onnx(plan, folder, seed=seed)
+def _export(target: ExportTarget, plan: LayerPlan, folder: Path, seed: int) -> ExportedModel:
+    return export_model(plan, folder, seed=seed, target=target)
 
 
 def _guarded(guard: Guard, job: Job, plan: LayerPlan, folder: Path, seed: int) -> ExportedModel:

@@ -23,6 +23,17 @@ PRECISIONS: dict[ModelFormat, tuple[Precision, ...]] = {"onnx": ("fp32",), "tfli
 
 
 @dataclass(frozen=True)
+class ModelKind:
+    """What is known of any model file: a collection measures files of one kind."""
+
+    format: ModelFormat = "onnx"
+    precision: str = "fp32"
+
+    def __str__(self) -> str:
+        return f"{self.format} {self.precision}"
+
+
+@dataclass(frozen=True)
 class ExportTarget:
     """One way to make model files of networks.
 
@@ -64,4 +75,17 @@ class ExportTarget:
             )
 
     def __str__(self) -> str:
-        return f"{self.format} {self.precision} by {self.converter}"
+        return f"{self.kind} by {self.converter}"
+
+    @property
+    def kind(self) -> ModelKind:
+        """The kind of its files."""
+        return ModelKind(self.format, self.precision)
+
+    @classmethod
+    def of_kind(cls, kind: ModelKind) -> "ExportTarget | None":
+        """The target by the default converter, if files of this kind are exported at all."""
+        for precision in PRECISIONS[kind.format]:
+            if precision == kind.precision:
+                return cls(kind.format, precision)
+        return None

@@ -65,6 +65,28 @@ def test_an_older_schema_is_migrated_and_keeps_its_data(
     connection.close()
 
 
+def test_exports_of_an_older_study_keep_the_one_converter_that_there_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+        Study.open(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / STUDY_FILE)
+    for sha256, plan_hash in (("made", "p"), ("foreign", None)):
+        connection.execute(
+            "INSERT INTO export (sha256, plan_hash, format, precision, record) "
+            "VALUES (?, ?, 'onnx', 'fp32', x'')",
+            (sha256, plan_hash),
+        )
+    connection.commit()
+    connection.close()
+    Study.open(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / STUDY_FILE)
+    found = dict(connection.execute("SELECT sha256, converter FROM export").fetchall())
+    connection.close()
+    assert found == {"made": "torch.onnx (tracing)", "foreign": ""}
+
+
 def test_a_failing_migration_leaves_the_study_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,14 +53,19 @@ def test_another_definition_of_a_space_is_refused(study: Study, space: Space) ->
         study.labelled("latency_ms", space=changed)
 
 
+MADE = {"format": "onnx", "precision": "fp32", "converter": "torch"}
+
+
 def test_the_newest_export_of_a_network_is_found(study: Study, make: Make) -> None:
     old, new = make.export("m1", "p"), make.export("m2", "p", converter_version="2.14.0")
     foreign = make.export("m3", None, resolution=None, classes=None)
     for record in (old, new, foreign, make.export("m4", "p", resolution=96)):
         study.add_export(record)
-    assert study.export_for("p", 224, 2) == new
-    assert study.export_for("p", 224, 10) is None
-    assert study.export_for("p", 224, 2, "tflite") is None
+    assert study.export_for("p", 224, 2, **MADE) == new
+    assert study.export_for("p", 224, 10, **MADE) is None
+    assert study.export_for("p", 224, 2, **MADE | {"format": "tflite"}) is None
+    assert study.export_for("p", 224, 2, **MADE | {"precision": "int8"}) is None
+    assert study.export_for("p", 224, 2, **MADE | {"converter": "another"}) is None
     assert foreign in study.exports()
 
 

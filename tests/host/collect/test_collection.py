@@ -50,7 +50,9 @@ class RuledDevice:
         self.quiet_now = False
         self.leases: list[str] = []
 
-    def describe(self, *, runtime: str | None = None, threads: int = 1) -> DeviceDescription:
+    def describe(
+        self, *, runtime=None, threads: int = 1, model_format=None, precision: str = "fp32"
+    ) -> DeviceDescription:
         return DeviceDescription(IDENTITY, self.context, (), HealthSnapshot(0.0), "0.1.0")
 
     def acquire(self, reason: str) -> None:

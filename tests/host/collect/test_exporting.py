@@ -11,9 +11,11 @@ from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.sampling import sample_networks
-from hytnas_host.export import ExportedModel, ExportError
+from hytnas_host.export import ExportedModel, ExportError, ExportTarget
 
 TASK = Task(resolution=32)
+TARGET = ExportTarget()
+MADE = {"format": TARGET.format, "precision": TARGET.precision, "converter": TARGET.converter}
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def study(tmp_path):
 class FailingPool:
     """Fails every export."""
 
-    def __init__(self, workers: int | None) -> None:
+    def __init__(self, workers: int | None, *, target: ExportTarget) -> None:
         self.masks: list[set[signal.Signals]] = []
 
     def submit(self, plan: LayerPlan, folder: Path, *, seed: int) -> Future[ExportedModel]:
@@ -45,7 +47,7 @@ def failing_pool(monkeypatch):
 
 def test_networks_are_exported_once_and_found_again(study, monkeypatch):
     networks = sample_networks(study, get_space("hyt"), 2, TASK, purpose="latency", seed=0)
-    with Exporter(study, TASK, seed=0, workers=1) as exporter:
+    with Exporter(study, TASK, seed=0, workers=1, target=TARGET) as exporter:
         models = exporter.prepare(networks)
     assert len(models) == 2
     assert list(exporter.hashes.items()) == [
@@ -54,22 +56,22 @@ def test_networks_are_exported_once_and_found_again(study, monkeypatch):
     for model in models:
         assert model.reference is not None
         assert all(file.is_file() for file in (model.path, model.inputs_file, model.outputs_file))
-    assert study.export_for(networks[0][1], 32, 2).sha256 == models[0].sha256
+    assert study.export_for(networks[0][1], 32, 2, **MADE).sha256 == models[0].sha256
 
     monkeypatch.setattr("hytnas_host.collect.exporting.ExportPool", FailingPool)
-    with Exporter(study, TASK, seed=0) as again:
+    with Exporter(study, TASK, seed=0, target=TARGET) as again:
         assert again.prepare(networks) == models
         assert again.known_hashes(networks) == [model.sha256 for model in models]
 
     models[0].path.unlink()
-    with Exporter(study, TASK, seed=0) as lost:
+    with Exporter(study, TASK, seed=0, target=TARGET) as lost:
         assert lost.prepare(networks) == models[1:]
         assert list(lost.failed) == [networks[0][1]]
 
 
 def test_network_that_cannot_be_exported_is_a_failure_and_left_out(study, failing_pool):
     networks = sample_networks(study, get_space("hyt"), 2, TASK, purpose="latency", seed=0)
-    with Exporter(study, TASK, seed=0) as exporter:
+    with Exporter(study, TASK, seed=0, target=TARGET) as exporter:
         assert exporter.prepare(networks) == []
     assert set(exporter.failed) == {plan_hash for _, plan_hash in networks}
     failures = study.failures("export")
@@ -79,7 +81,7 @@ def test_network_that_cannot_be_exported_is_a_failure_and_left_out(study, failin
 
 def test_cancelled_exporter_starts_nothing(study):
     networks = sample_networks(study, get_space("hyt"), 2, TASK, purpose="latency", seed=0)
-    with Exporter(study, TASK, seed=0) as exporter:
+    with Exporter(study, TASK, seed=0, target=TARGET) as exporter:
         exporter.cancel()
         assert exporter.prepare(networks) == []
     assert exporter.failed == {}
@@ -87,7 +89,7 @@ def test_cancelled_exporter_starts_nothing(study):
 
 def test_processes_of_the_pool_start_with_ctrl_c_blocked(study, failing_pool):
     networks = sample_networks(study, get_space("hyt"), 1, TASK, purpose="latency", seed=0)
-    with Exporter(study, TASK, seed=0) as exporter:
+    with Exporter(study, TASK, seed=0, target=TARGET) as exporter:
         exporter.prepare(networks)
         assert all(signal.SIGINT in mask for mask in exporter._pool.masks)
         assert exporter._pool.masks

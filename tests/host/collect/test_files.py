@@ -7,7 +7,8 @@ import pytest
 
 from hytnas_datasets.store import Study
 from hytnas_host.collect.errors import CollectError
-from hytnas_host.collect.files import FileImporter, find_models
+from hytnas_host.collect.files import FileImporter, find_models, one_kind
+from hytnas_host.export.target import ModelKind
 
 
 @pytest.fixture
@@ -44,13 +45,15 @@ def test_folder_without_models_is_a_clear_error(tmp_path):
 
 
 def test_files_are_copied_and_recorded_without_judgement(study, folder):
-    models = FileImporter(study).take(find_models(folder))
+    models = FileImporter(study).take(find_models(folder, "onnx"), ModelKind("onnx", "int8"))
+    models += FileImporter(study).take(find_models(folder, "tflite"), ModelKind("tflite"))
     assert [(model.format, model.path.read_bytes()) for model in models] == [
         ("onnx", b"a"),
         ("onnx", b"b"),
         ("tflite", b"c"),
     ]
     records = study.exports()
+    assert [record.precision for record in records] == ["int8", "int8", "fp32"]
     assert [record.path.split("-", 1)[1] for record in records] == ["a.onnx", "b.onnx", "c.TFLITE"]
     assert all((study.folder / record.path).is_file() for record in records)
     assert all(record.plan_hash is None for record in records)
@@ -59,15 +62,28 @@ def test_files_are_copied_and_recorded_without_judgement(study, folder):
     assert all(model.path.is_file() for model in models)
 
 
+def test_the_kind_is_that_of_all_files_and_mixtures_are_refused(folder):
+    with pytest.raises(CollectError, match=r"several kinds.*--format"):
+        one_kind(find_models(folder))
+    assert one_kind(find_models(folder, "tflite")) == (ModelKind("tflite"), [folder / "c.TFLITE"])
+    quantised = folder / "b.onnx"
+    quantised.write_bytes(b'..."\x0bQLinearConv...')
+    with pytest.raises(CollectError, match="1 onnx fp32, 1 onnx int8"):
+        one_kind(find_models(folder, "onnx"))
+    assert one_kind(find_models(folder, "onnx"), "int8") == (ModelKind("onnx", "int8"), [quantised])
+    with pytest.raises(CollectError, match="no model of precision fp16"):
+        one_kind(find_models(folder, "onnx"), "fp16")
+
+
 def test_equal_files_are_one_model(study, folder):
     (folder / "copy.onnx").write_bytes(b"a")
-    assert len(FileImporter(study).take(find_models(folder))) == 3
+    assert len(FileImporter(study).take(find_models(folder, "onnx"), ModelKind())) == 2
 
 
 def test_unreadable_file_is_a_failure_and_the_others_are_taken(study, folder):
     os.remove(folder / "b.onnx")
     os.symlink(folder / "nowhere", folder / "b.onnx")
     importer = FileImporter(study)
-    assert len(importer.take([folder / "a.onnx", folder / "b.onnx"])) == 1
+    assert len(importer.take([folder / "a.onnx", folder / "b.onnx"], ModelKind())) == 1
     assert list(importer.failed) == [str(folder / "b.onnx")]
     assert [failure.stage for failure in study.failures()] == ["file"]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import onnx
@@ -14,7 +15,7 @@ import torch
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import get_space
 from hytnas_host.export import ExportError, export_onnx, inspect_onnx
-from hytnas_host.export.onnx_export import convert
+from hytnas_host.export.onnx_export import convert_onnx
 from hytnas_host.export.parity import check_parity, output_spread, reference_inputs, run_onnx
 from hytnas_host.models import build_network, calibrate_batch_norm
 
@@ -120,7 +121,7 @@ def test_the_successor_of_the_exporter_agrees(plan):
         )
     buffer = io.BytesIO()
     onnx.save_model(program.model_proto, buffer)
-    old, new = run_onnx(convert(network, plan), inputs), run_onnx(buffer.getvalue(), inputs)
+    old, new = run_onnx(convert_onnx(network, plan).content, inputs), run_onnx(buffer.getvalue(), inputs)
     np.testing.assert_allclose(old, new, rtol=0, atol=1e-4 * output_spread(old))
 
 
@@ -129,16 +130,16 @@ def test_a_network_that_ignores_its_input_is_refused(plan):
     with torch.no_grad():
         network.get_submodule("stem/embed/conv").weight.zero_()
     with pytest.raises(ExportError, match="do not depend on its input"):
-        check_parity(network, plan, convert(network, plan))
+        check_parity(network, plan, partial(run_onnx, convert_onnx(network, plan).content))
 
 
 def test_a_wrong_conversion_is_refused(plan):
     network = calibrated(plan)
-    content = convert(network, plan)
+    content = convert_onnx(network, plan).content
     with torch.no_grad():
         network.get_submodule("stage5/transformer2/feed_forward/expand").bias += 0.1
     with pytest.raises(ExportError, match="differs from torch by"):
-        check_parity(network, plan, content)
+        check_parity(network, plan, partial(run_onnx, content))
 
 
 def test_a_network_of_not_a_number_is_refused(plan):
@@ -146,4 +147,4 @@ def test_a_network_of_not_a_number_is_refused(plan):
     with torch.no_grad():
         network.get_submodule("head/classifier").weight.fill_(float("nan"))
     with pytest.raises(ExportError, match="do not depend"):
-        check_parity(network, plan, convert(network, plan))
+        check_parity(network, plan, partial(run_onnx, convert_onnx(network, plan).content))
