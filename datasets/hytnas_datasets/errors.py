@@ -21,3 +21,7 @@ class SchemaVersionError(StudyError):
 
 class NotEnoughDataError(HytnasError):
     """The study holds too few labels for what was asked."""
+
+
+class DataSetError(HytnasError):
+    """A data set in files is missing, damaged, or of another kind than expected."""

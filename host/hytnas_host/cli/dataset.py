@@ -1,4 +1,4 @@
-"""`hytnas-profile dataset`: what a study holds, and getting it out."""
+"""`hytnas-profile dataset`: what a study holds, getting it out, and data sets in files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hytnas_host.cli.console import out, print_json, print_table
-from hytnas_host.cli.options import DEFAULT_STUDY, JsonOption, StudyOption
+from hytnas_host.cli.options import DEFAULT_STUDY, JsonOption, SpaceOption, StudyOption, TargetOption
 
 if TYPE_CHECKING:
     from hytnas_datasets.store import StudySummary
 
-app = typer.Typer(help="Describe and export what was gathered.", no_args_is_help=True)
+app = typer.Typer(help="Describe, export and pack what was gathered.", no_args_is_help=True)
 
 
 @app.command()
@@ -100,3 +100,88 @@ def export(
     with Study.open(study, create=False) as opened:
         for path in opened.export_csv(folder, licence=licence):
             out.print(str(path), highlight=False)
+
+
+@app.command("list")
+def list_command(as_json: JsonOption = False) -> None:
+    """List the data sets that come with the toolkit.
+
+    Example: hytnas-profile dataset list
+    """
+    from hytnas_datasets import bundled
+
+    sheets = {name: bundled.sheet(name) for name in bundled.names()}
+    if as_json:
+        print_json(sheets)
+        return
+    print_table(
+        "Bundled data sets: use them with --data bundled:NAME",
+        ["name", "space", "labels", "of", "latencies"],
+        [
+            (name, sheet.space, sheet.labels, f"{sheet.target} at {sheet.resolution}", sheet.latencies)
+            for name, sheet in sheets.items()
+        ],
+    )
+
+
+@app.command()
+def sheet(
+    data: Annotated[str, typer.Argument(help="`bundled:NAME`, or the folder of a data set.", metavar="SET")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show the data sheet of a data set in files, once its table is found to be the one described.
+
+    Example: hytnas-profile dataset sheet bundled:hyt-icount-a53
+    """
+    from hytnas_datasets.bundled import set_folder
+    from hytnas_datasets.portable import read_set, read_sheet
+
+    folder = set_folder(data)
+    described, labelled = read_sheet(folder), read_set(folder)
+    if as_json:
+        print_json(described)
+        return
+    rows: list[tuple[str, object]] = [
+        ("summary", described.summary),
+        ("labels", f"{described.labels} of {described.networks} networks of the space {described.space}"),
+        ("target", f"{described.target}, {described.unit}"),
+        ("range", f"{labelled.y.min():.4g} to {labelled.y.max():.4g}"),
+        ("task", f"{described.resolution} x {described.resolution}, {described.classes} classes"),
+        ("licence", described.licence),
+    ]
+    if described.context is not None:
+        context = described.context
+        rows += [
+            ("latencies", described.latencies),
+            ("caution", described.caution),
+            ("board", context.board),
+            ("system", f"{context.os}; {context.kernel}"),
+            ("runtime", f"{context.runtime} {context.runtime_version}, {context.threads} thread"),
+        ]
+    rows += [(key, value) for key, value in described.extra.items()]
+    print_table(f"Data set {described.name}", ["", ""], rows)
+
+
+@app.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(help="Folder to write to; it is made if need be.")],
+    studies: Annotated[
+        list[Path], typer.Option("--study", help="Study to take; repeat it to merge several.")
+    ],
+    target: TargetOption = "latency_ms",
+    space: SpaceOption = "hyt",
+    summary: Annotated[str, typer.Option("--summary", help="One line for the data sheet.")] = "",
+    licence: Annotated[
+        str, typer.Option("--licence", help="Licence said in the data sheet.")
+    ] = "unspecified",
+) -> None:
+    """Write the labels of studies as one table with a data sheet, for `--data`.
+
+    Example: hytnas-profile dataset pack ./my-set --study runs/a --study runs/b --licence CC-BY-4.0
+    """
+    from hytnas_host.workflow.packing import pack as pack_studies
+
+    written = pack_studies(
+        studies, folder, target, space, name=folder.resolve().name, summary=summary, licence=licence
+    )
+    out.print(f"{folder}: {written.labels} labels of {written.networks} networks", highlight=False)

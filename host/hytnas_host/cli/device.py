@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from hytnas_agent.protocol import Check, DeviceDescription
     from hytnas_host.devices.inventory import DeviceEntry
 
-app = typer.Typer(help="Devices: enrol, provision, list, describe, doctor, remove.", no_args_is_help=True)
+app = typer.Typer(
+    help="Devices: enrol, provision, build, list, describe, doctor, remove.", no_args_is_help=True
+)
 enrol.register(app)
 provision.register(app)
 
@@ -125,6 +127,25 @@ def _remember(name: str, description: "DeviceDescription") -> None:
         )
         if told != entry:
             inventory.put(told)
+
+
+@app.command()
+def build(
+    name: Annotated[
+        str, typer.Argument(help="`icount-a53`: the one device that is built.", metavar="DEVICE")
+    ],
+) -> None:
+    """Build the emulator behind a device now; its first use would do it otherwise.
+
+    Example: hytnas-profile device build icount-a53
+    """
+    from hytnas_host.devices import icount
+    from hytnas_host.devices.errors import UnknownDeviceError
+
+    if name != icount.DEVICE_NAME:
+        raise UnknownDeviceError(f"there is nothing to build for {name!r}", f"name {icount.DEVICE_NAME}")
+    built = icount.build(on_step=lambda step: out.print(f"building {step} ...", highlight=False))
+    out.print(f"ready: {built.folder}", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """Options that several commands share, so that each means the same everywhere."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,6 +25,7 @@ SpaceOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+TargetOption = Annotated[Literal["latency_ms", "accuracy"], typer.Option("--target", help="Which label.")]
 ResolutionOption = Annotated[
     int, typer.Option("--resolution", min=8, help="Input height and width in pixels.")
 ]

@@ -1,20 +1,32 @@
 """`hytnas-profile leaderboard | train | predict`: how well labels can be predicted, and predicting them."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from hytnas_host.cli.console import BarProgress, out, print_json, print_table
-from hytnas_host.cli.options import DEFAULT_STUDY, JsonOption, SeedOption, SpaceOption, StudyOption
+from hytnas_host.cli.options import (
+    DEFAULT_STUDY,
+    JsonOption,
+    SeedOption,
+    SpaceOption,
+    StudyOption,
+    TargetOption,
+)
 
-TargetOption = Annotated[
-    Literal["latency_ms", "accuracy"], typer.Option("--target", help="Which label is predicted.")
-]
 MeasuredOnOption = Annotated[
     str | None,
     typer.Option("--device", help="Take only latencies of this device, where a study has several."),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="Take the labels of a data set in files, not the study's: `bundled:NAME` or a folder.",
+        metavar="SET",
+    ),
 ]
 
 
@@ -32,20 +44,33 @@ def leaderboard(
     folds: Annotated[int, typer.Option("--folds", min=2)] = 5,
     repeats: Annotated[int, typer.Option("--repeats", min=1)] = 3,
     device: MeasuredOnOption = None,
+    data: DataOption = None,
     seed: SeedOption = 0,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the table to this file, too.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare predictors by cross-validated Kendall tau, and say how far the labels can be trusted.
 
-    Example: hytnas-profile leaderboard --target accuracy --json
+    Examples:
+
+      hytnas-profile leaderboard --target accuracy --json
+
+      hytnas-profile leaderboard --data bundled:hyt-icount-a53 --study runs/icount
     """
     from hytnas_host.cli.leaderboard_table import print_leaderboard
     from hytnas_host.workflow.leaderboards import make_leaderboard
     from hytnas_predictors.leaderboard import write_csv
 
     board = make_leaderboard(
-        study, target, space, folds=folds, repeats=repeats, device=device, seed=seed, progress=BarProgress
+        study,
+        target,
+        space,
+        folds=folds,
+        repeats=repeats,
+        device=device,
+        data=data,
+        seed=seed,
+        progress=BarProgress,
     )
     if csv is not None:
         write_csv(board, csv)
@@ -64,6 +89,7 @@ def train(
         typer.Option("--predictor", help="Which predictor; by default the best of the leaderboard."),
     ] = None,
     device: MeasuredOnOption = None,
+    data: DataOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Fit a predictor to all labels of a study and keep it in the study.
@@ -72,7 +98,7 @@ def train(
     """
     from hytnas_host.workflow.predictors import train_predictor
 
-    folder = train_predictor(study, target, space, name=name, seed=seed, device=device)
+    folder = train_predictor(study, target, space, name=name, seed=seed, device=device, data=data)
     out.print(f"fitted for {target}: {folder}", highlight=False)
 
 
@@ -95,6 +121,7 @@ def predict(
 
     Example: hytnas-profile predict --n 5 --target latency_ms
     """
+    from hytnas_agent.records import EXECUTION_WORDS
     from hytnas_datasets.spaces import get_space
     from hytnas_host.workflow.predictors import load_trained
 
@@ -120,8 +147,9 @@ def predict(
     if as_json:
         print_json(rows)
         return
+    words = f", latencies: {EXECUTION_WORDS[predictor.info.execution]}" if target == "latency_ms" else ""
     print_table(
-        f"{target} by {predictor.info.name}",
+        f"{target} by {predictor.info.name}{words}",
         ["id", target, "spread", "outside training range"],
         [
             (r["id"], f"{r[target]:.4g}", f"{r['spread']:.2g}", "yes" if r["extrapolated"] else "")

@@ -5,13 +5,20 @@ from pathlib import Path
 
 import msgspec
 
+from hytnas_datasets.bundled import set_folder
+from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.labelled import LabelledSet, Target
+from hytnas_datasets.portable import read_set
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 
 
-def read_labels(study: Path, target: Target, space: str, device: str | None = None) -> LabelledSet:
+def read_labels(
+    study: Path, target: Target, space: str, device: str | None = None, *, data: str | None = None
+) -> LabelledSet:
     """The labels of the study for ``target``; of one ``device`` (its name or id) where it is given.
+
+    With ``data``, those of a data set in files instead: a folder, or ``bundled:NAME``.
 
     Raises
     ------
@@ -19,9 +26,21 @@ def read_labels(study: Path, target: Target, space: str, device: str | None = No
         There is no study, or its labels were made under different conditions.
     NotEnoughDataError
         It holds no label for this target and space.
+    DataSetError
+        The data set cannot be read, or is of another target or space.
     """
+    if data is not None:
+        return _read_files(data, target, space)
     with Study.open(study, create=False) as opened:
         return opened.labelled(target, space=get_space(space), device=device)
+
+
+def _read_files(data: str, target: Target, space: str) -> LabelledSet:
+    labelled = read_set(set_folder(data))
+    for asked, found, option in ((target, labelled.target, "target"), (space, labelled.space.name, "space")):
+        if asked != found:
+            raise DataSetError(f"the data set {data} is of {found}, not {asked}", f"add --{option} {found}")
+    return labelled
 
 
 def fingerprint(labels: LabelledSet, *settings: object) -> str:

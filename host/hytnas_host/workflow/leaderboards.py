@@ -20,16 +20,19 @@ def make_leaderboard(
     repeats: int = 3,
     seed: int = 0,
     device: str | None = None,
+    data: str | None = None,
     progress: ProgressFactory = SilentProgress,
 ) -> Leaderboard:
     """Compare the predictors on the study's labels (of ``device``) and write ``leaderboard-<target>.json``.
 
+    With ``data`` the labels are those of a data set in files; see `read_labels`.
+
     Raises
     ------
-    StudyError, NotEnoughDataError
+    StudyError, NotEnoughDataError, DataSetError
         See `read_labels` and `build_leaderboard`.
     """
-    labels = read_labels(study, target, space, device)
+    labels = read_labels(study, target, space, device, data=data)
     with host_work():
         board = build_leaderboard(labels, folds=folds, repeats=repeats, seed=seed, progress=progress)
     write_json(StudyFiles(study).leaderboard(target), board)

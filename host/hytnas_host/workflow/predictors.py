@@ -29,13 +29,14 @@ def train_predictor(
     name: str | None = None,
     seed: int = 0,
     device: str | None = None,
+    data: str | None = None,
 ) -> Path:
-    """Fit a predictor to all labels of the study and save it; its folder is returned.
+    """Fit a predictor to all labels of the study, or of ``data``, and save it; its folder is returned.
 
     Without a ``name`` it is the best of the leaderboard; with a ``device``, only its labels
     count. It replaces one of the same target.
     """
-    labels = read_labels(study, target, space, device)
+    labels = read_labels(study, target, space, device, data=data)
     chosen = name or best_predictor(study, target)
     with host_work():
         predictor = fit_predictor(chosen, labels, rng=np.random.default_rng(seed))

@@ -1,0 +1,243 @@
+"""Labelled architectures as two files for others: a CSV table and a JSON data sheet that vouches for it."""
+
+import csv
+import hashlib
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hytnas_agent.errors import HytnasError
+from hytnas_agent.records import EXECUTION_WORDS, DeviceContext, Execution
+from hytnas_datasets.errors import DataSetError
+from hytnas_datasets.labelled import LabelledSet, Target
+from hytnas_datasets.spaces import Architecture, get_space
+
+FORMAT_VERSION: Final = 1
+TABLE: Final = "labels.csv"
+DATA_SHEET: Final = "datasheet.json"
+MAX_SHEET_BYTES: Final = 1 << 20
+MAX_TABLE_BYTES: Final = 64 << 20
+COLUMNS: Final = {
+    "architecture": "id of the architecture, as commands take it",
+    "plan_hash": "identity of the network; rows that share it are one network",
+    "label": "the label, in the data sheet's unit",
+    "repeats": "independent repeats behind the label, same unit, separated by semicolons",
+}
+UNITS: Final[dict[Target, str]] = {"latency_ms": "milliseconds", "accuracy": "fraction of the test images"}
+CAUTIONS: Final[dict[Execution, str]] = {
+    "native": "Latencies of the device named in the context, and of no other.",
+    "emulated": "Latencies of an emulator. They say nothing about the speed of a board.",
+    "instruction_count": "Executed instructions of an emulated processor, divided by a constant rate. "
+    "The emulator knows no caches, no memory bandwidth and no pipeline: these are not the latencies of any "
+    "Cortex-A53, nor of a Raspberry Pi.",
+    "simulated": "Computed, not measured.",
+}
+
+
+class FileRecord(msgspec.Struct, frozen=True):
+    """What a file must be."""
+
+    sha256: str
+    bytes: int
+
+
+class DataSheet(msgspec.Struct, frozen=True):
+    """Everything a reader of the table must know."""
+
+    format_version: int
+    name: str
+    summary: str
+    licence: str
+    target: Target
+    unit: str
+    labels: int
+    networks: int
+    space: str
+    space_hash: str
+    resolution: int
+    classes: int
+    execution: Execution
+    latencies: str
+    caution: str
+    columns: dict[str, str]
+    files: dict[str, FileRecord]
+    context: DeviceContext | None = None
+    extra: dict[str, str] = {}
+    provenance: dict[str, Any] = {}
+
+
+def merge(sets: Sequence[LabelledSet], /) -> LabelledSet:
+    """One set of several that were labelled alike; of a network in two of them the first label stays.
+
+    Raises
+    ------
+    DataSetError
+        They differ in space, target, task or context.
+    """
+    if not sets:
+        raise DataSetError("there is nothing to merge", "Name at least one study")
+    first = sets[0]
+    for other in sets[1:]:
+        for field in ("target", "resolution", "classes", "context"):
+            if getattr(first, field) != getattr(other, field):
+                raise DataSetError(f"the sets differ in {field}, and their labels cannot be mixed")
+        if first.space.hash() != other.space.hash():
+            raise DataSetError("the sets are of different spaces, and their labels cannot be mixed")
+    rows: dict[str, tuple[Architecture, float, NDArray[np.float64]]] = {}
+    for part in sets:
+        for architecture, plan_hash, y, repeats in zip(
+            part.architectures, part.plan_hashes, part.y.tolist(), part.repeats, strict=True
+        ):
+            rows.setdefault(plan_hash, (architecture, y, repeats))
+    return replace(
+        first,
+        architectures=tuple(architecture for architecture, _, _ in rows.values()),
+        plan_hashes=tuple(rows),
+        y=np.array([y for _, y, _ in rows.values()], dtype=np.float64),
+        repeats=tuple(repeats for _, _, repeats in rows.values()),
+        devices=(),
+    )
+
+
+def write_set(
+    labelled: LabelledSet,
+    folder: Path,
+    *,
+    name: str,
+    summary: str,
+    licence: str,
+    provenance: dict[str, Any],
+) -> DataSheet:
+    """Write the table and its data sheet into ``folder``, the sheet last; raises DataSetError."""
+    table = _table(labelled)
+    sheet = DataSheet(
+        format_version=FORMAT_VERSION,
+        name=name,
+        summary=summary,
+        licence=licence,
+        target=labelled.target,
+        unit=UNITS[labelled.target],
+        labels=len(labelled),
+        networks=len(set(labelled.plan_hashes)),
+        space=labelled.space.name,
+        space_hash=labelled.space.hash(),
+        resolution=labelled.resolution,
+        classes=labelled.classes,
+        execution=labelled.execution,
+        latencies=EXECUTION_WORDS[labelled.execution] if labelled.target == "latency_ms" else "",
+        caution=CAUTIONS[labelled.execution] if labelled.target == "latency_ms" else "",
+        columns=COLUMNS,
+        files={TABLE: FileRecord(hashlib.sha256(table).hexdigest(), len(table))},
+        context=labelled.context,
+        extra=labelled.extra,
+        provenance={"labels": labelled.provenance, **provenance},
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, content in ((TABLE, table), (DATA_SHEET, msgspec.json.format(msgspec.json.encode(sheet)))):
+            draft = folder / f"{file}.part"
+            draft.write_bytes(content)
+            draft.replace(folder / file)
+    except OSError as error:
+        raise DataSetError(
+            f"the data set cannot be written to {folder} ({error.strerror})", "Name another folder"
+        ) from error
+    return sheet
+
+
+def read_sheet(folder: Path) -> DataSheet:
+    """The data sheet of a folder; raises DataSetError."""
+    try:
+        sheet = msgspec.json.decode(_read(folder / DATA_SHEET, MAX_SHEET_BYTES), type=DataSheet)
+    except ValueError as error:
+        raise DataSetError(f"{folder / DATA_SHEET} is malformed: {error}", _ADVICE) from error
+    if sheet.format_version != FORMAT_VERSION:
+        raise DataSetError(
+            f"{folder} is of format {sheet.format_version}, this version of hytnas reads {FORMAT_VERSION}",
+            "Use the version of hytnas that wrote it",
+        )
+    return sheet
+
+
+def read_set(folder: Path) -> LabelledSet:
+    """The labelled architectures of a folder.
+
+    Raises
+    ------
+    DataSetError
+        The files are missing, too large, not those that the data sheet vouches for, or of another
+        definition of the space.
+    """
+    sheet = read_sheet(folder)
+    table = _read(folder / TABLE, MAX_TABLE_BYTES)
+    expected = sheet.files.get(TABLE)
+    if expected is None or hashlib.sha256(table).hexdigest() != expected.sha256:
+        raise DataSetError(f"{folder / TABLE} is not the table that its data sheet describes", _ADVICE)
+    space = get_space(sheet.space)
+    if space.hash() != sheet.space_hash:
+        raise DataSetError(
+            f"{folder} was made with another definition of the space {sheet.space!r} "
+            f"({sheet.space_hash}, now {space.hash()})",
+            "Use the definition it was made with",
+        )
+    try:
+        rows = list(csv.DictReader(io.StringIO(table.decode()), strict=True))
+        architectures = tuple(space.parse(row["architecture"]) for row in rows)
+        y = np.array([_number(row["label"]) for row in rows], dtype=np.float64)
+        repeats = tuple(np.array([_number(v) for v in row["repeats"].split(";")]) for row in rows)
+        plan_hashes = tuple(row["plan_hash"] for row in rows)
+    except (KeyError, TypeError, ValueError, csv.Error, HytnasError) as error:
+        raise DataSetError(f"{folder / TABLE} cannot be understood: {error}", _ADVICE) from error
+    return LabelledSet(
+        space=space,
+        architectures=architectures,
+        plan_hashes=plan_hashes,
+        y=y,
+        repeats=repeats,
+        target=sheet.target,
+        resolution=sheet.resolution,
+        classes=sheet.classes,
+        context=sheet.context,
+        execution=sheet.execution,
+        provenance=f"{sheet.name}: {sheet.summary}",
+        extra=sheet.extra,
+    )
+
+
+_ADVICE: Final = "Get the data set again from where it came"
+
+
+def _table(labelled: LabelledSet) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    ids = labelled.space.format_all(labelled.architectures)
+    for row in zip(ids, labelled.plan_hashes, labelled.y.tolist(), labelled.repeats, strict=True):
+        architecture, plan_hash, label, repeats = row
+        writer.writerow((architecture, plan_hash, repr(label), ";".join(map(repr, repeats.tolist()))))
+    return text.getvalue().encode()
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise DataSetError(f"{path} cannot be read: {error.strerror}", _ADVICE) from error
+    if len(content) > limit:
+        raise DataSetError(f"{path} is larger than {limit} bytes", _ADVICE)
+    return content
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is no finite number")
+    return value

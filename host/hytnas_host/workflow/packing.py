@@ -1,0 +1,72 @@
+"""Studies packed into one data set for others: labels, and a data sheet that says how they were made."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hytnas_agent.records import Outcome
+from hytnas_datasets.labelled import LabelledSet, Target
+from hytnas_datasets.portable import DataSheet, merge, write_set
+from hytnas_datasets.spaces import get_space
+from hytnas_datasets.store import Study
+from hytnas_host.devices import icount
+
+
+def pack(
+    studies: Sequence[Path],
+    folder: Path,
+    target: Target,
+    space: str,
+    *,
+    name: str,
+    summary: str,
+    licence: str,
+) -> DataSheet:
+    """Write the labels of one study, or of several that were labelled alike, into ``folder``.
+
+    Raises
+    ------
+    StudyError, NotEnoughDataError, DataSetError
+    """
+    sets: list[LabelledSet] = []
+    provenance: list[dict[str, Any]] = []
+    for study in studies:
+        with Study.open(study, create=False) as opened:
+            sets.append(opened.labelled(target, space=get_space(space)))
+            provenance.append(_provenance(opened, target))
+    labelled = merge(sets)
+    made: dict[str, Any] = {"studies": provenance}
+    if labelled.execution == "instruction_count" and icount.is_built():
+        made["emulated_system"] = msgspec.to_builtins(icount.build().manifest)
+    return write_set(labelled, folder, name=name, summary=summary, licence=licence, provenance=made)
+
+
+def _provenance(study: Study, target: Target) -> dict[str, Any]:
+    """The runs that wrote into a study, its exports, and how fast it measured."""
+    runs = [
+        {"command": run.command, "config": run.config, "environment": run.environment, "status": run.status}
+        for run in study.runs()
+    ]
+    made: dict[str, Any] = {"runs": runs}
+    if target != "latency_ms":
+        return made
+    exports = study.exports()
+    made["exports"] = sorted(
+        {f"{e.format} {e.precision}, opset {e.opset}, {e.converter} {e.converter_version}" for e in exports}
+    )
+    timed = [
+        result
+        for results in study.results_by_model("latency").values()
+        for _, result in results
+        if result.measure_pass == "timed" and result.outcome is Outcome.OK  # noqa: S105 (no password)
+    ]
+    if timed:
+        made["settings"] = msgspec.to_builtins(timed[0].settings)
+        begun = min(result.started_unix_s for result in timed)
+        ended = max(result.started_unix_s + result.wall_s for result in timed)
+        made["models"] = len({result.model_sha256 for result in timed})
+        made["models_per_hour"] = round(3600 * made["models"] / (ended - begun), 1)
+        made["begun_unix_s"], made["ended_unix_s"] = round(begun), round(ended)
+    return made
