@@ -76,6 +76,16 @@ def provision_command(
             file_okay=False,
         ),
     ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            "--state",
+            metavar="DIR",
+            help="Folder on the board for models and results, on another disk for instance. By default as it "
+            "is now, and at first ~/.local/state/hytnas-agent.",
+            show_default=False,
+        ),
+    ] = None,
     python: PythonOption = "/usr/bin/python3",
     as_json: JsonOption = False,
 ) -> None:
@@ -95,7 +105,12 @@ def provision_command(
 
     inventory = Inventory.load()
     options = ProvisionOptions(
-        runtimes=tuple(runtime or ()), service=service, python=python, wheel=wheel, wheel_folder=wheel_folder
+        runtimes=tuple(runtime or ()),
+        service=service,
+        python=python,
+        state=state,
+        wheel=wheel,
+        wheel_folder=wheel_folder,
     )
     done = provision_enrolled(inventory.get(name), inventory, options, ConsoleSteps())
     if as_json:

@@ -23,6 +23,8 @@ def provision_enrolled(
 ) -> Provisioned:
     """Provision an enrolled board and note its agent in the inventory.
 
+    The agent keeps its state folder where the options name none.
+
     Raises
     ------
     ProvisionError
@@ -30,11 +32,12 @@ def provision_enrolled(
     DeviceBusyError
         Its agent is at work for somebody.
     """
-    options = dataclasses.replace(options, state=entry.state)
+    if options.state is None:
+        options = dataclasses.replace(options, state=entry.state)
     with SshClient(entry.ssh_settings()) as client:
         done = provision(client, entry.name, options, steps=steps, hold=lambda: _held(entry, steps))
     entry = inventory.get(entry.name)  # as it is now
-    noted = msgspec.structs.replace(entry, agent=done.agent, agent_version=done.version)
+    noted = msgspec.structs.replace(entry, agent=done.agent, agent_version=done.version, state=options.state)
     if done.changed or noted != entry:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         noted = msgspec.structs.replace(noted, provisioned_at=moment)
