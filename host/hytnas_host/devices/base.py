@@ -22,11 +22,14 @@ class Method:
         Fresh timed processes a model.
     canary_every : int
         Timed processes between two of the canary; 0 for no canary, where a device cannot drift.
+    memory_pass : bool
+        Whether the peak memory of a process says anything about the device.
     """
 
     settings: MeasureSettings = field(default_factory=MeasureSettings)
     processes: int = 5
     canary_every: int = 20
+    memory_pass: bool = True
 
 
 class Device(Protocol):

@@ -33,7 +33,8 @@ TARGETS: Final[tuple[Target, ...]] = ("latency_ms", "accuracy")
 class RunConfig(msgspec.Struct, frozen=True):
     """What the main job does; the defaults end within 20 minutes on two busy cores.
 
-    ``latency_n`` networks are measured in ``processes`` fresh processes each; ``accuracy_n`` are trained,
+    ``latency_n`` networks are measured in ``processes`` fresh processes each, by default as many as suit the
+    device; ``accuracy_n`` are trained,
     ``repeated`` of them from ``training_seeds`` seeds; ``verify_front`` members of the front and as many
     random controls are measured afresh.
     """
@@ -44,7 +45,7 @@ class RunConfig(msgspec.Struct, frozen=True):
     classes: int = 2
     seed: int = 0
     latency_n: int = 80
-    processes: int = 5
+    processes: int | None = None
     accuracy_n: int = 40
     repeated: int = 5
     training_seeds: int = 3

@@ -27,8 +27,9 @@ METHOD = Method(
     settings=MeasureSettings(warmup_max_runs=0, min_runs=1, max_runs=1, deadline_s=900.0),
     processes=1,
     canary_every=0,
+    memory_pass=False,
 )
-"""Repetitions tell nothing here: one process, one counted run, no canary."""
+"""Repetitions tell nothing here: one process, one counted run, no canary, no memory of a board."""
 
 
 def launcher_of(built: Built, packages: Path) -> Launcher:
