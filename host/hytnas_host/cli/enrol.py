@@ -112,9 +112,13 @@ def _confirm(candidate: "Candidate", *, yes: bool, fingerprint: str | None) -> N
         style="dim",
         soft_wrap=True,
     )
-    if not sys.stdin.isatty():
+    if not _someone_is_there():
         told = "error: nobody is there to confirm it. Give --fingerprint SHA256:..., or --yes"
         err.print(told, style="bold red", soft_wrap=True)
         raise typer.Exit(2)
     if not typer.confirm("Is it this board's? Pin it", err=True):
         raise typer.Exit(1)
+
+
+def _someone_is_there() -> bool:
+    return sys.stdin.isatty()

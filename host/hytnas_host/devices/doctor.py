@@ -65,7 +65,7 @@ def check_way(client: SshClient) -> Iterator[Check]:
 
 def check_agent(client: SshClient, entry: DeviceEntry) -> Check:
     """Whether the board has an agent, of this host's version."""
-    remedy = f"hytnas-profile device provision {entry.name}"
+    remedy = f"Install it with: hytnas-profile device provision {entry.name}"
     if not entry.agent:
         return Check("agent", "fail", "none is installed", remedy)
     try:
@@ -76,7 +76,8 @@ def check_agent(client: SshClient, entry: DeviceEntry) -> Check:
         return Check("agent", "fail", f"{entry.agent[0]} does not run: {done.last_error}", remedy)
     version = done.text.rpartition(" ")[2]
     if version != __version__:
-        return Check("agent", "warn", f"version {version}; this host has {__version__}", remedy)
+        found = f"version {version}; this host has {__version__}"
+        return Check("agent", "warn", found, remedy.replace("Install it", "Upgrade it", 1))
     return Check("agent", "ok", f"version {version}, as this host")
 
 

@@ -90,11 +90,20 @@ class Session:
         self._heart = _Heart(self.beat, LEASE_TTL_S / 4)
 
     def hello(self) -> HelloResult:
-        """What the agent said on connecting; connects if need be."""
-        with self._guard:
-            self._connected()
-            assert self._hello is not None
-            return self._hello
+        """What the agent said on connecting; connects if need be. Raises DeviceError."""
+        lost = ""
+        for _ in self._attempts():
+            try:
+                with self._guard:
+                    self._connected()
+                    assert self._hello is not None
+                    return self._hello
+            except LinkLostError as error:
+                lost = str(error)
+            except RpcError as error:
+                self._judge(error, None)
+                lost = error.what
+        raise self._unreachable(lost)
 
     def ask(
         self,

@@ -437,3 +437,12 @@ def test_closing_ends_what_the_transport_keeps(device_with):
     device.acquire("test")
     device.close()
     assert transport.closed
+
+
+def test_greeting_is_repeated_on_a_new_connection_and_given_up_in_one_clear_error(device_with):
+    device, transport = device_with(hang_up, polite(measured))
+    assert device.hello() == HELLO
+    assert transport.connections == 2
+    silent, _ = device_with(hang_up)
+    with pytest.raises(DeviceError, match="device 'board' not reachable: no route to host"):
+        silent.hello()
