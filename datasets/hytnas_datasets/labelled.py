@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +11,15 @@ from hytnas_agent.records import DeviceContext, Execution
 from hytnas_datasets.spaces import Architecture, Space
 
 Target = Literal["latency_ms", "accuracy"]
+
+
+class ModelFiles(msgspec.Struct, frozen=True):
+    """How the measured model files were made: latencies of two ways are never mixed, nor predicted alike."""
+
+    format: str
+    precision: str
+    converter: str
+    converter_version: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,8 @@ class LabelledSet:
     resolution, classes : the task
     context : DeviceContext or None
         What the labels depend on; ``None`` where they do not come from a device (accuracy).
+    model_files : ModelFiles or None
+        What was measured; ``None`` for accuracies.
     execution : Execution
         Shown wherever a latency is shown, in the words of ``EXECUTION_WORDS``.
     provenance : str
@@ -49,6 +61,7 @@ class LabelledSet:
     context: DeviceContext | None = None
     execution: Execution = "native"
     provenance: str = ""
+    model_files: ModelFiles | None = None
     extra: dict[str, str] = field(default_factory=dict)
     devices: tuple[tuple[str, ...], ...] = ()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from hytnas_agent.records import DeviceContext
+from hytnas_datasets.labelled import ModelFiles
 from hytnas_datasets.spaces import Space
 from hytnas_predictors.errors import PredictorError, PredictorMismatchError
 from hytnas_predictors.estimators import estimator_class, files
@@ -49,7 +50,12 @@ def save_predictor(predictor: Predictor, folder: Path) -> None:
 
 
 def load_predictor(
-    folder: Path, *, space: Space, context: DeviceContext | None = None, force: bool = False
+    folder: Path,
+    *,
+    space: Space,
+    context: DeviceContext | None = None,
+    model_files: ModelFiles | None = None,
+    force: bool = False,
 ) -> Predictor:
     """Read a predictor for use in ``space`` and, where given, for the device of ``context``.
 
@@ -61,18 +67,21 @@ def load_predictor(
     context : DeviceContext, optional
         What the predicted labels are to hold for; not compared if left out or if the labels came from no
         device.
+    model_files : ModelFiles, optional
+        How the model files are made whose latencies are wanted; not compared if left out.
     force : bool
         Load in spite of differences; ``Predictor.warnings`` then says what they are.
 
     Raises
     ------
     PredictorMismatchError
-        If the space or the context differs; it names the fields.
+        If the space, the context or the model files differ; it names the fields.
     PredictorError
         If the files are damaged, or the features of this version differ from those that were fitted.
     """
     info = read_info(folder)
-    differences = _differences(info, space, context)
+    differences = _differences(info, space)
+    differences |= _changed(info.context, context) | _changed(info.model_files, model_files)
     if differences and not force:
         raise PredictorMismatchError(
             f"the predictor in {folder} was fitted for something else: {'; '.join(differences.values())}",
@@ -101,8 +110,8 @@ def read_info(folder: Path) -> PredictorInfo:
     return info
 
 
-def _differences(info: PredictorInfo, space: Space, context: DeviceContext | None) -> dict[str, str]:
-    """Field and sentence for everything that differs."""
+def _differences(info: PredictorInfo, space: Space) -> dict[str, str]:
+    """Field and sentence where the space differs."""
     found = {}
     if space.name != info.space:
         found["space"] = f"space {info.space}, now {space.name}"
@@ -110,9 +119,15 @@ def _differences(info: PredictorInfo, space: Space, context: DeviceContext | Non
         found["space_hash"] = (
             f"another version of the space {space.name} ({info.space_hash}, now {space.hash()})"
         )
-    if context is not None and info.context is not None:
-        before, now = msgspec.structs.asdict(info.context), msgspec.structs.asdict(context)
-        for name, value in before.items():
-            if value != now[name]:
-                found[name] = f"{name} {value}, now {now[name]}"
     return found
+
+
+def _changed(before: msgspec.Struct | None, now: msgspec.Struct | None) -> dict[str, str]:
+    """Field and sentence for every field that differs; nothing where one of the two is not known."""
+    if before is None or now is None:
+        return {}
+    return {
+        name: f"{name} {getattr(before, name)}, now {getattr(now, name)}"
+        for name in before.__struct_fields__
+        if getattr(before, name) != getattr(now, name)
+    }

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_agent.records import DeviceContext, Execution
-from hytnas_datasets.labelled import LabelledSet, Target
+from hytnas_datasets.labelled import LabelledSet, ModelFiles, Target
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_predictors.errors import PredictorError
@@ -47,6 +47,7 @@ class PredictorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     execution: Execution
     provenance: str
     libraries: dict[str, str]
+    model_files: ModelFiles | None = None
 
     @property
     def task(self) -> Task:
@@ -143,6 +144,7 @@ def fit_predictor(
         resolution=labelled.resolution,
         classes=labelled.classes,
         context=labelled.context,
+        model_files=labelled.model_files,
         context_fingerprint=labelled.context.fingerprint() if labelled.context else None,
         execution=labelled.execution,
         provenance=labelled.provenance,

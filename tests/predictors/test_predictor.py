@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.labelled import LabelledSet, ModelFiles
 from hytnas_datasets.spaces import Space, Variable, get_space
 from hytnas_predictors.errors import PredictorError, PredictorMismatchError
 from hytnas_predictors.estimators import list_estimators
@@ -121,6 +121,16 @@ def test_another_context_is_refused_with_the_fields_that_differ(
     forced = load_predictor(tmp_path / "saved", space=HYT, context=other, force=True)
     assert forced.warnings == ("kernel 6.1, now 7.0", "threads 1, now 4")
     assert load_predictor(tmp_path / "saved", space=HYT, context=context).warnings == ()
+
+
+def test_model_files_made_in_another_way_are_refused(make_labelled, tmp_path: Path) -> None:
+    fitted = ModelFiles("tflite", "fp32", "litert-torch", "0.10.0")
+    save_predictor(fit(replace(make_labelled(30), model_files=fitted)), tmp_path / "saved")
+    assert load_predictor(tmp_path / "saved", space=HYT, model_files=fitted).info.model_files == fitted
+    other = ModelFiles("tflite", "int8", "onnx2tf", "0.10.0")
+    with pytest.raises(PredictorMismatchError, match="precision fp32, now int8") as caught:
+        load_predictor(tmp_path / "saved", space=HYT, model_files=other)
+    assert caught.value.fields == ("precision", "converter")
 
 
 def test_labels_that_are_no_numbers_or_not_positive_are_refused(make_labelled) -> None:

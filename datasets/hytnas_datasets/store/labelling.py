@@ -10,7 +10,7 @@ import numpy as np
 
 from hytnas_agent.records import DeviceContext, Outcome
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
-from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.labelled import LabelledSet, ModelFiles
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import measured, sampled, trained
 from hytnas_datasets.store.boards import CANARY_PURPOSE, agreements
@@ -28,6 +28,9 @@ class Conditions:
     classes: int | None = None
     recipe: str | None = None
     device: str | None = None
+    model_format: str | None = None
+    precision: str | None = None
+    converter: str | None = None
 
 
 def latency(database: Database, space: Space, conditions: Conditions, minimum: int) -> LabelledSet:
@@ -42,12 +45,16 @@ def latency(database: Database, space: Space, conditions: Conditions, minimum: i
         if conditions.classes in (None, label.export.classes)
         if conditions.context_fingerprint in (None, label.context.fingerprint() if label.context else None)
         if chosen in (None, label.device_id)
+        if conditions.model_format in (None, label.export.format)
+        if conditions.precision in (None, label.export.precision)
+        if conditions.converter in (None, label.export.converter)
     ]
     usable = [label for label in stored if _usable(label)]
     _refuse_mixed(
         (_latency_conditions(label) for label in usable),
         "latencies",
-        "a device (--device), context_fingerprint, resolution or classes",
+        "a device (--device), model files (--format, --precision, --converter), context_fingerprint, "
+        "resolution or classes",
     )
     _refuse_unlike_boards(database, usable)
     groups: dict[Architecture, list[StoredLabel]] = {}
@@ -87,6 +94,12 @@ def latency(database: Database, space: Space, conditions: Conditions, minimum: i
             "dropped": _count_dropped(stored),
             **_named(first.export.converter, first.export.converter_version),
         },
+        model_files=ModelFiles(
+            first.export.format,
+            first.export.precision,
+            first.export.converter,
+            first.export.converter_version,
+        ),
     )
 
 

@@ -261,6 +261,9 @@ class Study:
         classes: int | None = None,
         recipe: str | None = None,
         device: str | None = None,
+        model_format: str | None = None,
+        precision: str | None = None,
+        converter: str | None = None,
         minimum: int = 1,
     ) -> LabelledSet:
         """The labels for ``target`` of this study's own sample, ready for a predictor.
@@ -280,6 +283,8 @@ class Study:
             Take only the latencies of this device, by its name or id. Without one, labels of several boards
             are taken together where their contexts are equal and their canaries agree; a network measured on
             several has the median of its labels.
+        model_format, precision, converter : str, optional
+            Take only the latencies of such model files.
         minimum : int
             How many labels there must be.
 
@@ -291,7 +296,9 @@ class Study:
         NotEnoughDataError
             Fewer than ``minimum`` labels are there.
         """
-        conditions = labelling.Conditions(context_fingerprint, resolution, classes, recipe, device)
+        conditions = labelling.Conditions(
+            context_fingerprint, resolution, classes, recipe, device, model_format, precision, converter
+        )
         if target == "latency_ms":
             return labelling.latency(self._database, space, conditions, minimum)
         return labelling.accuracy(self._database, space, conditions, minimum)

@@ -5,6 +5,7 @@ import pytest
 
 from hytnas_agent.records import Outcome
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
+from hytnas_datasets.labelled import ModelFiles
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import Study, recipe_fingerprint
 
@@ -70,8 +71,23 @@ def test_mixed_converters_are_refused(
 ) -> None:
     study.add_export(make.export("m1b", "p1", converter="onnx2tf", format="tflite"))
     study.add_label(make.label("m1b", (5.0,)), "latency", "board-1", make.context())
-    with pytest.raises(StudyError, match="converter: torch / onnx2tf"):
+    with pytest.raises(StudyError, match=r"converter: torch / onnx2tf.*--converter"):
         study.labelled("latency_ms", space=space)
+    for conditions in ({"model_format": "tflite"}, {"converter": "onnx2tf"}):
+        chosen = study.labelled("latency_ms", space=space, **conditions)
+        assert chosen.architectures == (measured[1],)
+        assert chosen.model_files == ModelFiles("tflite", "fp32", "onnx2tf", "2.13.0")
+    assert len(study.labelled("latency_ms", space=space, converter="torch")) == 3
+
+
+def test_mixed_precisions_are_refused(
+    study: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    study.add_export(make.export("m1b", "p1", precision="int8"))
+    study.add_label(make.label("m1b", (5.0,)), "latency", "board-1", make.context(precision="int8"))
+    with pytest.raises(StudyError, match=r"precision: fp32 / int8.*--precision"):
+        study.labelled("latency_ms", space=space)
+    assert study.labelled("latency_ms", space=space, precision="int8").architectures == (measured[1],)
 
 
 def test_two_resolutions_are_told_apart(
