@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_agent.records import MeasurePass, Outcome
+from hytnas_agent.records import EXECUTION_WORDS, Execution, MeasurePass, Outcome
 from hytnas_datasets.store import measured, sampled, trained
 from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, agreements, count_boards
 from hytnas_datasets.store.database import Database
@@ -46,6 +46,7 @@ class StudySummary(msgspec.Struct, frozen=True):
     ``seed_noise`` the pooled standard deviation of accuracies within a network (a fraction of 1); ``None``
     where nothing was repeated. ``canary_drift`` is the largest departure of the canary's median from the
     median of its series, a fraction. ``duplicates`` counts architectures beyond the first of each network.
+    ``executions`` says how what was measured ran, from the most real to the least.
     """
 
     sampled: dict[str, int]
@@ -68,6 +69,7 @@ class StudySummary(msgspec.Struct, frozen=True):
     canary_drift: float | None
     coverage: tuple[Coverage, ...]
     latency_range_ms: tuple[float, float] | None
+    executions: tuple[Execution, ...]
     accuracy_range: tuple[float, float] | None
     boards: tuple[BoardCounts, ...]
     board_agreements: tuple[BoardAgreement, ...]
@@ -113,10 +115,16 @@ def summarise(database: Database) -> StudySummary:
                 if stored.purpose == "latency" and stored.label.median_ms
             ]
         ),
+        executions=_executions(results),
         accuracy_range=_range([record.accuracy for record in trainings if record.accuracy is not None]),
         boards=count_boards(database, results, labels),
         board_agreements=agreements(results),
     )
+
+
+def _executions(results: list[StoredResult]) -> tuple[Execution, ...]:
+    found = {stored.result.context.execution for stored in results if stored.result.context is not None}
+    return tuple(execution for execution in EXECUTION_WORDS if execution in found)
 
 
 def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, float]]:

@@ -20,6 +20,7 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
 
     Example: hytnas-profile dataset describe --study runs/default
     """
+    from hytnas_agent.records import EXECUTION_WORDS
     from hytnas_datasets.store import Study
 
     with Study.open(study, create=False) as opened:
@@ -41,7 +42,9 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
     if summary.seed_noise is not None:
         rows.append(("spread between seeds of a network", f"{100 * summary.seed_noise:.2f} points"))
     if summary.latency_range_ms is not None:
-        rows.append(("latencies", "{:.2f} to {:.2f} ms".format(*summary.latency_range_ms)))
+        low_ms, high_ms = summary.latency_range_ms
+        words = " and ".join(EXECUTION_WORDS[execution] for execution in summary.executions)
+        rows.append(("latencies", f"{low_ms:.2f} to {high_ms:.2f} ms, {words}"))
     if summary.accuracy_range is not None:
         rows.append(("accuracies", "{:.3f} to {:.3f}".format(*summary.accuracy_range)))
     print_table(f"Study {study}", ["", ""], rows)

@@ -36,6 +36,15 @@ def test_counts_and_duplicates(study: Study, measured: list[Architecture]) -> No
     assert summary.latency_range_ms == (10.0, 20.0)
 
 
+def test_it_is_said_what_measured_from_the_most_real_to_the_least(study: Study, make: Make) -> None:
+    study.add_export(make.export("a", None))
+    assert study.describe().executions == ()
+    for replicate, execution in enumerate(("simulated", "emulated", "native", "emulated")):
+        result = make.result(f"job-{replicate}", "a", context=make.context(execution=execution))
+        study.add_result(result, model_sha256="a", purpose="latency", replicate=replicate)
+    assert study.describe().executions == ("native", "emulated", "simulated")
+
+
 def test_coverage_counts_every_choice(study: Study, space: Space, measured: list[Architecture]) -> None:
     study.add_architectures(space, measured[:1], ["q"], "accuracy")
     assert study.describe().coverage == (
