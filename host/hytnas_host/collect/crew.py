@@ -3,11 +3,13 @@
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from hytnas_host.collect.board import Board
 
 GRACE_S = 15.0
+POLL_S = 0.1
 
 
 def work_together(
@@ -53,16 +55,23 @@ def work_together(
 
 def _wind_up(boards: Sequence[Board], threads: Sequence[threading.Thread]) -> None:
     """End the jobs that run; a device that does not answer any more has its connection closed."""
-    for board in boards:
-        measurer = getattr(board, "measurer", None)
-        job_id = measurer.running if measurer is not None else None
-        if job_id is not None:
-            board.device.cancel(job_id)
-    for board, thread in zip(boards, threads, strict=True):
-        if thread.ident is None:
-            continue
+    cancelled: set[str] = set()
+    deadline_s = time.monotonic() + GRACE_S
+    while (alive := _alive(boards, threads)) and time.monotonic() < deadline_s:
+        for board, _ in alive:
+            measurer = getattr(board, "measurer", None)  # one that is not opened yet has none
+            job_id = measurer.running if measurer is not None else None
+            if job_id is not None and job_id not in cancelled:
+                cancelled.add(job_id)
+                board.device.cancel(job_id)
+        alive[0][1].join(POLL_S)
+    for board, thread in alive:
+        with contextlib.suppress(Exception):
+            board.device.close()
         thread.join(GRACE_S)
-        if thread.is_alive():
-            with contextlib.suppress(Exception):
-                board.device.close()
-            thread.join(GRACE_S)
+
+
+def _alive(
+    boards: Sequence[Board], threads: Sequence[threading.Thread]
+) -> list[tuple[Board, threading.Thread]]:
+    return [(board, thread) for board, thread in zip(boards, threads, strict=True) if thread.is_alive()]

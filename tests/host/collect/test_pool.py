@@ -1,0 +1,150 @@
+"""Who gets which models, whatever boards do: every model is finished once, and windows shrink."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.pool import LEAST_WINDOW, Pool, window_size
+from hytnas_host.collect.supply import Source, Supply
+
+
+def models(count: int) -> list[Model]:
+    return [Model(f"{number:064x}", "onnx", Path("m.onnx")) for number in range(count)]
+
+
+def supply_of(count: int, window: int, ahead: int = 0) -> Supply:
+    everything = models(count)
+    windows = [everything[i : i + window] for i in range(0, count, window)]
+    source = Source([lambda chunk=chunk: chunk for chunk in windows], count, [], list, lambda: None)
+    return Supply(source, ahead=ahead)
+
+
+def pool_of(supply: Supply, boards: list[str], window: int, **more) -> Pool:
+    given = {"done": lambda model: False, "begun_on": lambda sha256: None}
+    return Pool(supply, boards, window=window, **(given | more))
+
+
+@given(st.integers(0, 500), st.integers(1, 9), st.integers(1, 40))
+def test_a_board_takes_its_share_and_no_more_than_a_window(remaining, boards, window):
+    size = window_size(remaining, boards, window)
+    assert 1 <= size <= window
+    assert size >= min(window, LEAST_WINDOW)
+    assert size * boards >= min(remaining, window * boards)
+
+
+def test_one_board_takes_whole_windows():
+    with supply_of(50, 20) as supply:
+        pool = pool_of(supply, ["a"], 20)
+        sizes = []
+        while taken := pool.take("a"):
+            sizes.append(len(taken))
+            pool.finish("a")
+    assert sizes == [20, 20, 10]
+
+
+def test_windows_shrink_towards_the_end():
+    with supply_of(60, 20) as supply:
+        pool = pool_of(supply, ["a", "b"], 20)
+        sizes = []
+        while taken := pool.take("a"):
+            sizes.append(len(taken))
+            pool.finish("a")
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] <= LEAST_WINDOW
+    assert sum(sizes) == 60
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 60),
+    st.integers(1, 12),
+    st.integers(1, 4),
+    st.integers(0, 2),
+    st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 12)), max_size=80),
+)
+def test_whatever_is_given_back_every_model_is_finished_once(count, window, boards, ahead, moves):
+    names = [f"board-{i}" for i in range(boards)]
+    finished: list[str] = []
+    with supply_of(count, window, ahead) as supply:
+        pool = pool_of(supply, names, window)
+        for number, dies, done in moves:
+            board = names[number % boards]
+            if pool.finished:
+                break
+            taken = pool.take(board)
+            finished += [model.sha256 for model in (taken[:done] if dies else taken)]
+            if dies:
+                pool.give_back(board, taken[done:])
+            else:
+                pool.finish(board)
+        while taken := pool.take(names[0]):
+            finished += [model.sha256 for model in taken]
+            pool.finish(names[0])
+        assert pool.finished
+    assert sorted(finished) == [model.sha256 for model in models(count)]
+
+
+def test_board_goes_on_with_what_it_began_and_leaves_others_theirs_until_nothing_else_is_left():
+    owners = {f"{0:064x}": "b", f"{1:064x}": "a", f"{2:064x}": "a"}
+    with supply_of(8, 8) as supply:
+        pool = pool_of(supply, ["a", "b"], 4, begun_on=owners.get)
+        first = [int(model.sha256, 16) for model in pool.take("a")]
+        pool.finish("a")
+        second = [int(model.sha256, 16) for model in pool.take("a")]
+        pool.finish("a")
+    assert first == [1, 2, 3, 4]
+    assert second == [5, 6, 7]
+
+
+def test_models_that_are_done_are_handed_to_nobody():
+    with supply_of(10, 4) as supply:
+        pool = pool_of(supply, ["a"], 4, done=lambda model: int(model.sha256, 16) % 2 == 0)
+        taken = []
+        while some := pool.take("a"):
+            taken += [int(model.sha256, 16) for model in some]
+            pool.finish("a")
+    assert taken == [1, 3, 5, 7, 9]
+
+
+def test_board_waits_for_what_another_may_give_back():
+    got: list[list[Model]] = []
+    with supply_of(4, 4) as supply:
+        pool = pool_of(supply, ["a", "b"], 4)
+        held = pool.take("a")
+        waiting = threading.Thread(target=lambda: got.append(pool.take("b")))
+        waiting.start()
+        assert not pool.wait_finished(0.05)
+        assert waiting.is_alive()
+        pool.give_back("a", held[1:])
+        waiting.join(60)
+        pool.finish("b")
+        assert pool.take("b") == []
+        assert pool.take("a") == []
+    assert got == [held[1:]]
+
+
+def test_stopping_wakes_who_waits():
+    got: list[list[Model]] = []
+    with supply_of(4, 4) as supply:
+        pool = pool_of(supply, ["a", "b"], 4)
+        pool.take("a")
+        waiting = threading.Thread(target=lambda: got.append(pool.take("b")))
+        waiting.start()
+        pool.stop()
+        waiting.join(60)
+    assert got == [[]]
+    assert pool.take("a") == []
+
+
+def test_preparation_that_fails_is_raised_to_who_asked():
+    def broken() -> list[Model]:
+        raise OSError("no space left")
+
+    with Supply(Source([broken], 1, [], list, lambda: None), ahead=0) as supply:
+        pool = pool_of(supply, ["a"], 4)
+        with pytest.raises(OSError, match="no space"):
+            pool.take("a")
