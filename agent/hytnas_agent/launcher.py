@@ -131,7 +131,8 @@ def read_launcher(path: Path) -> Launcher:
         raise AgentError(f"the launcher {path} cannot be read: {error.strerror}", _ADVICE) from error
     except ValueError as error:
         raise AgentError(f"the launcher {path} is malformed: {error}", _ADVICE) from error
-    if not launcher.python or (launcher.instructions_per_s or 1) < 1:
+    rate = launcher.instructions_per_s
+    if not launcher.python or (rate is not None and rate < 1):
         raise AgentError(f"the launcher {path} names no interpreter or no rate", _ADVICE)
     return launcher
 

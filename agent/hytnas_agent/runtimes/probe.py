@@ -54,6 +54,8 @@ def probe_runtime(name: str) -> RuntimeInfo:
                 env=os.environ | launch.environment,
                 pass_fds=launch.descriptors,
             )
+    except OSError as error:
+        return _unusable(name, f"{error.filename} cannot be started: {error.strerror}")
     except subprocess.TimeoutExpired:
         return _unusable(name, f"gave no answer within {PROBE_TIMEOUT_S:g} s")
     if process.returncode < 0:

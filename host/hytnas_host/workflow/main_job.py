@@ -34,9 +34,8 @@ class RunConfig(msgspec.Struct, frozen=True):
     """What the main job does; the defaults end within 20 minutes on two busy cores.
 
     ``latency_n`` networks are measured in ``processes`` fresh processes each, by default as many as suit the
-    device; ``accuracy_n`` are trained,
-    ``repeated`` of them from ``training_seeds`` seeds; ``verify_front`` members of the front and as many
-    random controls are measured afresh.
+    device; ``accuracy_n`` are trained, ``repeated`` of them from ``training_seeds`` seeds; ``verify_front``
+    members of the front and as many random controls are measured afresh.
     """
 
     device: str = "local"

@@ -14,7 +14,7 @@ from hytnas_agent.records import MeasureSettings
 from hytnas_host.devices.base import Method
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.errors import DeviceError
-from hytnas_host.devices.icount.build import Built, build
+from hytnas_host.devices.icount.building import Built, build
 from hytnas_host.devices.icount.recipe import RECIPE
 from hytnas_host.devices.state import client_id, host_state_folder
 from hytnas_host.devices.transport import LocalTransport, PipeConnection

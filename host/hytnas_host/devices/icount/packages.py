@@ -35,7 +35,7 @@ def run(command: Sequence[str], what: str, *, environment: dict[str, str] | None
         )
     except FileNotFoundError as error:
         raise DeviceError(
-            f"{what}: {command[0]} is not installed", "see docs/guide/instruction-count.md"
+            f"{what}: {command[0]} is not installed", "install it, then run the same command again"
         ) from error
     except subprocess.TimeoutExpired as error:
         raise DeviceError(f"{what}: no end after {COMMAND_TIMEOUT_S:g} s", "check the network") from error

@@ -1,0 +1,172 @@
+"""Data sets in files: what is written is read back, and nothing else is believed."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hytnas_agent.records import EXECUTION_WORDS, DeviceContext
+from hytnas_datasets.errors import DataSetError
+from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.plan import Task, build_plan
+from hytnas_datasets.portable import DATA_SHEET, TABLE, merge, read_set, read_sheet, write_set
+from hytnas_datasets.spaces import get_space
+
+CONTEXT = DeviceContext(
+    board="emulated Cortex-A53 (instruction count)",
+    soc="cortex-a53",
+    architecture="aarch64",
+    cores=1,
+    memory_bytes=0,
+    os="Debian",
+    kernel="qemu-user",
+    runtime="onnxruntime",
+    runtime_version="1.31.1",
+    runtime_build="Release",
+    threads=1,
+    governor="none",
+    execution="instruction_count",
+)
+
+Edit = Callable[[dict], None]
+
+
+def make_set(n: int = 5, seed: int = 0) -> LabelledSet:
+    space, rng = get_space("hyt"), np.random.default_rng(seed)
+    architectures = tuple(space.sample(n, rng))
+    y = rng.uniform(10, 500, n)
+    return LabelledSet(
+        space=space,
+        architectures=architectures,
+        plan_hashes=tuple(build_plan(each, Task()).hash for each in architectures),
+        y=y,
+        repeats=tuple(np.array([value, value * 1.01]) for value in y),
+        target="latency_ms",
+        resolution=224,
+        classes=2,
+        context=CONTEXT,
+        execution="instruction_count",
+        provenance="a test",
+        extra={"converter": "none 1"},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "set"
+    write_set(make_set(), folder, name="test", summary="of a test", licence="CC0-1.0", provenance={"seed": 0})
+    return folder
+
+
+def test_a_set_is_read_as_it_was_written(folder: Path) -> None:
+    written, read = make_set(), read_set(folder)
+    assert read.architectures == written.architectures
+    assert read.plan_hashes == written.plan_hashes
+    assert read.y.tolist() == written.y.tolist()
+    assert [r.tolist() for r in read.repeats] == [r.tolist() for r in written.repeats]
+    for part in ("target", "resolution", "classes", "context", "execution", "extra"):
+        assert getattr(read, part) == getattr(written, part)
+    assert read.space.hash() == written.space.hash()
+
+
+def test_the_data_sheet_says_what_the_labels_are(folder: Path) -> None:
+    sheet = read_sheet(folder)
+    assert (sheet.labels, sheet.networks, sheet.unit, sheet.licence) == (5, 5, "milliseconds", "CC0-1.0")
+    assert sheet.latencies == EXECUTION_WORDS["instruction_count"]
+    assert "not the latencies of any Cortex-A53" in sheet.caution
+    assert sheet.provenance == {"labels": "a test", "seed": 0}
+    assert set(sheet.columns) == set((folder / TABLE).read_text().splitlines()[0].split(","))
+
+
+def test_writing_again_gives_the_same_bytes(folder: Path) -> None:
+    before = [(folder / name).read_bytes() for name in (TABLE, DATA_SHEET)]
+    read = replace(read_set(folder), provenance="a test")
+    write_set(read, folder, name="test", summary="of a test", licence="CC0-1.0", provenance={"seed": 0})
+    assert [(folder / name).read_bytes() for name in (TABLE, DATA_SHEET)] == before
+
+
+def test_a_changed_table_is_refused(folder: Path) -> None:
+    table = folder / TABLE
+    table.write_text(table.read_text().replace("1", "2", 1))
+    with pytest.raises(DataSetError, match="not the table that its data sheet describes"):
+        read_set(folder)
+
+
+def _other_version(sheet: dict) -> None:
+    sheet["format_version"] = 99
+
+
+def _other_space(sheet: dict) -> None:
+    sheet["space_hash"] = "0" * 16
+
+
+def _no_labels(sheet: dict) -> None:
+    del sheet["labels"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (_other_version, "is of format 99"),
+        (_other_space, "another definition of the space 'hyt'"),
+        (_no_labels, "malformed"),
+    ],
+)
+def test_a_sheet_that_does_not_fit_is_refused(folder: Path, edit: Edit, said: str) -> None:
+    sheet = json.loads((folder / DATA_SHEET).read_text())
+    edit(sheet)
+    (folder / DATA_SHEET).write_text(json.dumps(sheet))
+    with pytest.raises(DataSetError, match=said):
+        read_set(folder)
+
+
+@pytest.mark.parametrize("name", [TABLE, DATA_SHEET])
+def test_a_missing_file_is_said(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(DataSetError, match="cannot be read"):
+        read_set(folder)
+
+
+@pytest.mark.parametrize("label", ["nan", "inf", "", "fast"])
+def test_a_label_that_is_no_finite_number_is_refused(tmp_path: Path, label: str) -> None:
+    good = make_set()
+    write_set(good, tmp_path, name="x", summary="", licence="", provenance={})
+    table = (tmp_path / TABLE).read_text()
+    broken = table.replace(repr(good.y[2].item()), label, 1).encode()
+    (tmp_path / TABLE).write_bytes(broken)
+    _vouch_for(tmp_path, broken)
+    with pytest.raises(DataSetError, match="cannot be understood"):
+        read_set(tmp_path)
+
+
+def _vouch_for(folder: Path, table: bytes) -> None:
+    import hashlib
+
+    sheet = json.loads((folder / DATA_SHEET).read_text())
+    sheet["files"][TABLE] = {"sha256": hashlib.sha256(table).hexdigest(), "bytes": len(table)}
+    (folder / DATA_SHEET).write_text(json.dumps(sheet))
+
+
+def test_a_table_past_the_limit_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hytnas_datasets.portable.MAX_TABLE_BYTES", 10)
+    with pytest.raises(DataSetError, match="larger than 10 bytes"):
+        read_set(folder)
+
+
+def test_merging_keeps_the_first_label_of_a_network() -> None:
+    one, other = make_set(5, seed=0), make_set(4, seed=1)
+    again = replace(one, y=one.y * 2)
+    merged = merge([one, other, again])
+    assert merged.plan_hashes == one.plan_hashes + other.plan_hashes
+    assert merged.y.tolist() == [*one.y.tolist(), *other.y.tolist()]
+
+
+def test_sets_of_two_contexts_are_not_merged() -> None:
+    one = make_set()
+    with pytest.raises(DataSetError, match="differ in resolution"):
+        merge([one, replace(one, resolution=96)])
+    with pytest.raises(DataSetError, match="nothing to merge"):
+        merge([])
