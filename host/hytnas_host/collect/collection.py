@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hytnas_agent.records import LatencyLabel
+from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel
 from hytnas_datasets.store import Agreement, Study
 from hytnas_host.collect.agreement import agreement_of, check_boards, compare_canaries
 from hytnas_host.collect.board import Board, Group
@@ -56,6 +56,7 @@ class Collected:
         outcomes = Counter(
             label.outcome.value for group in self.groups for label in group.ledger.labels.values()
         )
+        executions = {board.context.execution for group in self.groups for board in group.boards}
         return CollectionSummary(
             purpose=self.purpose,
             models=models,
@@ -69,6 +70,7 @@ class Collected:
             seconds=self.seconds,
             devices=shares,
             agreement=self.agreement,
+            executions=tuple(execution for execution in EXECUTION_WORDS if execution in executions),
         )
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from hytnas_agent.records import EXECUTION_WORDS, Execution
 from hytnas_datasets.store import Agreement
 
 
@@ -73,6 +74,8 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     devices : tuple of DeviceShare
     agreement : Agreement or None
         How well the boards' canaries agreed over the whole collection, where several shared it.
+    executions : tuple of Execution
+        How the devices ran what they measured, from the most real to the least.
     """
 
     purpose: str
@@ -87,9 +90,10 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     seconds: float
     devices: tuple[DeviceShare, ...] = ()
     agreement: Agreement | None = None
+    executions: tuple[Execution, ...] = ()
 
     def describe(self) -> str:
-        """One line for a person, and one for each device where there are several."""
+        """One line for a person, one more where it was no real board, one for each device of several."""
         endings = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
         lost = f", {self.failed_exports} not exported" if self.failed_exports else ""
         resumed = f" ({self.resumed_jobs} were there already)" if self.resumed_jobs else ""
@@ -98,6 +102,9 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             f"measured{resumed} in {self.seconds:.0f} s (export {self.export_s:.0f} s, "
             f"measure {self.measure_s:.0f} s)"
         ]
+        if any(execution != "native" for execution in self.executions):
+            words = " and ".join(EXECUTION_WORDS[execution] for execution in self.executions)
+            lines.append(f"  latencies: {words}")
         if len(self.devices) > 1 or any(share.given_back for share in self.devices):
             lines += [f"  {share.describe()}" for share in self.devices]
         if self.agreement is not None:

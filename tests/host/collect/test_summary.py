@@ -1,0 +1,40 @@
+"""What a person reads at the end of a collection."""
+
+import pytest
+
+from hytnas_agent.records import Execution
+from hytnas_host.collect.summary import CollectionSummary
+
+
+def said(*executions: Execution) -> str:
+    summary = CollectionSummary(
+        purpose="latency",
+        models=2,
+        outcomes={"OK": 1, "CRASH": 1},
+        failed_exports=0,
+        measured_jobs=6,
+        resumed_jobs=3,
+        canaries=1,
+        export_s=1.0,
+        measure_s=8.0,
+        seconds=9.0,
+        executions=executions,
+    )
+    return summary.describe()
+
+
+def test_a_real_board_needs_one_line() -> None:
+    assert said("native") == (
+        "2 models: 1 CRASH, 1 OK; 6 processes measured (3 were there already) in 9 s (export 1 s, measure 8 s)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("executions", "words"),
+    [
+        (("emulated",), "latencies: EMULATED, not a real board"),
+        (("native", "emulated"), "latencies: measured on the device and EMULATED, not a real board"),
+    ],
+)
+def test_what_was_no_real_board_is_said(executions: tuple[Execution, ...], words: str) -> None:
+    assert said(*executions).splitlines()[1].strip() == words
