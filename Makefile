@@ -2,6 +2,7 @@
 #   make run           the main job on this machine; interrupt it anywhere and run it again
 #   make test          the tests that need nothing but Python
 #   make test-system   the tests that need packages of the operating system (make system-deps)
+#   make test-tflite   the tests of the export to TFLite, in two environments of their own (1 GB more)
 #   make board-test    the tests on an emulated Raspberry Pi, in a chroot (root; builds its image once, 5-10 minutes)
 #   make board-full    the slow ones, on QEMU's Raspberry Pi 3 Model B with kernel and systemd
 #   make check         lint, format, types, import contract
@@ -19,7 +20,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test test-system board-image board-test board-full check lint types imports format lock system-deps clean
+.PHONY: run test test-system test-tflite board-image board-test board-full check lint types imports format lock system-deps clean
 
 run: $(INSTALLED)
 	$(BIN)/hytnas-profile run --study $(STUDY) $(RUN_ARGS)
@@ -28,7 +29,23 @@ test: $(INSTALLED)
 	$(BIN)/pytest -m "not system" $(PYTEST_ARGS)
 
 test-system: $(INSTALLED)
-	$(BIN)/pytest -m "system and not board and not board_full" $(PYTEST_ARGS)
+	$(BIN)/pytest -m "system and not board and not board_full and not tflite" $(PYTEST_ARGS)
+
+# Two environments: one that exports to TFLite, one with tflite-runtime, which wants numpy 1.
+test-tflite: .venv-litert/.installed .venv-tflite/.installed
+	.venv-tflite/bin/pytest $(PYTEST_ARGS) tests/agent/runtimes/test_conformance.py tests/agent/runtimes/test_tflite.py
+	HYTNAS_TFLITE_PYTHON=$(CURDIR)/.venv-tflite/bin/python .venv-litert/bin/pytest -m tflite $(PYTEST_ARGS) tests/system/tflite
+
+.venv-litert/.installed: pyproject.toml constraints-litert.txt
+	$(PYTHON) -m venv .venv-litert
+	.venv-litert/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints-litert.txt $(TORCH_ARGS) torch==2.13.0
+	.venv-litert/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints-litert.txt --editable '.[host,litert-export]' pytest pytest-timeout
+	@touch $@
+
+.venv-tflite/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-tflite
+	.venv-tflite/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[tflite]' pytest pytest-timeout onnx flatbuffers
+	@touch $@
 
 board-image: system-deps
 	./tests/system/board/build.sh
@@ -72,4 +89,4 @@ system-deps:
 	./.ci/system-deps
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .venv-litert .venv-tflite .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
