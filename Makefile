@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test test-system test-tflite board-image board-test board-full check lint types imports format lock system-deps clean
+.PHONY: run test test-system test-tflite board-image board-test board-full check lint types imports format lock lock-litert system-deps clean
 
 run: $(INSTALLED)
 	$(BIN)/hytnas-profile run --study $(STUDY) $(RUN_ARGS)
@@ -84,6 +84,12 @@ lock: $(INSTALLED)
 	@{ echo "# Versions that were tested together (Python 3.11, x86-64 Linux): pip install -c constraints.txt ..."; \
 	   echo "# Made by: make lock"; \
 	   $(PIP) freeze --exclude-editable | sed 's/+cpu//'; } > constraints.txt
+
+lock-litert: .venv-litert/.installed
+	@{ echo "# Versions that were tested together with the extra litert-export (Python 3.11, x86-64 Linux)."; \
+	   echo "# Apart from constraints.txt: litert-torch brings an xdsl that wants an older typing_extensions."; \
+	   echo "# Made by: make lock-litert"; \
+	   .venv-litert/bin/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints-litert.txt
 
 system-deps:
 	./.ci/system-deps
