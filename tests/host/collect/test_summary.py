@@ -24,9 +24,8 @@ def said(*executions: Execution) -> str:
 
 
 def test_a_real_board_needs_one_line() -> None:
-    assert said("native") == (
-        "2 models: 1 CRASH, 1 OK; 6 processes measured (3 were there already) in 9 s (export 1 s, measure 8 s)"
-    )
+    (line,) = said("native").splitlines()
+    assert line.startswith("2 models: 1 CRASH, 1 OK; 6 processes measured (3 were there already) in 9 s")
 
 
 @pytest.mark.parametrize(
