@@ -185,11 +185,14 @@ def _unknown_model(model_sha256: str) -> StudyError:
 def results(
     database: Database, model_sha256: str | None = None, purpose: str | None = None
 ) -> list[StoredResult]:
-    """The jobs of a model and purpose (``None``: of all), as they started."""
+    """The jobs of a model and purpose (``None``: of all), as they were stored.
+
+    Not by ``started_unix_s``: the clock of a board may jump.
+    """
     rows = database.query(
         "SELECT model_sha256, purpose, replicate, record FROM result "
         "WHERE (:model IS NULL OR model_sha256 = :model) AND (:purpose IS NULL OR purpose = :purpose) "
-        "ORDER BY started_unix_s, replicate, job_id",
+        "ORDER BY rowid",
         {"model": model_sha256, "purpose": purpose},
     )
     return [

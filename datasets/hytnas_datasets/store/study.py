@@ -193,7 +193,7 @@ class Study:
         return [stored.result for stored in measured.results(self._database, model_sha256, purpose)]
 
     def results_by_model(self, purpose: str) -> dict[str, list[tuple[int, ProcessResult]]]:
-        """(replicate, result) of every job of ``purpose`` by model hash, in the order they started."""
+        """(replicate, result) of every job of ``purpose`` by model hash, in the order they were stored."""
         grouped: dict[str, list[tuple[int, ProcessResult]]] = {}
         for stored in measured.results(self._database, purpose=purpose):
             grouped.setdefault(stored.model_sha256, []).append((stored.replicate, stored.result))

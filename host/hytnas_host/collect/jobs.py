@@ -117,6 +117,12 @@ class Journal:
         )
         self._note(slot, result)
 
+    @property
+    def job_ids(self) -> list[str]:
+        """Every job whose result is stored."""
+        attempts = (results for slots in self._attempts.values() for results in slots.values())
+        return [result.job_id for results in attempts for result in results]
+
     def settled(self, slot: Slot) -> bool:
         """Whether the slot needs no further attempt."""
         return settled([result.outcome for result in self._of(slot)])

@@ -133,8 +133,10 @@ class Measurer:
     def fetch(self, models: Iterable[str]) -> None:
         """Store what the agent's journal holds of the models' next attempts; nothing is measured.
 
-        That is what was measured while nobody listened: the host had died, or the connection.
+        That is what was measured while nobody listened: the host had died, or the connection. What was stored
+        and could not be acknowledged any more is acknowledged now.
         """
+        self._device.acknowledge([*self._journal.job_ids, *self._canary_journal.job_ids])
         slots = [slot for sha256 in models for slot in slots_of(sha256, self._passes)]
         by_id = {self._journal.job_id(slot): slot for slot in slots if not self._is_over(slot)}
         ids = list(by_id)

@@ -323,6 +323,24 @@ def test_result_that_could_not_be_stored_is_not_acknowledged_and_fetched_next_ti
     assert set(device.acknowledged) == set(device.journal)
 
 
+def test_result_that_could_not_be_acknowledged_is_acknowledged_next_time(study, monkeypatch):
+    device = RuledDevice()
+    acknowledge = device.acknowledge
+
+    def lost(job_ids):
+        if len(device.order) == 5:
+            raise KeyboardInterrupt
+        acknowledge(job_ids)
+
+    monkeypatch.setattr(device, "acknowledge", lost)
+    with pytest.raises(KeyboardInterrupt):
+        run(study, device, 4)
+    monkeypatch.setattr(device, "acknowledge", acknowledge)
+    run(study, device, 4)
+    assert len(device.order) == 16
+    assert set(device.acknowledged) == set(device.journal)
+
+
 def test_canary_runs_first_and_then_every_so_many_timed_processes(study):
     device = RuledDevice()
     options = replace(OPTIONS, canary_every=5)

@@ -156,3 +156,14 @@ def test_study_keeps_its_identity(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
     with pytest.raises(StudyError, match="journal-id"):
         study_id(tmp_path / "journal-id")
+
+
+def test_attempts_stay_in_order_when_the_clock_of_the_board_jumps_back(study):
+    first = journal(study)
+    crashed = ended(first, FIRST, Outcome.CRASH)
+    first.store(FIRST, msgspec.structs.replace(crashed, started_unix_s=2e9))
+    first.store(FIRST, msgspec.structs.replace(ended(first, FIRST, Outcome.OK), started_unix_s=0.0))
+    again = journal(study)
+    assert again.settled(FIRST)
+    assert again.last_attempts(SHA)[0].outcome is Outcome.OK
+    assert again.job_ids == first.job_ids
