@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from hytnas_host.cli.console import BarProgress, out, print_json
@@ -59,6 +60,16 @@ def latency(
         int | None,
         typer.Option("--processes", min=1, help="Fresh processes a model; 5, or what suits the device."),
     ] = None,
+    deadline_s: Annotated[
+        float | None,
+        typer.Option(
+            "--deadline-s",
+            min=1.0,
+            max=86400.0,
+            help="Seconds after which a process that measures is given up; 120 by default.",
+            show_default=False,
+        ),
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -96,6 +107,7 @@ def latency(
         "precision": precision,
         "converter": converter,
         "processes": processes,
+        "deadline_s": deadline_s,
         "seed": seed,
     }
     target = export_target(model_format, precision, converter)
@@ -107,6 +119,9 @@ def latency(
         options = MeasureOptions.of(
             method, seed=seed, processes=processes, keep_apart=keep_apart, board_tolerance=board_tolerance
         )
+        if deadline_s is not None:
+            settings = msgspec.structs.replace(options.settings, deadline_s=deadline_s)
+            options = replace(options, settings=settings)
         if models is not None:
             summary = collect_files(
                 opened,

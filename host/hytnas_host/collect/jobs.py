@@ -14,8 +14,16 @@ from hytnas_datasets.store import Study
 from hytnas_host.collect.schedule import Passes, Slot, slots_of
 from hytnas_host.devices.state import written_once
 
-# How many attempts of one replicate may end so before that is what the replicate came to.
-ATTEMPTS = {Outcome.CRASH: 2, Outcome.INTERNAL: 2, Outcome.THROTTLED: 3, Outcome.CANCELLED: 10}
+# How many attempts of one replicate may end so before that is what the replicate came to. What may have been
+# the board's fault (it ran out of memory under something else, its card stood still) is tried once more.
+ATTEMPTS = {
+    Outcome.TIMEOUT: 2,
+    Outcome.OOM: 2,
+    Outcome.CRASH: 2,
+    Outcome.INTERNAL: 2,
+    Outcome.THROTTLED: 3,
+    Outcome.CANCELLED: 10,
+}
 
 
 # Endings that say nothing about the model itself.
@@ -136,12 +144,21 @@ class Journal:
         return self.count_settled(model_sha256, passes) == passes.count or self.given_up(model_sha256)
 
     def given_up(self, model_sha256: str) -> bool:
-        """Whether a timed process of the model has failed for good, so that further ones tell nothing new."""
-        return any(
-            slot.measure_pass == "timed"  # noqa: S105 (no password)
-            and attempts[-1].outcome not in PASSING
-            and self.settled(slot)
-            for slot, attempts in self._attempts.get(model_sha256, {}).items()
+        """Whether timed processes of the model have failed for good, so that further ones tell nothing new.
+
+        That is one process that needs no further attempt, or as many failures alike where none went well: the
+        processes of a model that hangs are not to wait for their deadline one after the other.
+        """
+        slots = self._attempts.get(model_sha256, {}).items()
+        timed = [attempts for slot, attempts in slots if slot.measure_pass == "timed"]  # noqa: S105 (no password)
+        failed = [
+            [attempt.outcome for attempt in attempts]
+            for attempts in timed
+            if attempts[-1].outcome not in PASSING
+        ]
+        went_well = any(attempt.outcome is Outcome.OK for attempts in timed for attempt in attempts)
+        return any(settled(outcomes) for outcomes in failed) or (
+            not went_well and settled([outcome for outcomes in failed for outcome in outcomes])
         )
 
     def last_attempts(self, model_sha256: str) -> list[ProcessResult]:
