@@ -1,7 +1,7 @@
 """`hytnas-profile leaderboard | train | predict`: how well labels can be predicted, and predicting them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import typer
@@ -19,6 +19,16 @@ from hytnas_host.cli.options import (
 MeasuredOnOption = Annotated[
     str | None,
     typer.Option("--device", help="Take only latencies of this device, where a study has several."),
+]
+MeasuredFormatOption = Annotated[
+    Literal["onnx", "tflite"] | None,
+    typer.Option("--format", help="Take only latencies of such model files, where a study has several."),
+]
+MeasuredPrecisionOption = Annotated[
+    str | None, typer.Option("--precision", help="Take only latencies of models of this precision.")
+]
+MeasuredConverterOption = Annotated[
+    str | None, typer.Option("--converter", help="Take only latencies of models this converter made.")
 ]
 DataOption = Annotated[
     str | None,
@@ -44,6 +54,9 @@ def leaderboard(
     folds: Annotated[int, typer.Option("--folds", min=2)] = 5,
     repeats: Annotated[int, typer.Option("--repeats", min=1)] = 3,
     device: MeasuredOnOption = None,
+    model_format: MeasuredFormatOption = None,
+    precision: MeasuredPrecisionOption = None,
+    converter: MeasuredConverterOption = None,
     data: DataOption = None,
     seed: SeedOption = 0,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the table to this file, too.")] = None,
@@ -58,6 +71,7 @@ def leaderboard(
       hytnas-profile leaderboard --data bundled:hyt-icount-a53 --study runs/icount
     """
     from hytnas_host.cli.leaderboard_table import print_leaderboard
+    from hytnas_host.workflow.labels import LabelChoice
     from hytnas_host.workflow.leaderboards import make_leaderboard
     from hytnas_predictors.leaderboard import write_csv
 
@@ -67,8 +81,7 @@ def leaderboard(
         space,
         folds=folds,
         repeats=repeats,
-        device=device,
-        data=data,
+        choice=LabelChoice(device, model_format, precision, converter, data),
         seed=seed,
         progress=BarProgress,
     )
@@ -89,6 +102,9 @@ def train(
         typer.Option("--predictor", help="Which predictor; by default the best of the leaderboard."),
     ] = None,
     device: MeasuredOnOption = None,
+    model_format: MeasuredFormatOption = None,
+    precision: MeasuredPrecisionOption = None,
+    converter: MeasuredConverterOption = None,
     data: DataOption = None,
     seed: SeedOption = 0,
 ) -> None:
@@ -96,9 +112,11 @@ def train(
 
     Example: hytnas-profile train --target latency_ms --predictor xgboost
     """
+    from hytnas_host.workflow.labels import LabelChoice
     from hytnas_host.workflow.predictors import train_predictor
 
-    folder = train_predictor(study, target, space, name=name, seed=seed, device=device, data=data)
+    choice = LabelChoice(device, model_format, precision, converter, data)
+    folder = train_predictor(study, target, space, name=name, seed=seed, choice=choice)
     out.print(f"fitted for {target}: {folder}", highlight=False)
 
 

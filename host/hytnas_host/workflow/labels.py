@@ -1,7 +1,9 @@
 """Labels of a study for one target, and a fingerprint that changes when they do."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -13,12 +15,32 @@ from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 
 
-def read_labels(
-    study: Path, target: Target, space: str, device: str | None = None, *, data: str | None = None
-) -> LabelledSet:
-    """The labels of the study for ``target``; of one ``device`` (its name or id) where it is given.
+@dataclass(frozen=True)
+class LabelChoice:
+    """Which labels to take, where a study holds several kinds; ``None`` takes any, if there is only one.
 
-    With ``data``, those of a data set in files instead: a folder, or ``bundled:NAME``.
+    Attributes
+    ----------
+    device : str or None
+        A device's name or id.
+    model_format, precision, converter : str or None
+        How the measured model files were made.
+    data : str or None
+        A data set in files instead of the study: a folder, or ``bundled:NAME``.
+    """
+
+    device: str | None = None
+    model_format: str | None = None
+    precision: str | None = None
+    converter: str | None = None
+    data: str | None = None
+
+
+ANY: Final = LabelChoice()
+
+
+def read_labels(study: Path, target: Target, space: str, choice: LabelChoice = ANY) -> LabelledSet:
+    """The chosen labels of the study for ``target``.
 
     Raises
     ------
@@ -29,10 +51,17 @@ def read_labels(
     DataSetError
         The data set cannot be read, or is of another target or space.
     """
-    if data is not None:
-        return _read_files(data, target, space)
+    if choice.data is not None:
+        return _read_files(choice.data, target, space)
     with Study.open(study, create=False) as opened:
-        return opened.labelled(target, space=get_space(space), device=device)
+        return opened.labelled(
+            target,
+            space=get_space(space),
+            device=choice.device,
+            model_format=choice.model_format,
+            precision=choice.precision,
+            converter=choice.converter,
+        )
 
 
 def _read_files(data: str, target: Target, space: str) -> LabelledSet:

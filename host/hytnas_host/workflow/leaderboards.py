@@ -6,7 +6,7 @@ from hytnas_datasets.labelled import Target
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.workflow.files import StudyFiles, write_json
-from hytnas_host.workflow.labels import read_labels
+from hytnas_host.workflow.labels import ANY, LabelChoice, read_labels
 from hytnas_predictors.leaderboard import build_leaderboard
 from hytnas_predictors.result import Leaderboard
 
@@ -19,20 +19,17 @@ def make_leaderboard(
     folds: int = 5,
     repeats: int = 3,
     seed: int = 0,
-    device: str | None = None,
-    data: str | None = None,
+    choice: LabelChoice = ANY,
     progress: ProgressFactory = SilentProgress,
 ) -> Leaderboard:
-    """Compare the predictors on the study's labels (of ``device``) and write ``leaderboard-<target>.json``.
-
-    With ``data`` the labels are those of a data set in files; see `read_labels`.
+    """Compare the predictors on the chosen labels and write ``leaderboard-<target>.json``.
 
     Raises
     ------
     StudyError, NotEnoughDataError, DataSetError
         See `read_labels` and `build_leaderboard`.
     """
-    labels = read_labels(study, target, space, device, data=data)
+    labels = read_labels(study, target, space, choice)
     with host_work():
         board = build_leaderboard(labels, folds=folds, repeats=repeats, seed=seed, progress=progress)
     write_json(StudyFiles(study).leaderboard(target), board)

@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from hytnas_agent.records import DeviceContext
 from hytnas_datasets.labelled import Target
 from hytnas_datasets.spaces import Space
 from hytnas_host.devices.quiet import host_work
+from hytnas_host.export.target import ExportTarget
 from hytnas_host.workflow.files import ResultFileError, StudyFiles, read_json
-from hytnas_host.workflow.labels import read_labels
-from hytnas_predictors.persistence import load_predictor, save_predictor
+from hytnas_host.workflow.labels import ANY, LabelChoice, read_labels
+from hytnas_predictors.persistence import load_predictor, read_info, save_predictor
 from hytnas_predictors.predictor import Predictor, fit_predictor
 from hytnas_predictors.result import Leaderboard
 
@@ -28,15 +30,13 @@ def train_predictor(
     *,
     name: str | None = None,
     seed: int = 0,
-    device: str | None = None,
-    data: str | None = None,
+    choice: LabelChoice = ANY,
 ) -> Path:
-    """Fit a predictor to all labels of the study, or of ``data``, and save it; its folder is returned.
+    """Fit a predictor to the chosen labels and save it; its folder is returned.
 
-    Without a ``name`` it is the best of the leaderboard; with a ``device``, only its labels
-    count. It replaces one of the same target.
+    Without a ``name`` it is the best of the leaderboard. It replaces one of the same target.
     """
-    labels = read_labels(study, target, space, device, data=data)
+    labels = read_labels(study, target, space, choice)
     chosen = name or best_predictor(study, target)
     with host_work():
         predictor = fit_predictor(chosen, labels, rng=np.random.default_rng(seed))
@@ -44,6 +44,20 @@ def train_predictor(
     folder.parent.mkdir(parents=True, exist_ok=True)
     save_predictor(predictor, folder)
     return folder
+
+
+def measured_target(study: Path) -> ExportTarget:
+    """What the networks were exported to whose latencies the study's predictor was fitted to.
+
+    That is ONNX where the predictor does not say; `load_trained` says what is wrong where there is none.
+    """
+    folder = StudyFiles(study).predictor("latency_ms")
+    made = read_info(folder).model_files if folder.is_dir() else None
+    if made is None:
+        return ExportTarget()
+    return msgspec.convert(
+        {"format": made.format, "precision": made.precision, "converter": made.converter}, ExportTarget
+    )
 
 
 def load_trained(

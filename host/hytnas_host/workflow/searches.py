@@ -26,7 +26,7 @@ from hytnas_host.search import (
 from hytnas_host.search.result import SearchResult, Verification
 from hytnas_host.search.verify import verify
 from hytnas_host.workflow.files import StudyFiles, digest, read_json, write_json
-from hytnas_host.workflow.predictors import load_trained
+from hytnas_host.workflow.predictors import load_trained, measured_target
 from hytnas_host.workflow.recorded import recorded_study
 from hytnas_predictors.predictor import Predictor
 
@@ -147,7 +147,8 @@ def verify_study(
     result = read_json(files.search, SearchResult, f"{SEARCH_COMMAND} --study {study}")
     space = get_space(result.space)
     task = Task(resolution=result.resolution, classes=result.classes)
-    description = device.describe()
+    target = measured_target(study)
+    description = device.describe(model_format=target.format, precision=target.precision)
     predictor = load_trained(study, "latency_ms", space, context=description.context)
     purpose = f"{VERIFY_PURPOSE}-{digest(files.search)[:8]}"
     config = {"device": device.name, "front": max_front, "processes": options.processes, "seed": options.seed}
@@ -162,7 +163,8 @@ def verify_study(
                 architectures,
                 task,
                 purpose=purpose,
-                options=replace(options, keep_apart=True),  # another board's labels are not this one's
+                # Labels of another board, or of model files made otherwise, are not the predicted ones.
+                options=replace(options, keep_apart=True, target=target),
                 progress=progress,
             )
             found = dict(measured)
