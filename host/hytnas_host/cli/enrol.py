@@ -94,9 +94,8 @@ def _confirm(candidate: "Candidate", *, yes: bool, fingerprint: str | None) -> N
     from hytnas_host.devices.ssh import HostKeyError
 
     presented, pinned = candidate.presented, candidate.pinned
-    err.print(
-        f"{candidate.settings.address} presents the host key {presented.fingerprint} ({presented.kind})"
-    )
+    shown = f"{presented.fingerprint} ({presented.kind})"
+    err.print(f"{candidate.settings.address} presents the host key {shown}", soft_wrap=True)
     if pinned not in (None, presented):
         err.print(f"pinned so far was {pinned.fingerprint} ({pinned.kind})", style="yellow", soft_wrap=True)
     if fingerprint not in (None, presented.fingerprint):
