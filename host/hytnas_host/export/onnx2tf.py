@@ -83,7 +83,7 @@ def _run(command: list[str], failure: str) -> str:
     except subprocess.TimeoutExpired as error:
         raise ExportError(f"{failure}: no end within {TIMEOUT_S:g} s") from error
     if done.returncode != 0:
-        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         raise ExportError(f"{failure}: {said[-1].strip() if said else f'status {done.returncode}'}")
     return done.stdout
 
