@@ -204,7 +204,9 @@ def _handshake(
     """Agree on keys, preferring the types of host key that are expected."""
     transport = paramiko.Transport(sock)
     transport.banner_timeout = transport.handshake_timeout = settings.connect_timeout_s
-    transport.channel_timeout = transport.auth_timeout = settings.connect_timeout_s
+    transport.auth_timeout = settings.connect_timeout_s
+    # A board that starts its user's services at a login may take long before it opens the session.
+    transport.channel_timeout = settings.io_timeout_s
     options = transport.get_security_options()
     first = [name for key in expected for name in key.algorithms if name in options.key_types]
     options.key_types = tuple(dict.fromkeys((*first, *options.key_types)))

@@ -11,6 +11,7 @@ import paramiko
 
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.connection import SshConnection
+from hytnas_host.devices.ssh.errors import SshLostError
 
 BROKEN = (paramiko.SSHException, EOFError, OSError)
 """What paramiko raises where a channel or the connection under it has ended."""
@@ -50,6 +51,11 @@ def start_program(connection: SshConnection, argv: Sequence[str]) -> paramiko.Ch
         # sshd hands the text to the user's shell: quoted, each argument arrives as it is.
         channel.exec_command(shlex.join(argv))
     except BROKEN as error:
+        if "timeout" in str(error).lower():
+            raise SshLostError(
+                f"{connection.endpoint} opened no session within {connection.transport.channel_timeout:g} s",
+                "Check that the board is not overloaded",
+            ) from error
         if connection.alive:
             raise DeviceError(
                 f"{connection.endpoint} does not let {argv[0]} be run: {error}",

@@ -63,12 +63,12 @@ class SshSettings:
     agent_socket : str, optional
         The socket of the SSH agent; by default ``IdentityAgent`` of the configuration, else SSH_AUTH_SOCK.
     connect_timeout_s : float
-        For each of: connecting, the handshake, opening a channel.
+        For each of: connecting, the handshake, the login.
     keepalive_s, keepalive_limit_s : float
         How often the device is asked for a sign of life, and how long that may take: a link whose packets
         vanish is given up after their sum at most.
     io_timeout_s : float
-        How long a file transfer may stand still.
+        How long a file transfer may stand still, and the board take to open a session.
     """
 
     host: str
