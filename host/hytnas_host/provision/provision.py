@@ -144,7 +144,11 @@ def _bring(
     agent = environment.agent_command(facts, options.state, f"environments/{wanted.key}")
     with steps.step("try the agent and its runtimes"):
         description = environment.describe(board, agent, plan.runtimes)
-        checks = environment.examine(board, agent).checks
+        unwanted = {f"runtime {info.name}" for info in description.runtimes} - {
+            f"runtime {name}" for name in plan.runtimes
+        }
+        found = environment.examine(board, agent).checks
+        checks = tuple(check for check in found if check.name not in unwanted)
     if not wanted.complete:
         environment.complete_environment(board, wanted, plan.runtimes)
     return description, checks

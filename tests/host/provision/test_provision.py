@@ -118,38 +118,51 @@ def test_the_device_is_held_while_an_agent_there_may_be_measuring(bring, shell: 
     assert held[0] <= first < held[1] <= last
 
 
-def test_whatever_breaks_off_is_gone_on_with(bring, shell: LocalShell) -> None:
-    """The link is cut once at every call there is: before it when installing, after it when upgrading."""
+def cut_each(shell: LocalShell, bring: Callable[..., Provisioned], version: str, begin: str = "") -> int:
+    """Cut the link once before every call, from the one that begins so; how often that was.
+
+    To be cut after a call is the same: the board is as the call left it, and this host remembers nothing.
+    """
     seen: Counter[str] = Counter()
+    former = shell.current
 
-    def attempt(version: str, errors: list[str]) -> Provisioned | None:
-        try:
-            return bring(version)
-        except ProvisionError as error:
-            errors.append(str(error))
-            return None
-
-    for version, moment in (("0.1.0", "before"), ("0.2.0", "after")):
-
-        def cut(when: str, call: str, moment: str = moment) -> None:
-            seen[call] += when == moment
-            if when == moment and seen[call] == 1 and not call.startswith(FACTS):
+    def cut(when: str, call: str) -> None:
+        if when == "before" and not call.startswith(FACTS) and (seen or call.startswith(begin)):
+            seen[call] += 1
+            if seen[call] == 1:
                 raise Cut("connection reset")
 
-        seen.clear()
-        shell.cut = cut
-        former = shell.current
-        errors: list[str] = []
-        while (done := attempt(version, errors)) is None:
-            assert "Run the same command again" in errors[-1]
-            assert shell.current in (None, former) or version in shell.current.name
-        assert len(errors) > 20
-        assert version in shell.current.name
-        shell.cut = lambda when, call: None
-        assert done.version == version
-        assert bring(version).changed is False
-        assert shell.environments() == {path.name for path in (former, shell.current) if path}
-        assert not list(shell.root.rglob("*.part"))
+    def attempt() -> str | None:
+        try:
+            bring(version)
+        except ProvisionError as error:
+            return str(error)
+        return None
+
+    shell.cut = cut
+    while (failure := attempt()) is not None:
+        assert "Run the same command again" in failure
+        assert shell.current in (None, former) or version in shell.current.name
+    shell.cut = lambda when, call: None
+    return len(seen)
+
+
+def test_an_installation_that_breaks_off_anywhere_is_gone_on_with(bring, shell: LocalShell) -> None:
+    assert cut_each(shell, bring, "0.1.0") > 30
+    assert bring("0.1.0").changed is False
+    assert shell.environments() == {shell.current.name}
+    assert not list(shell.root.rglob("*.part"))
+
+
+def test_an_upgrade_that_breaks_off_anywhere_is_gone_on_with(bring, shell: LocalShell) -> None:
+    bring("0.1.0")
+    former = shell.current
+    # Up to here it is the same as an installation.
+    assert cut_each(shell, bring, "0.2.0", begin="ln -sfn") > 8
+    assert bring("0.2.0").changed is False
+    assert shell.environments() == {former.name, shell.current.name}
+    assert (shell.root / "previous").resolve() == former
+    assert not list(shell.root.rglob("*.part"))
 
 
 def test_what_was_pushed_before_a_cut_is_not_pushed_again(bring, shell: LocalShell) -> None:
