@@ -160,7 +160,7 @@ class Session:
                 self._connected()
                 self.transport.put(file, destination)
             except (OSError, LinkLostError) as error:
-                lost = str(error)
+                lost = _in_short(error)
                 self._drop(self._link)
             except RpcError as error:
                 self._judge(error, self._link)
@@ -220,7 +220,7 @@ class Session:
                 try:
                     connection = self.transport.connect()
                 except OSError as error:
-                    raise LinkLostError(str(error)) from error
+                    raise LinkLostError(_in_short(error)) from error
                 link = Link(connection, self._on_progress)
                 try:
                     self._hello = self._greet(link)
@@ -297,8 +297,13 @@ class Session:
     def _unreachable(self, lost: str) -> DeviceError:
         return DeviceError(
             f"device {self.name!r} not reachable: {lost}",
-            "check it with: hytnas-agent doctor, then run the same command again",
+            f"check it with: hytnas-profile device doctor {self.name}, then run the same command again",
         )
+
+
+def _in_short(error: Exception) -> str:
+    """What happened, without a next step of its own: there is a better one."""
+    return error.what if isinstance(error, DeviceError) else str(error)
 
 
 def _person() -> str:
