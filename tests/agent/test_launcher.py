@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from hytnas_agent.device.describe import describe_device
+from hytnas_agent.device.doctor import OF_TIME, examine
 from hytnas_agent.device.hardware import Hardware
 from hytnas_agent.device.identity import device_identity
 from hytnas_agent.errors import AgentError
@@ -201,6 +202,15 @@ def test_context_and_identity_are_the_emulated_boards(use: Use, tmp_path: Path) 
     assert device_identity(StateFolder(tmp_path / "other").create()).device_id == described.identity.device_id
     with pytest.raises(AgentError, match="one thread, 4 were asked for"):
         describe_device(state, (), DescribeParams(threads=4))
+
+
+def test_the_doctor_leaves_out_what_changes_no_count(use: Use, tmp_path: Path) -> None:
+    state = StateFolder(tmp_path / "state").create()
+    before = [check.name for check in examine(state, ()).checks]
+    use(COUNTING)
+    after = [check.name for check in examine(state, ()).checks]
+    assert [name for name in before if name not in OF_TIME] == after
+    assert set(before) >= OF_TIME
 
 
 def test_runtimes_are_tried_through_the_launcher(use: Use) -> None:

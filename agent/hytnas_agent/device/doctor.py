@@ -15,6 +15,7 @@ from hytnas_agent.device.health import (
     under_voltage_alarm,
 )
 from hytnas_agent.device.identity import read_hardware
+from hytnas_agent.launcher import current_launcher
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import Check, DoctorResult, RuntimeInfo
 from hytnas_agent.records import EXECUTION_WORDS
@@ -24,6 +25,8 @@ HOT_CELSIUS = 70.0
 LOW_DISK_BYTES = 512 * 1024**2
 LOW_MEMORY_BYTES = 256 * 1024**2
 MANY_STEAL_SHARE = 0.01
+OF_TIME = {"cores", "governor", "throttling", "temperature", "swap", "load", "steal time"}
+"""Checks of what disturbs a clock; no count of instructions depends on them."""
 
 
 def examine(
@@ -33,22 +36,22 @@ def examine(
 
     ``cores`` is how many measurements may use, where the asking process keeps off some of them.
     """
-    return DoctorResult(
-        (
-            *check_runtimes(runtimes),
-            check_architecture(),
-            check_execution(root),
-            check_cores(len(os.sched_getaffinity(0)) if cores is None else cores),
-            check_governor(root),
-            check_throttling(root),
-            check_temperature(root),
-            check_memory(root),
-            check_swap(root),
-            check_load(root),
-            check_steal(root),
-            check_disk(state),
-        )
+    checks = (
+        *check_runtimes(runtimes),
+        check_architecture(),
+        check_execution(root),
+        check_cores(len(os.sched_getaffinity(0)) if cores is None else cores),
+        check_governor(root),
+        check_throttling(root),
+        check_temperature(root),
+        check_memory(root),
+        check_swap(root),
+        check_load(root),
+        check_steal(root),
+        check_disk(state),
     )
+    counting = current_launcher().counts
+    return DoctorResult(tuple(check for check in checks if not (counting and check.name in OF_TIME)))
 
 
 def check_runtimes(runtimes: Sequence[RuntimeInfo]) -> list[Check]:

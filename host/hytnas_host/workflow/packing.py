@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from hytnas_agent.records import Outcome
+from hytnas_agent.statistics import median
 from hytnas_datasets.labelled import LabelledSet, Target
 from hytnas_datasets.portable import DataSheet, merge, write_set
 from hytnas_datasets.spaces import get_space
@@ -46,7 +47,11 @@ def pack(
 def _provenance(study: Study, target: Target) -> dict[str, Any]:
     """The runs that wrote into a study, its exports, and how fast it measured."""
     runs = [
-        {"command": run.command, "config": run.config, "environment": run.environment, "status": run.status}
+        {
+            "command": run.command,
+            "config": run.config,
+            "environment": {key: value for key, value in run.environment.items() if key != "system"},
+        }
         for run in study.runs()
     ]
     made: dict[str, Any] = {"runs": runs}
@@ -68,5 +73,6 @@ def _provenance(study: Study, target: Target) -> dict[str, Any]:
         ended = max(result.started_unix_s + result.wall_s for result in timed)
         made["models"] = len({result.model_sha256 for result in timed})
         made["models_per_hour"] = round(3600 * made["models"] / (ended - begun), 1)
+        made["median_process_wall_s"] = round(median([result.wall_s for result in timed]), 1)
         made["begun_unix_s"], made["ended_unix_s"] = round(begun), round(ended)
     return made
