@@ -5,6 +5,7 @@
 #   make test-tflite   the tests of the export to TFLite, in two environments of their own (1 GB more)
 #   make board-test    the tests on an emulated Raspberry Pi, in a chroot (root; builds its image once, 5-10 minutes)
 #   make board-full    the slow ones, on QEMU's Raspberry Pi 3 Model B with kernel and systemd
+#   make fuzz          make up protocol messages until one is misread, for FUZZ_SECONDS
 #   make check         lint, format, types, import contract
 
 PYTHON ?= python3
@@ -13,6 +14,9 @@ STUDY ?= runs/default
 # Options of `hytnas-profile run`, e.g. make run RUN_ARGS="--latency-n 200"
 RUN_ARGS ?=
 PYTEST_ARGS ?=
+# How long `make fuzz` reads made-up messages, and where it keeps those that taught it something.
+FUZZ_SECONDS ?= 60
+FUZZ_CORPUS ?= $(HOME)/.cache/hytnas/fuzz
 # Where PyTorch comes from; for a CPU-only build: make run TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
 TORCH_ARGS ?=
 
@@ -20,7 +24,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test test-system test-tflite board-image board-test board-full check lint types imports format lock lock-litert system-deps clean
+.PHONY: run test test-system test-tflite board-image board-test board-full check lint types imports format lock lock-litert system-deps clean fuzz
 
 run: $(INSTALLED)
 	$(BIN)/hytnas-profile run --study $(STUDY) $(RUN_ARGS)
@@ -93,6 +97,12 @@ lock-litert: .venv-litert/.installed
 
 system-deps:
 	./.ci/system-deps
+
+fuzz: $(INSTALLED)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	mkdir -p $(FUZZ_CORPUS)
+	$(BIN)/python tests/fuzz/wire.py $(FUZZ_CORPUS) tests/fuzz/corpus -max_total_time=$(FUZZ_SECONDS) \
+	    -max_len=8192 -rss_limit_mb=512 -timeout=10 -print_final_stats=1
 
 clean:
 	rm -rf $(VENV) .venv-litert .venv-tflite .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
