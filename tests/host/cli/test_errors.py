@@ -45,7 +45,7 @@ def test_a_device_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatch
     assert result.exit_code == 1
     line = error_line(result)
     assert "not reachable" in line
-    assert "hytnas-agent doctor" in line
+    assert "hytnas-profile device doctor local" in line
     with Study.open(tmp_path / "s", create=False) as study:
         assert [(run.command, run.status) for run in study.runs()] == [
             ("hytnas-profile collect latency", "failed")
