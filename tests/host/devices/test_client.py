@@ -1,6 +1,7 @@
 """The client against agents that do as a test says: cut off, silent, rude, busy, of another version."""
 
 import contextlib
+import hashlib
 import os
 import signal
 import socket
@@ -14,11 +15,15 @@ import pytest
 
 from hytnas_agent.protocol import (
     MAX_MESSAGE_BYTES,
+    PROTOCOL_MINOR,
+    AcknowledgeResult,
     AcquireResult,
     BusyHolder,
     CancelResult,
     ErrorCode,
+    HelloParams,
     HelloResult,
+    JobIdsParams,
     MeasureParams,
     MeasureResult,
     Nothing,
@@ -446,3 +451,161 @@ def test_greeting_is_repeated_on_a_new_connection_and_given_up_in_one_clear_erro
     silent, _ = device_with(hang_up)
     with pytest.raises(DeviceError, match="device 'board' not reachable: no route to host"):
         silent.hello()
+
+
+def test_agent_of_another_major_version_may_answer_anything_else(device_with):
+    device, _ = device_with(
+        lambda request: b'{"jsonrpc":"2.0","id":%d,"result":{"protocol_major":3,"new":[]}}\n' % request.id
+    )
+    with pytest.raises(DeviceError, match=r"speaks protocol 3, this host 1.*device provision board"):
+        device.hello()
+
+
+@pytest.mark.parametrize(("said", "spoken"), [(0, 0), (PROTOCOL_MINOR, PROTOCOL_MINOR), (9, PROTOCOL_MINOR)])
+def test_the_lower_minor_is_spoken(device_with, said, spoken):
+    other = msgspec.structs.replace(HELLO, protocol_minor=said)
+    device, _ = device_with(lambda request: encode_result(request.id, other))
+    assert device.hello().protocol_minor == spoken
+
+
+def test_hello_of_a_session_is_the_same_on_each_connection(device_with):
+    greetings: list[HelloParams] = []
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "hello":
+            greetings.append(msgspec.json.decode(request.params, type=HelloParams))
+        return polite(measured if len(greetings) > 1 else hang_up)(request)
+
+    device, _ = device_with(answer, answer)
+    device.acquire("test")
+    device.measure(JOB)
+    first, second = greetings
+    assert first == second
+    assert first.session_id
+    assert device_with(answer)[0].hello()
+    assert greetings[2].session_id != first.session_id
+
+
+def test_where_leases_are_taken_over_a_busy_device_is_busy_even_for_oneself(device_with):
+    holder = BusyHolder("me", os.getpid(), 0.0, "another session")
+    taking_over = msgspec.structs.replace(HELLO, capabilities=("lease.takeover",))
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "hello":
+            return encode_result(request.id, taking_over)
+        if request.method == "acquire":
+            return refuse(request, ErrorCode.BUSY, "busy", busy=holder)
+        return polite(measured)(request)
+
+    device, _ = device_with(polite(hang_up), answer)
+    device.acquire("test")
+    with pytest.raises(DeviceBusyError, match="another session"):
+        device.measure(JOB)
+
+
+def test_a_job_left_by_a_killed_host_is_waited_for(device_with, monkeypatch):
+    monkeypatch.setattr("hytnas_host.devices.client.EARLIER_JOB_POLL_S", 0.0)
+    pending = iter([("old",), ("old",), ()])
+    asked: list[str] = []
+
+    def answer(request: Request) -> bytes | None:
+        asked.append(request.method)
+        if request.method == "result":
+            return encode_result(request.id, ResultResult((), next(pending)))
+        return polite(measured)(request)
+
+    device, _ = device_with(answer)
+    device.acquire("test")
+    assert asked.count("result") == 3
+
+
+class DamagingSpool(Spool):
+    """Finds so many uploads damaged."""
+
+    def __init__(self, damaged: int) -> None:
+        super().__init__()
+        self.damaged = damaged
+
+    def __call__(self, request: Request) -> bytes:
+        if request.method == "spool_commit" and self.damaged:
+            self.damaged -= 1
+            return refuse(request, ErrorCode.HASH_MISMATCH, "does not have that hash")
+        return super().__call__(request)
+
+
+def content(folder: Path) -> tuple[Path, str]:
+    file = folder / "m.onnx"
+    file.write_bytes(b"model")
+    return file, hashlib.sha256(b"model").hexdigest()
+
+
+def test_damaged_upload_is_made_again_under_the_same_name(device_with, tmp_path):
+    file, sha256 = content(tmp_path)
+    device, transport = device_with(polite(DamagingSpool(2)))
+    device.acquire("test")
+    device.push(file, sha256, ".onnx")
+    assert len(transport.put_files) == 3
+    assert len(set(transport.put_files)) == 1
+
+
+def test_uploads_that_always_arrive_damaged_are_one_clear_error(device_with, tmp_path):
+    file, sha256 = content(tmp_path)
+    device, transport = device_with(polite(DamagingSpool(99)))
+    device.acquire("test")
+    with pytest.raises(DeviceError, match=r"arrived damaged on 'board' 3 times.*memory card"):
+        device.push(file, sha256, ".onnx")
+    assert len(transport.put_files) == 3
+
+
+def test_file_that_has_changed_is_not_pushed_again_and_again(device_with, tmp_path):
+    file, _ = content(tmp_path)
+    device, transport = device_with(polite(DamagingSpool(99)))
+    device.acquire("test")
+    with pytest.raises(DeviceError, match="has changed"):
+        device.push(file, "0" * 64, ".onnx")
+    assert len(transport.put_files) == 1
+
+
+def test_link_lost_in_a_push_is_made_anew(device_with, tmp_path, monkeypatch):
+    file, sha256 = content(tmp_path)
+    device, transport = device_with(polite(Spool()), polite(Spool()))
+    put, losses = transport.put, iter([True])
+
+    def losing(file: Path, destination: str) -> None:
+        if next(losses, False):
+            raise ConnectionResetError("the link is gone")
+        put(file, destination)
+
+    monkeypatch.setattr(transport, "put", losing)
+    device.acquire("test")
+    device.push(file, sha256, ".onnx")
+    assert (len(transport.put_files), transport.connections) == (1, 2)
+
+
+def test_board_that_stays_away_in_a_push_is_one_clear_error(device_with, tmp_path, monkeypatch):
+    file, sha256 = content(tmp_path)
+    device, transport = device_with(polite(Spool()))
+
+    def lost(file: Path, destination: str) -> None:
+        raise ConnectionResetError("the link is gone")
+
+    monkeypatch.setattr(transport, "put", lost)
+    device.acquire("test")
+    with pytest.raises(DeviceError, match=r"device 'board' not reachable.*run the same command"):
+        device.push(file, sha256, ".onnx")
+
+
+def test_many_acknowledgements_go_in_several_messages(device_with, monkeypatch):
+    monkeypatch.setattr("hytnas_host.devices.client.ACKNOWLEDGED_AT_ONCE", 2)
+    told: list[tuple[str, ...]] = []
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "acknowledge":
+            told.append(msgspec.json.decode(request.params, type=JobIdsParams).job_ids)
+            return encode_result(request.id, AcknowledgeResult(len(told[-1])))
+        return polite(measured)(request)
+
+    device, _ = device_with(answer)
+    device.acknowledge(["a", "b", "c"])
+    device.acknowledge([])
+    assert told == [("a", "b"), ("c",)]
