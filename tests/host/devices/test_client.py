@@ -111,7 +111,8 @@ class ScriptedTransport:
         script = next(self._scripts, None)
         if script is None:
             raise ConnectionRefusedError("no route to host")
-        return SocketConnection(script)
+        self.connection = SocketConnection(script)
+        return self.connection
 
     def put(self, file: Path, destination: str) -> None:
         self.put_files.append((file, destination))
@@ -397,21 +398,20 @@ def test_nothing_is_pushed_while_a_measurement_is_going(device_with, tmp_path):
     first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
     first.write_bytes(b"first")
     second.write_bytes(b"second")
-    measuring, go_on = threading.Event(), threading.Event()
     spool = Spool()
-    order: list[str] = []
+    asked: list[Request] = []
+    measuring = threading.Event()
 
-    def answer(request: Request) -> bytes:
+    def answer(request: Request) -> bytes | None:
+        asked.append(request)
         if request.method == "measure":
             measuring.set()
-            assert go_on.wait(60)
-        order.append(request.method)
+            return None  # for now
         return spool(request)
 
     device, transport = device_with(polite(answer))
     device.acquire("test")
     device.push(first, JOB.model_sha256, ".onnx")
-    order.clear()
     measure = threading.Thread(target=device.measure, args=(JOB,))
     measure.start()
     assert measuring.wait(60)
@@ -420,11 +420,11 @@ def test_nothing_is_pushed_while_a_measurement_is_going(device_with, tmp_path):
     push.join(0.3)
     assert push.is_alive()
     assert len(transport.put_files) == 1
-    go_on.set()
+    transport.connection._far.sendall(spool(asked[-1]))
     for thread in (measure, push):
         thread.join(60)
     assert len(transport.put_files) == 2
-    assert order == ["measure", "spool_stat", "spool_commit"]
+    assert [request.method for request in asked[-3:]] == ["measure", "spool_stat", "spool_commit"]
 
 
 def test_pushing_needs_the_lease(device_with, tmp_path):
