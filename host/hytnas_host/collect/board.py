@@ -36,6 +36,10 @@ class Board:
         Models it could not finish, and how often it came back.
     lost : str
         Why it does not measure now; empty while it does.
+    attempts : int
+        To have it back, since it last measured something.
+    jobs_at_rejoin : int
+        What it had measured when it last came back.
     """
 
     device: Device
@@ -49,6 +53,8 @@ class Board:
     given_back: int = 0
     rejoined: int = 0
     lost: str = ""
+    attempts: int = 0
+    jobs_at_rejoin: int = -1
     began_s: float = 0.0
     ended_s: float = 0.0
     measured_before_s: float = 0.0
@@ -95,6 +101,7 @@ class Board:
         self.measurer.canary_is_due()
         self.lost = ""
         self.rejoined += 1
+        self.jobs_at_rejoin = self.measurer.tally.measured_jobs
 
     def begin(self) -> None:
         """Its part of the work begins."""

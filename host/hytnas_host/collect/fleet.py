@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from hytnas_host.collect.measuring import Model
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.pool import Pool
 from hytnas_host.collect.supply import Supply
-from hytnas_host.devices.errors import DeviceError
+from hytnas_host.devices.errors import DeviceError, DeviceRefusedError
 from hytnas_host.progress import Progress
 
 
@@ -135,13 +134,18 @@ class Fleet:
     def _wait_for(self, board: Board, pool: Pool, unfinished: Sequence[Model], error: DeviceError) -> bool:
         """Try to have a lost board back, with growing pauses; whether it is back.
 
-        As long as another board works it is tried again and again, else until the pauses are over.
+        As long as another board works it is tried again and again, else until the pauses are over. They go on
+        where they were for one that came back and was lost again before it had measured anything.
         """
         board.lost = error.what
         self._leave(board)
         pauses_s = self._options.rejoin_pauses_s
-        for attempt, pause_s in enumerate(chain(pauses_s, repeat(max(pauses_s, default=0.0)))):
-            if isinstance(error, ContextChangedError) or (
+        if board.measurer.tally.measured_jobs > board.jobs_at_rejoin:
+            board.attempts = 0
+        while True:
+            attempt, board.attempts = board.attempts, board.attempts + 1
+            pause_s = pauses_s[attempt] if attempt < len(pauses_s) else max(pauses_s, default=0.0)
+            if isinstance(error, ContextChangedError | DeviceRefusedError) or (
                 attempt >= len(pauses_s) and not (pauses_s and self._working)
             ):
                 self._say(f"{board.name} is given up: {board.lost}")
@@ -158,7 +162,6 @@ class Fleet:
                     self._working.add(board.device_id)
                 self._say(f"{board.name} rejoined")
                 return True
-        return False
 
     def _leave(self, board: Board) -> None:
         with self._lock:

@@ -7,6 +7,10 @@ class DeviceError(HytnasError):
     """A device cannot be reached, or its agent refused or broke off."""
 
 
+class DeviceRefusedError(DeviceError):
+    """A device is there and refuses, e.g. because its disk is full: a person has to see to it first."""
+
+
 class UnknownDeviceError(DeviceError):
     """No device goes by this name."""
 

@@ -27,7 +27,7 @@ from hytnas_agent.protocol import (
     RpcError,
     TokenParams,
 )
-from hytnas_host.devices.errors import DeviceBusyError, DeviceError
+from hytnas_host.devices.errors import DeviceBusyError, DeviceError, DeviceRefusedError
 from hytnas_host.devices.link import Link, LinkLostError
 from hytnas_host.devices.transport import Transport
 
@@ -152,7 +152,7 @@ class Session:
     def put(self, file: Path, destination: str) -> None:
         """Copy a file to a path on the device, again from the start where the way there was lost.
 
-        Raises DeviceError.
+        Raises DeviceError; DeviceRefusedError where the device is there and does not take the file.
         """
         lost = ""
         for _ in self._attempts():
@@ -165,6 +165,8 @@ class Session:
             except RpcError as error:
                 self._judge(error, self._link)
                 lost = error.what
+            except DeviceError as error:
+                raise DeviceRefusedError(f"device {self.name!r}: {error.what}", error.next_step) from error
             else:
                 return
         raise self._unreachable(lost)
@@ -272,7 +274,7 @@ class Session:
         elif error.code == ErrorCode.SHUTTING_DOWN:
             self._drop(link)
         elif error.code == ErrorCode.PROTOCOL_MISMATCH:
-            raise DeviceError(f"device {self.name!r}: {error.what}", self._upgrade) from error
+            raise DeviceRefusedError(f"device {self.name!r}: {error.what}", self._upgrade) from error
         elif error.code in (ErrorCode.NOT_SPOOLED, ErrorCode.HASH_MISMATCH):
             raise error
         elif error.code == ErrorCode.BUSY:
@@ -288,7 +290,7 @@ class Session:
                 "wait until it is done, or end that process",
             ) from error
         else:
-            raise DeviceError(f"device {self.name!r}: {error.what}", error.next_step) from error
+            raise DeviceRefusedError(f"device {self.name!r}: {error.what}", error.next_step) from error
 
     def _offers(self, capability: str) -> bool:
         """Whether the agent can do what a later minor version of the protocol has added."""

@@ -13,7 +13,7 @@ from hytnas_agent.records import Outcome
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.collect.errors import BoardsLostError
-from hytnas_host.devices.errors import DeviceBusyError, DeviceError
+from hytnas_host.devices.errors import DeviceBusyError, DeviceError, DeviceRefusedError
 
 from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, other, run
 
@@ -293,3 +293,38 @@ def test_failing_model_is_failed_once_for_all_boards(study, two):
     assert sum(job.model_sha256 == bad for board in two for job in board.measured) == 1
     run(study, two, 12)
     assert sum(job.model_sha256 == bad for board in two for job in board.measured) == 1
+
+
+def test_a_board_that_refuses_is_not_waited_for(study, monkeypatch):
+    board = ScriptedBoard("pi1")
+    push, pushes = board.push, []
+
+    def full(file, sha256, suffix):
+        pushes.append(sha256)
+        if len(pushes) > 5:
+            raise DeviceRefusedError("device 'pi1': its disk is full", "free some space")
+        push(file, sha256, suffix)
+
+    monkeypatch.setattr(board, "push", full)
+    with pytest.raises(BoardsLostError, match=r"its disk is full.*run the same command again"):
+        run(study, [board], 6, replace(OPTIONS, rejoin_pauses_s=(3600.0,)))
+    monkeypatch.setattr(board, "push", push)
+    run(study, [board], 6)
+    assert_complete(study, 6)
+
+
+def test_a_board_that_returns_and_is_lost_again_at_once_is_given_up(study, monkeypatch):
+    board = ScriptedBoard("pi1")
+    push = board.push
+
+    def lost(file, sha256, suffix):
+        if len(board.measured) > 5:
+            raise DeviceError("device 'pi1' not reachable", "check it")
+        push(file, sha256, suffix)
+
+    monkeypatch.setattr(board, "push", lost)
+    with pytest.raises(BoardsLostError, match="not reachable"):
+        run(study, [board], 6)
+    monkeypatch.setattr(board, "push", push)
+    run(study, [board], 6)
+    assert_complete(study, 6)
