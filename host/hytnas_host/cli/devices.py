@@ -9,9 +9,9 @@ from hytnas_host.devices.base import Method
 
 
 def device_names(given: Sequence[str] | None) -> list[str]:
-    """The names of a repeated option, each of which may join several by commas; ``local`` without any."""
+    """The names of a repeated option, which may join several by commas, each once; ``local`` without any."""
     names = [name.strip() for item in given or () for name in item.split(",")]
-    return [name for name in names if name] or ["local"]
+    return list(dict.fromkeys(name for name in names if name)) or ["local"]
 
 
 @contextmanager

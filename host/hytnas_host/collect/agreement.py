@@ -13,6 +13,7 @@ from hytnas_host.collect.errors import BoardsDifferError, CollectError
 from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.measuring import differing_fields
 from hytnas_host.collect.options import MeasureOptions
+from hytnas_host.progress import Progress
 
 LEAST_PROCESSES: Final = 3
 KEEP_APART: Final = "give each board a data set of its own with --keep-apart"
@@ -48,7 +49,9 @@ def check_boards(boards: Sequence[Board], *, keep_apart: bool) -> None:
             )
 
 
-def compare_canaries(study: Study, group: Group, options: MeasureOptions, stop: threading.Event) -> None:
+def compare_canaries(
+    study: Study, group: Group, options: MeasureOptions, bar: Progress, stop: threading.Event
+) -> None:
     """Measure the canary on each board in fresh processes and check that all agree, before labels are mixed.
 
     Boards of earlier calls whose labels stand in the set are compared by their stored canaries. A board alone
@@ -66,11 +69,14 @@ def compare_canaries(study: Study, group: Group, options: MeasureOptions, stop: 
     if group.canary is None:
         raise CollectError(
             "several boards cannot share a data set without a canary that shows that they agree",
-            f"let the canary be measured, or {KEEP_APART}",
+            f"see why its export failed (hytnas-profile dataset describe --json: failures), or {KEEP_APART}",
         )
 
+    processes = max(options.processes, LEAST_PROCESSES)
+    names = names_of(study, group.boards)
+
     def measure(board: Board) -> None:
-        for _ in range(max(options.processes, LEAST_PROCESSES)):
+        for _ in range(processes):
             result = board.measurer.measure_canary()
             if result is not None and result.outcome is not Outcome.OK:
                 raise CollectError(
@@ -78,14 +84,18 @@ def compare_canaries(study: Study, group: Group, options: MeasureOptions, stop: 
                     f"check it with: hytnas-profile device doctor {board.name}",
                 )
 
+    bar.event(f"comparing the boards: {processes} processes of the canary on each")
     work_together(measure, group.boards, stop)
     agreement = agreement_of(study, group, options)
-    if agreement is not None and not agreement.agree:
+    if agreement is None:
+        return
+    if not agreement.agree:
         raise BoardsDifferError(
-            agreement.describe(names_of(study, group.boards)),
+            agreement.describe(names),
             "look at the cooling and the power supply of the slower one "
             f"(hytnas-profile device doctor NAME), or {KEEP_APART}",
         )
+    bar.event(agreement.describe(names))
 
 
 def agreement_of(study: Study, group: Group, options: MeasureOptions) -> Agreement | None:

@@ -21,7 +21,7 @@ from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.collect.supply import Source, Supply
 from hytnas_host.devices.base import Device
-from hytnas_host.progress import ProgressFactory, SilentProgress
+from hytnas_host.progress import Progress, ProgressFactory, SilentProgress
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,12 @@ def collect(
         for group in groups:
             _fetch(group, source.known, stop)
         resumed_jobs = sum(group.ledger.count_settled(sha256) for group in groups for sha256 in source.known)
-        if not options.keep_apart:
-            compare_canaries(study, groups[0], options, stop)
-        _measure(groups, source, options, resumed_jobs=resumed_jobs, progress=progress, stop=stop)
+        total = source.models * options.passes.count * len(groups)
+        names = ", ".join(board.name for board in boards)
+        with progress(f"Measuring on {names}", total, min(resumed_jobs, total)) as bar:
+            if not options.keep_apart:
+                compare_canaries(study, groups[0], options, bar, stop)
+            _measure(groups, source, options, bar, stop)
     finally:
         for board in boards:
             board.device.release()
@@ -176,21 +179,10 @@ def _fetch(group: Group, known: Sequence[str], stop: threading.Event) -> None:
 
 
 def _measure(
-    groups: Sequence[Group],
-    source: Source,
-    options: MeasureOptions,
-    *,
-    resumed_jobs: int,
-    progress: ProgressFactory,
-    stop: threading.Event,
+    groups: Sequence[Group], source: Source, options: MeasureOptions, bar: Progress, stop: threading.Event
 ) -> None:
-    """Everything that is left to measure, with one bar over all."""
+    """Everything that is left to measure."""
     boards = [board for group in groups for board in group.boards]
-    total = source.models * options.passes.count * len(groups)
     ahead = 0 if all(board.device.shares_processor for board in boards) else len(boards)
-    names = ", ".join(board.name for board in boards)
-    with (
-        Supply(source, ahead=ahead) as supply,
-        progress(f"Measuring on {names}", total, min(resumed_jobs, total)) as bar,
-    ):
+    with Supply(source, ahead=ahead) as supply:
         Fleet(groups, supply, options, bar, stop=stop).run()
