@@ -19,7 +19,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True, tag="stage"):
-    """What the worker is about to do; ``runtime`` once it is imported, ``precision`` once the file is read."""
+    """What the worker is about to do; ``runtime`` once imported, ``precision`` once the file is read."""
 
     name: str
     runtime: RuntimeInfo | None = None
