@@ -1,18 +1,19 @@
-"""The command ``hytnas-agent``."""
+"""The command ``hytnas-agent``: its options.
+
+Nothing heavy is imported before it is known which command it is: a board runs ``connect`` and ``serve`` while
+it measures.
+"""
 
 import argparse
+import importlib
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import msgspec
 
 from hytnas_agent import __version__
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.paths import STATE_VARIABLE, StateFolder, state_folder
-from hytnas_agent.protocol import DescribeParams, RuntimeInfo
-from hytnas_agent.records import LatencyLabel, MeasureSettings, Outcome
 
 STOP_TIMEOUT_S = 60.0
 DEBUG_HELP = "show the traceback of an error"
@@ -68,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_stop(commands)
     _add_measure(commands)
     for name, run, text in (
-        ("describe", _describe, "say what this device is and which runtimes work on it"),
-        ("doctor", _doctor, "check whether this device is fit for measuring"),
+        ("describe", _lazily("describe"), "say what this device is and which runtimes work on it"),
+        ("doctor", _lazily("doctor"), "check whether this device is fit for measuring"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--json", action="store_true", help="print JSON")
@@ -123,11 +124,10 @@ def _add_stop(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "--discard-results", action="store_true", help="with --delete-state: delete waiting results too"
     )
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=_stop)
+    command.set_defaults(run=_lazily("stop"))
 
 
 def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    defaults = MeasureSettings()
     text = "measure the latency and memory of a model file"
     command = commands.add_parser(
         "measure",
@@ -138,22 +138,19 @@ def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     command.add_argument("file", type=Path, metavar="FILE", help="an .onnx or .tflite file")
     command.add_argument("--processes", type=_positive_int, default=5, help="timed processes (default: 5)")
-    command.add_argument(
-        "--threads", type=_positive_int, default=defaults.threads, help="threads (default: 1)"
-    )
+    command.add_argument("--threads", type=_positive_int, help="threads (default: 1)")
     command.add_argument("--core", type=int, help="first core to run on (default: the last one allowed)")
     command.add_argument("--runtime", help="runtime to use (default: the first that runs the format)")
     command.add_argument(
         "--deadline-s",
         type=_positive_float,
-        default=defaults.deadline_s,
-        help=f"time limit of one process (default: {defaults.deadline_s:g})",
+        help="time limit of one process (default: 120)",
     )
     command.add_argument(
         "--memory-limit-mib", type=_positive_int, help="memory limit (default: 80 %% of what is available)"
     )
     command.add_argument("--json", action="store_true", help="print the label and all raw results as JSON")
-    command.set_defaults(run=_measure)
+    command.set_defaults(run=_lazily("measure"))
 
 
 def _positive_int(text: str) -> int:
@@ -192,113 +189,13 @@ def _connect(options: argparse.Namespace, state: StateFolder) -> int:
     return 0
 
 
-def _stop(options: argparse.Namespace, state: StateFolder) -> int:
-    from hytnas_agent.stop import check_fetched, stop_server  # noqa: PLC0415
+def _lazily(name: str) -> Callable[[argparse.Namespace, StateFolder], int]:
+    """A command of `hytnas_agent.commands`, which is imported when it runs."""
 
-    keeps_results = options.delete_state and not options.discard_results
-    if keeps_results:
-        check_fetched(state)
-    stopped = stop_server(state, timeout_s=options.timeout_s)
-    if keeps_results:
-        check_fetched(state)  # the job that was running may have ended meanwhile
-    if options.delete_state:
-        state.delete()
-    if options.json:
-        print(msgspec.json.encode(stopped).decode())
-        return 0
-    print("no agent was running" if stopped.pid is None else f"stopped the agent (pid {stopped.pid})")
-    if stopped.unfetched_results:
-        print(f"{stopped.unfetched_results} results wait for the hosts that asked for them")
-    return 0
-
-
-def _measure(options: argparse.Namespace, state: StateFolder) -> int:
-    from hytnas_agent.direct import measure_file  # noqa: PLC0415
-
-    limit = options.memory_limit_mib
-    settings = MeasureSettings(
-        threads=options.threads,
-        core=options.core,
-        deadline_s=options.deadline_s,
-        memory_limit_bytes=limit << 20 if limit else None,
-    )
-
-    def show(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\rprocess {done} of {total}", end="\n" if done == total else "", file=sys.stderr)
-
-    measurement = measure_file(
-        options.file, state, settings, processes=options.processes, runtime=options.runtime, on_result=show
-    )
-    if options.json:
-        print(msgspec.json.format(msgspec.json.encode(measurement)).decode())
-    else:
-        print(summarise(options.file.name, measurement.label))
-    return 0 if measurement.label.outcome is Outcome.OK else 1
-
-
-def summarise(name: str, label: LatencyLabel) -> str:
-    """The label in a few lines for a person."""
-    if label.outcome is not Outcome.OK or label.median_ms is None:
-        return f"{name}: {label.outcome}: {label.message}"
-    interval = (
-        f", 95 % interval {label.ci_low_ms:.4g} to {label.ci_high_ms:.4g}"
-        if label.ci_low_ms is not None and label.ci_high_ms is not None
-        else ""
-    )
-    lines = [
-        f"{name}: {label.median_ms:.4g} ms (median of {label.processes} processes{interval})",
-        f"  p90 {label.p90_ms:.4g} ms, p99 {label.p99_ms:.4g} ms, "
-        f"median absolute deviation {label.mad_ms:.2g} ms, {label.samples} samples",
-        f"  {label.throughput_per_s:.4g} inferences a second; "
-        f"load {label.load_ms:.4g} ms, first inference {label.cold_ms:.4g} ms",
-    ]
-    if label.peak_rss_bytes is not None:
-        lines.append(
-            f"  peak memory {label.peak_rss_bytes / 2**20:.1f} MiB, interpreter and runtime included"
+    def run(options: argparse.Namespace, state: StateFolder) -> int:
+        command: Callable[[argparse.Namespace, StateFolder], int] = getattr(
+            importlib.import_module("hytnas_agent.commands"), name
         )
-    if label.steady_processes < label.processes:
-        unsteady = label.processes - label.steady_processes
-        lines.append(f"  no steady state was reached in {unsteady} of {label.processes} processes")
-    if label.message:
-        lines.append(f"  {label.message}")
-    return "\n".join(lines)
+        return command(options, state)
 
-
-def _describe(options: argparse.Namespace, state: StateFolder) -> int:
-    from hytnas_agent.device.describe import describe_device  # noqa: PLC0415
-
-    described = describe_device(state, _runtimes(state), DescribeParams())
-    if options.json:
-        print(msgspec.json.format(msgspec.json.encode(described)).decode())
-        return 0
-    context = described.context
-    virtual = f", {described.virtualisation}" if described.virtualisation else ""
-    print(f"{context.board} ({context.soc}, {context.architecture}, {context.cores} cores{virtual})")
-    print(f"  id {described.identity.device_id}, host name {described.identity.hostname}")
-    print(f"  {context.memory_bytes >> 20} MiB memory, {context.os}, kernel {context.kernel}")
-    print(f"  execution {context.execution}, governor {context.governor}")
-    for info in described.runtimes:
-        found = f"{info.version} ({', '.join(info.formats)})" if info.usable else f"not usable: {info.reason}"
-        print(f"  {info.name} {found}")
-    return 0
-
-
-def _doctor(options: argparse.Namespace, state: StateFolder) -> int:
-    from hytnas_agent.device.doctor import examine  # noqa: PLC0415
-
-    result = examine(state, _runtimes(state))
-    if options.json:
-        print(msgspec.json.format(msgspec.json.encode(result)).decode())
-    else:
-        for check in result.checks:
-            print(f"{check.status:8}{check.name}: {check.found}")
-            if check.advice:
-                print(f"{'':8}{check.advice}")
-    return 1 if any(check.status == "fail" for check in result.checks) else 0
-
-
-def _runtimes(state: StateFolder) -> tuple[RuntimeInfo, ...]:
-    from hytnas_agent.runtimes.probe import probe_runtimes  # noqa: PLC0415
-
-    return probe_runtimes(state.runtimes)
+    return run

@@ -5,12 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hytnas_agent.cli import main, summarise
+from hytnas_agent.cli import main
+from hytnas_agent.commands import summarise
 from hytnas_agent.direct import Measurement
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import DeviceDescription, DoctorResult
-from hytnas_agent.records import Outcome
+from hytnas_agent.records import MeasureSettings, Outcome
 from hytnas_agent.statistics import aggregate
 
 from .conftest import Models, make_result
@@ -131,3 +132,21 @@ def test_the_command_line_imports_neither_numpy_nor_a_runtime() -> None:
     code += "sys.exit(' '.join({'numpy', 'onnxruntime', 'asyncio'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert found.stderr.strip() == ""
+
+
+def test_what_runs_while_a_board_measures_does_not_load_the_other_commands() -> None:
+    code = "import sys, hytnas_agent.cli, hytnas_agent.connect\n"
+    code += (
+        "sys.exit(' '.join({'msgspec', 'hytnas_agent.commands', 'hytnas_agent.records'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.stderr.strip() == ""
+
+
+def test_help_states_the_settings_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["measure", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    settings = MeasureSettings()
+    assert f"threads (default: {settings.threads})" in told
+    assert f"time limit of one process (default: {settings.deadline_s:g})" in told

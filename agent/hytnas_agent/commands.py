@@ -1,0 +1,120 @@
+"""What the commands of ``hytnas-agent`` do that speak to a person, apart from ``serve`` and ``connect``."""
+
+import argparse
+import sys
+
+import msgspec
+
+from hytnas_agent.device.describe import describe_device
+from hytnas_agent.device.doctor import examine
+from hytnas_agent.direct import measure_file
+from hytnas_agent.paths import StateFolder
+from hytnas_agent.protocol import DescribeParams, RuntimeInfo
+from hytnas_agent.records import LatencyLabel, MeasureSettings, Outcome
+from hytnas_agent.runtimes.probe import probe_runtimes
+from hytnas_agent.stop import check_fetched, stop_server
+
+
+def stop(options: argparse.Namespace, state: StateFolder) -> int:
+    """End the server; with ``--delete-state`` the state folder goes, too."""
+    keeps_results = options.delete_state and not options.discard_results
+    if keeps_results:
+        check_fetched(state)
+    stopped = stop_server(state, timeout_s=options.timeout_s)
+    if keeps_results:
+        check_fetched(state)  # the job that was running may have ended meanwhile
+    if options.delete_state:
+        state.delete()
+    if options.json:
+        print(msgspec.json.encode(stopped).decode())
+        return 0
+    print("no agent was running" if stopped.pid is None else f"stopped the agent (pid {stopped.pid})")
+    if stopped.unfetched_results:
+        print(f"{stopped.unfetched_results} results wait for the hosts that asked for them")
+    return 0
+
+
+def measure(options: argparse.Namespace, state: StateFolder) -> int:
+    """Measure a file without a server."""
+    limit = options.memory_limit_mib
+    chosen = {"threads": options.threads, "core": options.core, "deadline_s": options.deadline_s}
+    settings = MeasureSettings(
+        **{name: value for name, value in chosen.items() if value is not None},
+        memory_limit_bytes=limit << 20 if limit else None,
+    )
+
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\rprocess {done} of {total}", end="\n" if done == total else "", file=sys.stderr)
+
+    measurement = measure_file(
+        options.file, state, settings, processes=options.processes, runtime=options.runtime, on_result=show
+    )
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(measurement)).decode())
+    else:
+        print(summarise(options.file.name, measurement.label))
+    return 0 if measurement.label.outcome is Outcome.OK else 1
+
+
+def summarise(name: str, label: LatencyLabel) -> str:
+    """The label in a few lines for a person."""
+    if label.outcome is not Outcome.OK or label.median_ms is None:
+        return f"{name}: {label.outcome}: {label.message}"
+    interval = (
+        f", 95 % interval {label.ci_low_ms:.4g} to {label.ci_high_ms:.4g}"
+        if label.ci_low_ms is not None and label.ci_high_ms is not None
+        else ""
+    )
+    lines = [
+        f"{name}: {label.median_ms:.4g} ms (median of {label.processes} processes{interval})",
+        f"  p90 {label.p90_ms:.4g} ms, p99 {label.p99_ms:.4g} ms, "
+        f"median absolute deviation {label.mad_ms:.2g} ms, {label.samples} samples",
+        f"  {label.throughput_per_s:.4g} inferences a second; "
+        f"load {label.load_ms:.4g} ms, first inference {label.cold_ms:.4g} ms",
+    ]
+    if label.peak_rss_bytes is not None:
+        lines.append(
+            f"  peak memory {label.peak_rss_bytes / 2**20:.1f} MiB, interpreter and runtime included"
+        )
+    if label.steady_processes < label.processes:
+        unsteady = label.processes - label.steady_processes
+        lines.append(f"  no steady state was reached in {unsteady} of {label.processes} processes")
+    if label.message:
+        lines.append(f"  {label.message}")
+    return "\n".join(lines)
+
+
+def describe(options: argparse.Namespace, state: StateFolder) -> int:
+    """Say what this device is."""
+    described = describe_device(state, _runtimes(state), DescribeParams())
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(described)).decode())
+        return 0
+    context = described.context
+    virtual = f", {described.virtualisation}" if described.virtualisation else ""
+    print(f"{context.board} ({context.soc}, {context.architecture}, {context.cores} cores{virtual})")
+    print(f"  id {described.identity.device_id}, host name {described.identity.hostname}")
+    print(f"  {context.memory_bytes >> 20} MiB memory, {context.os}, kernel {context.kernel}")
+    print(f"  execution {context.execution}, governor {context.governor}")
+    for info in described.runtimes:
+        found = f"{info.version} ({', '.join(info.formats)})" if info.usable else f"not usable: {info.reason}"
+        print(f"  {info.name} {found}")
+    return 0
+
+
+def doctor(options: argparse.Namespace, state: StateFolder) -> int:
+    """Check the device; status 1 where a check fails."""
+    result = examine(state, _runtimes(state))
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(result)).decode())
+    else:
+        for check in result.checks:
+            print(f"{check.status:8}{check.name}: {check.found}")
+            if check.advice:
+                print(f"{'':8}{check.advice}")
+    return 1 if any(check.status == "fail" for check in result.checks) else 0
+
+
+def _runtimes(state: StateFolder) -> tuple[RuntimeInfo, ...]:
+    return probe_runtimes(state.runtimes)
