@@ -10,6 +10,7 @@ import pytest
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture, Space, Variable, When, get_space
 from hytnas_datasets.store import Study
+from hytnas_datasets.store.schema import MIGRATIONS
 from hytnas_datasets.store.tables import COLUMNS
 
 Make = SimpleNamespace
@@ -89,7 +90,7 @@ def test_the_data_sheet_explains_every_column_and_vouches_for_every_file(
         columns = set(content.decode().splitlines()[0].split(","))
         assert columns <= variables | set(COLUMNS)
     assert sheet["licence"] == "CC-BY-4.0"
-    assert sheet["schema_version"] == 2
+    assert sheet["schema_version"] == len(MIGRATIONS)
     assert sheet["provenance"][0]["environment"] == {"torch": "2.13.0"}
     assert sheet["recipes"][0]["epochs"] == 2
     assert next(iter(sheet["contexts"].values()))["board"] == "Raspberry Pi 3 Model B"
