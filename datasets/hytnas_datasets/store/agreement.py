@@ -66,7 +66,11 @@ class Agreement(msgspec.Struct, frozen=True):
         limit = f"{100 * self.tolerance:g} %"
         interval = f"{apart:.1f} % apart (95 % interval {low:.1f} to {high:.1f} %)"
         if self.agree:
-            return f"the boards agree within {limit}: the canary takes {slower} and {faster}, {interval}"
+            hidden = "; this noise would hide one" if high - low > 400 * self.tolerance else ""
+            return (
+                f"the boards show no difference beyond {limit}: the canary takes {slower} and {faster}, "
+                f"{interval}{hidden}"
+            )
         return f"the boards disagree by more than {limit}: the canary takes {slower} but {faster}, {interval}"
 
 

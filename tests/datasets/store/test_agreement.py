@@ -88,6 +88,15 @@ def test_disagreement_is_said_with_both_values_and_names():
     assert "10.0 % apart" in line
 
 
+def test_noise_that_would_hide_a_difference_is_said():
+    quiet = compare_boards({"a": [100.0, 101.0, 99.0], "b": [100.5, 101.0, 99.0]})
+    noisy = compare_boards({"a": [100.0, 130.0, 80.0], "b": [100.5, 140.0, 79.0]})
+    assert quiet.agree
+    assert noisy.agree
+    assert "hide" not in quiet.describe({})
+    assert noisy.describe({}).endswith("this noise would hide one")
+
+
 def add_canaries(study: Study, make: Make, board: str, values: list[float]) -> None:
     study.add_export(make.export("canary", "canary-plan"))
     for number, value in enumerate(values):
