@@ -36,6 +36,8 @@ class Board:
         Models it could not finish, and how often it came back.
     lost : str
         Why it does not measure now; empty while it does.
+    remedy : str or None
+        What a person can do about that.
     attempts : int
         To have it back, since it last measured something.
     jobs_at_rejoin : int
@@ -53,6 +55,7 @@ class Board:
     given_back: int = 0
     rejoined: int = 0
     lost: str = ""
+    remedy: str | None = None
     attempts: int = 0
     jobs_at_rejoin: int = -1
     began_s: float = 0.0

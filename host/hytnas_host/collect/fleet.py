@@ -137,7 +137,7 @@ class Fleet:
         As long as another board works it is tried again and again, else until the pauses are over. They go on
         where they were for one that came back and was lost again before it had measured anything.
         """
-        board.lost = error.what
+        board.lost, board.remedy = error.what, error.next_step
         self._leave(board)
         pauses_s = self._options.rejoin_pauses_s
         if board.measurer.tally.measured_jobs > board.jobs_at_rejoin:
@@ -156,7 +156,7 @@ class Fleet:
             try:
                 board.rejoin([model.sha256 for model in unfinished])
             except DeviceError as again:
-                error, board.lost = again, again.what
+                error, board.lost, board.remedy = again, again.what, again.next_step
             else:
                 with self._lock:
                     self._working.add(board.device_id)
@@ -200,8 +200,13 @@ class Fleet:
 
     def _all_lost(self) -> DeviceError:
         lost = [board for board in self._boards if board.lost]
-        again = "check it, then run the same command again: it goes on where it was"
+        again = "run the same command again: it goes on where it was"
         if len(lost) == 1:
-            return BoardsLostError(f"{lost[0].name} was lost for good: {lost[0].lost}", again)
+            remedy = lost[0].remedy or "check it"
+            return BoardsLostError(
+                f"{lost[0].name} was lost for good: {lost[0].lost}",
+                f"{remedy.partition(', then run')[0]}, then {again}",
+            )
+        again = f"check them, then {again}"
         reasons = "; ".join(f"{board.name}: {board.lost}" for board in lost)
         return BoardsLostError(f"all {len(lost)} devices were lost for good ({reasons})", again)

@@ -187,7 +187,7 @@ def test_file_that_shrinks_while_it_is_sent_is_refused(client, tmp_path, monkeyp
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(b"whole")
     monkeypatch.setattr("shutil.copyfileobj", lambda *_: None)
-    with pytest.raises(DeviceError, match="0 of 5 bytes arrived"):
+    with pytest.raises(DeviceError, match="only 0 of 5 bytes arrived"):
         client.put(source, str(target))
     assert not target.exists()
 

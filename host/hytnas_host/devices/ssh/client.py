@@ -212,4 +212,5 @@ def _upload(sftp: paramiko.SFTPClient, source: BinaryIO, destination: str, mode:
     sftp.chmod(destination, mode)
     arrived_bytes = sftp.stat(destination).st_size
     if arrived_bytes != size_bytes:
-        raise OSError(errno.EIO, f"{arrived_bytes} of {size_bytes} bytes arrived")
+        # Written ahead, so that what the device refused is not heard: all but always its disk is full.
+        raise OSError(errno.ENOSPC, f"only {arrived_bytes} of {size_bytes} bytes arrived")
