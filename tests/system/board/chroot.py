@@ -27,14 +27,23 @@ class ChrootBoard(Board):
 
     Has no systemd, no /proc/device-tree (but /sys/firmware/devicetree/base, which that is a link to on a
     real board) and this machine's memory and number of processors. A reboot is a power cut here.
+
+    Parameters
+    ----------
+    name : the host name.
+    like : a board whose home folder is copied, as one copies an SD card; it must be off.
     """
 
     start_timeout_s = 180
 
+    def __init__(self, name: str = "raspberrypi", *, like: "ChrootBoard | None" = None) -> None:
+        self._like = like
+        super().__init__(name)
+
     def _prepare(self) -> str:
         if os.geteuid() != 0:
             raise BoardError("The chroot board needs root: run the tests as root (sudo make board-test)")
-        upper = self.folder / "upper"
+        upper = self._upper
         ssh = upper / "etc/ssh"
         (ssh / "sshd_config.d").mkdir(parents=True)
         self.folder.chmod(0o755)  # `pi` has to get through to the root folder
@@ -49,7 +58,16 @@ class ChrootBoard(Board):
         key = ssh / "ssh_host_ed25519_key"
         words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(key)]
         subprocess.run(words, check=True)
+        if self._like is not None:
+            if self._like.running:
+                raise BoardError(f"{self._like.name} must be off to be copied")
+            subprocess.run(["cp", "--archive", str(self._like._upper / "home"), str(upper)], check=True)
         return " ".join(key.with_suffix(".pub").read_text().split()[:2])
+
+    @property
+    def _upper(self) -> Path:
+        """What the board has written, over the image's root."""
+        return self.folder / "upper"
 
     def _cpuinfo(self) -> str:
         cores = "".join(_CORE.format(core=core) for core in range(4))
@@ -61,7 +79,7 @@ class ChrootBoard(Board):
             # PAM wants things that namespaces do not have; without it, sshd sets the environment.
             "UsePAM no\nSetEnv QEMU_CPU=cortex-a53 HYTNAS_AGENT_EXECUTION=emulated\n"
         )
-        _write(self.folder / "upper/etc/ssh/sshd_config.d/10-chroot.conf", settings)
+        _write(self._upper / "etc/ssh/sshd_config.d/10-chroot.conf", settings)
         namespaces = ["--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"]
         return [
             "unshare",
