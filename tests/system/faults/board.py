@@ -16,6 +16,7 @@ from hytnas_agent.paths import StateFolder
 from hytnas_host.devices.inventory import DeviceEntry, Inventory
 
 from ..ssh.server import SshServer
+from .disk import SmallDisk
 from .proxy import Proxy
 
 WAIT_S = 120.0
@@ -41,15 +42,29 @@ class Board:
     wrapper : sequence of str
         What the agent is started with, e.g. ``("faketime", ...)``.
     options : sequence of str
-        Of the agent's server.
+        Of the agent's server, where a test starts it with `serve`.
+    disk_mib : int, optional
+        Size of a disk of its own for the agent's state (a tmpfs; needs root).
+
+    Attributes
+    ----------
+    accounted_for : set of str
+        Jobs of studies that have been compared already.
     """
 
     def __init__(
-        self, folder: Path, name: str = "board", wrapper: Sequence[str] = (), options: Sequence[str] = ()
+        self,
+        folder: Path,
+        name: str = "board",
+        *,
+        wrapper: Sequence[str] = (),
+        options: Sequence[str] = (),
+        disk_mib: int | None = None,
     ) -> None:
         self.name = name
         # Short: the path of a Unix socket holds 107 bytes.
         self.state = StateFolder(Path(tempfile.mkdtemp(prefix="hyt")) / "s")
+        self._disk = None if disk_mib is None else SmallDisk(self.state.root.parent, disk_mib)
         folder.mkdir(parents=True, exist_ok=True)
         self.sshd = SshServer(folder)
         self.inventory = Inventory(folder / "devices.toml")
@@ -57,8 +72,11 @@ class Board:
         environment = ["env", f"PYTHONPATH={path}"] if path else []
         self._agent = (*environment, *wrapper, sys.executable, "-P", "-m", "hytnas_agent")
         self._options = list(options)
+        self.accounted_for: set[str] = set()
 
     def __enter__(self) -> Self:
+        if self._disk is not None:
+            self._disk.__enter__()
         self.sshd.start()
         self.proxy = Proxy((self.sshd.host, self.sshd.port))
         self.enrol()
@@ -68,7 +86,15 @@ class Board:
         self.proxy.__exit__()
         self.stop_agent()
         self.sshd.stop()
+        if self._disk is not None:
+            self._disk.__exit__()
         shutil.rmtree(self.state.root.parent, ignore_errors=True)
+
+    @property
+    def disk(self) -> SmallDisk:
+        """The disk of its own."""
+        assert self._disk is not None
+        return self._disk
 
     def enrol(self) -> None:
         """Put the board into its inventory, reached through the proxy."""
@@ -121,13 +147,14 @@ class Board:
 
     @property
     def jobs(self) -> dict[str, tuple[bool, bool]]:
-        """Whether each job of the agent's journal has finished, and is acknowledged."""
+        """Whether each job of the agent's journal has finished, and is acknowledged; as they finished."""
         if not self.state.journal.exists():
             return {}
         with contextlib.closing(sqlite3.connect(f"file:{self.state.journal}?mode=ro", uri=True)) as database:
             try:
                 rows = database.execute(
-                    "SELECT job_id, result IS NOT NULL, acknowledged FROM jobs ORDER BY rowid"
+                    "SELECT job_id, result IS NOT NULL, acknowledged FROM jobs"
+                    " ORDER BY finished_unix_s IS NULL, finished_unix_s"
                 ).fetchall()
             except sqlite3.OperationalError:
                 return {}  # the very first moment of the file

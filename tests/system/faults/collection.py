@@ -66,6 +66,13 @@ class Collection:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def runs_for(self, seconds: float) -> bool:
+        """Wait so long, or until it ends; whether it still runs."""
+        assert self._process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return self.running
+
     def wait(self) -> tuple[int, str]:
         """Its exit status and all it said."""
         assert self._process is not None

@@ -3,7 +3,7 @@
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,13 +65,18 @@ def collect(tmp_path: Path, reference: Reference) -> Iterator[Collect]:
     made: list[Collection] = []
 
     def make(
-        *boards: Board, home: str = "home", exported: bool = True, study: Path | None = None
+        *boards: Board,
+        home: str = "home",
+        exported: bool = True,
+        study: Path | None = None,
+        options: Sequence[str] = (),
     ) -> Collection:
         folder = study or tmp_path / f"study-{len(made)}"
         if exported and not folder.exists():
             shutil.copytree(reference.exported, folder)
         names = [board.name for board in boards]
-        made.append(Collection(folder, names, boards[0].inventory.path, tmp_path / home, OPTIONS))
+        options = (*OPTIONS, *options)
+        made.append(Collection(folder, names, boards[0].inventory.path, tmp_path / home, options))
         return made[-1]
 
     yield make

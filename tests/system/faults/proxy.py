@@ -35,6 +35,7 @@ class Proxy:
         self._held: set[Direction] = set()
         self._changed = threading.Condition()
         self._open: set[socket.socket] = set()
+        self._frozen: set[socket.socket] = set()
         self._closed = False
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -50,6 +51,7 @@ class Proxy:
         """End every connection at once; new ones are welcome."""
         with self._changed:
             self._held.clear()
+            self._frozen.clear()
             self.passed.update(up=0, down=0)
             ends, self._open = self._open, set()
             self._changed.notify_all()
@@ -61,6 +63,11 @@ class Proxy:
         """Let nothing pass any more, and keep the connections open: packets vanish."""
         with self._changed:
             self._held.update(directions)
+
+    def freeze(self) -> None:
+        """Let nothing pass over the present connections ever again; new ones are as good as ever."""
+        with self._changed:
+            self._frozen |= self._open
 
     def let_go(self) -> None:
         """Undo `hold`: what was held back arrives."""
@@ -118,6 +125,7 @@ class Proxy:
             except OSError:
                 host.close()
                 continue
+            board.settimeout(None)
             self.connections += 1
             threading.Thread(target=self._serve, args=(host, board), daemon=True).start()
 
@@ -149,5 +157,7 @@ class Proxy:
     def _passage(self, source: socket.socket, way: Direction) -> bool:
         """Wait until this direction is open; False where the connection has been cut meanwhile."""
         with self._changed:
-            self._changed.wait_for(lambda: way not in self._held or source not in self._open)
+            self._changed.wait_for(
+                lambda: source not in self._open or (way not in self._held and source not in self._frozen)
+            )
             return source in self._open

@@ -21,19 +21,20 @@ def stage_of(collection: Collection, board: Board, *, networks: int) -> str:
     """
     if collection.count("sample") == 0:
         return "sampling"
-    exported = collection.rows("SELECT 1 FROM export") != [] and len(collection.rows("SELECT 1 FROM export"))
+    exported = collection.count("export")
     if _tenant(board) != collection.pid:
         return "starting"
-    waiting = board.unacknowledged
+    # Results that a former host has left behind wait too; the last one is this host's.
+    last = [(job, known) for job, (finished, known) in board.jobs.items() if finished][-1:]
     stage = "preparing"
     if exported < networks + 1:  # the canary is one too
         stage = "exporting"
     if board.uploading:
         stage = "pushing"
-    elif waiting:
-        stage = "acknowledging" if set(waiting) <= collection.stored else "storing"
     elif board.measuring:
         stage = "measuring"
+    elif last and not last[0][1]:
+        stage = "acknowledging" if last[0][0] in collection.stored else "storing"
     elif board.jobs and exported == networks + 1 and collection.count("latency_label") < networks:
         stage = "labelling" if _all_measured(collection, networks) else "preparing"
     return stage

@@ -58,6 +58,24 @@ def test_cut_in_a_measurement(
     )
 
 
+def test_packets_vanish_in_a_measurement(
+    board: Board, collect: Collect, reference: Reference, faults: FaultTable
+) -> None:
+    collection = collect(board)
+    collection.start()
+    during_a_measurement(collection, board)
+    board.proxy.freeze()
+    status, said = collection.wait()
+    assert status == 0, said
+    assert board.proxy.connections > 1
+    assert_same(collection.study, reference.data, board)
+    faults.add(
+        "packets vanish in the middle of a measurement",
+        "the relay keeps the connection open and passes nothing on; new connections work",
+        "the host gave the silent connection up and took its lease over on a new one within the same run",
+    )
+
+
 def test_cut_before_an_acknowledgement(
     board: Board, collect: Collect, reference: Reference, faults: FaultTable
 ) -> None:
