@@ -4,20 +4,17 @@ import csv
 import hashlib
 import io
 import math
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import EXECUTION_WORDS, DeviceContext, Execution
 from hytnas_datasets.errors import DataSetError
-from hytnas_datasets.labelled import LabelledSet, Target
-from hytnas_datasets.spaces import Architecture, get_space
+from hytnas_datasets.labelled import LabelledSet, ModelFiles, Target
+from hytnas_datasets.spaces import get_space
 
 FORMAT_VERSION: Final = 1
 TABLE: Final = "labels.csv"
@@ -29,6 +26,7 @@ COLUMNS: Final = {
     "plan_hash": "identity of the network; rows that share it are one network",
     "label": "the label, in the data sheet's unit",
     "repeats": "independent repeats behind the label, same unit, separated by semicolons",
+    "execution": "how a latency came about; only `native` ones are a board's speed. Empty for accuracies",
 }
 UNITS: Final[dict[Target, str]] = {"latency_ms": "milliseconds", "accuracy": "fraction of the test images"}
 CAUTIONS: Final[dict[Execution, str]] = {
@@ -69,41 +67,9 @@ class DataSheet(msgspec.Struct, frozen=True):
     columns: dict[str, str]
     files: dict[str, FileRecord]
     context: DeviceContext | None = None
+    model_files: ModelFiles | None = None
     extra: dict[str, str] = {}
     provenance: dict[str, Any] = {}
-
-
-def merge(sets: Sequence[LabelledSet], /) -> LabelledSet:
-    """One set of several that were labelled alike; of a network in two of them the first label stays.
-
-    Raises
-    ------
-    DataSetError
-        They differ in space, target, task or context.
-    """
-    if not sets:
-        raise DataSetError("there is nothing to merge", "Name at least one study")
-    first = sets[0]
-    for other in sets[1:]:
-        for field in ("target", "resolution", "classes", "context"):
-            if getattr(first, field) != getattr(other, field):
-                raise DataSetError(f"the sets differ in {field}, and their labels cannot be mixed")
-        if first.space.hash() != other.space.hash():
-            raise DataSetError("the sets are of different spaces, and their labels cannot be mixed")
-    rows: dict[str, tuple[Architecture, float, NDArray[np.float64]]] = {}
-    for part in sets:
-        for architecture, plan_hash, y, repeats in zip(
-            part.architectures, part.plan_hashes, part.y.tolist(), part.repeats, strict=True
-        ):
-            rows.setdefault(plan_hash, (architecture, y, repeats))
-    return replace(
-        first,
-        architectures=tuple(architecture for architecture, _, _ in rows.values()),
-        plan_hashes=tuple(rows),
-        y=np.array([y for _, y, _ in rows.values()], dtype=np.float64),
-        repeats=tuple(repeats for _, _, repeats in rows.values()),
-        devices=(),
-    )
 
 
 def write_set(
@@ -136,6 +102,7 @@ def write_set(
         columns=COLUMNS,
         files={TABLE: FileRecord(hashlib.sha256(table).hexdigest(), len(table))},
         context=labelled.context,
+        model_files=labelled.model_files,
         extra=labelled.extra,
         provenance={"labels": labelled.provenance, **provenance},
     )
@@ -188,12 +155,14 @@ def read_set(folder: Path) -> LabelledSet:
             "Use the definition it was made with",
         )
     try:
-        rows = list(csv.DictReader(io.StringIO(table.decode()), strict=True))
+        rows = _rows(table, sheet)
         architectures = tuple(space.parse(row["architecture"]) for row in rows)
-        y = np.array([_number(row["label"]) for row in rows], dtype=np.float64)
-        repeats = tuple(np.array([_number(v) for v in row["repeats"].split(";")]) for row in rows)
+        y = np.array([_label(row["label"], sheet.target) for row in rows], dtype=np.float64)
+        repeats = tuple(
+            np.array([_label(v, sheet.target) for v in row["repeats"].split(";")]) for row in rows
+        )
         plan_hashes = tuple(row["plan_hash"] for row in rows)
-    except (KeyError, TypeError, ValueError, csv.Error, HytnasError) as error:
+    except (ValueError, csv.Error, HytnasError) as error:
         raise DataSetError(f"{folder / TABLE} cannot be understood: {error}", _ADVICE) from error
     return LabelledSet(
         space=space,
@@ -207,6 +176,7 @@ def read_set(folder: Path) -> LabelledSet:
         context=sheet.context,
         execution=sheet.execution,
         provenance=f"{sheet.name}: {sheet.summary}",
+        model_files=sheet.model_files,
         extra=sheet.extra,
     )
 
@@ -219,10 +189,36 @@ def _table(labelled: LabelledSet) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     ids = labelled.space.format_all(labelled.architectures)
+    execution = _execution_cell(labelled.target, labelled.execution)
     for row in zip(ids, labelled.plan_hashes, labelled.y.tolist(), labelled.repeats, strict=True):
         architecture, plan_hash, label, repeats = row
-        writer.writerow((architecture, plan_hash, repr(label), ";".join(map(repr, repeats.tolist()))))
+        writer.writerow(
+            (architecture, plan_hash, repr(label), ";".join(map(repr, repeats.tolist())), execution)
+        )
     return text.getvalue().encode()
+
+
+def _rows(table: bytes, sheet: DataSheet) -> list[dict[str, str]]:
+    """The rows of a table, as many as the sheet says and all of its kind; raises ValueError, csv.Error."""
+    header, *lines = csv.reader(io.StringIO(table.decode()), strict=True)
+    if header != list(COLUMNS):
+        raise ValueError(f"its columns are {', '.join(header)}, not {', '.join(COLUMNS)}")
+    rows = [dict(zip(header, line, strict=True)) for line in lines]
+    networks = len({row["plan_hash"] for row in rows})
+    if not rows or (len(rows), networks) != (sheet.labels, sheet.networks):
+        raise ValueError(
+            f"it holds {len(rows)} labels of {networks} networks, its data sheet says {sheet.labels} of "
+            f"{sheet.networks}"
+        )
+    expected = _execution_cell(sheet.target, sheet.execution)
+    for row in rows:
+        if row["execution"] != expected:
+            raise ValueError(f"a label is {row['execution']!r}, its data sheet says {expected!r}")
+    return rows
+
+
+def _execution_cell(target: Target, execution: Execution) -> str:
+    return execution if target == "latency_ms" else ""
 
 
 def _read(path: Path, limit: int) -> bytes:
@@ -236,8 +232,12 @@ def _read(path: Path, limit: int) -> bytes:
     return content
 
 
-def _number(text: str) -> float:
+def _label(text: str, target: Target) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text!r} is no finite number")
+    if target == "latency_ms" and value <= 0:
+        raise ValueError(f"a latency of {text} ms")
+    if target == "accuracy" and not 0 <= value <= 1:
+        raise ValueError(f"an accuracy of {text}, which is no fraction")
     return value

@@ -33,6 +33,9 @@ def test_instruction_counts_say_what_they_are_and_how_they_were_made() -> None:
     assert "no caches" in sheet.caution
     assert sheet.context is not None
     assert sheet.context.execution == "instruction_count"
+    assert sheet.model_files is not None
+    assert (sheet.model_files.format, sheet.model_files.precision) == ("onnx", "fp32")
+    assert bundled.load(ICOUNT).model_files == sheet.model_files
     assert "qemu-user" in sheet.provenance["emulated_system"]["emulator"]
     for study in sheet.provenance["studies"]:
         assert study["models_per_hour"] > 0

@@ -5,14 +5,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from hytnas_agent.records import EXECUTION_WORDS, DeviceContext
 from hytnas_datasets.errors import DataSetError
-from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.labelled import LabelledSet, ModelFiles
+from hytnas_datasets.merging import merge
 from hytnas_datasets.plan import Task, build_plan
-from hytnas_datasets.portable import DATA_SHEET, TABLE, merge, read_set, read_sheet, write_set
+from hytnas_datasets.portable import DATA_SHEET, TABLE, read_set, read_sheet, write_set
 from hytnas_datasets.spaces import get_space
 
 CONTEXT = DeviceContext(
@@ -51,6 +53,7 @@ def make_set(n: int = 5, seed: int = 0) -> LabelledSet:
         execution="instruction_count",
         provenance="a test",
         extra={"converter": "none 1"},
+        model_files=ModelFiles("onnx", "fp32", "none", "1"),
     )
 
 
@@ -67,7 +70,7 @@ def test_a_set_is_read_as_it_was_written(folder: Path) -> None:
     assert read.plan_hashes == written.plan_hashes
     assert read.y.tolist() == written.y.tolist()
     assert [r.tolist() for r in read.repeats] == [r.tolist() for r in written.repeats]
-    for part in ("target", "resolution", "classes", "context", "execution", "extra"):
+    for part in ("target", "resolution", "classes", "context", "execution", "extra", "model_files"):
         assert getattr(read, part) == getattr(written, part)
     assert read.space.hash() == written.space.hash()
 
@@ -130,8 +133,8 @@ def test_a_missing_file_is_said(folder: Path, name: str) -> None:
         read_set(folder)
 
 
-@pytest.mark.parametrize("label", ["nan", "inf", "", "fast"])
-def test_a_label_that_is_no_finite_number_is_refused(tmp_path: Path, label: str) -> None:
+@pytest.mark.parametrize("label", ["nan", "inf", "", "fast", "-3.5", "0"])
+def test_a_label_that_is_no_latency_is_refused(tmp_path: Path, label: str) -> None:
     good = make_set()
     write_set(good, tmp_path, name="x", summary="", licence="", provenance={})
     table = (tmp_path / TABLE).read_text()
@@ -164,9 +167,104 @@ def test_merging_keeps_the_first_label_of_a_network() -> None:
     assert merged.y.tolist() == [*one.y.tolist(), *other.y.tolist()]
 
 
-def test_sets_of_two_contexts_are_not_merged() -> None:
+def _cut_a_row(lines: list[str]) -> list[str]:
+    return [*lines[:2], lines[2].rsplit(",", 2)[0], *lines[3:]]
+
+
+def _leave_no_row(lines: list[str]) -> list[str]:
+    return lines[:1]
+
+
+def _leave_out_a_row(lines: list[str]) -> list[str]:
+    return lines[:-1]
+
+
+def _give_a_network_twice(lines: list[str]) -> list[str]:
+    return [*lines[:-1], lines[-2]]
+
+
+def _say_measured(lines: list[str]) -> list[str]:
+    return [line.replace("instruction_count", "native") for line in lines]
+
+
+def _rename_a_column(lines: list[str]) -> list[str]:
+    return [lines[0].replace("repeats", "runs"), *lines[1:]]
+
+
+def _leave_nothing(lines: list[str]) -> list[str]:
+    return []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _cut_a_row,
+        _leave_no_row,
+        _leave_out_a_row,
+        _give_a_network_twice,
+        _say_measured,
+        _rename_a_column,
+        _leave_nothing,
+    ],
+)
+def test_a_table_that_does_not_fit_its_sheet_is_refused(
+    folder: Path, damage: Callable[[list[str]], list[str]]
+) -> None:
+    lines = (folder / TABLE).read_text().splitlines()
+    damaged = "".join(f"{line}\n" for line in damage(lines)).encode()
+    (folder / TABLE).write_bytes(damaged)
+    _vouch_for(folder, damaged)
+    with pytest.raises(DataSetError, match="cannot be understood"):
+        read_set(folder)
+
+
+def test_accuracies_are_fractions_and_name_no_execution(tmp_path: Path) -> None:
+    fractions = np.linspace(0.5, 0.9, 5)
+    good = replace(
+        make_set(),
+        target="accuracy",
+        y=fractions,
+        repeats=tuple(np.array([value]) for value in fractions),
+        context=None,
+        model_files=None,
+        execution="native",
+    )
+    write_set(good, tmp_path, name="x", summary="", licence="", provenance={})
+    assert read_set(tmp_path).y.tolist() == fractions.tolist()
+    assert "native" not in (tmp_path / TABLE).read_text()
+    broken = (tmp_path / TABLE).read_bytes().replace(b"0.9", b"90.0")
+    (tmp_path / TABLE).write_bytes(broken)
+    _vouch_for(tmp_path, broken)
+    with pytest.raises(DataSetError, match="no fraction"):
+        read_set(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"resolution": 96}, r"differ in resolution \(224 / 96\)"),
+        (
+            {"model_files": ModelFiles("onnx", "fp32", "none", "2")},
+            r"differ in model files \(converter_version: 1 / 2\)",
+        ),
+        ({"context": msgspec.structs.replace(CONTEXT, threads=4)}, r"differ in context \(threads: 1 / 4\)"),
+    ],
+)
+def test_sets_made_unlike_are_not_merged(change: dict, said: str) -> None:
     one = make_set()
-    with pytest.raises(DataSetError, match="differ in resolution"):
-        merge([one, replace(one, resolution=96)])
+    with pytest.raises(DataSetError, match=said):
+        merge([one, replace(one, **change)])
+
+
+def test_nothing_is_not_merged() -> None:
     with pytest.raises(DataSetError, match="nothing to merge"):
         merge([])
+
+
+def test_boards_that_were_never_compared_are_not_merged() -> None:
+    one = replace(make_set(5, seed=0), devices=(("board-a",),) * 5)
+    other = replace(make_set(4, seed=1), devices=(("board-b",),) * 4)
+    with pytest.raises(DataSetError, match=r"board-a, board-b.*nothing tells whether they agree"):
+        merge([one, other])
+    compared = replace(other, devices=(("board-a",), ("board-b",), ("board-a", "board-b"), ("board-b",)))
+    assert merge([one, compared]).devices == one.devices + compared.devices

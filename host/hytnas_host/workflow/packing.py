@@ -9,7 +9,8 @@ import msgspec
 from hytnas_agent.records import Outcome
 from hytnas_agent.statistics import median
 from hytnas_datasets.labelled import LabelledSet, Target
-from hytnas_datasets.portable import DataSheet, merge, write_set
+from hytnas_datasets.merging import merge
+from hytnas_datasets.portable import DataSheet, write_set
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 from hytnas_host.devices import icount
