@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from hytnas_agent.protocol import (
     AcknowledgeResult,
     CancelParams,
@@ -37,14 +39,14 @@ from hytnas_agent.records import MeasureJob, ModelFormat, ProcessResult
 from hytnas_host.devices.base import Method
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.quiet import quiet_machine
-from hytnas_host.devices.session import BACKOFF_S, Session
+from hytnas_host.devices.session import BACKOFF_S, REPLY_TIMEOUT_S, Result, Session
 from hytnas_host.devices.transport import Transport
 
 PROBE_TIMEOUT_S = 120.0
 COMMIT_TIMEOUT_S = 120.0
 UPLOAD_ATTEMPTS = 3
 ACKNOWLEDGED_AT_ONCE = 10_000
-EARLIER_JOB_POLL_S = 0.5
+EARLIER_JOB_POLL_S = 5.0  # it may be a timed run, which every question disturbs
 MEASURE_GRACE_S = 60.0
 CANCEL_TIMEOUT_S = 5.0
 
@@ -188,6 +190,11 @@ class AgentDevice:
             answer = self._session.ask("result", ResultParams(wanted), ResultResult)
             found += answer.results
             ended = {result.job_id for result in answer.results}
+            if answer.more and not ended.intersection(wanted):
+                raise DeviceError(
+                    f"device {self.name!r} has more results and sends none of them",
+                    f"check it with: hytnas-profile device doctor {self.name}",
+                )
             wanted = tuple(job_id for job_id in wanted if job_id not in ended) if answer.more else ()
         return found
 
@@ -245,7 +252,7 @@ class AgentDevice:
         except OSError as error:
             raise DeviceError(f"{file} cannot be read: {error.strerror}", "export the model again") from error
         self._session.ask("heartbeat", TokenParams, Nothing)
-        stat = self._session.ask("spool_stat", SpoolStatParams((name,), size_bytes), SpoolStatResult)
+        stat = self._with_lease("spool_stat", SpoolStatParams((name,), size_bytes), SpoolStatResult)
         if name in stat.present:
             return
         # The same name at every attempt: a part that a broken one left behind is written over.
@@ -253,7 +260,7 @@ class AgentDevice:
         for attempt in range(UPLOAD_ATTEMPTS):
             self._session.put(file, str(PurePosixPath(self._session.hello().incoming_path) / commit.upload))
             try:
-                self._session.ask("spool_commit", commit, SpoolCommitResult, COMMIT_TIMEOUT_S)
+                self._with_lease("spool_commit", commit, SpoolCommitResult, COMMIT_TIMEOUT_S)
             except RpcError as error:
                 _check_content(file, name)
                 if attempt == UPLOAD_ATTEMPTS - 1:
@@ -263,6 +270,12 @@ class AgentDevice:
                     ) from error
             else:
                 return
+
+    def _with_lease(
+        self, method: str, params: msgspec.Struct, kind: type[Result], timeout_s: float = REPLY_TIMEOUT_S
+    ) -> Result:
+        """Ask for what carries no token, on a new connection not before the lease is held again."""
+        return self._session.ask(method, lambda _token: params, kind, timeout_s)
 
     def _progressed(self, progress: Progress) -> None:
         with self._watching:

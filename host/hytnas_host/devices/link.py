@@ -135,6 +135,13 @@ class Link:
         self._reader.join(1.0)
 
     def _read(self) -> None:
+        try:
+            self._read_on()
+        except BaseException:
+            self._lose("an answer could not be handled")
+            raise
+
+    def _read_on(self) -> None:
         splitter = LineSplitter()
         while data := self._connection.receive():
             for line in splitter.feed(data):

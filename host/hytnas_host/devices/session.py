@@ -152,24 +152,41 @@ class Session:
     def put(self, file: Path, destination: str) -> None:
         """Copy a file to a path on the device, again from the start where the way there was lost.
 
-        Raises DeviceError; DeviceRefusedError where the device is there and does not take the file.
+        It needs the lease (``acquire``), each time anew: on a lost connection somebody else may have it.
+
+        Raises
+        ------
+        DeviceError
+            Not reachable after all attempts; DeviceBusyError where somebody else has the lease by now.
+        DeviceRefusedError
+            Trying again would not help: the file cannot be read here, the device does not take it, or lets
+            nobody in any more.
         """
         lost = ""
         for _ in self._attempts():
+            link = None
             try:
-                self._connected()
-                self.transport.put(file, destination)
+                link = self._connected()
+                # The way of files may stand where this one is lost, and the lease with it: ask.
+                link.call("heartbeat", TokenParams(self._leased(link)), Nothing, REPLY_TIMEOUT_S)
+                self._transfer(file, destination)
             except (OSError, LinkLostError) as error:
                 lost = _in_short(error)
-                self._drop(self._link)
+                self._drop(link)
             except RpcError as error:
-                self._judge(error, self._link)
+                self._judge(error, link)
                 lost = error.what
-            except DeviceError as error:
-                raise DeviceRefusedError(f"device {self.name!r}: {error.what}", error.next_step) from error
             else:
                 return
         raise self._unreachable(lost)
+
+    def _transfer(self, file: Path, destination: str) -> None:
+        try:
+            self.transport.put(file, destination)
+        except OSError:
+            raise
+        except DeviceError as error:
+            raise DeviceRefusedError(f"device {self.name!r}: {error.what}", error.next_step) from error
 
     def _attempts(self) -> Iterator[None]:
         for pause_s in (0.0, *self._backoff_s):

@@ -394,6 +394,22 @@ def test_heartbeats_keep_the_lease_while_nothing_is_asked(device_with, monkeypat
         time.sleep(0.005)
 
 
+class Turn:
+    """A lock that tells when somebody has to wait for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.waited_for = threading.Event()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self.waited_for.set()
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def test_nothing_is_pushed_while_a_measurement_is_going(device_with, tmp_path):
     first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
     first.write_bytes(b"first")
@@ -410,6 +426,7 @@ def test_nothing_is_pushed_while_a_measurement_is_going(device_with, tmp_path):
         return spool(request)
 
     device, transport = device_with(polite(answer))
+    device._turn = turn = Turn()
     device.acquire("test")
     device.push(first, JOB.model_sha256, ".onnx")
     measure = threading.Thread(target=device.measure, args=(JOB,))
@@ -417,8 +434,7 @@ def test_nothing_is_pushed_while_a_measurement_is_going(device_with, tmp_path):
     assert measuring.wait(60)
     push = threading.Thread(target=device.push, args=(second, "b" * 64, ".onnx"))
     push.start()
-    push.join(0.3)
-    assert push.is_alive()
+    assert turn.waited_for.wait(60)
     assert len(transport.put_files) == 1
     transport.connection._far.sendall(spool(asked[-1]))
     for thread in (measure, push):
@@ -503,8 +519,9 @@ def test_where_leases_are_taken_over_a_busy_device_is_busy_even_for_oneself(devi
         device.measure(JOB)
 
 
-def test_a_job_left_by_a_killed_host_is_waited_for(device_with, monkeypatch):
-    monkeypatch.setattr("hytnas_host.devices.client.EARLIER_JOB_POLL_S", 0.0)
+def test_a_job_left_by_a_killed_host_is_waited_for_and_seldom_disturbed(device_with, monkeypatch):
+    pauses_s: list[float] = []
+    monkeypatch.setattr("hytnas_host.devices.client.time.sleep", pauses_s.append)
     pending = iter([("old",), ("old",), ()])
     asked: list[str] = []
 
@@ -517,6 +534,7 @@ def test_a_job_left_by_a_killed_host_is_waited_for(device_with, monkeypatch):
     device, _ = device_with(answer)
     device.acquire("test")
     assert asked.count("result") == 3
+    assert sum(pauses_s) >= 10
 
 
 class DamagingSpool(Spool):
@@ -582,6 +600,74 @@ def test_link_lost_in_a_push_is_made_anew(device_with, tmp_path, monkeypatch):
     assert (len(transport.put_files), transport.connections) == (1, 2)
 
 
+def held_by_another(request: Request) -> bytes:
+    return refuse(request, ErrorCode.BUSY, "busy", busy=BusyHolder("ada@desk", 4711, 0.0, "collect latency"))
+
+
+def test_lease_lost_in_a_push_is_not_pushed_without(device_with, tmp_path, monkeypatch):
+    """By now somebody else may be measuring there."""
+    file, sha256 = content(tmp_path)
+    asked: list[str] = []
+
+    def answer(request: Request) -> bytes | None:
+        asked.append(request.method)
+        return held_by_another(request) if request.method == "acquire" else polite(Spool())(request)
+
+    device, transport = device_with(polite(Spool()), answer)
+    put, losses = transport.put, iter([True])
+
+    def losing(file: Path, destination: str) -> None:
+        if next(losses, False):
+            raise ConnectionResetError("the link is gone")
+        put(file, destination)
+
+    monkeypatch.setattr(transport, "put", losing)
+    device.acquire("test")
+    with pytest.raises(DeviceBusyError, match="collect latency"):
+        device.push(file, sha256, ".onnx")
+    assert transport.put_files == []
+    assert asked == ["hello", "acquire"]
+
+
+def test_connection_lost_before_a_commit_takes_the_lease_first(device_with, tmp_path):
+    file, sha256 = content(tmp_path)
+    asked: list[str] = []
+
+    def losing(request: Request) -> bytes:
+        return hang_up(request) if request.method == "spool_commit" else Spool()(request)
+
+    def answer(request: Request) -> bytes | None:
+        asked.append(request.method)
+        return held_by_another(request) if request.method == "acquire" else polite(Spool())(request)
+
+    device, _ = device_with(polite(losing), answer)
+    device.acquire("test")
+    with pytest.raises(DeviceBusyError, match="collect latency"):
+        device.push(file, sha256, ".onnx")
+    assert asked == ["hello", "acquire"]
+
+
+def test_damaged_upload_is_not_made_again_once_another_has_the_lease(device_with, tmp_path):
+    file, sha256 = content(tmp_path)
+    damaging = DamagingSpool(99)
+    lost = threading.Event()
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "heartbeat" and lost.is_set():
+            return refuse(request, ErrorCode.STALE_TOKEN, "stale")
+        if request.method == "acquire" and lost.is_set():
+            return held_by_another(request)
+        if request.method == "spool_commit":
+            lost.set()
+        return polite(damaging)(request)
+
+    device, transport = device_with(answer)
+    device.acquire("test")
+    with pytest.raises(DeviceBusyError, match="collect latency"):
+        device.push(file, sha256, ".onnx")
+    assert len(transport.put_files) == 1
+
+
 def test_board_that_stays_away_in_a_push_is_one_clear_error(device_with, tmp_path, monkeypatch):
     file, sha256 = content(tmp_path)
     device, transport = device_with(polite(Spool()))
@@ -609,3 +695,28 @@ def test_many_acknowledgements_go_in_several_messages(device_with, monkeypatch):
     device.acknowledge(["a", "b", "c"])
     device.acknowledge([])
     assert told == [("a", "b"), ("c",)]
+
+
+def test_agent_that_has_more_results_and_sends_none_is_one_clear_error(device_with):
+    def answer(request: Request) -> bytes | None:
+        if request.method == "result":
+            return encode_result(request.id, ResultResult((), more=True))
+        return polite(measured)(request)
+
+    device, _ = device_with(answer)
+    with pytest.raises(DeviceError, match="has more results and sends none"):
+        device.results(["a"])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_watcher_that_fails_ends_the_connection_and_not_the_patience(device_with):
+    def answer(request: Request) -> bytes:
+        return encode_notification("progress", Progress(JOB.job_id, "started"))
+
+    def fail(stage: str) -> None:
+        raise ValueError(stage)
+
+    device, transport = device_with(polite(answer), polite(measured))
+    device.acquire("test")
+    assert device.measure(JOB, fail).outcome is Outcome.OK
+    assert transport.connections == 2

@@ -162,6 +162,39 @@ def test_killed_agent_is_started_again_and_asked_again(ready, slow_model):
     assert ready.hello().agent_pid != before
 
 
+def test_nothing_is_pushed_where_another_took_the_device_meanwhile(
+    ready, open_device, transport, tmp_path, monkeypatch
+):
+    file = tmp_path / "second.onnx"
+    file.write_bytes(b"second")
+    sha256 = hashlib.sha256(b"second").hexdigest()
+    other = open_device("another")
+    put, losses = transport.put, iter([True])
+
+    def losing(file: Path, destination: str) -> None:
+        if next(losses, False):
+            ready._session._link.close()
+            acquire_once_free(other)
+            raise ConnectionResetError("the link is gone")
+        put(file, destination)
+
+    monkeypatch.setattr(transport, "put", losing)
+    with pytest.raises(DeviceBusyError, match="the next"):
+        ready.push(file, sha256, ".onnx")
+    with pytest.raises(DeviceError, match="does not have"):
+        other.measure(job(sha256))
+
+
+def acquire_once_free(device) -> None:
+    """Take the device as soon as its agent has noticed that the one before is gone."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return device.acquire("the next")
+        except DeviceBusyError:
+            assert time.monotonic() < deadline
+
+
 def test_connection_ends_once_and_for_all(transport, open_device):
     open_device().describe()
     connection = transport.connect()
