@@ -7,7 +7,7 @@ from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceContext, MeasureSettings, ModelFormat
 from hytnas_datasets.store import Study
 from hytnas_host.collect.ledger import Ledger
-from hytnas_host.collect.measuring import Measurer, check_same_context
+from hytnas_host.collect.measuring import Measurer, check_same_board, check_same_context
 from hytnas_host.collect.summary import DeviceShare
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.errors import DeviceError
@@ -95,11 +95,13 @@ class Board:
         Raises
         ------
         ContextChangedError
-            It is no longer what it was.
+            It is no longer what it was, or another board.
         DeviceError
             It is still lost.
         """
-        check_same_context(self.name, self._arrive().context, self.context)
+        found = self._arrive()
+        check_same_board(self.name, found.identity.device_id, self.device_id)
+        check_same_context(self.name, found.context, self.context)
         self.measurer.fetch(models)
         self.measurer.canary_is_due()
         self.lost = ""

@@ -37,6 +37,16 @@ def settled(outcomes: Sequence[Outcome], /) -> bool:
     return Counter(outcomes)[outcomes[-1]] >= ATTEMPTS.get(outcomes[-1], 1)
 
 
+def _same_settings(result: ProcessResult, settings: MeasureSettings) -> bool:
+    """Whether a result tells what one with these settings would.
+
+    A deadline changes nothing about a process that kept it, nor about one that has missed a later one.
+    """
+    if result.outcome is Outcome.TIMEOUT and result.settings.deadline_s < settings.deadline_s:
+        return False
+    return msgspec.structs.replace(result.settings, deadline_s=settings.deadline_s) == settings
+
+
 def study_id(folder: Path) -> str:
     """The identity of a study towards agents: random, kept in its folder from the first collection on.
 
@@ -87,39 +97,51 @@ class Journal:
         self._study_id = study_id(study.folder)
         self._fingerprint = context.fingerprint()
         self._attempts: dict[str, dict[Slot, list[ProcessResult]]] = {}
+        self._others: dict[str, str] = {}  # device id by job id
         known = study.results_by_model(purpose) if stored is None else stored
         for sha256, results in known.items():
             for replicate, result in results:
-                if self._is_ours(result):
-                    self._note(Slot(sha256, result.measure_pass, replicate), result)
+                self._note(Slot(sha256, result.measure_pass, replicate), result)
 
     def _note(self, slot: Slot, result: ProcessResult) -> None:
-        self._attempts.setdefault(slot.model_sha256, {}).setdefault(slot, []).append(result)
+        if self._is_ours(result):
+            self._attempts.setdefault(slot.model_sha256, {}).setdefault(slot, []).append(result)
+        else:
+            self._others[result.job_id] = result.identity.device_id
 
     def _is_ours(self, result: ProcessResult) -> bool:
         return (
             result.identity.device_id == self.device_id
-            and result.settings == self.settings
+            and _same_settings(result, self.settings)
             and (result.context is None or result.context.fingerprint() == self._fingerprint)
         )
 
     def job_id(self, slot: Slot) -> str:
-        """The id of the slot's next attempt: the same whenever the same has been stored."""
+        """The id of the slot's next attempt: the same whenever the same has been stored.
+
+        Never that of a stored result, not even of one that does not count here.
+        """
+        attempt = len(self._of(slot))
+        while (job_id := self._hash(slot, attempt)) in self._others:
+            attempt += 1
+        return job_id
+
+    def _hash(self, slot: Slot, attempt: int) -> str:
         key = (
             self._study_id,
             self.purpose,
             self.device_id,
             self._fingerprint,
-            self.settings,
+            msgspec.structs.replace(self.settings, deadline_s=0.0),
             slot.model_sha256,
             slot.measure_pass,
             slot.replicate,
-            len(self._of(slot)),
+            attempt,
         )
         return hashlib.sha256(msgspec.json.encode(key, order="sorted")).hexdigest()[:32]
 
     def store(self, slot: Slot, result: ProcessResult) -> None:
-        """Make a result durable."""
+        """Make a result durable; one of another board, context or settings does not count here."""
         self._study.add_result(
             result, model_sha256=slot.model_sha256, purpose=self.purpose, replicate=slot.replicate
         )
@@ -127,9 +149,10 @@ class Journal:
 
     @property
     def job_ids(self) -> list[str]:
-        """Every job whose result is stored."""
+        """Every job of the device whose result is stored."""
         attempts = (results for slots in self._attempts.values() for results in slots.values())
-        return [result.job_id for results in attempts for result in results]
+        others = [job_id for job_id, device_id in self._others.items() if device_id == self.device_id]
+        return [result.job_id for results in attempts for result in results] + others
 
     def settled(self, slot: Slot) -> bool:
         """Whether the slot needs no further attempt."""

@@ -62,8 +62,6 @@ class Measurer:
     Attributes
     ----------
     tally : Tally
-    canary_ms : list of float
-        Medians of the canary's processes that went well.
     running : str or None
         The job that runs now, to be read by any thread.
     """
@@ -81,7 +79,6 @@ class Measurer:
         stop: threading.Event | None = None,
     ) -> None:
         self.tally = Tally()
-        self.canary_ms: list[float] = []
         self.running: str | None = None
         self._device = device
         self._journal = journal
@@ -117,18 +114,33 @@ class Measurer:
             else:
                 slots.append(slot)  # once more, at the end of the window
 
+    @property
+    def canary_ms(self) -> list[float]:
+        """Medians of the canary's processes that went well, those of earlier calls included."""
+        return [] if self._canary is None else self._canary_journal.medians_ms(self._canary.sha256)
+
     def measure_canary(self) -> ProcessResult | None:
         """One process of the canary; None without one, or once stopped."""
         if self._canary is None:
             return None
         self._timed_since_canary = 0
-        number = self._canary_journal.next_replicate(self._canary.sha256)
-        result = self._run(self._canary_journal, self._canary, Slot(self._canary.sha256, "timed", number))
+        result = self._run(self._canary_journal, self._canary, self._next_canary(self._canary))
         if result is not None:
             self.tally.canaries += 1
-            if result.outcome is Outcome.OK and result.median_ms:
-                self.canary_ms.append(result.median_ms)
         return result
+
+    def settle_canary(self) -> ProcessResult | None:
+        """One process of the canary with all the attempts it is due; the last one, or None as above."""
+        if self._canary is None:
+            return None
+        slot = self._next_canary(self._canary)
+        result = self.measure_canary()
+        while result is not None and not self._canary_journal.settled(slot):
+            result = self.measure_canary()
+        return result
+
+    def _next_canary(self, canary: Model) -> Slot:
+        return Slot(canary.sha256, "timed", self._canary_journal.next_replicate(canary.sha256))
 
     def fetch(self, models: Iterable[str]) -> None:
         """Store what the agent's journal holds of the models' next attempts; nothing is measured.
@@ -183,15 +195,16 @@ class Measurer:
             finally:
                 self.running = None
                 self.tally.measure_s += time.monotonic() - started_s
-        return self._store(journal, slot, result)
+        result = self._store(journal, slot, result)
+        check_same_board(self._device.name, result.identity.device_id, journal.device_id)
+        if result.context is not None:
+            check_same_context(self._device.name, result.context, journal.context)
+        return result
 
     def _store(self, journal: Journal, slot: Slot, result: ProcessResult) -> ProcessResult:
-        if result.context is None:  # a process that failed early cannot say it; the job ran in this one
-            result = msgspec.structs.replace(result, context=journal.context)
+        result = _with_context(result, journal.context)
         journal.store(slot, result)
         self._device.acknowledge([result.job_id])
-        if result.context is not None and result.outcome is Outcome.OK:
-            check_same_context(self._device.name, result.context, journal.context)
         return result
 
     def _push(self, model: Model) -> None:
@@ -202,6 +215,25 @@ class Measurer:
         assert model.outputs_file is not None
         self._device.push(model.inputs_file, model.reference.inputs_sha256, ".npz")
         self._device.push(model.outputs_file, model.reference.outputs_sha256, ".npz")
+
+
+def _with_context(result: ProcessResult, expected: DeviceContext) -> ProcessResult:
+    """A process that failed early says nothing of the runtime or precision: the job ran in ``expected``."""
+    if result.outcome is Outcome.OK:
+        return result
+    found = result.context
+    if found is None or msgspec.structs.replace(found, precision=expected.precision) == expected:
+        return msgspec.structs.replace(result, context=expected)
+    return result
+
+
+def check_same_board(name: str, found: str, expected: str) -> None:
+    """Raise ContextChangedError, naming both device ids."""
+    if found != expected:
+        raise ContextChangedError(
+            f"device {name!r} is another board than it was ({expected} -> {found})",
+            "find out which board has its address now, then run the same command again",
+        )
 
 
 def check_same_context(name: str, found: DeviceContext, expected: DeviceContext) -> None:

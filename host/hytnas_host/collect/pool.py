@@ -21,8 +21,15 @@ LEAST_WINDOW = 4
 
 
 def window_size(remaining: int, boards: int, window: int) -> int:
-    """How many models a board takes: its share of the remaining ones, at most ``window``."""
-    return min(window, max(-(-remaining // max(boards, 1)), LEAST_WINDOW))
+    """How many models a board takes: its share of the remaining ones, at most ``window``.
+
+    Fewer than ``LEAST_WINDOW`` are not left over where that can be helped: it takes them, too, or leaves them
+    company.
+    """
+    size = min(window, max(-(-remaining // max(boards, 1)), LEAST_WINDOW))
+    if 0 < remaining - size < LEAST_WINDOW:
+        size = remaining if remaining <= window else max(remaining - LEAST_WINDOW, -(-remaining // 2))
+    return min(window, size)
 
 
 class Pool:
@@ -121,9 +128,10 @@ class Pool:
         return self._next_window < len(self._supply)
 
     def _remaining(self) -> int:
-        """Models that nobody has taken; those of windows to come are estimated."""
-        unprepared = self._supply.source.models * (len(self._supply) - self._next_window)
-        return len(self._ready) + -(-unprepared // max(len(self._supply), 1))
+        """Models that nobody has taken; all of those that are not prepared yet count."""
+        if not self._more():
+            return len(self._ready)
+        return len(self._ready) + max(self._supply.source.models - self._next_window * self._window, 1)
 
     def _choose(self, board: str, wanted: int) -> list[Model]:
         """Models for the board: what it has begun itself, then what nobody has, then what others have."""

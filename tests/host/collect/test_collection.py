@@ -384,6 +384,27 @@ def test_changed_context_stops_with_the_fields_that_differ(study):
     assert sum(jobs_in(study).values()) == 3
 
 
+def test_process_of_another_context_is_in_no_label_and_measured_again_once_that_is_restored(study):
+    device = RuledDevice()
+
+    def change(job: MeasureJob, number: int) -> Outcome:
+        if number == 4:  # the last of the model
+            device.context = msgspec.structs.replace(CONTEXT, governor="powersave")
+        return Outcome.OK
+
+    device.rule = change
+    options = replace(OPTIONS, processes=3, memory_pass=False, canary_every=4)
+    with pytest.raises(DeviceError, match="governor: performance -> powersave"):
+        run(study, device, 1, options)
+    assert study.stored_labels("latency") == []
+    device.context, device.rule = CONTEXT, lambda job, number: Outcome.OK
+    run(study, device, 1, options)
+    (label,) = study.stored_labels("latency")
+    assert label.label.processes == 3
+    measured = [result.context.governor for result in study.results(label.label.model_sha256, "latency")]
+    assert sorted(measured) == ["performance"] * 3 + ["powersave"]
+
+
 def test_reference_travels_with_the_model(study, tmp_path):
     reference = Reference("1" * 64, "2" * 64, 1.0)
     whole = Model("a" * 64, "onnx", tmp_path / "m.onnx", reference, tmp_path / "i.npz", tmp_path / "o.npz")

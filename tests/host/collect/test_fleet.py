@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from hytnas_agent.records import Outcome
+from hytnas_agent.records import DeviceIdentity, Outcome
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.collect.errors import BoardsLostError
@@ -56,9 +56,13 @@ def assert_complete(study: Study, count: int, processes: int = 3) -> None:
 
 
 def run_once(boards: list[ScriptedBoard]) -> bool:
-    """No job was run twice, on whatever board."""
+    """No job was run twice on a board, and no model's processes were all run on two of them."""
     ids = Counter(job.job_id for board in boards for job in board.measured)
-    return set(ids.values()) == {1}
+    whole: Counter[str] = Counter()
+    for board in boards:
+        slots = Counter(job.model_sha256 for job in board.measured if job.model_sha256 != CANARY)
+        whole.update(sha256 for sha256, count in slots.items() if count >= OPTIONS.passes.count)
+    return set(ids.values()) == {1} and set(whole.values()) <= {1}
 
 
 def test_boards_share_the_models_and_each_label_is_of_one_board(study, two):
@@ -195,6 +199,32 @@ def test_board_that_returns_as_another_is_given_up_and_the_others_finish(study, 
     summary = summary_of(run(study, two, 24), 24)
     assert_complete(study, 24)
     assert "governor: performance -> ondemand" in summary.devices[0].lost
+
+
+def test_another_board_at_the_address_is_not_measured_under_the_first_ones_name(study, two):
+    two[0].dies_at = 12
+
+    def swapped() -> bool:
+        two[0].identity = DeviceIdentity("id-pi9", "pi9")
+        return True
+
+    two[0].returns = swapped
+    summary = summary_of(run(study, two, 24), 24)
+    assert_complete(study, 24)
+    assert "another board than it was (id-pi1 -> id-pi9)" in summary.devices[0].lost
+    assert len(two[0].measured) == 12
+
+
+def test_result_of_another_board_is_in_no_label(study, two):
+    def swap(job) -> Outcome:
+        if len(two[0].measured) == 12:
+            two[0].identity = DeviceIdentity("id-pi9", "pi9")
+        return Outcome.OK
+
+    two[0].outcome = swap
+    summary = summary_of(run(study, two, 24), 24)
+    assert_complete(study, 24)
+    assert "(id-pi1 -> id-pi9)" in summary.devices[0].lost
 
 
 def test_dataset_of_a_board_that_is_gone_is_completed_by_the_other(study, two):

@@ -123,6 +123,39 @@ def test_stored_results_of_other_conditions_do_not_count(study):
     assert not journal(study, context=msgspec.structs.replace(CONTEXT, kernel="6.2")).settled(FIRST)
 
 
+def test_a_deadline_that_was_kept_changes_nothing(study):
+    ours = journal(study)
+    late = Slot(SHA, "timed", 1)
+    ours.store(FIRST, ended(ours, FIRST, Outcome.OK))
+    for _ in range(2):
+        ours.store(late, ended(ours, late, Outcome.TIMEOUT))
+    patient = journal(study, settings=MeasureSettings(deadline_s=900.0))
+    hasty = journal(study, settings=MeasureSettings(deadline_s=5.0))
+    assert patient.settled(FIRST)
+    assert hasty.settled(FIRST)
+    assert not patient.settled(late)
+    assert hasty.settled(late)
+    assert patient.job_id(late) not in ours.job_ids
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"context": msgspec.structs.replace(CONTEXT, governor="ondemand")},
+        {"identity": DeviceIdentity("e" * 16, "other")},
+    ],
+)
+def test_result_of_another_board_or_context_is_kept_but_does_not_count(study, changes):
+    ours = journal(study)
+    foreign = msgspec.structs.replace(ended(ours, FIRST, Outcome.OK), **changes)
+    ours.store(FIRST, foreign)
+    assert study.results(SHA, "latency") == [foreign]
+    for each in (ours, journal(study)):
+        assert not each.settled(FIRST)
+        assert each.last_attempts(SHA) == []
+        assert each.job_id(FIRST) != foreign.job_id
+
+
 def test_failed_model_is_given_up_after_its_retry_but_not_for_the_boards_fault(study):
     ours = journal(study)
     ours.store(FIRST, ended(ours, FIRST, Outcome.CRASH, None))

@@ -32,8 +32,24 @@ def pool_of(supply: Supply, boards: list[str], window: int, **more) -> Pool:
 def test_a_board_takes_its_share_and_no_more_than_a_window(remaining, boards, window):
     size = window_size(remaining, boards, window)
     assert 1 <= size <= window
-    assert size >= min(window, LEAST_WINDOW)
-    assert size * boards >= min(remaining, window * boards)
+    assert size >= min(window, LEAST_WINDOW, -(-remaining // 2))
+
+
+@pytest.mark.parametrize("boards", [1, 2, 3])
+@pytest.mark.parametrize("count", [*range(1, 13), 21, 22, 23, 40, 41, 43, 57, 61])
+def test_no_board_is_left_with_too_few_models_to_spread_their_processes(count, boards):
+    names = [f"board-{i}" for i in range(boards)]
+    sizes: list[int] = []
+    with supply_of(count, 20) as supply:
+        pool = pool_of(supply, names, 20)
+        while sum(sizes) < count:
+            for name in names:
+                if sum(sizes) < count:
+                    sizes.append(len(pool.take(name)))
+            for name in names:
+                pool.finish(name)
+    assert sum(sizes) == count
+    assert min(sizes) >= min(count, LEAST_WINDOW)
 
 
 def test_one_board_takes_whole_windows():
@@ -54,7 +70,7 @@ def test_windows_shrink_towards_the_end():
             sizes.append(len(taken))
             pool.finish("a")
     assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-1] <= LEAST_WINDOW
+    assert sizes[-1] < 2 * LEAST_WINDOW
     assert sum(sizes) == 60
 
 
