@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hytnas_agent.records import ModelFormat, Outcome
 from hytnas_agent.runtimes.base import RuntimeFailure
+from hytnas_agent.runtimes.onnx_file import FLOAT16, element_types
 from hytnas_agent.runtimes.tflite_file import TfliteFileError, read_tflite
 
 _QUANTISED_OPERATORS = (
@@ -22,7 +23,8 @@ _ONNX_SIGNS = tuple(bytes([0x22, len(name)]) + name for name in _QUANTISED_OPERA
 
 
 def read_precision(path: Path, model_format: ModelFormat) -> str:
-    """The "fp32", "fp16" or "int8" of a model file: "int8" if some of its weights are of 8 bits or less.
+    """The "fp32", "fp16" or "int8" of a model file: "int8" if some of its weights are of 8 bits or less,
+    else "fp16" if some of its weights or inputs are of 16.
 
     Raises
     ------
@@ -32,7 +34,9 @@ def read_precision(path: Path, model_format: ModelFormat) -> str:
     try:
         if model_format == "tflite":
             return read_tflite(path).precision
-        return "int8" if _is_quantised_onnx(path) else "fp32"
+        if _is_quantised_onnx(path):
+            return "int8"
+        return "fp16" if FLOAT16 in element_types(path) else "fp32"
     except OSError as error:
         raise RuntimeFailure(Outcome.INVALID_MODEL, f"the model cannot be read: {error.strerror}") from error
     except TfliteFileError as error:

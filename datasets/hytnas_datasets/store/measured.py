@@ -51,13 +51,17 @@ def _decode(blob: bytes, kind: type[T]) -> T:
 
 
 def add_export(database: Database, record: ExportRecord, run_id: int | None) -> None:
-    """Store a model file; the same file again replaces its record."""
+    """Store a model file; the same file again replaces its record.
+
+    Only that of a network is kept where the same file comes again as one of unknown origin.
+    """
     with database.transaction() as connection:
         connection.execute(
             "INSERT INTO export (sha256, plan_hash, resolution, classes, format, precision, converter, "
             "run_id, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET "
             "plan_hash = excluded.plan_hash, resolution = excluded.resolution, classes = excluded.classes, "
-            "precision = excluded.precision, converter = excluded.converter, record = excluded.record",
+            "precision = excluded.precision, converter = excluded.converter, record = excluded.record "
+            "WHERE excluded.plan_hash IS NOT NULL OR export.plan_hash IS NULL",
             (
                 record.sha256,
                 record.plan_hash,

@@ -75,6 +75,16 @@ def test_an_export_stored_again_replaces_its_record(study: Study, make: Make) ->
     assert [record.seconds for record in study.exports()] == [2.0]
 
 
+def test_an_imported_file_does_not_take_the_place_of_an_export(study: Study, make: Make) -> None:
+    exported = make.export("m", "p", parity_error=1e-6)
+    foreign = make.export("m", None, resolution=None, classes=None, opset=None, converter="")
+    study.add_export(foreign)
+    study.add_export(exported)
+    study.add_export(foreign)
+    assert study.exports() == [exported]
+    assert study.export_for("p", 224, 2, **MADE) == exported
+
+
 def test_results_come_back_whole_and_once(study: Study, make: Make) -> None:
     study.add_export(make.export("m", "p"))
     late = make.result(

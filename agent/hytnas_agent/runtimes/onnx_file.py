@@ -1,0 +1,90 @@
+"""What an ONNX file says of the types of its numbers, read without the onnx package.
+
+A model is a protocol buffer: a row of fields, each a tag that says its number and how it is coded, and a
+value (https://protobuf.dev/programming-guides/encoding, field numbers from onnx.proto). Only the way to the
+types is followed; weights are stepped over. A damaged file ends the reading where it is damaged: the runtime
+that loads it says what is wrong.
+"""
+
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+
+FLOAT16 = 10
+"""``TensorProto.DataType.FLOAT16``."""
+
+_MODEL_GRAPH = 7
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT = 1, 5, 11
+_WAYS_TO_TYPES = (
+    (_GRAPH_INITIALIZER, (2,)),  # TensorProto.data_type
+    (_GRAPH_INPUT, (2, 1, 1)),  # ValueInfoProto.type, TypeProto.tensor_type, Tensor.elem_type
+    (_GRAPH_NODE, (5, 5, 2)),  # NodeProto.attribute, AttributeProto.t, TensorProto.data_type
+)
+_VARINT, _LENGTH = 0, 2
+_FIXED_BYTES = {1: 8, 5: 4}
+_MAX_VARINT_BYTES = 10
+
+Span = tuple[int, int]
+
+
+def element_types(path: Path) -> set[int]:
+    """The ``TensorProto.DataType`` of every weight, constant and input of the main graph.
+
+    Raises OSError where the file cannot be read.
+    """
+    if path.stat().st_size == 0:
+        return set()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        whole = (0, len(content))
+        found: set[int] = set()
+        for graph in _parts(content, whole, _MODEL_GRAPH):
+            for number, way in _WAYS_TO_TYPES:
+                for part in _parts(content, graph, number):
+                    found.update(_values(content, part, way))
+        return found
+
+
+def _values(content: mmap.mmap, span: Span, way: tuple[int, ...]) -> Iterator[int]:
+    """The integers at the end of a way of field numbers."""
+    number, *rest = way
+    if rest:
+        for part in _parts(content, span, number):
+            yield from _values(content, part, tuple(rest))
+        return
+    for found, value in _fields(content, span):
+        if found == number and isinstance(value, int):
+            yield value
+
+
+def _parts(content: mmap.mmap, span: Span, number: int) -> Iterator[Span]:
+    for found, value in _fields(content, span):
+        if found == number and not isinstance(value, int):
+            yield value
+
+
+def _fields(content: mmap.mmap, span: Span) -> Iterator[tuple[int, int | Span]]:
+    """Number and value of every field of a message: an integer, or where the bytes of the value lie."""
+    place, end = span
+    while place < end:
+        tag, place = _varint(content, place, end)
+        number, coding = tag >> 3, tag & 7
+        if coding in _FIXED_BYTES:
+            place += _FIXED_BYTES[coding]
+            continue
+        value, place = _varint(content, place, end)
+        size = value if coding == _LENGTH else 0
+        if coding not in (_VARINT, _LENGTH) or place + size > end:
+            return
+        yield number, value if coding == _VARINT else (place, place + size)
+        place += size
+
+
+def _varint(content: mmap.mmap, place: int, end: int) -> tuple[int, int]:
+    """An integer and the place after it, which is past ``end`` where it is cut off."""
+    value = 0
+    for index in range(min(_MAX_VARINT_BYTES, end - place)):
+        byte = content[place + index]
+        value |= (byte & 0x7F) << 7 * index
+        if byte < 0x80:
+            return value, place + index + 1
+    return 0, end + 1
