@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -143,6 +144,7 @@ def test_a_board_is_provisioned_measures_is_upgraded_and_left_as_it_was(
     # Nothing is copied or installed while somebody has the device.
     with open_device("board") as device:
         device.acquire("latencies of somebody")
+        Inventory().put(msgspec.structs.replace(entry, agent=()))  # as on a host that only has enrolled it
         refused = profile("device", "provision", "board", "--python", sys.executable, "--wheel", newer_wheel)
     assert refused.exit_code == 1
     assert "latencies of somebody" in str(refused.output) + str(refused.exception)

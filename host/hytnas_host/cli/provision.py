@@ -115,8 +115,8 @@ def provision_command(
     done = provision_enrolled(inventory.get(name), inventory, options, ConsoleSteps())
     if as_json:
         checks = [check for check in done.checks if check.status != "ok"]
-        told = {"agent": done.agent, "version": done.version, "changed": done.changed, "checks": checks}
-        print_json({"name": name, **told})
+        told = {"agent": done.agent, "state": done.state, "version": done.version, "changed": done.changed}
+        print_json({"name": name, **told, "checks": checks})
     else:
         _tell(name, done)
 

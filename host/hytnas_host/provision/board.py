@@ -5,32 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from hytnas_agent.errors import HytnasError
 from hytnas_host.devices.errors import DeviceError
+from hytnas_host.devices.ssh import Completed
 from hytnas_host.provision.errors import ProvisionError
 
 QUICK_S = 60.0
 _STILL_LOCKED = 75  # EX_TEMPFAIL of sysexits.h
 AGAIN = "Run the same command again once the board answers: it goes on where it was"
-
-
-class Completed(Protocol):
-    """How a command on the board ended."""
-
-    @property
-    def status(self) -> int:
-        """The exit status."""
-        ...
-
-    @property
-    def stdout(self) -> bytes:
-        """What it wrote to standard output."""
-        ...
-
-    @property
-    def stderr(self) -> bytes:
-        """What it wrote to standard error."""
-        ...
 
 
 class Shell(Protocol):
@@ -72,7 +53,7 @@ class Board:
         try:
             return self._shell.run(argv, stdin=stdin, timeout_s=timeout_s)
         except (OSError, DeviceError) as error:
-            raise self._lost(what, error) from error
+            raise self._failed(what, error) from error
 
     def run(self, argv: Sequence[str], what: str, *, stdin: bytes = b"", timeout_s: float = QUICK_S) -> bytes:
         """Run a command that has to succeed; its standard output.
@@ -117,7 +98,7 @@ class Board:
         try:
             self._shell.put(file, part)
         except (OSError, DeviceError) as error:
-            raise self._lost(what, error) from error
+            raise self._failed(what, error) from error
         found = self.run(["sha256sum", "--binary", part], f"checking {file.name}").split(maxsplit=1)
         if not found or found[0].lstrip(b"\\") != sha256.encode():
             self.run(["rm", "-f", part], "removing a damaged file")
@@ -151,6 +132,9 @@ class Board:
         last = said.splitlines()[-1] if said else f"status {done.status}"
         raise ProvisionError(f"{self.name}: {what} failed: {last}")
 
-    def _lost(self, what: str, error: Exception) -> ProvisionError:
-        why = error.what if isinstance(error, HytnasError) else str(error) or type(error).__name__
+    def _failed(self, what: str, error: OSError | DeviceError) -> ProvisionError:
+        """A lost board, which the same command gets over, or what the connection refused for a reason."""
+        if isinstance(error, DeviceError) and not isinstance(error, OSError):
+            return ProvisionError(f"{self.name}: {what} failed: {error.what}", error.next_step)
+        why = error.what if isinstance(error, DeviceError) else str(error) or type(error).__name__
         return ProvisionError(f"{self.name}: lost while {what}: {why}", AGAIN)

@@ -1,9 +1,9 @@
 """Provisioning boards by name: the connection and what is noted come from the inventory, and go there."""
 
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 
@@ -23,7 +23,8 @@ def provision_enrolled(
 ) -> Provisioned:
     """Provision an enrolled board and note its agent in the inventory.
 
-    The agent keeps its state folder where the options name none.
+    The agent keeps its state folder where the options name none: the one that the board says, else the one of
+    the inventory.
 
     Raises
     ------
@@ -32,12 +33,11 @@ def provision_enrolled(
     DeviceBusyError
         Its agent is at work for somebody.
     """
-    if options.state is None:
-        options = dataclasses.replace(options, state=entry.state)
     with SshClient(entry.ssh_settings()) as client:
-        done = provision(client, entry.name, options, steps=steps, hold=lambda: _held(entry, steps))
+        hold = partial(_held, entry, steps)
+        done = provision(client, entry.name, options, state=entry.state, steps=steps, hold=hold)
     entry = inventory.get(entry.name)  # as it is now
-    noted = msgspec.structs.replace(entry, agent=done.agent, agent_version=done.version, state=options.state)
+    noted = msgspec.structs.replace(entry, agent=done.agent, agent_version=done.version, state=done.state)
     if done.changed or noted != entry:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         noted = msgspec.structs.replace(noted, provisioned_at=moment)
@@ -65,8 +65,6 @@ def unprovision_enrolled(
         Its agent is at work for somebody.
     """
     with SshClient(entry.ssh_settings()) as client:
-        with _held(entry, steps):  # refused while somebody measures
-            pass
         removed = unprovision(
             client,
             entry.name,
@@ -74,6 +72,7 @@ def unprovision_enrolled(
             state=entry.state,
             discard_results=discard_results,
             steps=steps,
+            hold=partial(_held, entry, steps),
         )
     entry = inventory.get(entry.name)
     noted = msgspec.structs.replace(entry, agent=(), agent_version=None, provisioned_at=None, context=None)
@@ -82,12 +81,9 @@ def unprovision_enrolled(
 
 
 @contextmanager
-def _held(entry: DeviceEntry, steps: Steps) -> Iterator[None]:
+def _held(entry: DeviceEntry, steps: Steps, agent: Sequence[str]) -> Iterator[None]:
     """The device for oneself, where its agent still answers; one that does not is about to be repaired."""
-    if not entry.agent:
-        yield
-        return
-    transport = SshTransport(entry.ssh_settings(), entry.agent_command)
+    transport = SshTransport(entry.ssh_settings(), agent)
     device = AgentDevice(entry.name, transport, client_id=client_id(), shares_processor=False, backoff_s=())
     with device:
         try:

@@ -2,8 +2,9 @@
 
 Below ``~/.local/share/hytnas``: ``wheels/<hash>/`` what was pushed, ``environments/<key>/`` one virtual
 environment each, ``current`` and ``previous`` links to two of them. An environment is complete, and may be
-``current``, once it holds ``hytnas.json``, which is written last. ``settled`` names the environment that the
-agent was last started from: the last thing of all.
+``current``, once it holds ``hytnas.json``, which is written last. ``state`` names the agent's state folder,
+empty for its default, so that any host finds the agent that another one has installed. ``settled`` names the
+environment that the agent was last started from: the last thing of all.
 """
 
 import hashlib
@@ -187,6 +188,11 @@ def switch_to(board: Board, wanted: Installation) -> None:
     board.run(["sync", "-f", facts.root], "writing to the disk", timeout_s=INSTALL_TIMEOUT_S)
 
 
+def note_state(board: Board, facts: BoardFacts, state: str | None) -> None:
+    """Note which state folder the agent has; raises ProvisionError."""
+    board.write(state or "", f"{facts.root}/state")
+
+
 def settle(board: Board, wanted: Installation) -> None:
     """Note that the agent runs from this environment, or will; raises ProvisionError."""
     board.write(f"{wanted.key}\n", f"{wanted.facts.root}/settled")
@@ -213,6 +219,18 @@ def prune(board: Board, wanted: Installation) -> None:
 def remove_all(board: Board, facts: BoardFacts) -> None:
     """Remove everything that was installed; raises ProvisionError."""
     board.run(["rm", "-rf", facts.root], "removing what was installed", timeout_s=INSTALL_TIMEOUT_S)
+
+
+def state_folder(facts: BoardFacts, wanted: str | None, otherwise: str | None = None) -> str | None:
+    """The agent's state folder: the wanted one, else the one noted on the board, else ``otherwise``.
+
+    None stands for the agent's default.
+    """
+    chosen = wanted or (otherwise if facts.state is None else facts.state)
+    if not chosen:
+        return None
+    inside = chosen[2:] if chosen.startswith("~/") else chosen
+    return posixpath.normpath(posixpath.join(facts.home, inside))
 
 
 def agent_command(facts: BoardFacts, state: str | None, environment: str = "current") -> list[str]:

@@ -18,8 +18,9 @@ class BoardFacts(msgspec.Struct, frozen=True):
     """The board's answer.
 
     ``libc`` is as ``getconf GNU_LIBC_VERSION`` says it, empty where the C library is another. ``current``,
-    ``previous`` and ``settled`` name environments; ``environments`` holds the complete ones and what is noted
-    in them, ``wheels`` the bytes of each wheel by its path below the root.
+    ``previous`` and ``settled`` name environments, ``state`` the agent's state folder, empty for its default;
+    ``environments`` holds the complete ones and what is noted in them, ``wheels`` the bytes of each wheel by
+    its path below the root.
     """
 
     machine: str
@@ -38,6 +39,7 @@ class BoardFacts(msgspec.Struct, frozen=True):
     current: str | None
     previous: str | None
     settled: str | None
+    state: str | None
     environments: Mapping[str, str]
     wheels: Mapping[str, int]
 

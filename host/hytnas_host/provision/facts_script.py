@@ -83,6 +83,7 @@ def _facts(folder: str) -> "dict[str, object]":
         "current": _link(os.path.join(root, "current")),
         "previous": _link(os.path.join(root, "previous")),
         "settled": (_read(os.path.join(root, "settled")) or "").strip() or None,
+        "state": _read(os.path.join(root, "state")),
         "environments": {os.path.basename(os.path.dirname(path)): _read(path) for path in complete},
         "wheels": {os.path.relpath(path, root): os.path.getsize(path) for path in wheels},
     }

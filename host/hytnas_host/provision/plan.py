@@ -29,7 +29,7 @@ class ProvisionOptions:
     python : str
         The board's interpreter.
     state : str, optional
-        The agent's state folder on the board; its default if not given.
+        The agent's state folder on the board; None leaves that as it is.
     wheel : Path, optional
         The project's wheel; made from what runs here if not given.
     wheel_folder : Path, optional

@@ -3,14 +3,19 @@
 import base64
 import hashlib
 import os
+import py_compile
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+
+from hytnas_host.devices.ssh import Completed as Done
+from hytnas_host.provision.project_wheel import pack
 
 # The agent of the tiny wheel: what the true one answers, and a log of what it was asked.
 TINY_AGENT = """
@@ -36,13 +41,6 @@ def main():
                  and "--discard-results" not in sys.argv else 0)
     return 0
 """
-
-
-@dataclass(frozen=True)
-class Done:
-    status: int
-    stdout: bytes
-    stderr: bytes
 
 
 class Cut(OSError):
@@ -172,12 +170,22 @@ def make_agent_wheel(folder: Path, version: str = "0.1.0") -> Path:
 
 @pytest.fixture(scope="session")
 def pip_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """pip's own wheel, packed from the one that runs here: tests need no network."""
-    from importlib.metadata import distribution
+    """pip's own wheel, packed from the one that runs here: tests need no network.
 
-    from hytnas_host.provision.project_wheel import pack
-
-    return pack(distribution("pip"), tmp_path_factory.mktemp("pip"))
+    Its modules are compiled: Python keeps nothing of what it compiles out of a wheel, and each test would
+    compile all of pip once more.
+    """
+    folder = tmp_path_factory.mktemp("pip")
+    wheel = pack(distribution("pip"), folder)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.extractall(folder / "source")
+        for name in archive.namelist():
+            if name.endswith(".py"):
+                source, compiled = folder / "source" / name, folder / "compiled.pyc"
+                unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+                py_compile.compile(str(source), str(compiled), name, invalidation_mode=unchecked)
+                archive.write(compiled, f"{name}c")
+    return wheel
 
 
 @pytest.fixture(scope="session")

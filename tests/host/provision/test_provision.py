@@ -2,12 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from hytnas_host.devices.ssh import SshLostError
+from hytnas_host.devices.ssh.errors import LoginError
 from hytnas_host.provision import Provisioned, ProvisionError, ProvisionOptions, provision, unprovision
 
 from .conftest import PYTHON, Cut, Done, LocalShell, make_agent_wheel, make_wheel
@@ -101,10 +103,11 @@ def test_an_upgrade_stops_the_agent_after_the_switch(bring, shell: LocalShell) -
 
 
 def test_the_device_is_held_while_an_agent_there_may_be_measuring(bring, shell: LocalShell) -> None:
-    held = []
+    held, agents = [], []
 
     @contextmanager
-    def hold() -> Iterator[None]:
+    def hold(agent: Sequence[str]) -> Iterator[None]:
+        agents.append(list(agent))
         held.append(len(shell.calls))
         yield
         held.append(len(shell.calls))
@@ -116,6 +119,69 @@ def test_the_device_is_held_while_an_agent_there_may_be_measuring(bring, shell: 
     kinds = ["put" if call[0] == "put" else call[1] for call in shell.calls if len(call) > 1]
     first, last = kinds.index("put"), next(i for i, call in enumerate(shell.calls) if "stop" in call)
     assert held[0] <= first < held[1] <= last
+    assert agents == [[f"{shell.root}/current/bin/hytnas-agent"]]
+
+
+class Busy(Exception):
+    """Somebody measures."""
+
+
+@contextmanager
+def refuse(agent: Sequence[str]) -> Iterator[None]:
+    raise Busy(" ".join(agent))
+    yield
+
+
+def test_an_agent_that_another_host_has_installed_is_found_with_its_state(bring, shell: LocalShell) -> None:
+    bring("0.1.0", state="~/disk")
+    agent = f"{shell.root}/current/bin/hytnas-agent --state {shell.home}/disk"
+    shell.calls.clear()
+    # The other host's inventory knows of no agent, and of no state folder.
+    with pytest.raises(Busy, match=f"^{agent}$"):
+        bring("0.2.0", hold=refuse)
+    assert shell.pushed() == []
+    with pytest.raises(Busy, match=f"^{agent}$"):
+        unprovision(shell, "pi", python=PYTHON, hold=refuse)
+    assert shell.current is not None
+    again = bring("0.1.0")
+    assert (again.changed, again.state) == (False, f"{shell.home}/disk")
+    assert unprovision(shell, "pi", python=PYTHON)
+    assert asked(shell)[-1].endswith(f"--state {shell.home}/disk stop --delete-state")
+
+
+def test_a_state_folder_that_moves_leaves_no_server_and_no_results_behind(bring, shell: LocalShell) -> None:
+    bring(state="/first")
+    (shell.home / "results-wait").touch()
+    with pytest.raises(ProvisionError, match="3 results have not been fetched"):
+        bring(state="/second")
+    assert bring().state == "/first"
+    (shell.home / "results-wait").unlink()
+    (shell.home / "asked").unlink()
+    moved = bring(state="/second")
+    assert (moved.changed, moved.state) == (True, "/second")
+    (key,) = shell.environments()
+    stops = [line for line in asked(shell) if "stop" in line.split()]
+    assert stops == [f"{key} --state /first stop --delete-state", f"{key} --state /second stop"]
+    assert bring(state="/second").changed is False
+    assert (bring().changed, bring().state) == (False, "/second")
+
+
+def test_a_refused_login_keeps_its_advice_and_is_not_called_a_lost_link(bring, shell: LocalShell) -> None:
+    def refuse_login(when: str, call: str) -> None:
+        raise LoginError("pi@board refuses every key", "Put your public key there: ssh-copy-id pi@board")
+
+    shell.cut = refuse_login
+    with pytest.raises(ProvisionError) as refused:
+        bring()
+    assert refused.value.what == "pi: asking what it is failed: pi@board refuses every key"
+    assert refused.value.next_step == "Put your public key there: ssh-copy-id pi@board"
+
+    def lose(when: str, call: str) -> None:
+        raise SshLostError("the connection to board ended", "Check its cable")
+
+    shell.cut = lose
+    with pytest.raises(ProvisionError, match="pi: lost while asking what it is: the connection"):
+        bring()
 
 
 def cut_each(shell: LocalShell, bring: Callable[..., Provisioned], version: str, begin: str = "") -> int:

@@ -21,7 +21,7 @@ def facts(shell: LocalShell, **changes: object) -> BoardFacts:
     values: dict[str, object] = {
         **dict.fromkeys(("machine", "libc"), ""),
         **{key: {} for key in ("markers", "environments", "wheels")},
-        **dict.fromkeys(("current", "previous", "settled")),
+        **dict.fromkeys(("current", "previous", "settled", "state")),
         "python_bits": 64,
         "python": (3, 11, 2),
         "has_venv": True,
