@@ -1,5 +1,6 @@
 """The server as its clients see it, with real processes."""
 
+import fcntl
 import os
 import signal
 import sqlite3
@@ -428,3 +429,26 @@ def test_jobs_run_in_the_order_they_came(agent: AgentUnderTest, models: Models) 
     ]
     assert [agent.receive().id for _ in wanted] == wanted
     assert [note.queued_before for note in agent.notes if note.stage == "queued"] == [0, 1, 2]
+
+
+def test_a_timed_run_is_known_to_the_machine(agent: AgentUnderTest, models: Models) -> None:
+    def locked() -> bool:
+        with agent.state.timed_lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    agent.measure(make_job(models.tiny))
+    assert not locked()
+    agent.send(
+        "measure", MeasureParams(make_job(models.endless, "memory", measure_pass="memory"), agent.token)
+    )
+    worker_of(agent.state, "memory")
+    assert not locked()
+    agent.send("cancel", CancelParams("memory"))
+    start_endless(agent, models, "timed")
+    assert locked()
+    agent.close()  # as when its host is killed
+    assert locked()

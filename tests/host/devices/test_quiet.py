@@ -1,15 +1,18 @@
 """The lock between host work and timed runs, with real processes."""
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from hytnas_agent.paths import StateFolder
 from hytnas_host.devices.errors import QuietError
 from hytnas_host.devices.quiet import host_work, quiet_folder, quiet_machine
 
@@ -165,3 +168,23 @@ def test_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
 def test_folder_follows_the_state_home(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert quiet_folder() == tmp_path / "hytnas" / "quiet"
+
+
+def test_host_work_waits_for_a_timed_run_whose_host_was_killed(tmp_path, monkeypatch):
+    monkeypatch.setenv("HYTNAS_AGENT_STATE", str(tmp_path / "agent"))
+    lock = StateFolder(tmp_path / "agent").create().timed_lock
+    entered = threading.Event()
+
+    def work() -> None:
+        with host_work(tmp_path / "locks"):
+            entered.set()
+
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as the agent of this machine does
+        with quiet_machine(tmp_path / "locks"):
+            pass  # timed runs go by the agent's own queue
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert not entered.wait(0.3)
+    assert entered.wait(60)
+    thread.join()
