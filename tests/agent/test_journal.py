@@ -109,3 +109,26 @@ def test_a_file_that_is_no_journal_is_one_clear_line(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(AgentError, match="newer agent"):
         Journal(newer)
+
+
+def test_a_full_disk_is_said_so(journal: Journal) -> None:
+    journal.begin(job("a"), "me")
+    journal._database.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(AgentError, match=r"disk is full.*Free some space"):
+        journal.begin(job("x" * 1_000_000), "me")
+    assert journal.find("a") is not None
+
+
+def test_the_latest_are_kept_whatever_the_clock_says(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT_ACKNOWLEDGED", 2)
+    monkeypatch.setattr(module, "KEPT_UNACKNOWLEDGED", 3)
+    clock = iter(range(100, 0, -1))
+    monkeypatch.setattr("time.time", lambda: float(next(clock)))
+    for number in range(8):
+        finish(journal, str(number))
+    journal.acknowledge("me", ["0", "1", "2", "3"])
+    journal.prune()
+    assert [number for number in range(8) if journal.find(str(number))] == [2, 3, 5, 6, 7]
+    assert ids(journal) == ["5", "6", "7"]

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -72,3 +73,20 @@ def test_a_damaged_file_is_held_all_the_same(path: Path, content: bytes) -> None
 def test_a_path_that_cannot_be_opened_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(AgentError, match="cannot be opened"):
         DeviceLease(tmp_path / "absent" / "lease.lock").acquire("me", "mine", 1)
+
+
+def test_a_full_disk_leaves_the_device_free(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    lease = DeviceLease(path)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.pwrite", full)
+        with pytest.raises(AgentError, match=r"No space left on device.*Free some space"):
+            lease.acquire("me", "mine", 1)
+        assert (lease.held, lease.token) == (False, None)
+    assert lease.acquire("me", "mine", 1) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr("os.pwrite", full)
+        lease.release()
+    assert DeviceLease(path).acquire("you", "yours", 2) == 2

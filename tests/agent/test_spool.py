@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from hytnas_agent.protocol import ErrorCode, RpcError
 from hytnas_agent.records import MeasureJob, MeasureSettings, Reference
-from hytnas_agent.spool import Spool
+from hytnas_agent.spool import DEFAULT_RESERVE_BYTES, Spool
 
 from .conftest import sha256
 
@@ -133,3 +134,22 @@ def test_uploads_nobody_committed_are_dropped_after_a_day(box: Box) -> None:
     os.utime(box.incoming / "old", (0, 0))
     box.spool.drop_abandoned_uploads()
     assert [path.name for path in box.incoming.iterdir()] == ["new"]
+
+
+def test_room_is_made_on_a_disk_that_is_nearly_full(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hytnas_agent.spool.KEPT_FILES", 2)
+    old, pinned, middle, *latest = [box.add(bytes([65 + i]) * 10, age=10 - i) for i in range(5)]
+    box.pinned.add(pinned)
+    free_bytes = DEFAULT_RESERVE_BYTES + 15
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free_bytes))
+
+    def left() -> set[str]:
+        return {path.name for path in box.folder.iterdir() if path.is_file()}
+
+    box.spool.expect(15)
+    assert left() == {old, pinned, middle, *latest}
+    box.spool.expect(20)
+    assert left() == {pinned, middle, *latest}
+    free_bytes = 0
+    box.spool.expect(20)
+    assert left() == {pinned, *latest}
