@@ -143,7 +143,7 @@ def create(name: str) -> Runtime:
     except ImportError as error:
         raise RuntimeFailure(
             Outcome.UNSUPPORTED,
-            f"{name} is not usable here ({error}): install it with pip install 'hytnas[{entry.extra}]'",
+            f"{name} is not usable here ({error}); it comes with hytnas[{entry.extra}]",
         ) from error
     return runtime
 

@@ -14,7 +14,7 @@ _BLANKS = "\0 \t\r\n"
 
 
 @dataclass(frozen=True)
-class BoardFacts:
+class FoundBoard:
     """What an enrolment records; what does not answer is ``UNKNOWN``, or None.
 
     Attributes
@@ -42,11 +42,7 @@ class BoardFacts:
     def check_supported(self) -> None:
         """Raise DeviceError where the agent could not be installed on the board."""
         if self.bits == 32:
-            raise DeviceError(
-                f"the system of {self.board} is a 32-bit one ({self.system}, {self.architecture}), for which "
-                "there are no wheels of numpy and msgspec",
-                "Install the 64-bit Raspberry Pi OS (Bookworm or Trixie) on its card",
-            )
+            raise DeviceError(*refusal_32_bit(self.board, self.architecture))
 
     def warnings(self) -> list[str]:
         """What may stand in the way later, each with what to do."""
@@ -61,7 +57,16 @@ class BoardFacts:
         return found
 
 
-def read_board(client: SshClient) -> BoardFacts:
+def refusal_32_bit(name: str, machine: str) -> tuple[str, str]:
+    """What is wrong with a 32-bit system, which may well run on a 64-bit kernel, and what to do about it."""
+    kernel = f"its kernel says {machine}, but its programs are 32-bit" if machine == "aarch64" else machine
+    return (
+        f"{name} runs a 32-bit system ({kernel}): there are no wheels of numpy and msgspec for it",
+        "Write the 64-bit Raspberry Pi OS (Lite) to its SD card: every Raspberry Pi 3 and later runs it",
+    )
+
+
+def read_board(client: SshClient) -> FoundBoard:
     """Ask the board; raises DeviceError where SSH fails."""
     model = (
         _device_tree(client, "model")
@@ -70,7 +75,7 @@ def read_board(client: SshClient) -> BoardFacts:
     )
     serial = first_serial(_device_tree(client, "serial-number"), _text(client, "/etc/machine-id"))
     architecture = _said(client, "uname", "-m") or UNKNOWN
-    return BoardFacts(
+    return FoundBoard(
         board=model or UNKNOWN,
         system=_field(client, "/etc/os-release", "PRETTY_NAME", "=") or UNKNOWN,
         architecture=architecture,

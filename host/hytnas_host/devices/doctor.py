@@ -1,6 +1,8 @@
 """Whether a device can be measured on: the way to it first, then what its agent finds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from hytnas_agent import __version__
 from hytnas_agent.protocol import Check
@@ -11,6 +13,8 @@ from hytnas_host.devices.ssh import HostKeyError, SshClient, SshLostError
 from hytnas_host.devices.ssh.errors import LoginError
 
 VERSION_BYTES = 4096
+RUNTIME = "runtime "
+"""How the names of the agent's checks of runtimes begin."""
 
 
 def examine_device(name: str) -> Iterator[Check]:
@@ -98,4 +102,19 @@ def _ask_agent(entry: DeviceEntry) -> Iterator[Check]:
         )
     else:
         yield Check("identity", "ok", device_id)
-    yield from checks
+    yield from advise(entry.name, checks)
+
+
+def advise(name: str, checks: Sequence[Check]) -> Iterator[Check]:
+    """The agent's checks; a runtime that does not work comes onto a board from here, beside those that do."""
+    runtimes = {
+        check.name: check.name.removeprefix(RUNTIME) for check in checks if check.name.startswith(RUNTIME)
+    }
+    working = [runtimes[check.name] for check in checks if check.name in runtimes and check.status == "ok"]
+    for check in checks:
+        if check.name not in runtimes or check.status == "ok":
+            yield check
+            continue
+        wanted = " ".join(f"--runtime {runtime}" for runtime in (*working, runtimes[check.name]))
+        advice = f"Install it with: hytnas-profile device provision {name} {wanted}"
+        yield msgspec.structs.replace(check, advice=advice)

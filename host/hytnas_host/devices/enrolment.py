@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from hytnas_host.devices.board import UNKNOWN, BoardFacts, read_board
+from hytnas_host.devices.board import UNKNOWN, FoundBoard, read_board
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.inventory import DeviceEntry, Inventory, check_name
 from hytnas_host.devices.registry import DEVICES
@@ -66,7 +66,7 @@ def find_candidate(name: str, settings: SshSettings, inventory: Inventory, *, re
     return Candidate(name, settings, scan_host_key(settings, kind), before)
 
 
-def enrol(candidate: Candidate, inventory: Inventory) -> tuple[DeviceEntry, BoardFacts]:
+def enrol(candidate: Candidate, inventory: Inventory) -> tuple[DeviceEntry, FoundBoard]:
     """Pin the presented key, log in, read what the board is, and write it to the inventory.
 
     Raises

@@ -5,6 +5,7 @@ from importlib import resources
 
 import msgspec
 
+from hytnas_host.devices.board import refusal_32_bit
 from hytnas_host.provision.board import Board
 from hytnas_host.provision.errors import ProvisionError
 
@@ -84,13 +85,4 @@ def _refuse_32_bit(board: Board) -> None:
     machine = board.ask(["uname", "-m"], "asking for its processor").stdout.decode(errors="replace").strip()
     bits = board.ask(["getconf", "LONG_BIT"], "asking for its word size").stdout.strip()
     if bits == b"32":
-        raise refusal_32_bit(board.name, machine)
-
-
-def refusal_32_bit(name: str, machine: str) -> ProvisionError:
-    """The refusal of a 32-bit system, which may well run on a 64-bit kernel."""
-    kernel = f"its kernel says {machine}, but its programs are 32-bit" if machine == "aarch64" else machine
-    return ProvisionError(
-        f"{name} runs a 32-bit system ({kernel}): numpy and msgspec have no wheels for it",
-        "Write the 64-bit Raspberry Pi OS (Lite) to its SD card: every Raspberry Pi 3 and later runs it",
-    )
+        raise ProvisionError(*refusal_32_bit(board.name, machine))

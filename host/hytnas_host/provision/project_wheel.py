@@ -61,7 +61,12 @@ def build(checkout: Path, folder: Path) -> Path:
     if importlib.util.find_spec("hatchling") is not None:
         command.append("--no-build-isolation")
     command += ["--wheel-dir", str(folder), str(checkout)]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=BUILD_TIMEOUT_S)
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=BUILD_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise ProvisionError(
+            f"the wheel of {checkout} was not built within {BUILD_TIMEOUT_S:g} s", NAME_ONE
+        ) from error
     built = list(folder.glob(f"{DISTRIBUTION}-*.whl"))
     if done.returncode != 0 or len(built) != 1:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["pip says nothing"]

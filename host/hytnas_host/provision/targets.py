@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
+from hytnas_host.devices.board import refusal_32_bit
 from hytnas_host.provision.errors import ProvisionError
-from hytnas_host.provision.facts import BoardFacts, refusal_32_bit
+from hytnas_host.provision.facts import BoardFacts
 
 MACHINES = ("aarch64", "x86_64")
 OLDEST_PYTHON = (3, 11)
+NEWEST_PYTHON = (3, 99)  # tags are made of each minor version: a board must not have us make a million
 OLDEST_GLIBC_MINOR = 17  # manylinux2014, the oldest that wheels for aarch64 exist for: PEP 599
 
 
@@ -66,19 +68,22 @@ def target_of(name: str, facts: BoardFacts) -> Target:
         If there can be no wheels for it: 32-bit, another processor, an old Python, another C library.
     """
     if facts.python_bits != 64:
-        raise refusal_32_bit(name, facts.machine)
+        raise ProvisionError(*refusal_32_bit(name, facts.machine))
     if facts.machine not in MACHINES:
         raise ProvisionError(
             f"{name} is of an architecture that is not supported: {facts.machine}", _known(MACHINES)
         )
-    if facts.python < OLDEST_PYTHON or facts.markers.get("implementation_name") != "cpython":
+    if (
+        not OLDEST_PYTHON <= facts.python[:2] <= NEWEST_PYTHON
+        or facts.markers.get("implementation_name") != "cpython"
+    ):
         found = ".".join(map(str, facts.python))
         raise ProvisionError(
             f"{name} has {facts.markers.get('platform_python_implementation', 'Python')} {found}; "
             f"the agent needs CPython {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or later",
             "Write Raspberry Pi OS Bookworm or later to its SD card, or name another Python with --python",
         )
-    glibc = re.fullmatch(r"glibc 2\.(\d+)(\..*)?", facts.libc)
+    glibc = re.fullmatch(r"glibc 2\.(\d{1,2})(\..*)?", facts.libc)
     if glibc is None:
         raise ProvisionError(
             f"{name} has another C library than glibc ({facts.libc or 'not named'})",

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from hytnas_agent.device.doctor import check_governor, check_runtimes, examine
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import Check, RuntimeInfo
+from hytnas_agent.runtimes.probe import try_here
 
 USABLE = RuntimeInfo("onnxruntime", "1.31.1", "Release", ("onnx",), usable=True)
 UNUSABLE = RuntimeInfo("onnxruntime", "", "", ("onnx",), usable=False, reason="dies of SIGILL on this device")
@@ -54,6 +56,13 @@ def test_without_a_usable_runtime_nothing_can_be_measured() -> None:
     (check,) = check_runtimes([UNUSABLE])
     assert (check.status, check.found) == ("fail", "dies of SIGILL on this device")
     assert "pip install 'hytnas[onnx]'" in check.advice
+
+
+def test_how_to_install_a_runtime_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hytnas_agent.runtimes.onnx", None)
+    (check,) = check_runtimes([try_here("onnxruntime")])
+    assert "it comes with hytnas[onnx]" in check.found
+    assert "pip" not in check.found
 
 
 def test_examining_changes_nothing(board, pi_files, tmp_path: Path) -> None:

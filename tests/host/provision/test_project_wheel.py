@@ -12,7 +12,7 @@ import pytest
 from hytnas_agent import __version__
 from hytnas_host.provision import project_wheel as module
 from hytnas_host.provision.errors import ProvisionError
-from hytnas_host.provision.project_wheel import pack, project_wheel
+from hytnas_host.provision.project_wheel import build, pack, project_wheel
 from hytnas_host.provision.wheels import read_wheel
 
 from .conftest import make_agent_wheel
@@ -60,6 +60,12 @@ def test_a_checkout_is_built_with_all_its_extras_and_files(tmp_path: Path) -> No
     assert wanted == {"msgspec", "numpy", "onnxruntime"}
     assert {"hytnas_agent/cli.py", "hytnas_host/provision/hytnas-agent.service"} <= set(contents(wheel.path))
     assert (ROOT / "pyproject.toml").exists()
+
+
+def test_a_build_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BUILD_TIMEOUT_S", 0.001)
+    with pytest.raises(ProvisionError, match=r"was not built within 0\.001 s.*--wheel"):
+        build(ROOT, tmp_path)
 
 
 def test_a_toolkit_that_is_only_imported_needs_a_wheel(

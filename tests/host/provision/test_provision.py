@@ -304,7 +304,9 @@ def test_a_disk_that_fills_up_meanwhile_is_named(bring, shell: LocalShell) -> No
         ({"python_bits": 32, "machine": "armv7l"}, r"32-bit system \(armv7l\)"),
         ({"machine": "riscv64"}, "not supported: riscv64"),
         ({"python": [3, 9, 2]}, "CPython 3.9.2; the agent needs CPython 3.11 or later"),
+        ({"python": [3, 20000, 0]}, "CPython 3.20000.0; the agent needs CPython 3.11 or later"),
         ({"libc": ""}, "another C library than glibc"),
+        ({"libc": "glibc 2.20000"}, r"another C library than glibc \(glibc 2\.20000\)"),
         ({"has_venv": False}, "no module venv.*apt install python3-venv"),
     ],
 )
