@@ -1,13 +1,10 @@
 """Whether boards of one kind run alike: the canary's process medians on each, compared pair by pair.
 
-Latencies differ by factors, hence logarithms. The rule for a pair of boards: they *disagree* where the ratio
-of their canary latencies lies beyond the tolerance and the Welch interval of that ratio excludes 1, which is
-to say where the difference is both too large to be mixed and too large to be noise. With several pairs the
-confidence is shared out among them (Bonferroni), so that boards that are all equal are accepted with the
-stated confidence or better.
-
-With two boards and 5 processes of 2 % noise each, equal boards are refused in 1.3 % of cases, and a
-difference of 6 % is found in 97 % (``tests/datasets/store/test_agreement.py``).
+Latencies differ by factors, hence logarithms. The rule for a pair of boards: they *agree* where the Welch
+interval of the ratio of their canary latencies lies within the tolerance, and *disagree* where the ratio lies
+beyond the tolerance and the interval excludes 1, which is to say where the difference is both too large to be
+mixed and too large to be noise. Anything else is *undecided*: more processes will tell. With several pairs
+the confidence is shared out among them (Bonferroni), and all must agree.
 
 References
 ----------
@@ -18,6 +15,7 @@ References
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -28,6 +26,8 @@ TOLERANCE = 0.03
 
 CONFIDENCE = 0.95
 MIN_PROCESSES = 2
+
+Verdict = Literal["agree", "disagree", "undecided"]
 
 
 class BoardCanary(msgspec.Struct, frozen=True):
@@ -42,7 +42,8 @@ class Agreement(msgspec.Struct, frozen=True):
     """How well boards agree on the canary.
 
     ``ratio`` (at least 1) is that of the geometric means of the pair that decides: of those that disagree the
-    one furthest apart, else simply the one furthest apart; ``ratio_low`` and ``ratio_high`` bound it.
+    one furthest apart, else the one whose interval reaches furthest; ``ratio_low`` and ``ratio_high`` bound
+    it with ``confidence``, a fraction.
     """
 
     boards: tuple[BoardCanary, ...]
@@ -52,7 +53,13 @@ class Agreement(msgspec.Struct, frozen=True):
     ratio_low: float
     ratio_high: float
     tolerance: float
-    agree: bool
+    confidence: float
+    verdict: Verdict
+
+    @property
+    def agree(self) -> bool:
+        """Whether labels of these boards may be mixed."""
+        return self.verdict == "agree"
 
     def describe(self, names: Mapping[str, str]) -> str:
         """One line for a person; ``names`` says what boards are called."""
@@ -64,27 +71,27 @@ class Agreement(msgspec.Struct, frozen=True):
         slower, faster = ms[self.slower], ms[self.faster]
         apart, low, high = (100 * (value - 1) for value in (self.ratio, self.ratio_low, self.ratio_high))
         limit = f"{100 * self.tolerance:g} %"
-        interval = f"{apart:.1f} % apart (95 % interval {low:.1f} to {high:.1f} %)"
-        if self.agree:
-            hidden = "; this noise would hide one" if high - low > 400 * self.tolerance else ""
-            return (
-                f"the boards show no difference beyond {limit}: the canary takes {slower} and {faster}, "
-                f"{interval}{hidden}"
-            )
-        return f"the boards disagree by more than {limit}: the canary takes {slower} but {faster}, {interval}"
+        interval = f"{apart:.1f} % apart ({100 * self.confidence:.3g} % interval {low:.1f} to {high:.1f} %)"
+        said = {
+            "agree": f"the boards agree within {limit}",
+            "disagree": f"the boards disagree by more than {limit}",
+            "undecided": f"the canary varies too much to tell whether the boards agree within {limit}",
+        }[self.verdict]
+        but = "but" if self.verdict == "disagree" else "and"
+        return f"{said}: the canary takes {slower} {but} {faster}, {interval}"
 
 
 def compare_boards(
     medians_ms: Mapping[str, Sequence[float]], /, *, tolerance: float = TOLERANCE
 ) -> Agreement | None:
-    """Whether the boards' canaries agree.
+    """Whether the boards' canaries agree; see the module for the rule.
 
     Parameters
     ----------
     medians_ms : mapping of device id to (k,) float
         Medians of fresh processes of the canary, milliseconds, positive.
     tolerance : float
-        See the module.
+        Ratio, less 1.
 
     Returns
     -------
@@ -100,8 +107,11 @@ def compare_boards(
     pairs = list(combinations(logs, 2))
     confidence = 1 - (1 - CONFIDENCE) / len(pairs)
     compared = [_compare(logs, pair, confidence) for pair in pairs]
-    apart = [c for c in compared if c[1] > math.log1p(tolerance) and c[2] > 0]
-    (slower, faster), log_ratio, low, high = max(apart or compared, key=lambda c: c[1])
+    limit = math.log1p(tolerance)
+    apart = [c for c in compared if c[1] > limit and c[2] > 0]
+    reach = max(compared, key=lambda c: c[3])
+    (slower, faster), log_ratio, low, high = max(apart, key=lambda c: c[1]) if apart else reach
+    verdict: Verdict = "disagree" if apart else "agree" if reach[3] <= limit else "undecided"
     return Agreement(
         boards=tuple(
             BoardCanary(device, len(values), float(np.exp(np.median(values))))
@@ -113,7 +123,8 @@ def compare_boards(
         ratio_low=math.exp(low),
         ratio_high=math.exp(high),
         tolerance=tolerance,
-        agree=not apart,
+        confidence=confidence,
+        verdict=verdict,
     )
 
 

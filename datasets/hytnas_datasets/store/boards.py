@@ -1,13 +1,13 @@
 """The boards of a study: what was measured on each, and whether those of one context agree on the canary."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from hytnas_agent.records import MeasureSettings, Outcome
+from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome
 from hytnas_datasets.store import measured
-from hytnas_datasets.store.agreement import Agreement, compare_boards
+from hytnas_datasets.store.agreement import TOLERANCE, Agreement, compare_boards
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel, StoredResult
 
@@ -69,10 +69,35 @@ def count_boards(
     return tuple(counts)
 
 
+def set_tolerance(database: Database, context: DeviceContext, tolerance: float) -> None:
+    """Store up to which ratio of their canaries, less 1, boards of this context were let share a set."""
+    with database.transaction() as connection:
+        connection.execute(
+            "INSERT OR REPLACE INTO board_tolerance (context_fingerprint, tolerance) VALUES (?, ?)",
+            (context.fingerprint(), tolerance),
+        )
+
+
+def tolerances(database: Database) -> dict[str, float]:
+    """The stored tolerances by fingerprint of the context."""
+    rows = database.query("SELECT context_fingerprint, tolerance FROM board_tolerance")
+    return {row["context_fingerprint"]: row["tolerance"] for row in rows}
+
+
+def alike_but_for_deadline(settings: MeasureSettings) -> MeasureSettings:
+    """The settings without the deadline, which changes nothing about a process that kept it."""
+    return msgspec.structs.replace(settings, deadline_s=0.0)
+
+
 def agreements(
-    results: Sequence[StoredResult], boards: Collection[str] | None = None
+    results: Sequence[StoredResult],
+    tolerances: Mapping[str, float],
+    boards: Collection[str] | None = None,
 ) -> tuple[BoardAgreement, ...]:
-    """Agreement on each canary model in each context where two boards (of ``boards``) measured it alike."""
+    """Agreement on each canary model in each context where two boards (of ``boards``) measured it alike.
+
+    ``tolerances`` are those stored, by fingerprint of the context.
+    """
     series: dict[tuple[str, str, MeasureSettings], dict[str, list[float]]] = {}
     for stored in results:
         result = stored.result
@@ -80,9 +105,13 @@ def agreements(
             continue
         device_id = result.identity.device_id
         if result.median_ms and (boards is None or device_id in boards):
-            key = (result.context.fingerprint(), stored.model_sha256, result.settings)
+            settings = alike_but_for_deadline(result.settings)
+            key = (result.context.fingerprint(), stored.model_sha256, settings)
             series.setdefault(key, {}).setdefault(device_id, []).append(result.median_ms)
-    compared = [(key, compare_boards(medians_ms)) for key, medians_ms in series.items()]
+    compared = [
+        (key, compare_boards(medians_ms, tolerance=tolerances.get(key[0], TOLERANCE)))
+        for key, medians_ms in series.items()
+    ]
     return tuple(
         BoardAgreement(context, sha256, agreement)
         for (context, sha256, _), agreement in compared

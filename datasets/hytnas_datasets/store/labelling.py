@@ -3,17 +3,20 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
 import numpy as np
 
-from hytnas_agent.records import DeviceContext, Outcome
+from hytnas_agent.records import Outcome
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
 from hytnas_datasets.labelled import LabelledSet, ModelFiles
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import measured, sampled, trained
-from hytnas_datasets.store.boards import CANARY_PURPOSE, agreements
+from hytnas_datasets.store.conditions import (
+    latency_conditions,
+    refuse_mixed,
+    refuse_unlike_boards,
+    training_conditions,
+)
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel
 from hytnas_datasets.store.records import AccuracyRecord, recipe_fingerprint
@@ -36,8 +39,27 @@ class Conditions:
 def latency(database: Database, space: Space, conditions: Conditions, minimum: int) -> LabelledSet:
     """Latency labels of outcome OK for the study's own sample; see ``Study.labelled``."""
     _check_space(database, space)
+    stored = _chosen(database, space, conditions)
+    usable = [label for label in stored if _usable(label)]
+    refuse_mixed(
+        latency_conditions(database, usable),
+        "latencies",
+        "a device (--device), model files (--format, --precision, --converter), context_fingerprint, "
+        "resolution or classes",
+    )
+    refuse_unlike_boards(database, usable)
+    groups: dict[Architecture, list[StoredLabel]] = {}
+    for label in usable:
+        assert label.architecture is not None
+        groups.setdefault(label.architecture, []).append(label)
+    _check_enough(len(groups), minimum, "latency labels", space, "hytnas-profile collect latency")
+    return _latency_set(space, groups, _count_dropped(stored))
+
+
+def _chosen(database: Database, space: Space, conditions: Conditions) -> list[StoredLabel]:
+    """The labels of the study's own sample that meet the conditions, whatever their outcome."""
     chosen = None if conditions.device is None else _device_id(database, conditions.device)
-    stored = [
+    return [
         label
         for label in measured.labels(database, "latency")
         if label.architecture is not None and label.architecture.space == space.name
@@ -49,19 +71,12 @@ def latency(database: Database, space: Space, conditions: Conditions, minimum: i
         if conditions.precision in (None, label.export.precision)
         if conditions.converter in (None, label.export.converter)
     ]
-    usable = [label for label in stored if _usable(label)]
-    _refuse_mixed(
-        (_latency_conditions(label) for label in usable),
-        "latencies",
-        "a device (--device), model files (--format, --precision, --converter), context_fingerprint, "
-        "resolution or classes",
-    )
-    _refuse_unlike_boards(database, usable)
-    groups: dict[Architecture, list[StoredLabel]] = {}
-    for label in usable:
-        assert label.architecture is not None
-        groups.setdefault(label.architecture, []).append(label)
-    _check_enough(len(groups), minimum, "latency labels", space, "hytnas-profile collect latency")
+
+
+def _latency_set(
+    space: Space, groups: Mapping[Architecture, Sequence[StoredLabel]], dropped: str
+) -> LabelledSet:
+    """The set of these labels, grouped by architecture."""
     repeats = tuple(
         np.array(
             [
@@ -72,6 +87,7 @@ def latency(database: Database, space: Space, conditions: Conditions, minimum: i
         )
         for labels in groups.values()
     )
+    usable = [stored for labels in groups.values() for stored in labels]
     first = usable[0]
     context = first.context
     board = (
@@ -91,7 +107,7 @@ def latency(database: Database, space: Space, conditions: Conditions, minimum: i
         provenance=f"median of the medians of fresh processes, measured on {board}{_count_boards(usable)}",
         devices=tuple(tuple(dict.fromkeys(s.device_id for s in labels)) for labels in groups.values()),
         extra={
-            "dropped": _count_dropped(stored),
+            "dropped": dropped,
             **_named(first.export.converter, first.export.converter_version),
         },
         model_files=ModelFiles(
@@ -115,8 +131,8 @@ def accuracy(database: Database, space: Space, conditions: Conditions, minimum: 
         if conditions.recipe in (None, recipe_fingerprint(record.recipe))
     ]
     usable = sorted((record for record in stored if record.accuracy is not None), key=lambda r: r.seed)
-    _refuse_mixed(
-        (_training_conditions(record) for record in usable), "accuracies", "recipe, resolution or classes"
+    refuse_mixed(
+        (training_conditions(record) for record in usable), "accuracies", "recipe, resolution or classes"
     )
     by_network: dict[str, list[AccuracyRecord]] = {}
     for record in usable:
@@ -174,55 +190,6 @@ def _named(converter: str, version: str) -> dict[str, str]:
     return {"converter": f"{converter} {version}"} if converter else {}
 
 
-def _latency_conditions(stored: StoredLabel) -> dict[str, Any]:
-    """Everything that must be equal for two latencies to stand in one set."""
-    export = stored.export
-    fields: dict[str, Any] = {
-        name: getattr(export, name)
-        for name in (
-            "resolution",
-            "classes",
-            "format",
-            "precision",
-            "opset",
-            "converter",
-            "converter_version",
-        )
-    }
-    context = stored.context
-    fields.update(
-        {f"context {name}": getattr(context, name, None) for name in DeviceContext.__struct_fields__}
-    )
-    return fields
-
-
-def _training_conditions(record: AccuracyRecord) -> dict[str, Any]:
-    """Everything that must be equal for two accuracies to stand in one set."""
-    fields: dict[str, Any] = {f"recipe {name}": value for name, value in record.recipe.items()}
-    return fields | {
-        "resolution": record.resolution,
-        "classes": record.classes,
-        "data": record.data_fingerprint,
-    }
-
-
-def _refuse_mixed(conditions: Iterable[Mapping[str, Any]], what: str, choose: str) -> None:
-    seen: dict[bytes, Mapping[str, Any]] = {
-        msgspec.json.encode(fields, order="sorted"): fields for fields in conditions
-    }
-    if len(seen) <= 1:
-        return
-    variants = list(seen.values())
-    names = list(dict.fromkeys(name for fields in variants for name in fields))
-    differing = {name: list(dict.fromkeys(str(fields.get(name)) for fields in variants)) for name in names}
-    shown = "; ".join(
-        f"{name}: {' / '.join(values)}" for name, values in differing.items() if len(values) > 1
-    )
-    raise StudyError(
-        f"the study holds {what} made under different conditions ({shown})", f"Choose one with {choose}"
-    )
-
-
 def _device_id(database: Database, device: str) -> str:
     """The id of a device of this name or id; raises StudyError where the study holds none."""
     names = measured.device_names(database)
@@ -234,19 +201,6 @@ def _device_id(database: Database, device: str) -> str:
         what = f"{len(found)} devices called {device!r}" if found else f"no device {device!r}"
         raise StudyError(f"the study holds {what}", f"Name one of its devices: {shown or 'there is none'}")
     return found[0]
-
-
-def _refuse_unlike_boards(database: Database, usable: Sequence[StoredLabel]) -> None:
-    """Raise StudyError where labels of several boards meet whose canaries disagree."""
-    devices = {stored.device_id for stored in usable}
-    contexts = {stored.context.fingerprint() for stored in usable if stored.context is not None}
-    if len(devices) < 2:
-        return
-    for found in agreements(measured.results(database, purpose=CANARY_PURPOSE), devices):
-        if found.context in contexts and not found.agreement.agree:
-            raise StudyError(
-                found.agreement.describe(measured.device_names(database)), "Choose one with --device"
-            )
 
 
 def _count_boards(usable: Sequence[StoredLabel]) -> str:

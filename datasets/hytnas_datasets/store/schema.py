@@ -123,5 +123,13 @@ _VERSION_3: Final = (
     "UPDATE export SET converter = 'torch.onnx (tracing)' WHERE plan_hash IS NOT NULL",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)
+# Up to which difference of their canaries a person let boards of a context share a set.
+_VERSION_4: Final = (
+    """CREATE TABLE board_tolerance (
+        context_fingerprint TEXT PRIMARY KEY,
+        tolerance REAL NOT NULL
+    ) STRICT""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Statements that lead from schema version ``i`` to ``i + 1``; their count is the current version."""

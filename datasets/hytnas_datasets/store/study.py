@@ -13,7 +13,7 @@ from hytnas_agent.records import DeviceContext, LatencyLabel, ProcessResult
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.labelled import LabelledSet, Target
 from hytnas_datasets.spaces import Architecture, Space
-from hytnas_datasets.store import labelling, measured, sampled, summary, tables, trained
+from hytnas_datasets.store import boards, labelling, measured, sampled, summary, tables, trained
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel
 from hytnas_datasets.store.records import AccuracyRecord, ExportRecord, FailureRecord, RunRecord
@@ -165,6 +165,13 @@ class Study:
     def device_names(self) -> dict[str, str]:
         """What the person calls each device, by device id."""
         return measured.device_names(self._database)
+
+    def set_board_tolerance(self, context: DeviceContext, tolerance: float) -> None:
+        """Store how far canaries of boards of this context may differ for their labels to be read together.
+
+        ``tolerance`` is the ratio, less 1; without a stored one it is ``agreement.TOLERANCE``.
+        """
+        boards.set_tolerance(self._database, context, tolerance)
 
     def devices(self) -> list[DeviceDescription]:
         """Every device and context seen, oldest first."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hytnas_agent.records import EXECUTION_WORDS, Execution, MeasurePass, Outcome
 from hytnas_datasets.store import measured, sampled, trained
-from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, agreements, count_boards
+from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, agreements, count_boards, tolerances
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel, StoredResult
 from hytnas_datasets.store.records import AccuracyRecord
@@ -46,13 +46,15 @@ class StudySummary(msgspec.Struct, frozen=True):
     ``seed_noise`` the pooled standard deviation of accuracies within a network (a fraction of 1); ``None``
     where nothing was repeated. ``canary_drift`` is the largest departure of the canary's median from the
     median of its series, a fraction. ``duplicates`` counts architectures beyond the first of each network.
-    ``executions`` says how what was measured ran, from the most real to the least.
+    ``executions`` says how what was measured ran, from the most real to the least; ``kinds`` counts the model
+    files of each format and precision.
     """
 
     sampled: dict[str, int]
     networks: dict[str, int]
     duplicates: dict[str, int]
     exports: int
+    kinds: dict[str, int]
     jobs: dict[str, int]
     outcomes: dict[str, int]
     labels: dict[str, dict[str, int]]
@@ -80,6 +82,7 @@ def summarise(database: Database) -> StudySummary:
     purposes = sampled.purposes(database)
     hashes = {purpose: [plan for _, plan in sampled.of_purpose(database, purpose)] for purpose in purposes}
     results = measured.results(database)
+    exports = measured.exports(database)
     labels = measured.labels(database, None)
     trainings = trained.records(database)
     failures = database.query("SELECT stage, count(*) AS n FROM failure GROUP BY stage ORDER BY stage")
@@ -92,7 +95,8 @@ def summarise(database: Database) -> StudySummary:
         sampled=purposes,
         networks={purpose: len(set(plans)) for purpose, plans in hashes.items()},
         duplicates={purpose: len(plans) - len(set(plans)) for purpose, plans in hashes.items()},
-        exports=len(measured.exports(database)),
+        exports=len(exports),
+        kinds=dict(Counter(f"{export.format} {export.precision}" for export in exports)),
         jobs=dict(Counter(stored.purpose for stored in results)),
         outcomes=dict(Counter(stored.result.outcome.value for stored in results)),
         labels=_count_labels(labels),
@@ -118,7 +122,7 @@ def summarise(database: Database) -> StudySummary:
         executions=_executions(results),
         accuracy_range=_range([record.accuracy for record in trainings if record.accuracy is not None]),
         boards=count_boards(database, results, labels),
-        board_agreements=agreements(results),
+        board_agreements=agreements(results, tolerances(database)),
     )
 
 

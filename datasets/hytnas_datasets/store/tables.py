@@ -13,7 +13,7 @@ import msgspec
 from hytnas_datasets.errors import SpaceError, StudyError
 from hytnas_datasets.spaces import Architecture, get_space
 from hytnas_datasets.store import measured, sampled, schema, trained
-from hytnas_datasets.store.boards import CANARY_PURPOSE, agreements
+from hytnas_datasets.store.boards import CANARY_PURPOSE, agreements, tolerances
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel
 from hytnas_datasets.store.records import RunRecord
@@ -256,7 +256,7 @@ def _data_sheet(
             for device in measured.devices(database)
         ],
         "board_agreements": msgspec.to_builtins(
-            agreements(measured.results(database, purpose=CANARY_PURPOSE))
+            agreements(measured.results(database, purpose=CANARY_PURPOSE), tolerances(database))
         ),
         "contexts": {
             name: msgspec.to_builtins(context) for name, context in measured.contexts(database).items()

@@ -31,6 +31,7 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
     rows: list[tuple[str, object]] = [
         *((f"sampled for {purpose}", count) for purpose, count in summary.sampled.items()),
         ("models exported", summary.exports),
+        *((f"models in {kind}", count) for kind, count in summary.kinds.items()),
         *((f"jobs for {purpose}", count) for purpose, count in summary.jobs.items()),
         *((f"outcome {outcome}", count) for outcome, count in summary.outcomes.items()),
         ("networks trained", summary.trained_networks),

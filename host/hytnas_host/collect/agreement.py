@@ -1,7 +1,7 @@
 """Whether boards may put their labels into one set: equal contexts, and canaries that agree."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from hytnas_agent.records import Outcome
@@ -13,9 +13,13 @@ from hytnas_host.collect.errors import BoardsDifferError, CollectError
 from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.measuring import differing_fields
 from hytnas_host.collect.options import MeasureOptions
+from hytnas_host.devices.errors import DeviceError
 from hytnas_host.progress import Progress
 
 LEAST_PROCESSES: Final = 3
+MOST_PROCESSES: Final = 40
+"""Of the canary on each board, after which it is not to be decided whether they agree."""
+
 KEEP_APART: Final = "give each board a data set of its own with --keep-apart"
 
 
@@ -49,67 +53,166 @@ def check_boards(boards: Sequence[Board], *, keep_apart: bool) -> None:
             )
 
 
-def compare_canaries(
-    study: Study, group: Group, options: MeasureOptions, bar: Progress, stop: threading.Event
-) -> None:
-    """Measure the canary on each board in fresh processes and check that all agree, before labels are mixed.
+class Comparison:
+    """Which boards of a group may put labels into its set: those whose canaries agree with all the others'.
 
-    Boards of earlier calls whose labels stand in the set are compared by their stored canaries. A board alone
-    is not asked to measure anything for this.
+    Boards of earlier calls whose labels stand in the set are compared by their stored canaries, and those of
+    this call by all they have measured with the same settings. A board alone is not asked for anything.
+
+    Parameters
+    ----------
+    study : Study
+    group : Group
+    options : MeasureOptions
 
     Raises
     ------
-    BoardsDifferError
-        Two of them disagree.
     CollectError
-        There is no canary, or it does not run on a board.
+        There is no canary to compare boards by.
     """
-    if len(group.ledger.journals) < 2:
-        return
-    if group.canary is None:
-        raise CollectError(
-            "several boards cannot share a data set without a canary that shows that they agree",
-            f"see why its export failed (hytnas-profile dataset describe --json: failures), or {KEEP_APART}",
-        )
 
-    processes = max(options.processes, LEAST_PROCESSES)
-    names = names_of(study, group.boards)
+    def __init__(self, study: Study, group: Group, options: MeasureOptions) -> None:
+        self._study = study
+        self._group = group
+        self._options = options
+        self._lock = threading.Lock()
+        self._admitted: set[str] = set()
+        context = group.boards[0].context
+        labelled = {
+            stored.device_id
+            for stored in study.stored_labels(group.ledger.purpose)
+            if stored.context == context
+        }
+        present = {board.device_id for board in group.boards}
+        self._earlier = (labelled & group.ledger.journals.keys()) - present
+        self.needed = len(group.boards) + len(self._earlier) > 1
+        if self.needed and group.canary is None:
+            raise CollectError(
+                "several boards cannot share a data set without a canary that shows that they agree",
+                "see why its export failed (hytnas-profile dataset describe --json: failures), or "
+                f"{KEEP_APART}",
+            )
 
-    def measure(board: Board) -> None:
+    def measure(self, board: Board, processes: int) -> None:
+        """Measure the canary in so many fresh processes.
+
+        Raises
+        ------
+        CollectError
+            It does not run there.
+        DeviceError
+            The board is lost.
+        """
         for _ in range(processes):
-            result = board.measurer.measure_canary()
+            result = board.measurer.settle_canary()
             if result is not None and result.outcome is not Outcome.OK:
                 raise CollectError(
                     f"the canary does not run on {board.name!r}: {result.outcome} {result.message}".rstrip(),
                     f"check it with: hytnas-profile device doctor {board.name}",
                 )
 
-    bar.event(f"comparing the boards: {processes} processes of the canary on each")
-    work_together(measure, group.boards, stop)
-    agreement = agreement_of(study, group, options)
-    if agreement is None:
-        return
-    if not agreement.agree:
-        raise BoardsDifferError(
-            agreement.describe(names),
-            "look at the cooling and the power supply of the slower one "
-            f"(hytnas-profile device doctor NAME), or {KEEP_APART}",
-        )
-    bar.event(agreement.describe(names))
+    def admit(self, boards: Sequence[Board], measure: Callable[[int], None]) -> Agreement | None:
+        """Let boards take part once they agree with each other and with all that do already.
 
+        ``measure`` has the canary measured in so many more processes on each of ``boards``; it is called as
+        long as their noise leaves the question open.
 
-def agreement_of(study: Study, group: Group, options: MeasureOptions) -> Agreement | None:
-    """How well the canaries of this call, and those of the set's boards of earlier calls, agree."""
-    if group.canary is None or len(group.ledger.journals) < 2:
+        Raises
+        ------
+        BoardsDifferError
+            They disagree, or it is not to be decided.
+        """
+        processes = max(self._options.processes, LEAST_PROCESSES)
+        measured = 0
+        while self.needed:
+            measure(processes)
+            measured += processes
+            with self._lock:
+                agreement = self.agreement(boards)
+                if agreement is None or agreement.agree:
+                    self._admitted |= {board.device_id for board in boards}
+                    self._study.set_board_tolerance(boards[0].context, self._options.board_tolerance)
+                    return agreement
+            if agreement.verdict == "disagree" or measured >= MOST_PROCESSES:
+                raise BoardsDifferError(
+                    agreement.describe(self.names()),
+                    "look at the cooling and the power supply of the slower one "
+                    f"(hytnas-profile device doctor NAME), or {KEEP_APART}",
+                )
+            processes = min(measured, MOST_PROCESSES - measured)
         return None
-    medians_ms = {board.device_id: board.measurer.canary_ms for board in group.boards}
-    for device_id, journal in group.ledger.journals.items():
-        if device_id not in medians_ms:
-            stored = Journal(study, CANARY_PURPOSE, device_id, journal.context, options.settings)
-            medians_ms[device_id] = stored.medians_ms(group.canary)
-    return compare_boards(medians_ms, tolerance=options.board_tolerance)
+
+    def agreement(self, boards: Sequence[Board] = ()) -> Agreement | None:
+        """How well the canaries of the boards that take part, and of ``boards``, agree; None for one alone.
+
+        Raises
+        ------
+        BoardsDifferError
+            One of them was not measured twice, so that nothing is known of it.
+        """
+        wanted = self._earlier | self._admitted | {board.device_id for board in boards}
+        if self._group.canary is None or len(wanted) < 2:
+            return None
+        medians_ms = {device_id: self._medians_ms(device_id) for device_id in sorted(wanted)}
+        agreement = compare_boards(medians_ms, tolerance=self._options.board_tolerance)
+        compared = {board.device_id for board in agreement.boards} if agreement is not None else set()
+        if agreement is None or compared != wanted:
+            names = self.names()
+            unknown = ", ".join(names.get(device_id, device_id) for device_id in sorted(wanted - compared))
+            raise BoardsDifferError(
+                f"nothing shows that {unknown} runs like the others: the canary was not measured twice there",
+                f"name it with --device, too, so that it is, or {KEEP_APART}",
+            )
+        return agreement
+
+    def join(self, board: Board) -> None:
+        """Let a board take part that was lost when the others were compared; raises what ``admit`` does."""
+        if self.needed and board.device_id not in self._admitted:
+            self.admit([board], lambda processes: self.measure(board, processes))
+
+    def names(self) -> dict[str, str]:
+        """What the person calls each board, by device id; those of earlier calls included."""
+        return self._study.device_names() | {board.device_id: board.name for board in self._group.boards}
+
+    def _medians_ms(self, device_id: str) -> list[float]:
+        for board in self._group.boards:
+            if board.device_id == device_id:
+                return board.measurer.canary_ms
+        journal = self._group.ledger.journals[device_id]
+        stored = Journal(self._study, CANARY_PURPOSE, device_id, journal.context, self._options.settings)
+        return stored.medians_ms(self._group.canary or "")
 
 
-def names_of(study: Study, boards: Sequence[Board]) -> dict[str, str]:
-    """What the person calls each board, by device id; those of earlier calls included."""
-    return study.device_names() | {board.device_id: board.name for board in boards}
+def compare_canaries(
+    comparison: Comparison, boards: Sequence[Board], bar: Progress, stop: threading.Event
+) -> None:
+    """Have boards measure the canary, at once, and let those take part that could, if all agree.
+
+    A board that is lost meanwhile is not compared; ``Board.pending`` says why.
+
+    Raises
+    ------
+    BoardsDifferError
+        Two of them disagree, or it is not to be decided.
+    CollectError
+        The canary does not run on a board.
+    """
+    if not comparison.needed:
+        return
+    there = [board for board in boards if board.pending is None]
+
+    def measure(processes: int) -> None:
+        bar.event(f"comparing the boards: {processes} processes of the canary on each")
+
+        def work(board: Board) -> None:
+            try:
+                comparison.measure(board, processes)
+            except DeviceError as error:
+                board.pending = error
+
+        work_together(work, there, stop)
+        there[:] = [board for board in there if board.pending is None]
+
+    agreement = comparison.admit(there, measure) if there else None
+    if agreement is not None:
+        bar.event(agreement.describe(comparison.names()))

@@ -38,6 +38,8 @@ class Board:
         Why it does not measure now; empty while it does.
     remedy : str or None
         What a person can do about that.
+    pending : DeviceError or None
+        That it was lost before its part of the work began.
     attempts : int
         To have it back, since it last measured something.
     jobs_at_rejoin : int
@@ -56,6 +58,7 @@ class Board:
     rejoined: int = 0
     lost: str = ""
     remedy: str | None = None
+    pending: DeviceError | None = None
     attempts: int = 0
     jobs_at_rejoin: int = -1
     began_s: float = 0.0

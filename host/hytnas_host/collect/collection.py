@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel
 from hytnas_datasets.store import Agreement, Study
-from hytnas_host.collect.agreement import agreement_of, check_boards, compare_canaries
+from hytnas_host.collect.agreement import Comparison, check_boards, compare_canaries
 from hytnas_host.collect.board import Board, Group
 from hytnas_host.collect.canary import CANARY_PURPOSE
 from hytnas_host.collect.crew import work_together
@@ -21,6 +21,8 @@ from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.collect.supply import Source, Supply
 from hytnas_host.devices.base import Device
+from hytnas_host.devices.errors import DeviceError
+from hytnas_host.export.target import ModelKind
 from hytnas_host.progress import Progress, ProgressFactory, SilentProgress
 
 
@@ -31,6 +33,8 @@ class Collected:
     Attributes
     ----------
     purpose : str
+    kind : ModelKind
+        Of the models.
     groups : tuple of Group
         Boards and what was labelled on them.
     resumed_jobs : int
@@ -40,6 +44,7 @@ class Collected:
     """
 
     purpose: str
+    kind: ModelKind
     groups: tuple[Group, ...]
     resumed_jobs: int
     agreement: Agreement | None
@@ -70,6 +75,7 @@ class Collected:
             seconds=self.seconds,
             devices=shares,
             agreement=self.agreement,
+            kind=str(self.kind),
             executions=tuple(execution for execution in EXECUTION_WORDS if execution in executions),
         )
 
@@ -125,14 +131,15 @@ def collect(
         total = source.models * options.passes.count * len(groups)
         names = ", ".join(board.name for board in boards)
         with progress(f"Measuring on {names}", total, min(resumed_jobs, total)) as bar:
-            if not options.keep_apart:
-                compare_canaries(study, groups[0], options, bar, stop)
-            _measure(groups, source, options, bar, stop)
+            comparison = None if options.keep_apart else Comparison(study, groups[0], options)
+            if comparison is not None:
+                compare_canaries(comparison, boards, bar, stop)
+            _measure(groups, source, options, comparison=comparison, bar=bar, stop=stop)
     finally:
         for board in boards:
             board.device.release()
-    agreement = None if options.keep_apart else agreement_of(study, groups[0], options)
-    return Collected(purpose, groups, resumed_jobs, agreement, time.monotonic() - started_s)
+    agreement = None if comparison is None else comparison.agreement()
+    return Collected(purpose, source.kind, groups, resumed_jobs, agreement, time.monotonic() - started_s)
 
 
 def _groups(
@@ -175,14 +182,27 @@ def _groups(
 def _fetch(group: Group, known: Sequence[str], stop: threading.Event) -> None:
     """Have each board's agent send what it measured when the last call had ended already."""
     unfinished = [sha256 for sha256 in known if group.ledger.done_on(sha256) is None]
-    work_together(lambda board: board.measurer.fetch(unfinished), group.boards, stop)
+
+    def fetch(board: Board) -> None:
+        try:
+            board.measurer.fetch(unfinished)
+        except DeviceError as error:
+            board.pending = error
+
+    work_together(fetch, group.boards, stop)
 
 
 def _measure(
-    groups: Sequence[Group], source: Source, options: MeasureOptions, bar: Progress, stop: threading.Event
+    groups: Sequence[Group],
+    source: Source,
+    options: MeasureOptions,
+    *,
+    comparison: Comparison | None,
+    bar: Progress,
+    stop: threading.Event,
 ) -> None:
     """Everything that is left to measure."""
     boards = [board for group in groups for board in group.boards]
     ahead = 0 if all(board.device.shares_processor for board in boards) else len(boards)
     with Supply(source, ahead=ahead) as supply:
-        Fleet(groups, supply, options, bar, stop=stop).run()
+        Fleet(groups, supply, options, comparison, bar, stop=stop).run()

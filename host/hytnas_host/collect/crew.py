@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from hytnas_host.collect.board import Board
 
 GRACE_S = 15.0
+CLOSE_S = 15.0
 POLL_S = 0.1
 
 
@@ -54,7 +55,7 @@ def work_together(
 
 
 def _wind_up(boards: Sequence[Board], threads: Sequence[threading.Thread]) -> None:
-    """End the jobs that run; a device that does not answer any more has its connection closed."""
+    """End the jobs that run, then close the connections to all devices that do not answer any more."""
     cancelled: set[str] = set()
     deadline_s = time.monotonic() + GRACE_S
     while (alive := _alive(boards, threads)) and time.monotonic() < deadline_s:
@@ -65,10 +66,20 @@ def _wind_up(boards: Sequence[Board], threads: Sequence[threading.Thread]) -> No
                 cancelled.add(job_id)
                 board.device.cancel(job_id)
         alive[0][1].join(POLL_S)
-    for board, thread in alive:
-        with contextlib.suppress(Exception):
-            board.device.close()
-        thread.join(GRACE_S)
+    closing = [
+        threading.Thread(target=_close, args=(board,), name=f"close {board.name}", daemon=True)
+        for board, _ in alive
+    ]
+    for thread in closing:
+        thread.start()
+    deadline_s = time.monotonic() + CLOSE_S
+    for thread in [*closing, *(thread for _, thread in alive)]:
+        thread.join(max(deadline_s - time.monotonic(), 0.0))
+
+
+def _close(board: Board) -> None:
+    with contextlib.suppress(Exception):
+        board.device.close()
 
 
 def _alive(

@@ -5,15 +5,20 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from hytnas_agent.errors import HytnasError
+from hytnas_host.collect.agreement import Comparison
 from hytnas_host.collect.board import Board, Group
 from hytnas_host.collect.crew import work_together
-from hytnas_host.collect.errors import BoardsLostError, ContextChangedError
+from hytnas_host.collect.errors import BoardsLostError, CollectError, ContextChangedError
 from hytnas_host.collect.measuring import Model
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.pool import Pool
 from hytnas_host.collect.supply import Supply
 from hytnas_host.devices.errors import DeviceError, DeviceRefusedError
 from hytnas_host.progress import Progress
+
+# What a person must see to, so that waiting does not help.
+GIVEN_UP = (CollectError, ContextChangedError, DeviceRefusedError)
 
 
 class Fleet:
@@ -24,6 +29,8 @@ class Fleet:
     groups : sequence of Group
     supply : Supply
     options : MeasureOptions
+    comparison : Comparison or None
+        Which a board must pass that was lost when the others did; None where each has a set of its own.
     bar : Progress
         Counts processes, those of every group.
     stop : threading.Event
@@ -35,6 +42,7 @@ class Fleet:
         groups: Sequence[Group],
         supply: Supply,
         options: MeasureOptions,
+        comparison: Comparison | None,
         bar: Progress,
         *,
         stop: threading.Event,
@@ -43,6 +51,7 @@ class Fleet:
         self._boards = [board for group in groups for board in group.boards]
         self._supply = supply
         self._options = options
+        self._comparison = comparison
         self._bar = bar
         self._stop = stop
         self._lock = threading.Lock()
@@ -96,7 +105,12 @@ class Fleet:
         group = self._groups[board.device_id]
         pool = self._pools[id(group)]
         board.begin()
+        self._note()  # the first models may be long in coming
         try:
+            if board.pending is not None:
+                pool.give_back(board.device_id, ())
+                if not self._wait_for(board, pool, (), board.pending):
+                    return
             window = 0
             while models := pool.take(board.device_id):
                 self._note()
@@ -131,7 +145,7 @@ class Fleet:
                 unfinished.append(model)
         return unfinished
 
-    def _wait_for(self, board: Board, pool: Pool, unfinished: Sequence[Model], error: DeviceError) -> bool:
+    def _wait_for(self, board: Board, pool: Pool, unfinished: Sequence[Model], error: HytnasError) -> bool:
         """Try to have a lost board back, with growing pauses; whether it is back.
 
         As long as another board works it is tried again and again, else until the pauses are over. They go on
@@ -145,9 +159,7 @@ class Fleet:
         while True:
             attempt, board.attempts = board.attempts, board.attempts + 1
             pause_s = pauses_s[attempt] if attempt < len(pauses_s) else max(pauses_s, default=0.0)
-            if isinstance(error, ContextChangedError | DeviceRefusedError) or (
-                attempt >= len(pauses_s) and not (pauses_s and self._working)
-            ):
+            if isinstance(error, GIVEN_UP) or (attempt >= len(pauses_s) and not (pauses_s and self._working)):
                 self._say(f"{board.name} is given up: {board.lost}")
                 return False
             self._say(f"{board.name} is lost, next try in {pause_s:g} s: {board.lost}")
@@ -155,7 +167,9 @@ class Fleet:
                 return False
             try:
                 board.rejoin([model.sha256 for model in unfinished])
-            except DeviceError as again:
+                if self._comparison is not None:
+                    self._comparison.join(board)
+            except (DeviceError, CollectError) as again:
                 error, board.lost, board.remedy = again, again.what, again.next_step
             else:
                 with self._lock:

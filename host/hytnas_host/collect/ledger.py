@@ -41,6 +41,7 @@ class Ledger:
     ) -> None:
         self.labels: dict[str, LatencyLabel] = {}
         self.passes = passes
+        self.purpose = purpose
         self._study = study
         stored = study.results_by_model(purpose)
         earlier = (

@@ -63,6 +63,8 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     purpose : str
     models : int
         Models asked for.
+    kind : str
+        Their format and precision.
     outcomes : dict
         How many labels ended with each outcome.
     failed_exports : int
@@ -80,6 +82,7 @@ class CollectionSummary(msgspec.Struct, frozen=True):
 
     purpose: str
     models: int
+    kind: str
     outcomes: dict[str, int]
     failed_exports: int
     measured_jobs: int
@@ -98,9 +101,9 @@ class CollectionSummary(msgspec.Struct, frozen=True):
         lost = f", {self.failed_exports} not exported" if self.failed_exports else ""
         resumed = f" ({self.resumed_jobs} were there already)" if self.resumed_jobs else ""
         lines = [
-            f"{self.models} models: {endings or 'none measured'}{lost}; {self.measured_jobs} processes "
-            f"measured{resumed} in {self.seconds:.0f} s (export {self.export_s:.0f} s, "
-            f"measure {self.measure_s:.0f} s)"
+            f"{self.models} models ({self.kind}): {endings or 'none measured'}{lost}; "
+            f"{self.measured_jobs} processes measured{resumed} "
+            f"in {self.seconds:.0f} s (export {self.export_s:.0f} s, measure {self.measure_s:.0f} s)"
         ]
         if any(execution != "native" for execution in self.executions):
             words = " and ".join(EXECUTION_WORDS[execution] for execution in self.executions)

@@ -1,5 +1,6 @@
 """The rule by which boards count as alike, against simulated noise, and what a study makes of it."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,45 +10,52 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hytnas_agent.protocol import DeviceDescription
-from hytnas_agent.records import DeviceIdentity, HealthSnapshot
+from hytnas_agent.records import DeviceIdentity, HealthSnapshot, MeasureSettings
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import Study, compare_boards
 
 Make = SimpleNamespace
-PROCESSES = 5
-TRIALS = 1000
+TRIALS = 300
 medians = st.lists(st.floats(0.1, 1000.0), min_size=2, max_size=6)
 
 
-def refused_share(ratio: float, noise: float, boards: int = 2) -> float:
-    """How often boards are refused of which one is slower by a factor, with log-normal process noise."""
+def verdicts(ratio: float, noise: float, boards: int = 2) -> dict[str, float]:
+    """How often boards of which one is slower by a factor come to each verdict, with log-normal noise.
+
+    As in a collection: five processes each, then twice as many, as long as that leaves the question open.
+    """
     rng = np.random.default_rng([1, boards])
-    refused = 0
+    factors = np.ones(boards)
+    factors[0] = ratio
+    found = Counter[str]()
     for _ in range(TRIALS):
-        factors = np.ones(boards)
-        factors[0] = ratio
-        draws = 80.0 * factors[:, None] * np.exp(rng.normal(0.0, noise, (boards, PROCESSES)))
-        found = compare_boards({f"board-{i}": values.tolist() for i, values in enumerate(draws)})
-        refused += not found.agree
-    return refused / TRIALS
+        draws = 80.0 * factors[:, None] * np.exp(rng.normal(0.0, noise, (boards, 40)))
+        for processes in (5, 10, 20, 40):
+            medians_ms = {f"board-{i}": values[:processes].tolist() for i, values in enumerate(draws)}
+            verdict = compare_boards(medians_ms).verdict
+            if verdict != "undecided":
+                break
+        found[verdict] += 1
+    return {verdict: count / TRIALS for verdict, count in found.items()}
 
 
-# The bounds lie three standard errors of a thousand trials from the shares that 4000 trials gave: equal
-# boards are refused in 1.3 % (2 % noise), 4.5 % (4 %) and 1.8 % (four boards); 6 % is found in 97 % and 93 %.
+# The bounds lie three standard errors of 300 trials below the shares that 500 trials gave: of equal boards
+# 98.8 % (2 % noise), 98.6 % (four boards) and 77 % (4 %) agree.
 @pytest.mark.parametrize(
-    ("noise", "boards", "most"), [(0.01, 2, 0.01), (0.02, 2, 0.03), (0.04, 2, 0.075), (0.02, 4, 0.035)]
+    ("noise", "boards", "least"), [(0.01, 2, 0.99), (0.02, 2, 0.965), (0.02, 4, 0.96), (0.04, 2, 0.69)]
 )
-def test_boards_that_are_equal_are_seldom_refused(noise, boards, most):
-    assert refused_share(1.0, noise, boards) <= most
+def test_boards_that_are_equal_are_found_to_agree(noise, boards, least):
+    assert verdicts(1.0, noise, boards)["agree"] >= least
 
 
 @pytest.mark.parametrize(
-    ("ratio", "noise", "boards", "least"),
-    [(1.06, 0.01, 2, 0.99), (1.06, 0.02, 2, 0.95), (1.06, 0.02, 4, 0.89), (1.10, 0.02, 2, 0.99)],
+    ("ratio", "noise", "boards"), [(1.06, 0.01, 2), (1.06, 0.02, 2), (1.06, 0.02, 4), (1.10, 0.02, 2)]
 )
-def test_boards_that_differ_by_more_than_the_tolerance_are_found(ratio, noise, boards, least):
-    assert refused_share(ratio, noise, boards) >= least
+def test_boards_that_differ_by_more_than_the_tolerance_never_agree(ratio, noise, boards):
+    found = verdicts(ratio, noise, boards)
+    assert "agree" not in found
+    assert found["disagree"] >= 0.98
 
 
 def test_interval_is_welchs():
@@ -88,20 +96,29 @@ def test_disagreement_is_said_with_both_values_and_names():
     assert "10.0 % apart" in line
 
 
-def test_noise_that_would_hide_a_difference_is_said():
-    quiet = compare_boards({"a": [100.0, 101.0, 99.0], "b": [100.5, 101.0, 99.0]})
-    noisy = compare_boards({"a": [100.0, 130.0, 80.0], "b": [100.5, 140.0, 79.0]})
-    assert quiet.agree
-    assert noisy.agree
-    assert "hide" not in quiet.describe({})
-    assert noisy.describe({}).endswith("this noise would hide one")
+def test_boards_far_apart_in_much_noise_are_not_said_to_agree():
+    noisy = compare_boards({"a": [100.0, 130.0, 80.0], "b": [112.7, 150.0, 90.0]})
+    assert noisy.verdict == "undecided"
+    assert not noisy.agree
+    assert "varies too much to tell whether the boards agree within 3 %" in noisy.describe({})
+    assert compare_boards({"a": [100.0, 101.0, 99.0] * 9, "b": [100.5, 101.0, 99.0] * 9}).agree
 
 
-def add_canaries(study: Study, make: Make, board: str, values: list[float]) -> None:
+def test_interval_is_said_with_its_confidence():
+    pair = {"a": [100.0, 100.1, 99.9], "b": [100.1, 100.0, 99.8]}
+    assert "(95 % interval" in compare_boards(pair).describe({})
+    assert "(98.3 % interval" in compare_boards({**pair, "c": [100.0, 100.2, 99.9]}).describe({})
+
+
+def add_canaries(study: Study, make: Make, board: str, values: list[float], **settings: float) -> None:
     study.add_export(make.export("canary", "canary-plan"))
     for number, value in enumerate(values):
         result = make.result(
-            f"{board}-{number}", "canary", identity=DeviceIdentity(board, "pi"), median_ms=value
+            f"{board}-{number}",
+            "canary",
+            identity=DeviceIdentity(board, "pi"),
+            median_ms=value,
+            settings=MeasureSettings(**settings),
         )
         study.add_result(result, model_sha256="canary", purpose="canary", replicate=number)
 
@@ -137,6 +154,64 @@ def test_labels_of_boards_that_disagree_are_not_mixed_and_one_can_be_chosen(
     chosen = two_boards.labelled("latency_ms", space=space, device="board-2")
     assert chosen.architectures == (measured[1],)
     assert chosen.devices == (("board-2",),)
+
+
+@pytest.mark.parametrize("canaries", [[], [10.0]])
+def test_labels_of_a_board_without_canaries_are_not_mixed_with_others(
+    two_boards: Study, space: Space, measured: list[Architecture], make: Make, canaries: list[float]
+) -> None:
+    add_canaries(two_boards, make, "board-2", canaries)
+    with pytest.raises(StudyError, match=r"\(board-1, board-2\).*nothing shows that they agree.*--device"):
+        two_boards.labelled("latency_ms", space=space)
+    assert len(two_boards.labelled("latency_ms", space=space, device="board-1")) == 3
+
+
+def test_third_board_without_canaries_is_not_hidden_by_two_that_agree(
+    two_boards: Study, space: Space, make: Make
+) -> None:
+    add_canaries(two_boards, make, "board-2", [10.1, 10.0, 9.9])
+    two_boards.add_label(make.label("m0", (10.0, 10.0, 10.0)), "latency", "board-3", make.context())
+    with pytest.raises(StudyError, match=r"board-1, board-2, board-3.*nothing shows"):
+        two_boards.labelled("latency_ms", space=space)
+
+
+def test_canaries_under_another_deadline_are_compared(two_boards: Study, space: Space, make: Make) -> None:
+    add_canaries(two_boards, make, "board-2", [12.1, 12.0, 11.9], deadline_s=900.0)
+    with pytest.raises(StudyError, match=r"disagree by more than 3 %"):
+        two_boards.labelled("latency_ms", space=space)
+
+
+def test_tolerance_that_the_boards_were_measured_with_holds_when_they_are_read(
+    two_boards: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    add_canaries(two_boards, make, "board-2", [11.1, 11.0, 10.9])
+    two_boards.set_board_tolerance(make.context(), 0.2)
+    assert measured[1] in two_boards.labelled("latency_ms", space=space).architectures
+    (found,) = two_boards.describe().board_agreements
+    assert (found.agreement.agree, found.agreement.tolerance) == (True, 0.2)
+
+
+def test_labels_measured_with_different_settings_are_not_mixed_but_deadlines_may_differ(
+    study: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    def add(model: str, medians: tuple[float, ...], number: int, **settings: float) -> None:
+        for replicate, median_ms in enumerate(medians):
+            result = make.result(
+                f"{model}-{number}-{replicate}",
+                model,
+                median_ms=median_ms,
+                settings=MeasureSettings(**settings),
+            )
+            study.add_result(result, model_sha256=model, purpose="latency", replicate=replicate)
+
+    add("m0", (9.0, 10.0, 11.0), 0)
+    add("m2", (19.0, 20.0, 21.0), 0, deadline_s=900.0)
+    assert len(study.labelled("latency_ms", space=space)) == 3
+    add("m2", (29.0, 30.0, 31.0), 1, min_runs=3)
+    assert len(study.labelled("latency_ms", space=space)) == 3
+    study.add_label(make.label("m2", (29.0, 30.0, 31.0)), "latency", "board-1", make.context())
+    with pytest.raises(StudyError, match=r"settings min_runs: 10 / 3"):
+        study.labelled("latency_ms", space=space)
 
 
 def test_unknown_device_is_answered_with_those_there_are(two_boards: Study, space: Space) -> None:

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hytnas_agent.records import Outcome
+from hytnas_agent.records import DeviceIdentity, Outcome
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
 from hytnas_datasets.labelled import ModelFiles
 from hytnas_datasets.spaces import Architecture, Space
@@ -106,6 +106,11 @@ def test_two_boards_of_one_context_share_a_label(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
     study.add_label(make.label("m0", (12.0, 14.0, 16.0)), "latency", "board-2", make.context())
+    study.add_export(make.export("canary", "canary-plan"))
+    for board in ("board-1", "board-2"):
+        for number in range(3):
+            canary = make.result(f"{board}-{number}", "canary", identity=DeviceIdentity(board, "pi"))
+            study.add_result(canary, model_sha256="canary", purpose="canary", replicate=number)
     labelled = study.labelled("latency_ms", space=space)
     assert labelled.y[0] == 12.0
     assert labelled.repeats[0].tolist() == [9.0, 10.0, 11.0, 12.0, 14.0, 16.0]

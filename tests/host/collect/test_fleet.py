@@ -86,7 +86,7 @@ def test_boards_share_the_models_and_each_label_is_of_one_board(study, two):
     assert set(two[0].acknowledged) == set(two[0].journal)
     assert summary.agreement.agree
     assert "pi1: " in summary.describe()
-    assert "the boards show no difference beyond 3 %" in summary.describe()
+    assert "the boards agree within 3 %" in summary.describe()
 
 
 def test_one_board_alone_measures_no_canaries_beyond_those_between(study):

@@ -10,6 +10,7 @@ def said(*executions: Execution) -> str:
     summary = CollectionSummary(
         purpose="latency",
         models=2,
+        kind="tflite int8",
         outcomes={"OK": 1, "CRASH": 1},
         failed_exports=0,
         measured_jobs=6,
@@ -25,7 +26,9 @@ def said(*executions: Execution) -> str:
 
 def test_a_real_board_needs_one_line() -> None:
     (line,) = said("native").splitlines()
-    assert line.startswith("2 models: 1 CRASH, 1 OK; 6 processes measured (3 were there already) in 9 s")
+    assert line.startswith(
+        "2 models (tflite int8): 1 CRASH, 1 OK; 6 processes measured (3 were there already) in 9 s"
+    )
 
 
 @pytest.mark.parametrize(
