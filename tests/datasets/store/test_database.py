@@ -5,12 +5,17 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from hytnas_agent.records import Outcome, Reference
 from hytnas_datasets.errors import SchemaVersionError, StudyError
+from hytnas_datasets.labelled import ModelFiles
 from hytnas_datasets.spaces import Space
 from hytnas_datasets.store import STUDY_FILE, Study, schema
+
+FIRST_SCHEMA = Path(__file__).with_name("study_v1.sql")
 
 
 def test_a_new_study_is_marked_and_uses_a_write_ahead_log(tmp_path: Path) -> None:
@@ -65,26 +70,56 @@ def test_an_older_schema_is_migrated_and_keeps_its_data(
     connection.close()
 
 
-def test_exports_of_an_older_study_keep_the_one_converter_that_there_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_study_of_the_first_schema_is_read_back_whole(tmp_path: Path, space: Space) -> None:
+    connection = sqlite3.connect(tmp_path / STUDY_FILE)
+    connection.executescript(FIRST_SCHEMA.read_text())
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == 1
+    connection.close()
+    made = {"format": "onnx", "precision": "fp32", "converter": "torch.onnx (tracing)"}
+    with Study.open(tmp_path, create=False) as study:
+        labelled = study.labelled("latency_ms", space=space)
+        accuracies = study.labelled("accuracy", space=space)
+        exports, found = study.exports(), study.export_for("plan-1", 224, 2, **made)
+        crashed = study.results("foreign", "latency")
+        described, (run,), (failure,) = study.devices(), study.runs(), study.failures()
+        results, names = study.results("model-0", "latency"), study.describe().boards
+    assert labelled.y.tolist() == [10.0, 11.0]
+    assert [row.tolist() for row in labelled.repeats] == [[9.0, 10.0, 11.0], [10.0, 11.0, 12.0]]
+    assert labelled.context is not None
+    assert (labelled.context.board, labelled.execution) == ("Raspberry Pi 3 Model B", "native")
+    assert labelled.model_files == ModelFiles(**made, converter_version="2.13.0")
+    assert labelled.devices == (("board-1",),) * 2
+    assert (accuracies.plan_hashes, accuracies.y.tolist()) == (("plan-0",), [0.8125])
+    assert [(export.sha256, export.plan_hash) for export in exports] == [
+        ("model-0", "plan-0"),
+        ("model-1", "plan-1"),
+        ("foreign", None),
+    ]
+    assert found == exports[1]
+    assert found.reference == Reference("inputs", "outputs", 0.5)
+    assert [(each.outcome, each.signal) for each in crashed] == [(Outcome.CRASH, "SIGSEGV")]
+    assert [each.samples_ms for each in results] == [(8.5, 9.0, 9.5), (9.5, 10.0, 10.5), (10.5, 11.0, 11.5)]
+    assert [each.cpu_model for each in described] == ["Cortex-A53 r0p4"]
+    assert [(board.device_id, board.name) for board in names] == [("board-1", "")]
+    assert (run.status, run.config, failure.subject) == ("done", {"n": 2}, "plan-2")
+
+
+def test_what_is_added_to_a_study_of_the_first_schema_is_kept_beside(
+    tmp_path: Path, make: SimpleNamespace
 ) -> None:
-    with monkeypatch.context() as older:
-        older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
-        Study.open(tmp_path).close()
     connection = sqlite3.connect(tmp_path / STUDY_FILE)
-    for sha256, plan_hash in (("made", "p"), ("foreign", None)):
-        connection.execute(
-            "INSERT INTO export (sha256, plan_hash, format, precision, record) "
-            "VALUES (?, ?, 'onnx', 'fp32', x'')",
-            (sha256, plan_hash),
-        )
-    connection.commit()
+    connection.executescript(FIRST_SCHEMA.read_text())
     connection.close()
-    Study.open(tmp_path).close()
+    with Study.open(tmp_path) as study:
+        before = study.exports()
+        added = make.export("model-2", "plan-0", format="tflite", converter="litert-torch")
+        study.add_export(added)
     connection = sqlite3.connect(tmp_path / STUDY_FILE)
-    found = dict(connection.execute("SELECT sha256, converter FROM export").fetchall())
+    converters = [row[0] for row in connection.execute("SELECT converter FROM export ORDER BY id")]
     connection.close()
-    assert found == {"made": "torch.onnx (tracing)", "foreign": ""}
+    assert converters == ["torch.onnx (tracing)", "torch.onnx (tracing)", "", "litert-torch"]
+    with Study.open(tmp_path) as study:
+        assert study.exports() == [*before, added]
 
 
 def test_a_failing_migration_leaves_the_study_as_it_was(
