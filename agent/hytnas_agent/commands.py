@@ -2,15 +2,17 @@
 
 import argparse
 import sys
+from collections.abc import Collection
 
 import msgspec
 
 from hytnas_agent.device.describe import describe_device
 from hytnas_agent.device.doctor import examine
 from hytnas_agent.direct import measure_file
+from hytnas_agent.instance import single_instance
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import DescribeParams, RuntimeInfo
-from hytnas_agent.records import LatencyLabel, MeasureSettings, Outcome
+from hytnas_agent.records import EXECUTION_WORDS, Execution, LatencyLabel, MeasureSettings, Outcome
 from hytnas_agent.runtimes.probe import probe_runtimes
 from hytnas_agent.stop import check_fetched, stop_server
 
@@ -21,10 +23,11 @@ def stop(options: argparse.Namespace, state: StateFolder) -> int:
     if keeps_results:
         check_fetched(state)
     stopped = stop_server(state, timeout_s=options.timeout_s)
-    if keeps_results:
-        check_fetched(state)  # the job that was running may have ended meanwhile
     if options.delete_state:
-        state.delete()
+        with single_instance(state):  # no host may start another server on what is being deleted
+            if keeps_results:
+                check_fetched(state)  # the job that was running may have ended meanwhile
+            state.delete()
     if options.json:
         print(msgspec.json.encode(stopped).decode())
         return 0
@@ -53,12 +56,13 @@ def measure(options: argparse.Namespace, state: StateFolder) -> int:
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(measurement)).decode())
     else:
-        print(summarise(options.file.name, measurement.label))
+        found = {result.context.execution for result in measurement.results if result.context is not None}
+        print(summarise(options.file.name, measurement.label, found))
     return 0 if measurement.label.outcome is Outcome.OK else 1
 
 
-def summarise(name: str, label: LatencyLabel) -> str:
-    """The label in a few lines for a person."""
+def summarise(name: str, label: LatencyLabel, executions: Collection[Execution]) -> str:
+    """The label in a few lines for a person, who must see how its latencies came about."""
     if label.outcome is not Outcome.OK or label.median_ms is None:
         return f"{name}: {label.outcome}: {label.message}"
     interval = (
@@ -72,6 +76,7 @@ def summarise(name: str, label: LatencyLabel) -> str:
         f"median absolute deviation {label.mad_ms:.2g} ms, {label.samples} samples",
         f"  {label.throughput_per_s:.4g} inferences a second; "
         f"load {label.load_ms:.4g} ms, first inference {label.cold_ms:.4g} ms",
+        f"  {' and '.join(words for execution, words in EXECUTION_WORDS.items() if execution in executions)}",
     ]
     if label.peak_rss_bytes is not None:
         lines.append(

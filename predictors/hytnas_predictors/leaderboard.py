@@ -137,6 +137,7 @@ def to_rows(leaderboard: Leaderboard) -> list[dict[str, str | float | bool]]:
             "leak_suspected": score.leak_suspected,
             "better_than_chance": score.better_than_chance,
             "baseline": score in leaderboard.baselines,
+            "execution": leaderboard.execution if leaderboard.target == "latency_ms" else "",
         }
         for score in (*leaderboard.scores, *leaderboard.baselines)
     ]

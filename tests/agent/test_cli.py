@@ -116,10 +116,11 @@ def test_the_summary_is_as_a_person_reads_it() -> None:
         for samples, steady in (((9.0, 10.0, 11.0), True), ((10.0,), True), ((10.0, 10.0), False))
     ]
     memory = make_result(measure_pass="memory", peak_rss_bytes=70 << 20)
-    assert summarise("m.onnx", aggregate([*results, memory])).splitlines() == [
+    assert summarise("m.onnx", aggregate([*results, memory]), {"emulated"}).splitlines() == [
         "m.onnx: 10 ms (median of 3 processes, 95 % interval 10 to 10)",
         "  p90 10.5 ms, p99 10.95 ms, median absolute deviation 0 ms, 6 samples",
         "  100 inferences a second; load 20 ms, first inference 50 ms",
+        "  EMULATED, not a real board",
         "  peak memory 70.0 MiB, interpreter and runtime included",
         "  no steady state was reached in 1 of 3 processes",
     ]

@@ -157,6 +157,7 @@ def predict(
             target: float(mean),
             "spread": float(spread),
             "extrapolated": bool(flag),
+            **({"execution": predictor.info.execution} if target == "latency_ms" else {}),
         }
         for architecture, mean, spread, flag in zip(
             wanted, prediction.mean, prediction.spread, prediction.extrapolated, strict=True

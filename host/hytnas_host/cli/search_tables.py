@@ -9,9 +9,10 @@ PICK_NAMES = {"BL": "best latency", "BA": "best accuracy", "O": "optimal trade-o
 
 def print_search(result: SearchResult) -> None:
     """Print the picks and how far the search came."""
+    words = EXECUTION_WORDS[result.execution]
     print_table(
         f"Search of {result.space} by {result.strategy}: {len(result.evaluated)} networks evaluated, "
-        f"{len(result.front)} on the front",
+        f"{len(result.front)} on the front; latencies predicted from: {words}",
         ["pick", "", "architecture", *(_title(objective) for objective in result.objectives)],
         [
             (
