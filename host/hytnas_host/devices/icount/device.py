@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.icount.building import Built, build
 from hytnas_host.devices.icount.recipe import RECIPE
+from hytnas_host.devices.quiet import host_work
 from hytnas_host.devices.state import client_id, host_state_folder
 from hytnas_host.devices.transport import LocalTransport, PipeConnection
 
@@ -130,7 +132,15 @@ def _write_private(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def open_icount(state: Path | None = None) -> AgentDevice:
+class CountingDevice(AgentDevice):
+    """An agent's device whose counted runs no load disturbs, but which is itself a load on this machine."""
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """Hold while a counted run goes on: it is host work, which a timed run of this machine keeps out."""
+        return host_work()
+
+
+def open_icount(state: Path | None = None) -> CountingDevice:
     """The emulated Cortex-A53; nothing is built or started before the first question.
 
     Parameters
@@ -139,10 +149,10 @@ def open_icount(state: Path | None = None) -> AgentDevice:
         The agent's state folder; one that belongs to this recipe by default.
     """
     folder = state or host_state_folder() / f"{DEVICE_NAME}-{RECIPE.hash()}"
-    return AgentDevice(
+    return CountingDevice(
         DEVICE_NAME,
         CountingTransport(folder.absolute()),
         client_id=client_id(),
-        shares_processor=False,  # it does, but no load changes a count
+        shares_processor=False,  # it does, but no load changes a count, and the host's work need not stop
         method=METHOD,
     )

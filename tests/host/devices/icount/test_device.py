@@ -1,5 +1,6 @@
 """The emulated Cortex-A53 as far as it can be tested without its emulator."""
 
+import fcntl
 import stat
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import hytnas_agent
 from hytnas_agent.launcher import COUNTER_PLACE, Launcher
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices import DEVICES, DeviceError, open_device
+from hytnas_host.devices.errors import QuietError
 from hytnas_host.devices.icount import METHOD, Built, build, building, is_built
 from hytnas_host.devices.icount.building import Manifest, cache_folder
 from hytnas_host.devices.icount.device import launcher_of, write_launcher
 from hytnas_host.devices.icount.recipe import RECIPE, Recipe
+from hytnas_host.devices.quiet import host_work, quiet_folder, quiet_machine
 
 MANIFEST = Manifest(
     emulator={"qemu-user": "1:7.2"},
@@ -84,6 +87,23 @@ def test_it_is_a_device_like_others_and_starts_nothing_by_being_opened(
         assert (device.name, device.shares_processor, device.method) == ("icount-a53", False, METHOD)
     assert not is_built()
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_counted_run_is_host_work_that_a_timed_run_keeps_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with open_device("icount-a53") as device:
+        with device.quiet(), host_work(), pytest.raises(QuietError), quiet_machine():
+            pass
+        # What keeps other processes out is the lock: shared with host work, and not to be had exclusively.
+        with device.quiet():
+            (lock,) = quiet_folder().glob("*.machine")
+            with lock.open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_UN)
+                with pytest.raises(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_change_of_the_recipe_is_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
