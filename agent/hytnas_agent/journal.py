@@ -77,6 +77,13 @@ class Journal:
             ).fetchone()
         return int(row[0])
 
+    def hand_back(self, job: MeasureJob) -> None:
+        """Note that the job is given back unfinished, through no fault of its own: it was not begun."""
+        with self._use():
+            self._database.execute(
+                "UPDATE jobs SET attempts = attempts - 1 WHERE job_id = ? AND attempts > 0", (job.job_id,)
+            )
+
     @contextmanager
     def _use(self) -> Iterator[None]:
         """One thread at a time; raises AgentError for whatever SQLite cannot do."""

@@ -1,5 +1,6 @@
 """Models and reference tensors on the device, named by their SHA-256, the least recently used evicted."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -54,6 +55,7 @@ class Spool:
         self._reserve_bytes = reserve_bytes
         # Held by who checks that files are there until they are pinned, and by who evicts.
         self.lock = RLock()
+        self._newest_ns = max((used_ns for _, _, used_ns in self._entries()), default=0)
 
     def path(self, name: str) -> Path:
         """Where the file of this name is or would be.
@@ -76,11 +78,17 @@ class Spool:
         found = []
         for name in names:
             try:
-                os.utime(self.path(name))
+                self._use(self.path(name))
             except FileNotFoundError:
                 continue
             found.append(name)
         return tuple(found)
+
+    def _use(self, path: Path) -> None:
+        """Note that a file is the latest used one, also where the clock was set back since the one before."""
+        with self.lock:
+            self._newest_ns = max(self._newest_ns + 1, time.time_ns())
+            os.utime(path, ns=(self._newest_ns, self._newest_ns))
 
     def files_of(self, job: MeasureJob) -> JobFiles:
         """The paths of everything the job needs.
@@ -137,7 +145,7 @@ class Spool:
             with self.lock:
                 self._make_room(size_bytes)
                 source.rename(target)
-                os.utime(target)
+                self._use(target)
         finally:
             source.unlink(missing_ok=True)
         return False
@@ -201,12 +209,13 @@ class Spool:
         """Remove uploads that nobody committed for a day."""
         limit = time.time() - ABANDONED_UPLOAD_S
         for path in self._incoming.iterdir():
-            if path.lstat().st_mtime < limit:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # gone meanwhile; or no upload but somebody's folder
+                if path.lstat().st_mtime < limit:
+                    path.unlink()
 
     def _entries(self) -> list[tuple[Path, int, int]]:
         entries = []
-        with os.scandir(self._folder) as found:
+        with self.lock, os.scandir(self._folder) as found:
             for entry in found:
                 if _NAME.fullmatch(entry.name):
                     status = entry.stat()

@@ -55,7 +55,8 @@ def check_fetched(state: StateFolder) -> None:
     if unfetched:
         raise AgentError(
             f"{unfetched} results in {state.root} have not been fetched by the hosts that asked for them",
-            "Let those hosts go on first (the command that collects, again), or add --discard-results",
+            "Let those hosts go on first (the command that collects, again), or discard them: stop and "
+            "unprovision take --discard-results",
         )
 
 

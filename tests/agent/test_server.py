@@ -1,5 +1,6 @@
 """The server as its clients see it, with real processes."""
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -392,10 +393,23 @@ def test_sigterm_stops_it_cleanly_and_the_job_may_run_again(
     os.kill(server_pid(agent.state), signal.SIGTERM)
     response = agent.receive()
     assert (response.id, response.error.code) == (measuring, ErrorCode.SHUTTING_DOWN)
-    wait_until(lambda: not agent.state.socket.exists())
+    wait_until(lambda: server_pid(agent.state) is None)
+    with contextlib.closing(sqlite3.connect(agent.state.journal)) as journal:
+        # Handed back: this was no attempt at which the agent went down.
+        assert journal.execute("SELECT job_id, attempts FROM jobs").fetchall() == [("endless", 0)]
     again = connect()
     assert again.ask("result", ResultParams(("endless",))).results == ()
     again.acquire()
+
+
+def test_a_server_that_never_ends_tidies_up_after_each_tenant(
+    agent: AgentUnderTest, state: StateFolder
+) -> None:
+    abandoned = state.incoming / "abandoned"
+    abandoned.write_bytes(b"1")
+    os.utime(abandoned, (0, 0))
+    agent.ask("release", TokenParams(agent.token))
+    wait_until(lambda: not abandoned.exists())
 
 
 def test_the_exit_status_of_a_stopped_server_is_0(state: StateFolder) -> None:

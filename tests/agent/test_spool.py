@@ -1,4 +1,6 @@
 import os
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -102,6 +104,38 @@ def test_the_least_recently_used_make_room(box: Box) -> None:
     assert box.spool.present([oldest, older, newest, added]) == (oldest, newest, added)
 
 
+def test_the_latest_used_stay_where_the_clock_was_set_back(box: Box) -> None:
+    first, second = box.add(b"a" * 40), box.add(b"b" * 40)
+    future_s = time.time() + 7200
+    for name in (first, second):
+        os.utime(box.folder / name, (future_s, future_s))
+    again = Spool(box.folder, box.incoming, set, capacity_bytes=100, file_bytes=60)
+    assert again.present([second]) == (second,)
+    name, size = box.upload(b"c" * 40)
+    again.commit("up", name, size)
+    assert again.present([first, second, name]) == (second, name)
+    last, size = box.upload(b"d" * 40)
+    again.present([second])
+    again.commit("up", last, size)
+    assert again.present([second, name, last]) == (second, last)
+
+
+def test_nothing_is_evicted_while_files_are_counted(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.add(b"content")
+    scandir = os.scandir
+
+    def guarded(folder: Path):
+        other = threading.Thread(target=lambda: free.append(box.spool.lock.acquire(blocking=False)))
+        other.start()
+        other.join()
+        return scandir(folder)
+
+    free: list[bool] = []
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert box.spool.used_bytes() == 7
+    assert free == [False]
+
+
 def test_what_a_job_needs_is_never_evicted(box: Box) -> None:
     first, second = box.add(b"a" * 50, age=2), box.add(b"b" * 50, age=1)
     box.pinned = {first, second}
@@ -131,9 +165,11 @@ def test_a_job_without_its_files_names_them(box: Box, tmp_path: Path) -> None:
 def test_uploads_nobody_committed_are_dropped_after_a_day(box: Box) -> None:
     (box.incoming / "new").write_bytes(b"1")
     (box.incoming / "old").write_bytes(b"1")
-    os.utime(box.incoming / "old", (0, 0))
+    (box.incoming / "folder").mkdir()
+    for name in ("old", "folder"):
+        os.utime(box.incoming / name, (0, 0))
     box.spool.drop_abandoned_uploads()
-    assert [path.name for path in box.incoming.iterdir()] == ["new"]
+    assert sorted(path.name for path in box.incoming.iterdir()) == ["folder", "new"]
 
 
 def test_room_is_made_on_a_disk_that_is_nearly_full(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

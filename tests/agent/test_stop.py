@@ -1,5 +1,6 @@
 """``hytnas-agent stop``, with real servers."""
 
+import fcntl
 import json
 import os
 import signal
@@ -8,7 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from hytnas_agent.cli import main
+from hytnas_agent.connect import someone_serves
 from hytnas_agent.errors import AgentError
+from hytnas_agent.instance import single_instance
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import ErrorCode, MeasureParams
 from hytnas_agent.stop import Stopped, stop_server
@@ -78,6 +81,34 @@ def test_the_state_folder_is_deleted_whole(
     agent.close()
     assert main([*arguments, "--discard-results"]) == 0
     assert (list(state.root.glob("*")), state.root.exists()) == ([], False)
+
+
+def test_a_server_that_starts_meanwhile_keeps_its_state(
+    state: StateFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped_and_started(state: StateFolder, *, timeout_s: float) -> Stopped:
+        return Stopped(start_server(state).pid, 0)
+
+    monkeypatch.setattr("hytnas_agent.commands.stop_server", stopped_and_started)
+    assert main(["--state", str(state.root), "stop", "--delete-state"]) == 1
+    assert "already serves" in capsys.readouterr().err
+    assert state.journal.exists()
+    assert server_pid(state) is not None
+
+
+def test_a_lock_that_was_deleted_with_its_folder_is_not_held(
+    state: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def deleted_before(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        state.server_lock.unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", deleted_before)
+    with single_instance(state):
+        assert someone_serves(state)
 
 
 def test_what_is_not_the_agents_own_stays(state: StateFolder) -> None:

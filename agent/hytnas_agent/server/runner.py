@@ -183,6 +183,7 @@ class Runner:
             message = f"{type(error).__name__}: {error}"
             result = unrun_result(queued.job, self._identity, Outcome.INTERNAL, message)
         if self._stopping and result.outcome is Outcome.CANCELLED:
+            self._journal.hand_back(queued.job)
             return None
         self._journal.finish(queued.job, queued.client_id, result)
         return result

@@ -1,7 +1,6 @@
 """``serve``: one server a state folder, on a Unix socket that only its user can open."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import socket
@@ -12,6 +11,7 @@ from types import FrameType
 
 from hytnas_agent.device.identity import device_identity
 from hytnas_agent.errors import AgentError
+from hytnas_agent.instance import single_instance
 from hytnas_agent.journal import Journal
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
@@ -25,10 +25,6 @@ from hytnas_agent.server.tenancy import Tenancy
 from hytnas_agent.spool import DEFAULT_CAPACITY_BYTES, Spool
 
 BACKLOG = 16
-
-
-class AlreadyServingError(AgentError):
-    """Another server holds the state folder."""
 
 
 def serve(
@@ -46,7 +42,7 @@ def serve(
         If the state folder cannot be used.
     """
     with ExitStack() as cleanup:
-        cleanup.enter_context(_single_instance(state))
+        cleanup.enter_context(single_instance(state))
         server = _Server(state, idle_exit_s, spool_bytes)
         cleanup.callback(server.close)
         listener = cleanup.enter_context(_listener(state))
@@ -60,8 +56,6 @@ class _Server:
         self._idle_exit_s = idle_exit_s
         self._idle_since = time.monotonic()
         self._journal = Journal(state.journal)
-        with contextlib.suppress(AgentError):  # on a full disk the server can still say so
-            self._journal.prune()
         self._lease = DeviceLease(state.lease)
         identity = device_identity(state)
         allowed = sorted(os.sched_getaffinity(0))
@@ -76,11 +70,17 @@ class _Server:
             on_start=self._job_started,
             on_end=self._job_ended,
         )
-        self._tenancy = Tenancy(self._lease, lambda: self._runner.running is not None)
-        spool = Spool(state.spool, state.incoming, self._runner.pinned, capacity_bytes=spool_bytes)
-        spool.drop_abandoned_uploads()
-        self._parts = Parts(state, identity, self.loop, self._journal, spool, self._runner, self._tenancy)
+        self._tenancy = Tenancy(
+            self._lease,
+            lambda: self._runner.running is not None,
+            on_end=lambda: self._runner.add_chore(self._tidy),
+        )
+        self._spool = Spool(state.spool, state.incoming, self._runner.pinned, capacity_bytes=spool_bytes)
+        self._parts = Parts(
+            state, identity, self.loop, self._journal, self._spool, self._runner, self._tenancy
+        )
         self._service = Service(self._parts)
+        self._tidy()
 
     def run(self, listener: socket.socket) -> None:
         self._runner.start()
@@ -104,6 +104,12 @@ class _Server:
         self._service.connected(
             Connection(self.loop, sock, self._service.received, self._service.disconnected)
         )
+
+    def _tidy(self) -> None:
+        """Remove what has become too old: at the start, and after each tenancy, as a service never ends."""
+        self._spool.drop_abandoned_uploads()
+        with contextlib.suppress(AgentError):  # on a full disk the server can still say so
+            self._journal.prune()
 
     def _tick(self) -> float | None:
         """Let the lease expire and the idle server end; seconds until either may next be due."""
@@ -130,25 +136,6 @@ class _Server:
 
     def _job_ended(self, queued: QueuedJob, ending: ProcessResult | RpcError) -> None:
         self.loop.call(lambda: self._service.job_ended(queued, ending))
-
-
-@contextmanager
-def _single_instance(state: StateFolder) -> Iterator[None]:
-    descriptor = os.open(state.server_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-            raise AlreadyServingError(
-                f"an agent (pid {pid}) already serves {state.root}",
-                "Use it, or end it with: hytnas-agent stop",
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

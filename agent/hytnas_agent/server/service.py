@@ -323,7 +323,12 @@ class Service:
         for dropped in self._parts.runner.drop(lambda waiting: waiting.job.job_id == params.job_id):
             message = "cancelled before it started"
             result = unrun_result(dropped.job, self._parts.identity, Outcome.CANCELLED, message)
-            self._parts.journal.finish(dropped.job, dropped.client_id, result)
+            try:
+                self._parts.journal.finish(dropped.job, dropped.client_id, result)
+            except AgentError as error:  # it is off the queue all the same
+                failure = RpcError(ErrorCode.INTERNAL_ERROR, error.what, error.next_step)
+                self._answer_waiters(params.job_id, failure)
+                raise
             self._answer_waiters(params.job_id, result)
         self._parts.runner.cancel_running(params.job_id)
         return CancelResult("cancelled")

@@ -24,6 +24,8 @@ class Tenancy:
         Whether a job's process is running.
     clock : callable
         Seconds, monotonic.
+    on_end : callable
+        Called when the device was let go.
     """
 
     def __init__(
@@ -31,8 +33,9 @@ class Tenancy:
         lease: DeviceLease,
         job_running: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        self._lease, self._job_running, self._clock = lease, job_running, clock
+        self._lease, self._job_running, self._clock, self._on_end = lease, job_running, clock, on_end
         self._client_id: str | None = None
         self._leaving = False
         self._ttl_s = MAX_TTL_S
@@ -104,3 +107,4 @@ class Tenancy:
     def _end(self) -> None:
         self._lease.release()
         self._client_id, self._leaving = None, False
+        self._on_end()

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hytnas_agent import wire
+from hytnas_agent.errors import AgentError
 from hytnas_agent.protocol import METHODS, DescribeParams, ErrorCode, HelloParams, Nothing
 from hytnas_agent.server.service import MAX_CLIENTS, MAX_ERROR_CHARACTERS, MAX_OPEN_REQUESTS, MAX_QUEUED_JOBS
 
@@ -154,6 +155,23 @@ def test_what_has_to_be_kept_is_short(quiet: QuietService, method: str, changes:
         message["params"][name] = {**message["params"][name], **value} if isinstance(value, dict) else value
     (answer,) = quiet.say(client, json.dumps(message).encode())
     assert answer.error.code == ErrorCode.INVALID_PARAMS
+
+
+def test_a_cancelled_job_is_answered_also_on_a_full_disk(
+    quiet: QuietService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise AgentError("the journal cannot be used: its disk is full", "Free some space on the device")
+
+    client = quiet.connect()
+    for number, method in enumerate(("hello", "acquire", "measure")):
+        quiet.say(client, wire.encode_request(number, method, VALID[method]))
+    monkeypatch.setattr(quiet.journal, "finish", full)
+    answers = quiet.say(client, wire.encode_request(3, "cancel", VALID["cancel"]))
+    assert [(answer.id, answer.error.message) for answer in answers] == [
+        (2, "the journal cannot be used: its disk is full"),
+        (3, "the journal cannot be used: its disk is full"),
+    ]
 
 
 def test_names_that_others_are_shown_are_plain_and_short(quiet: QuietService) -> None:
