@@ -1,8 +1,9 @@
 """`hytnas-profile collect`: gather latencies and accuracies into a study; killed anywhere, it goes on."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -19,57 +20,66 @@ from hytnas_host.cli.options import (
     StudyOption,
 )
 
+if TYPE_CHECKING:
+    from hytnas_host.collect.summary import CollectionSummary
+
 app = typer.Typer(help="Gather latencies and accuracies, resumably.", no_args_is_help=True)
+
+KeepApartOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-apart", help="Each of several devices measures everything, for a data set of its own."
+    ),
+]
+BoardToleranceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--board-tolerance",
+        min=0.0,
+        help="Share by which the canary's latency may differ between devices that share the work; 0.03 "
+        "by default.",
+        show_default=False,
+    ),
+]
+ModelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--models",
+        help="Measure the ONNX or TFLite files in this folder (or one file) instead of sampling.",
+    ),
+]
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option("--processes", min=1, help="Fresh processes a model; 5, or what suits the device."),
+]
+DeadlineOption = Annotated[
+    float | None,
+    typer.Option(
+        "--deadline-s",
+        min=1.0,
+        max=86400.0,
+        help="Seconds after which a process that measures is given up; 120 by default.",
+        show_default=False,
+    ),
+]
 
 
 @app.command()
 def latency(
     study: StudyOption = DEFAULT_STUDY,
     device: DevicesOption = None,
-    keep_apart: Annotated[
-        bool,
-        typer.Option(
-            "--keep-apart", help="Each of several devices measures everything, for a data set of its own."
-        ),
-    ] = False,
-    board_tolerance: Annotated[
-        float | None,
-        typer.Option(
-            "--board-tolerance",
-            min=0.0,
-            help="Share by which the canary's latency may differ between devices that share the work; 0.03 "
-            "by default.",
-            show_default=False,
-        ),
-    ] = None,
+    keep_apart: KeepApartOption = False,
+    board_tolerance: BoardToleranceOption = None,
     space: SpaceOption = "hyt",
     n: Annotated[int, typer.Option("--n", min=1, help="Networks to measure in all.")] = 80,
-    models: Annotated[
-        Path | None,
-        typer.Option(
-            "--models",
-            help="Measure the ONNX or TFLite files in this folder (or one file) instead of sampling.",
-        ),
-    ] = None,
+    models: ModelsOption = None,
     resolution: ResolutionOption = 224,
     classes: Annotated[int, typer.Option("--classes", min=2, help="Outputs of the network.")] = 2,
     model_format: FormatOption = None,
     precision: PrecisionOption = None,
     converter: ConverterOption = None,
-    processes: Annotated[
-        int | None,
-        typer.Option("--processes", min=1, help="Fresh processes a model; 5, or what suits the device."),
-    ] = None,
-    deadline_s: Annotated[
-        float | None,
-        typer.Option(
-            "--deadline-s",
-            min=1.0,
-            max=86400.0,
-            help="Seconds after which a process that measures is given up; 120 by default.",
-            show_default=False,
-        ),
-    ] = None,
+    processes: ProcessesOption = None,
+    deadline_s: DeadlineOption = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -88,10 +98,7 @@ def latency(
 
       hytnas-profile collect latency --format tflite --precision int8 --study runs/int8
     """
-    from hytnas_host.cli.devices import common_method, device_names, open_devices
-    from hytnas_host.collect.latency import collect_files, collect_latency
-    from hytnas_host.collect.options import MeasureOptions
-    from hytnas_host.workflow.recorded import recorded_study
+    from hytnas_host.cli.devices import device_names
 
     names = device_names(device)
     config = {
@@ -110,45 +117,51 @@ def latency(
         "deadline_s": deadline_s,
         "seed": seed,
     }
-    target = export_target(model_format, precision, converter)
-    with (
-        recorded_study(study, "hytnas-profile collect latency", config) as opened,
-        open_devices(names) as boards,
-    ):
-        method = common_method(boards)
-        options = MeasureOptions.of(
-            method, seed=seed, processes=processes, keep_apart=keep_apart, board_tolerance=board_tolerance
-        )
-        if deadline_s is not None:
-            settings = msgspec.structs.replace(options.settings, deadline_s=deadline_s)
-            options = replace(options, settings=settings)
-        if models is not None:
-            summary = collect_files(
-                opened,
-                boards,
-                models,
-                model_format=model_format,
-                precision=precision,
-                options=options,
-                progress=BarProgress,
-            )
-        else:
-            from hytnas_datasets.plan import Task
-            from hytnas_datasets.spaces import get_space
-
-            summary = collect_latency(
-                opened,
-                boards,
-                get_space(space),
-                n,
-                Task(resolution=resolution, classes=classes),
-                options=replace(options, target=target),
-                progress=BarProgress,
-            )
+    summary = _collect_latency(study, names, config)
     if as_json:
         print_json(summary)
         return
     out.print(summary.describe(), markup=False, soft_wrap=True)
+
+
+def _collect_latency(study: Path, names: Sequence[str], config: Mapping[str, Any]) -> "CollectionSummary":
+    """Measure on the devices of these names what the options, as the run records them, ask for."""
+    from hytnas_datasets.plan import Task
+    from hytnas_datasets.spaces import get_space
+    from hytnas_host.cli.devices import common_method, open_devices
+    from hytnas_host.collect.latency import collect_files, collect_latency
+    from hytnas_host.collect.options import MeasureOptions
+    from hytnas_host.workflow.recorded import recorded_study
+
+    target = export_target(config["format"], config["precision"], config["converter"])
+    chosen = {name: config[name] for name in ("seed", "processes", "keep_apart", "board_tolerance")}
+    with (
+        recorded_study(study, "hytnas-profile collect latency", config) as opened,
+        open_devices(names) as boards,
+    ):
+        options = MeasureOptions.of(common_method(boards), **chosen)
+        if config["deadline_s"] is not None:
+            settings = msgspec.structs.replace(options.settings, deadline_s=config["deadline_s"])
+            options = replace(options, settings=settings)
+        if config["models"] is not None:
+            return collect_files(
+                opened,
+                boards,
+                Path(config["models"]),
+                model_format=config["format"],
+                precision=config["precision"],
+                options=options,
+                progress=BarProgress,
+            )
+        return collect_latency(
+            opened,
+            boards,
+            get_space(config["space"]),
+            config["n"],
+            Task(resolution=config["resolution"], classes=config["classes"]),
+            options=replace(options, target=target),
+            progress=BarProgress,
+        )
 
 
 @app.command()

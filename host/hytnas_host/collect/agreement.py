@@ -20,6 +20,12 @@ LEAST_PROCESSES: Final = 3
 MOST_PROCESSES: Final = 40
 """Of the canary on each board, after which it is not to be decided whether they agree."""
 
+REMEDIES: Final[dict[str, str]] = {
+    "disagree": "look at the cooling and the power supply of the slower one "
+    "(hytnas-profile device doctor NAME)",
+    "undecided": "find out what else runs on them (hytnas-profile device doctor NAME), allow more with "
+    "--board-tolerance",
+}
 KEEP_APART: Final = "give each board a data set of its own with --keep-apart"
 
 
@@ -135,9 +141,7 @@ class Comparison:
                     return agreement
             if agreement.verdict == "disagree" or measured >= MOST_PROCESSES:
                 raise BoardsDifferError(
-                    agreement.describe(self.names()),
-                    "look at the cooling and the power supply of the slower one "
-                    f"(hytnas-profile device doctor NAME), or {KEEP_APART}",
+                    agreement.describe(self.names()), f"{REMEDIES[agreement.verdict]}, or {KEEP_APART}"
                 )
             processes = min(measured, MOST_PROCESSES - measured)
         return None

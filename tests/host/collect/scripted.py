@@ -55,6 +55,8 @@ class ScriptedBoard:
         Nothing is answered.
     dies_at : int or None
         The job that is run, counted over all, but whose result does not get through.
+    spread : float
+        Share by which the latencies of five jobs in a row grow from one to the next.
     returns : callable
         Asked at each attempt to reach a dead board; true brings it back.
     hang : threading.Event or None
@@ -75,6 +77,7 @@ class ScriptedBoard:
         self.identity = DeviceIdentity(f"id-{name}", name)
         self.context = context
         self.median_ms = median_ms
+        self.spread = 0.001
         self.journal: dict[str, ProcessResult] = {}
         self.measured: list[MeasureJob] = []
         self.acknowledged: list[str] = []
@@ -156,7 +159,7 @@ class ScriptedBoard:
         return self.outcome(job)
 
     def _result(self, job: MeasureJob, outcome: Outcome) -> ProcessResult:
-        value = self.median_ms * (1 + 0.001 * (len(self.measured) % 5))
+        value = self.median_ms * (1 + self.spread * (len(self.measured) % 5))
         ok = outcome is Outcome.OK
         return ProcessResult(
             job.job_id,

@@ -8,7 +8,7 @@ from hytnas_agent.records import Outcome
 from hytnas_datasets.store import Study
 from hytnas_host.collect.errors import BoardsDifferError, CollectError
 
-from .scripted import CANARY, OPTIONS, ScriptedBoard, other, run
+from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, other, run
 
 
 @pytest.fixture
@@ -72,6 +72,88 @@ def test_board_of_an_earlier_call_is_compared_too(study):
         run(study, [slower], 8)
     run(study, [slower], 8, replace(OPTIONS, keep_apart=True))
     assert sum(stored.device_id == "id-pi2" for stored in study.stored_labels("latency")) == 8
+
+
+def test_board_of_an_earlier_call_without_canaries_is_not_taken_for_equal(study):
+    run(study, [ScriptedBoard("pi1")], 4, replace(OPTIONS, canary_every=0))
+    with pytest.raises(BoardsDifferError, match="nothing shows that pi1"):
+        run(study, [ScriptedBoard("pi2")], 8)
+    assert {stored.device_id for stored in study.stored_labels("latency")} == {"id-pi1"}
+    run(study, [ScriptedBoard("pi1"), ScriptedBoard("pi2")], 8)
+    assert len(study.stored_labels("latency")) == 8
+
+
+def test_more_canaries_are_measured_while_noise_leaves_the_question_open(study):
+    boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2")]
+    for board in boards:
+        board.spread = 0.02
+    bars: list[Bar] = []
+
+    def bar(*arguments) -> Bar:
+        bars.append(Bar(*arguments))
+        return bars[-1]
+
+    collected = run(study, boards, 4, progress=bar)
+    compared = [event for event in bars[0].events if event.startswith("comparing the boards")]
+    assert [event.split()[3] for event in compared[:2]] == ["3", "3"]
+    assert collected.agreement.agree
+
+
+def test_boards_whose_noise_never_tells_are_refused(study):
+    boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2", median_ms=103.0)]
+    for board in boards:
+        board.spread = 0.1
+    with pytest.raises(
+        BoardsDifferError,
+        match=r"varies too much to tell whether .* on pi2 \(40 processes\).*find out what else runs",
+    ):
+        run(study, boards, 4)
+    assert study.stored_labels("latency") == []
+
+
+def test_canaries_of_a_refused_call_count_in_the_next(study):
+    boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2", median_ms=107.0)]
+    with pytest.raises(BoardsDifferError, match=r"\(3 processes\)"):
+        run(study, boards, 4)
+    with pytest.raises(BoardsDifferError, match=r"\(6 processes\)"):
+        run(study, boards, 4)
+
+
+def test_tolerance_is_kept_with_the_study(study):
+    boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2", median_ms=107.0)]
+    run(study, boards, 4, replace(OPTIONS, board_tolerance=0.1))
+    (found,) = study.describe().board_agreements
+    assert (found.agreement.tolerance, found.agreement.agree) == (0.1, True)
+
+
+def test_throttled_canary_is_measured_again(study):
+    boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2")]
+    boards[1].outcome = lambda job: Outcome.THROTTLED if len(boards[1].measured) < 3 else Outcome.OK
+    assert run(study, boards, 4).agreement.agree
+    assert len(study.stored_labels("latency")) == 4
+
+
+def test_board_lost_while_it_is_compared_joins_once_it_agrees(study):
+    boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2")]
+    boards[1].dies_at = 2
+    boards[1].returns = lambda: True
+    collected = run(study, boards, 40)
+    shares = collected.summary(40, failed_exports=0, export_s=0.0).devices
+    assert sum(share.models for share in shares) == 40
+    assert shares[1].rejoined == 1
+    assert shares[1].models > 0
+    assert collected.agreement.agree
+
+
+def test_board_lost_while_it_is_compared_does_not_join_where_it_disagrees(study):
+    boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2", median_ms=107.0)]
+    boards[1].dies_at = 2
+    boards[1].returns = lambda: True
+    collected = run(study, boards, 12)
+    lost = collected.summary(12, failed_exports=0, export_s=0.0).devices[1].lost
+    assert "disagree by more than 3 %" in lost
+    assert {stored.device_id for stored in study.stored_labels("latency")} == {"id-pi1"}
+    assert len(study.stored_labels("latency")) == 12
 
 
 def test_one_board_under_two_names_is_refused(study):

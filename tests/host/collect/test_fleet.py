@@ -11,11 +11,14 @@ import pytest
 
 from hytnas_agent.records import DeviceIdentity, Outcome
 from hytnas_datasets.errors import StudyError
-from hytnas_datasets.store import Study
+from hytnas_datasets.store import ExportRecord, Study
+from hytnas_host.collect.collection import collect
 from hytnas_host.collect.errors import BoardsLostError
+from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.supply import Source
 from hytnas_host.devices.errors import DeviceBusyError, DeviceError, DeviceRefusedError
 
-from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, other, run
+from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, model, other, run
 
 
 @pytest.fixture(autouse=True)
@@ -179,6 +182,43 @@ def test_board_that_is_not_there_at_the_beginning_is_said_at_once(study, two):
         run(study, two, 4)
     assert not two[0].measured
     assert two[0].lease is None
+
+
+def test_board_lost_while_old_results_are_fetched_is_waited_for(study, two, monkeypatch):
+    run(study, two, 4)
+    acknowledge = two[1].acknowledge
+
+    def lost(job_ids: list[str]) -> None:
+        monkeypatch.setattr(two[1], "acknowledge", acknowledge)
+        two[1].dead = True
+        acknowledge(job_ids)
+
+    monkeypatch.setattr(two[1], "acknowledge", lost)
+    two[1].returns = lambda: True
+    summary = summary_of(run(study, two, 40), 40)
+    assert_complete(study, 40)
+    assert (summary.devices[1].rejoined, summary.devices[1].lost) == (1, "")
+
+
+def test_what_is_going_on_is_said_before_the_first_models_come(study, two):
+    bars: list[Bar] = []
+    said: list[list[str]] = []
+
+    def bar(*arguments) -> Bar:
+        bars.append(Bar(*arguments))
+        return bars[-1]
+
+    models = [model(number, study.folder) for number in range(4)]
+    for each in [*models, model(999, study.folder)]:
+        study.add_export(ExportRecord(each.sha256, "onnx", each.path.name, 1))
+
+    def window() -> list[Model]:
+        said.append(list(bars[0].notes))
+        return models
+
+    source = Source([window], 4, [], lambda: [model(999, study.folder)], lambda: None)
+    collect(study, two, source, OPTIONS, purpose="latency", progress=bar)
+    assert said[0][0].startswith("0 of 4 models exported; working: pi1")
 
 
 def test_board_that_somebody_holds_is_said_at_once(study, two):
