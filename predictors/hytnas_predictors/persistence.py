@@ -81,7 +81,7 @@ def load_predictor(
     """
     info = read_info(folder)
     differences = _differences(info, space)
-    differences |= _changed(info.context, context) | _changed(info.model_files, model_files)
+    differences |= _changed(info.context, context) | _remade(info.model_files, model_files)
     if differences and not force:
         raise PredictorMismatchError(
             f"the predictor in {folder} was fitted for something else: {'; '.join(differences.values())}",
@@ -126,8 +126,22 @@ def _changed(before: msgspec.Struct | None, now: msgspec.Struct | None) -> dict[
     """Field and sentence for every field that differs; nothing where one of the two is not known."""
     if before is None or now is None:
         return {}
+    pairs = {name: (getattr(before, name), getattr(now, name)) for name in before.__struct_fields__}
+    return {name: f"{name} {old}, now {new}" for name, (old, new) in pairs.items() if old != new}
+
+
+def _remade(before: ModelFiles | None, now: ModelFiles | None) -> dict[str, str]:
+    """As `_changed`; two builds of one version of a converter (2.13.0+cpu, 2.13.0+cu130) do not differ."""
+    known = [
+        {field: value.partition("+")[0] for field, value in msgspec.structs.asdict(made).items() if value}
+        for made in (before, now)
+        if made is not None
+    ]
+    if len(known) < 2:
+        return {}
+    old, new = known
     return {
-        name: f"{name} {getattr(before, name)}, now {getattr(now, name)}"
-        for name in before.__struct_fields__
-        if getattr(before, name) != getattr(now, name)
+        field: f"{field} {old[field]}, now {new[field]}"
+        for field in old
+        if old[field] != new.get(field, old[field])
     }

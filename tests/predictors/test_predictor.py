@@ -133,6 +133,25 @@ def test_model_files_made_in_another_way_are_refused(make_labelled, tmp_path: Pa
     assert caught.value.fields == ("precision", "converter")
 
 
+@pytest.mark.parametrize(
+    ("version", "fields"), [("2.13.0+cu130", ()), ("", ()), ("2.14.0+cpu", ("converter_version",))]
+)
+def test_builds_of_one_converter_version_are_alike(
+    make_labelled, tmp_path: Path, version: str, fields: tuple[str, ...]
+) -> None:
+    fitted = ModelFiles("onnx", "fp32", "torch.onnx (tracing)", "2.13.0+cpu")
+    save_predictor(fit(replace(make_labelled(30), model_files=fitted)), tmp_path / "saved")
+    now = msgspec.structs.replace(fitted, converter_version=version)
+    loaded = load_predictor(tmp_path / "saved", space=HYT, model_files=now, force=True)
+    assert len(loaded.warnings) == len(fields)
+    if fields:
+        with pytest.raises(
+            PredictorMismatchError, match=r"converter_version 2\.13\.0, now 2\.14\.0"
+        ) as caught:
+            load_predictor(tmp_path / "saved", space=HYT, model_files=now)
+        assert caught.value.fields == fields
+
+
 def test_labels_that_are_no_numbers_or_not_positive_are_refused(make_labelled) -> None:
     labelled = make_labelled(30)
     for bad, said in ((np.nan, "NaN"), (0.0, "not positive")):

@@ -49,9 +49,10 @@ def read_labels(study: Path, target: Target, space: str, choice: LabelChoice = A
     NotEnoughDataError
         It holds no label for this target and space.
     DataSetError
-        The data set cannot be read, or is of another target or space.
+        The data set cannot be read, or is of another target or space, or labels of it are to be chosen.
     """
     if choice.data is not None:
+        _refuse_to_choose(choice)
         return _read_files(choice.data, target, space)
     with Study.open(study, create=False) as opened:
         return opened.labelled(
@@ -61,6 +62,22 @@ def read_labels(study: Path, target: Target, space: str, choice: LabelChoice = A
             model_format=choice.model_format,
             precision=choice.precision,
             converter=choice.converter,
+        )
+
+
+def _refuse_to_choose(choice: LabelChoice) -> None:
+    """A data set in files holds one kind of labels: raise DataSetError where one is chosen from it."""
+    options = {
+        "--device": choice.device,
+        "--format": choice.model_format,
+        "--precision": choice.precision,
+        "--converter": choice.converter,
+    }
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise DataSetError(
+            f"{', '.join(given)} chooses among a study's labels, and --data takes those of a data set",
+            "Leave one of the two out",
         )
 
 

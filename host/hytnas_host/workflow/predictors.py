@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from hytnas_agent.records import DeviceContext
-from hytnas_datasets.labelled import Target
+from hytnas_datasets.labelled import ModelFiles, Target
 from hytnas_datasets.spaces import Space
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.export.target import ExportTarget
@@ -61,16 +61,22 @@ def measured_target(study: Path) -> ExportTarget:
 
 
 def load_trained(
-    study: Path, target: Target, space: Space, *, context: DeviceContext | None = None, force: bool = False
+    study: Path,
+    target: Target,
+    space: Space,
+    *,
+    context: DeviceContext | None = None,
+    model_files: ModelFiles | None = None,
+    force: bool = False,
 ) -> Predictor:
-    """The predictor that `train_predictor` saved.
+    """The predictor that `train_predictor` saved; see `load_predictor` for what it is compared with.
 
     Raises
     ------
     ResultFileError
         There is none.
     PredictorMismatchError
-        It was fitted for another space or device context.
+        It was fitted for another space or device context, or for model files made otherwise.
     """
     folder = StudyFiles(study).predictor(target)
     if not folder.is_dir():
@@ -78,4 +84,4 @@ def load_trained(
             f"The study {study} has no predictor for {target}",
             f"fit one with: hytnas-profile train --study {study} --target {target}",
         )
-    return load_predictor(folder, space=space, context=context, force=force)
+    return load_predictor(folder, space=space, context=context, model_files=model_files, force=force)

@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from hytnas_agent.records import LatencyLabel, Outcome
-from hytnas_datasets.plan import Task
+from hytnas_datasets.labelled import ModelFiles
+from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, get_space
+from hytnas_datasets.store import Study
+from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.latency import measure_architectures
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.quiet import host_work
+from hytnas_host.export.target import ExportTarget
 from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.search import (
     STRATEGIES,
@@ -141,7 +145,7 @@ def verify_study(
     ResultFileError
         There is no search result, or no latency predictor.
     PredictorMismatchError
-        The predictor was fitted for another device.
+        The predictor was fitted for another device, or for model files of another converter or version.
     """
     files = StudyFiles(study)
     result = read_json(files.search, SearchResult, f"{SEARCH_COMMAND} --study {study}")
@@ -157,6 +161,11 @@ def verify_study(
         sampled = opened.architectures("latency")
 
         def measure(architectures: Sequence[Architecture], _purposes: Sequence[str]) -> list[LatencyLabel]:
+            with progress("exporting what is to be verified", len(architectures)) as bar:
+                exported = export_architectures(opened, architectures, task, target, seed=options.seed)
+                bar.advance(len(architectures))
+            for model_files in exported:
+                load_trained(study, "latency_ms", space, context=description.context, model_files=model_files)
             measured = measure_architectures(
                 opened,
                 [device],
@@ -183,6 +192,25 @@ def verify_study(
         )
     write_json(files.verification, verification)
     return verification
+
+
+def export_architectures(
+    study: Study, architectures: Sequence[Architecture], task: Task, target: ExportTarget, *, seed: int
+) -> list[ModelFiles]:
+    """Export what the study has no model file of, and say how the files of all of them were made.
+
+    An architecture that cannot be exported is a failure of the study. Raises StudyError.
+    """
+    networks = {build_plan(each, task).hash: each for each in architectures}
+    with Exporter(study, task, seed=seed, target=target) as exporter:
+        exporter.prepare([(each, plan_hash) for plan_hash, each in networks.items()])
+        hashes = set(exporter.hashes.values())
+    made = [
+        ModelFiles(record.format, record.precision, record.converter, record.converter_version)
+        for record in study.exports()
+        if record.sha256 in hashes
+    ]
+    return list(dict.fromkeys(made))
 
 
 def _source(predictor: Predictor) -> str:

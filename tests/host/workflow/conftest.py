@@ -9,6 +9,7 @@ from hytnas_agent.records import DeviceContext, LatencyLabel, Outcome
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import AccuracyRecord, ExportRecord, Study
+from hytnas_host.export.target import TORCH_ONNX
 
 TASK = Task(resolution=32, classes=2)
 N = 24
@@ -38,7 +39,7 @@ def latency_label(sha256: str, medians: np.ndarray) -> LatencyLabel:
     )
 
 
-def fill(folder: Path, context: DeviceContext, n: int = N) -> None:
+def fill(folder: Path, context: DeviceContext, n: int = N, converter_version: str = "") -> None:
     """``n`` labels of each target: a function of the counts of the plan, with a little noise."""
     space = get_space("hyt")
     rng = np.random.default_rng(7)
@@ -51,7 +52,15 @@ def fill(folder: Path, context: DeviceContext, n: int = N) -> None:
             sha256 = f"{number:064x}"
             study.add_export(
                 ExportRecord(
-                    sha256, "onnx", f"models/{sha256}.onnx", 1, plan.hash, TASK.resolution, TASK.classes
+                    sha256,
+                    "onnx",
+                    f"models/{sha256}.onnx",
+                    1,
+                    plan.hash,
+                    TASK.resolution,
+                    TASK.classes,
+                    converter=TORCH_ONNX,
+                    converter_version=converter_version,
                 )
             )
             medians = plan.macs / 1e6 * np.exp(rng.normal(0.0, 0.01, 5))

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hytnas_datasets.errors import NotEnoughDataError
+from hytnas_datasets.errors import DataSetError, NotEnoughDataError
 from hytnas_datasets.spaces import get_space
+from hytnas_datasets.store import Study
 from hytnas_host.collect.board import require_runtime
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices import open_device
@@ -13,6 +14,7 @@ from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
 from hytnas_host.search import ConstraintError, SearchError
 from hytnas_host.search.result import Verification
 from hytnas_host.workflow.files import ResultFileError, digest, read_json
+from hytnas_host.workflow.labels import LabelChoice, read_labels
 from hytnas_host.workflow.leaderboards import make_leaderboard
 from hytnas_host.workflow.main_job import RunConfig, open_journal, stages
 from hytnas_host.workflow.predictors import load_trained, train_predictor
@@ -80,6 +82,29 @@ def test_a_predictor_of_another_device_is_not_verified_with(tmp_path, context) -
         pytest.raises(PredictorMismatchError, match="board"),
     ):
         verify_study(tmp_path / "study", device, options=MeasureOptions())
+
+
+def test_a_predictor_of_another_converter_is_told_before_anything_is_measured(tmp_path) -> None:
+    study = tmp_path / "study"
+    with open_device("local", state=tmp_path / "agent") as device:
+        fill(study, device.describe().context, converter_version="1.0.0")
+        run_stages(study, AFTER_COLLECTING)
+        with pytest.raises(PredictorMismatchError, match=r"converter_version 1\.0\.0, now"):
+            verify_study(study, device, options=MeasureOptions(processes=1), max_front=1)
+    with Study.open(study, create=False) as opened:
+        assert opened.describe().jobs == {}
+
+
+def test_labels_of_a_data_set_are_not_chosen_among(tmp_path) -> None:
+    data = "bundled:hyt-icount-a53"
+    assert len(read_labels(tmp_path, "latency_ms", "hyt", LabelChoice(data=data))) > 0
+    for chosen, option in (
+        ({"device": "pi1"}, "--device"),
+        ({"model_format": "onnx"}, "--format"),
+        ({"precision": "int8", "converter": "onnx2tf"}, "--precision, --converter"),
+    ):
+        with pytest.raises(DataSetError, match=f"^{option} chooses"):
+            read_labels(tmp_path, "latency_ms", "hyt", LabelChoice(data=data, **chosen))
 
 
 def test_too_few_labels_say_how_many_there_are(tmp_path, context) -> None:
