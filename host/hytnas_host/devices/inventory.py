@@ -21,6 +21,7 @@ from hytnas_agent.records import DeviceContext
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
 from hytnas_host.devices.ssh.hostkeys import HostKey
 from hytnas_host.devices.ssh.settings import Address, SshSettings
+from hytnas_host.devices.state import sync_folder
 
 INVENTORY_VARIABLE = "HYTNAS_DEVICES"
 MAX_INVENTORY_BYTES = 1 << 20
@@ -207,11 +208,12 @@ class Inventory:
         draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            with os.fdopen(descriptor, "w") as file:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(descriptor)
             draft.replace(target)
+            sync_folder(target.parent)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
@@ -220,7 +222,7 @@ class Inventory:
 def inventory_path() -> Path:
     """``$HYTNAS_DEVICES``, else ``$XDG_CONFIG_HOME/hytnas/devices.toml``."""
     if chosen := os.environ.get(INVENTORY_VARIABLE):
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))  # as it is where it names an unknown user
     return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "hytnas" / "devices.toml"
 
 

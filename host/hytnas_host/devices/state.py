@@ -21,13 +21,26 @@ def written_once(path: Path, text: str) -> str:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.write_text(text)
         try:
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
             with contextlib.suppress(FileExistsError):
                 os.link(draft, path)  # whole or not at all
+                sync_folder(path.parent)
         finally:
-            draft.unlink()
-    return path.read_text().strip()
+            draft.unlink(missing_ok=True)
+    return path.read_text(encoding="utf-8").strip()
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder last over a loss of power. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def client_id() -> str:

@@ -1,7 +1,11 @@
 """The file of enrolled boards: what a person wrote in it stays, and nothing wrong gets in or out."""
 
+import os
 import stat
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -9,6 +13,7 @@ import pytest
 from hytnas_host.devices import open_device
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
 from hytnas_host.devices.inventory import DeviceEntry, Inventory, inventory_path
+from hytnas_host.devices.state import written_once
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHN0cmljdGx5IGZvciB0ZXN0aW5nIG9ubHksIG5vIGtleQ=="
 
@@ -120,3 +125,50 @@ def test_path_follows_the_configuration_home(monkeypatch, tmp_path):
     monkeypatch.delenv("HYTNAS_DEVICES", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert inventory_path() == tmp_path / "hytnas" / "devices.toml"
+
+
+def test_file_of_an_unknown_home_is_one_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("HYTNAS_DEVICES", "~nosuchuser/devices.toml")
+    assert Inventory().entries() == {}
+
+
+def test_file_is_text_in_utf8_whatever_the_locale(inventory):
+    inventory.put(entry())
+    noted = inventory.path.read_text() + "# Küche\n"
+    inventory.path.write_text(noted, encoding="utf-8")
+    program = "from hytnas_host.devices.inventory import Inventory as I; I().put(I().get('pi'))"
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-P", "-c", program], env=os.environ | locale, check=True, timeout=120)
+    assert inventory.path.read_text(encoding="utf-8") == noted
+
+
+@pytest.fixture
+def synced(monkeypatch) -> list[tuple[str, list[str]]]:
+    """What was brought to the disk: its name, and what was in its folder by then."""
+    found: list[tuple[str, list[str]]] = []
+
+    def fsync(descriptor: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        folder = path if path.is_dir() else path.parent
+        found.append((path.name, [file.name for file in folder.iterdir()]))
+
+    monkeypatch.setattr("os.fsync", fsync)
+    return found
+
+
+def test_change_outlives_a_loss_of_power(inventory, synced):
+    inventory.put(entry())
+    (draft, before), (folder, after) = synced
+    assert draft.startswith(f".{inventory.path.name}.")
+    assert inventory.path.name not in before
+    assert (folder, inventory.path.name in after) == (inventory.path.parent.name, True)
+
+
+def test_what_is_written_once_is_whole_before_it_has_its_name(tmp_path, synced):
+    path = tmp_path / "folder" / "client-id"
+    assert written_once(path, "first") == "first"
+    (_, before), (folder, after) = synced
+    assert path.name not in before
+    assert (folder, path.name in after) == ("folder", True)
+    assert written_once(path, "second") == "first"
+    assert [file.name for file in path.parent.iterdir()] == ["client-id"]

@@ -1,6 +1,9 @@
 """The person's SSH configuration: paramiko reads it, after its ``Include`` lines have been followed."""
 
+import glob
+import os
 import re
+import shlex
 from pathlib import Path
 
 import paramiko
@@ -9,6 +12,7 @@ from hytnas_host.devices.errors import DeviceError
 
 MAX_CONFIG_BYTES = 1 << 20
 MAX_INCLUDE_DEPTH = 16  # as OpenSSH: ssh_config(5)
+_EVALUATED = {"all", "canonical", "final", "host", "originalhost", "user", "localuser", "exec"}
 _KEYWORD = re.compile(r"\s*(?P<keyword>\w+)(?:\s*=\s*|\s+)(?P<value>.*?)\s*")
 
 Options = dict[str, str | list[str]]
@@ -30,17 +34,18 @@ class SshConfig:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        text = "\n".join(_lines(path.expanduser(), 0)) if path.expanduser().exists() else ""
+        file = home_path(path)
+        text = "\n".join(_lines(file, 0)) if file.exists() else ""
         try:
             self._config = paramiko.SSHConfig.from_text(text)
-        except paramiko.ConfigParseError as error:
+        except (paramiko.ConfigParseError, ValueError) as error:
             raise DeviceError(f"the SSH configuration {path} is malformed: {error}", "Correct it") from error
 
     def lookup(self, host: str) -> Options:
         """The options for a host, in lower case; ``hostname`` is among them."""
         try:
             return dict(self._config.lookup(host))
-        except (paramiko.SSHException, paramiko.ConfigParseError) as error:
+        except (paramiko.SSHException, paramiko.ConfigParseError, ValueError) as error:
             raise DeviceError(f"the SSH configuration {self._path} has no way to {host}: {error}") from error
 
 
@@ -48,6 +53,11 @@ def text_of(options: Options, key: str) -> str | None:
     """An option that is said at most once."""
     value = options.get(key)
     return value if isinstance(value, str) else None
+
+
+def home_path(path: Path | str) -> Path:
+    """The path with the home folder that a tilde stands for; that of an unknown user stays as it is."""
+    return Path(os.path.expanduser(path))
 
 
 def _lines(path: Path, depth: int) -> list[str]:
@@ -59,6 +69,8 @@ def _lines(path: Path, depth: int) -> list[str]:
         keyword = parts["keyword"].lower() if parts else ""
         if parts is None or keyword != "include":
             within = line.strip() if keyword in ("host", "match") else within
+            if parts is not None and keyword == "match":
+                _check_match(parts["value"], path)
             found.append(line)
             continue
         if within or depth == MAX_INCLUDE_DEPTH:
@@ -71,11 +83,26 @@ def _lines(path: Path, depth: int) -> list[str]:
     return found
 
 
+def _check_match(criteria: str, path: Path) -> None:
+    """Refuse criteria that paramiko does not know: it would apply their block to every host."""
+    try:
+        words = iter(shlex.split(criteria))
+    except ValueError as error:
+        raise DeviceError(f"the SSH configuration {path} is malformed: {error}", "Correct it") from error
+    for word in words:
+        kind = word.removeprefix("!")
+        if kind not in _EVALUATED:
+            raise DeviceError(
+                f"the SSH configuration {path} has a 'Match {kind}', which is not supported",
+                "Write a Host block in its place",
+            )
+        if kind not in ("all", "canonical", "final"):
+            next(words, None)
+
+
 def _matching(pattern: str) -> list[Path]:
-    expanded = Path(pattern).expanduser()
-    if not expanded.is_absolute():
-        expanded = Path("~/.ssh").expanduser() / expanded
-    return sorted(Path(expanded.anchor).glob(str(expanded.relative_to(expanded.anchor))))
+    # One that is not absolute is below ~/.ssh; joined to an absolute one, that is dropped.
+    return [Path(found) for found in sorted(glob.glob(str(home_path("~/.ssh") / home_path(pattern))))]
 
 
 def _read(path: Path) -> str:

@@ -1,15 +1,16 @@
 """Host keys: what a device proves its identity with, compared by content and shown as a fingerprint."""
 
 import base64
-import binascii
+import contextlib
 import hashlib
+import hmac
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import paramiko
-from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.errors import HostKeyError
@@ -17,6 +18,14 @@ from hytnas_host.devices.ssh.errors import HostKeyError
 MAX_KNOWN_HOSTS_BYTES = 16 << 20
 # An RSA key is one type of key and two signature algorithms (RFC 8332).
 _RSA_ALGORITHMS = ("rsa-sha2-512", "rsa-sha2-256")
+_USABLE_KINDS = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "ssh-rsa",
+)
+_WILDCARDS = {"*": ".*", "?": "."}
 
 
 @dataclass(frozen=True)
@@ -36,11 +45,10 @@ class HostKey:
     @classmethod
     def parse(cls, line: str) -> Self:
         """Read ``ssh-ed25519 AAAA...``; raises DeviceError."""
-        kind, _, encoded = line.strip().partition(" ")
-        key = cls(kind, encoded.partition(" ")[0])
+        kind, encoded, *_ = (*line.split(maxsplit=2), "", "")
         try:
-            blob = base64.b64decode(key.base64, validate=True)
-        except binascii.Error:
+            blob = base64.b64decode(encoded, validate=True)
+        except ValueError:
             blob = b""
         # The key's own first field repeats its type.
         if not kind or blob[4 : 4 + len(kind)] != kind.encode():
@@ -48,7 +56,7 @@ class HostKey:
                 f"{line[:60]!r} is not a host key such as 'ssh-ed25519 AAAA...'",
                 "Pin it anew with: hytnas-profile device enrol --replace",
             )
-        return key
+        return cls(kind, base64.b64encode(blob).decode())  # of several spellings of the last digit one
 
     @classmethod
     def of(cls, key: paramiko.PKey) -> Self:
@@ -102,15 +110,18 @@ def known_keys(name: str, port: int, files: Iterable[Path]) -> tuple[HostKey, ..
     DeviceError
         A file cannot be read.
     """
-    entry = name if port == 22 else f"[{name}]:{port}"
+    host = (name if port == 22 else f"[{name}]:{port}").lower()
     keys: list[HostKey] = []
     revoked: list[HostKey] = []
     for line in (line for file in files for line in _read_lines(file)):
-        if line.startswith("@revoked "):
-            revoked += _keys_for(None, line.partition(" ")[2].strip())
-        elif not line.startswith("@"):
-            keys += _keys_for(entry, line)
-    return tuple(key for key in keys if key not in revoked)
+        marker, rest = line.split(maxsplit=1) if line.startswith("@") and " " in line else ("", line)
+        names, _, key_line = rest.partition(" ")
+        with contextlib.suppress(DeviceError):
+            if marker == "@revoked":
+                revoked.append(HostKey.parse(key_line))
+            elif not marker and _is_about(host, names):
+                keys.append(HostKey.parse(key_line))
+    return tuple(key for key in keys if key.kind in _USABLE_KINDS and key not in revoked)
 
 
 def _read_lines(file: Path) -> list[str]:
@@ -121,21 +132,35 @@ def _read_lines(file: Path) -> list[str]:
         return []
     except OSError as error:
         raise DeviceError(f"{file} cannot be read: {error.strerror}", "Repair or remove it") from error
-    return [line.strip() for line in content.decode(errors="replace").splitlines()]
+    lines = content.decode(errors="replace").splitlines()
+    return [" ".join(line.split()) for line in lines if not line.lstrip().startswith("#")]
 
 
-def _keys_for(entry: str | None, line: str) -> list[HostKey]:
-    """The key of a line of ``known_hosts``, if the line is about this host (or about any)."""
+def _is_about(host: str, names: str) -> bool:
+    """Whether the names of a line are this host's: a hash, or patterns of which none excludes it; sshd(8)."""
+    if names.startswith("|"):
+        return _is_hash_of(host, names)
+    patterns = names.lower().split(",")
+    if any(_matches(host, pattern[1:]) for pattern in patterns if pattern.startswith("!")):
+        return False
+    return any(_matches(host, pattern) for pattern in patterns if not pattern.startswith("!"))
+
+
+def _matches(host: str, pattern: str) -> bool:
+    parts = (_WILDCARDS.get(character) or re.escape(character) for character in pattern)
+    return re.fullmatch("".join(parts), host) is not None
+
+
+def _is_hash_of(host: str, hashed: str) -> bool:
+    """Whether ``|1|salt|digest`` was made of this name."""
+    version, salt, digest, *more = (*hashed.split("|")[1:], "", "", "")
+    if version != "1" or any(more):
+        return False
     try:
-        found = HostKeyEntry.from_line(line)
-    except (InvalidHostKey, paramiko.SSHException, ValueError):
-        return []
-    if found is None or found.key is None or not found.hostnames:
-        return []
-    about = paramiko.HostKeys()
-    for hostname in found.hostnames:
-        about.add(hostname, found.key.get_name(), found.key)
-    return [HostKey.of(found.key)] if entry is None or about.lookup(entry) else []
+        made = hmac.digest(base64.b64decode(salt, validate=True), host.encode(), "sha1")
+        return hmac.compare_digest(made, base64.b64decode(digest, validate=True))
+    except ValueError:  # damaged
+        return False
 
 
 def check_known(presented: HostKey, known: tuple[HostKey, ...], where: str) -> None:

@@ -1,6 +1,7 @@
 """Logging in with keys: files and the SSH agent. Nothing is ever asked for on the terminal."""
 
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -148,7 +149,7 @@ class _Agent(AgentSSH):
 
 
 def _agent_keys(path: str, remarks: list[str], stack: contextlib.ExitStack) -> tuple[paramiko.AgentKey, ...]:
-    expanded = str(Path(path).expanduser())
+    expanded = os.path.expanduser(path)
     try:
         agent = stack.enter_context(contextlib.closing(_Agent(expanded)))
     except (OSError, paramiko.SSHException) as error:

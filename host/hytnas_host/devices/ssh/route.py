@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hytnas_host.devices.errors import DeviceError
-from hytnas_host.devices.ssh.config import Options, SshConfig, text_of
+from hytnas_host.devices.ssh.config import Options, SshConfig, home_path, text_of
 from hytnas_host.devices.ssh.settings import Address, SshSettings
 
 MAX_HOPS = 5
@@ -98,8 +98,8 @@ def _endpoint(
         port=address.port or _port(text_of(found, "port"), address.host),
         user=address.user or text_of(found, "user") or getpass.getuser(),
         known_as=text_of(found, "hostkeyalias") or host,
-        known_hosts=tuple(Path(file).expanduser() for file in hosts_files),
-        key_files=tuple(Path(file).expanduser() for file in chosen or DEFAULT_KEYS),
+        known_hosts=tuple(home_path(file) for file in hosts_files),
+        key_files=tuple(home_path(file) for file in chosen or DEFAULT_KEYS),
         keys_were_chosen=bool(chosen),
         only_these_keys=(text_of(found, "identitiesonly") or "no") == "yes",
         agent_socket=None if agent == "none" else agent,

@@ -19,7 +19,15 @@ def test_fingerprint_is_the_published_one():
 
 
 @pytest.mark.parametrize(
-    "line", ["", "ssh-ed25519", "ssh-ed25519 ????", "ssh-ed25519 AAAA", GITHUB.replace("ed25519", "rsa", 1)]
+    "line",
+    [
+        "",
+        "ssh-ed25519",
+        "ssh-ed25519 ????",
+        "ssh-ed25519 é",
+        "ssh-ed25519 AAAA",
+        GITHUB.replace("ed25519", "rsa", 1),
+    ],
 )
 def test_line_that_is_no_key_is_refused(line):
     with pytest.raises(DeviceError, match="not a host key"):
@@ -56,6 +64,54 @@ def test_revoked_key_is_known_no_more(tmp_path):
     file = tmp_path / "known_hosts"
     file.write_text(f"host {key}\nhost {other}\n@revoked * {key}\n")
     assert known_keys("host", 22, (file,)) == (other,)
+
+
+@pytest.mark.parametrize("space", [" ", "\t", " \t "])
+def test_fields_may_be_apart_by_any_blanks(tmp_path, space):
+    key, other = HostKey.parse(GITHUB), HostKey.of(paramiko.ECDSAKey.generate())
+    file = tmp_path / "known_hosts"
+    lines = (f"host {key} me", f"host {other}", f"@revoked * {key}")
+    file.write_text("\n".join(line.replace(" ", space) for line in lines))
+    assert known_keys("host", 22, (file,)) == (other,)
+
+
+@pytest.mark.parametrize(
+    "hashed", ["|1|", "|1|a|b", "|1|????|????", "|1|AAAA", "|1|AAAA|AAAA|AAAA", "|2|AAAA|AAAA", "|", "|1|é|é"]
+)
+def test_damaged_hash_is_passed_over(tmp_path, hashed):
+    file = tmp_path / "known_hosts"
+    file.write_text(f"{hashed} {GITHUB}\nhost {GITHUB}\n")
+    assert known_keys("host", 22, (file,)) == (HostKey.parse(GITHUB),)
+    assert known_keys("other", 22, (file,)) == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "name", "port", "known"),
+    [
+        ("Door.Example", "door.example", 22, True),
+        ("door.example", "DOOR.example", 22, True),
+        ("*.example", "door.example", 22, True),
+        ("*.example", "example", 22, False),
+        ("*.example,!door.example", "door.example", 22, False),
+        ("*.example,!door.example", "gate.example", 22, True),
+        ("10.0.0.?", "10.0.0.5", 22, True),
+        ("10.0.0.?", "10.0.0.55", 22, False),
+        ("10.0.0.5", "10x0.0.5", 22, False),
+        ("[*.example]:2222", "door.example", 2222, True),
+        ("[*.example]:2222", "door.example", 22, False),
+        ("[d]oor", "door", 22, False),
+    ],
+)
+def test_names_are_patterns_without_regard_to_case(tmp_path, names, name, port, known):
+    file = tmp_path / "known_hosts"
+    file.write_text(f"{names} {GITHUB}\n")
+    assert known_keys(name, port, (file,)) == ((HostKey.parse(GITHUB),) if known else ())
+
+
+def test_hash_is_that_of_the_name_in_lower_case(tmp_path):
+    file = tmp_path / "known_hosts"
+    file.write_text(f"{paramiko.HostKeys.hash_host('door.example')} {GITHUB}\n")
+    assert known_keys("Door.Example", 22, (file,)) == (HostKey.parse(GITHUB),)
 
 
 def test_known_hosts_that_cannot_be_read_is_one_clear_error(tmp_path):

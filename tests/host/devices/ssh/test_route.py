@@ -111,6 +111,27 @@ def test_included_files_count_where_they_are_included(configure, home):
     assert told(SshSettings("other")) == ["everybody@other port 22"]
 
 
+def test_home_of_nobody_has_no_files(configure):
+    configure(
+        "Include ~nosuchuser/config\nUserKnownHostsFile ~nosuchuser/known\nIdentityFile ~nosuchuser/key\n"
+    )
+    (board,) = plan_route(SshSettings("board", key_files=("~nosuchuser/other",)))
+    assert not any(path.exists() for path in (*board.key_files, *board.known_hosts))
+    assert told(SshSettings("board", config_file=Path("~nosuchuser/config"))) == ["ada@board port 22"]
+
+
+def test_blocks_that_match_are_followed(configure):
+    configure("Match final host board\n  Port 23\nMatch !host desk originalhost board user ada\n  User pi\n")
+    assert told(SshSettings("board")) == ["pi@board port 23"]
+    assert told(SshSettings("desk")) == ["ada@desk port 22"]
+
+
+def test_included_pattern_may_have_stars_anywhere(configure, home):
+    (home / ".ssh/board.conf").write_text("User pi\n")
+    configure("Include **.conf\n")
+    assert told(SshSettings("board")) == ["pi@board port 22"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -121,6 +142,11 @@ def test_included_files_count_where_they_are_included(configure, home):
         ("Include config", "Include too deep"),
         ("Host board\n  ProxyJump a b", "not an address"),
         ("nonsense", "malformed"),
+        ("Match tagged vpn\n  User other", "'Match tagged', which is not supported"),
+        ("Match host board !sessiontype shell\n  User other", "'Match sessiontype', which is not"),
+        ('Match host "board', "malformed"),
+        ('Host "board', "malformed"),
+        ("CanonicalizeHostname yes\nCanonicalizeMaxDots many", "has no way to board"),
         ("#" * ((1 << 20) + 1), "larger than"),
     ],
 )
