@@ -9,8 +9,8 @@ the exports share the processors with the board, which they do not on a desk; bo
 
 Busy is the time during which a worker runs, by the agent's own clock. Given are its share of the whole
 collection, its share from the first job to the end of the last, and how long the board waits between jobs.
-The first depends on the length of the collection: the first window of models is exported before there is
-anything to measure.
+Both shares are held to the aim. The first depends on the length of the collection: the first window of models
+is exported before there is anything to measure.
 
 Run: python benchmarks/collect_busy.py [--n 12] [--process-s 6] [--json FILE]
 """
@@ -98,8 +98,12 @@ def main() -> None:
     print(f"busy share from the first job on     {found['busy_share_from_first_job']:.1%}")
     print(f"before the first job, after the last {found['before_first_job_s']:.1f} s")
     print(f"between jobs                         {gap['median']:.0f} [{gap['p10']:.0f}, {gap['p90']:.0f}] ms")
-    within = "yes" if found["busy_share_from_first_job"] >= AIM else "no"
-    print(f"at least {AIM:.0%} from the first job on: {within}; load average before: {load}")
+    for share, of in (
+        ("busy_share", "of the whole collection"),
+        ("busy_share_from_first_job", "from the first job on"),
+    ):
+        print(f"at least {AIM:.0%} {of}: {'yes' if found[share] >= AIM else 'no'}")
+    print(f"load average before: {load}")
     if arguments.json:
         arguments.json.write_text(json.dumps(found | {"load_average": load}, indent=2))
 
