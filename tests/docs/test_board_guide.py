@@ -7,6 +7,7 @@ import pytest
 
 import hytnas_agent.device.doctor
 import hytnas_host.devices.doctor
+from hytnas_agent.paths import StateFolder
 from hytnas_agent.runtimes.base import RUNTIMES
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "board.md"
@@ -31,3 +32,8 @@ def test_every_check_of_the_doctor_is_explained(module: object) -> None:
     assert len(names) > 5
     text = GUIDE.read_text()
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+
+
+def test_the_agents_log_is_called_what_it_is() -> None:
+    log = StateFolder(Path("state")).server_log
+    assert f"its log is `{log.name}` in its state folder" in GUIDE.read_text()

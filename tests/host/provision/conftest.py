@@ -2,20 +2,25 @@
 
 import base64
 import hashlib
+import marshal
 import os
-import py_compile
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import distribution
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
 
 from hytnas_host.devices.ssh import Completed as Done
 from hytnas_host.provision.project_wheel import pack
+
+# The header of a compiled module that is not compared with its source: PEP 552.
+UNCHECKED_PYC = MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
 
 # The agent of the tiny wheel: what the true one answers, and a log of what it was asked.
 TINY_AGENT = """
@@ -175,16 +180,12 @@ def pip_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Its modules are compiled: Python keeps nothing of what it compiles out of a wheel, and each test would
     compile all of pip once more.
     """
-    folder = tmp_path_factory.mktemp("pip")
-    wheel = pack(distribution("pip"), folder)
+    pip = distribution("pip")
+    wheel = pack(pip, tmp_path_factory.mktemp("pip"))
     with zipfile.ZipFile(wheel, "a") as archive:
-        archive.extractall(folder / "source")
-        for name in archive.namelist():
-            if name.endswith(".py"):
-                source, compiled = folder / "source" / name, folder / "compiled.pyc"
-                unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
-                py_compile.compile(str(source), str(compiled), name, invalidation_mode=unchecked)
-                archive.write(compiled, f"{name}c")
+        for name in [name for name in archive.namelist() if name.endswith(".py")]:
+            code = SourceFileLoader(name, str(pip.locate_file(name))).get_code(name)
+            archive.writestr(f"{name}c", UNCHECKED_PYC + marshal.dumps(code))
     return wheel
 
 
