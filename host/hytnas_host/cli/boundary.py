@@ -5,11 +5,11 @@ import sqlite3
 from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
 from hytnas_agent.errors import HytnasError
+from hytnas_host.cli.console import PlainConsole, plain
 
 INTERRUPTED_STATUS = 130
 AFTER_FULL_DISK = "Nothing already gathered is lost: free some space and run the same command again"
@@ -49,6 +49,7 @@ class ErrorBoundary(TyperGroup):
 
 
 def _fail(line: str, status: int) -> NoReturn:
-    console = Console(stderr=True, soft_wrap=True)
+    console = PlainConsole(stderr=True, soft_wrap=True)
+    line = plain(line)
     console.print(f"[bold red]error:[/] {escape(line)}" if status == 1 else f"[bold yellow]{escape(line)}[/]")
     raise typer.Exit(status)

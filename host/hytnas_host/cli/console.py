@@ -1,12 +1,12 @@
 """What commands print with: one console, progress bars with rate and time left, JSON for programs."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -19,16 +19,32 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichBars
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 PIPED_WIDTH = 140
 """Columns where standard output is no terminal and says none."""
 
-out = Console(highlight=False)
+
+def plain(text: str, kept: str = "") -> str:
+    """Text from elsewhere in one line: what a terminal would obey is blank, but for ``kept``."""
+    return "".join(c if c.isprintable() or c in kept else " " for c in text)
+
+
+class PlainConsole(Console):
+    """A console whose terminal obeys rich alone, and nothing that is in the texts."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render with everything blank that is neither printable nor rich's own control."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain(segment.text, kept="\n"), segment.style)
+
+
+out = PlainConsole(highlight=False)
 if not out.is_terminal and "COLUMNS" not in os.environ:
     out.width = PIPED_WIDTH
-err = Console(stderr=True, highlight=False)
+err = PlainConsole(stderr=True, highlight=False)
 
 
 class _RateColumn(ProgressColumn):
@@ -96,7 +112,9 @@ class BarProgress:
 
 def print_json(value: Any) -> None:
     """Print a struct, or a plain value, as one JSON document on standard output."""
-    out.file.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    # JSON need not escape these, and some terminals obey them.
+    out.file.write(text.translate({code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}) + "\n")
 
 
 def print_table(

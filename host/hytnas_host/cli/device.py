@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 
 from hytnas_host.cli import enrol, provision
-from hytnas_host.cli.console import out, print_json, print_table
+from hytnas_host.cli.console import out, plain, print_json, print_table
 from hytnas_host.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def doctor(name: DeviceArgument = "local", as_json: JsonOption = False) -> None:
 
 def _print_check(check: "Check") -> None:
     style = {"ok": "green", "warn": "yellow", "fail": "red", "unknown": "dim"}[check.status]
-    found = f"[{style}]{check.status:8}[/] {escape(check.name)}: {escape(check.found)}"
+    found = f"[{style}]{check.status:8}[/] {escape(plain(check.name))}: {escape(plain(check.found))}"
     out.print(found, highlight=False, soft_wrap=True)
     if check.advice:
-        out.print(f"         [dim]{escape(check.advice)}[/]", soft_wrap=True)
+        out.print(f"         [dim]{escape(plain(check.advice))}[/]", soft_wrap=True)

@@ -1,5 +1,6 @@
 """`hytnas-profile device enrol`: a person confirms a board's host key once, and it is pinned."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from hytnas_host.cli.console import err, out, print_json
+from hytnas_host.cli.console import err, out, plain, print_json
 from hytnas_host.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def enrol_command(
         where.host,
         port or where.port,
         where.user,
-        key_files=tuple(str(file.expanduser().absolute()) for file in key or ()),
+        key_files=tuple(os.path.abspath(os.path.expanduser(file)) for file in key or ()),
         proxy_jump=jump,
     )
     inventory = Inventory.load()
@@ -74,13 +75,13 @@ def enrol_command(
     _confirm(candidate, yes=yes, fingerprint=fingerprint)
     entry, facts = enrol(candidate, inventory)
     for warning in facts.warnings():
-        err.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+        err.print(f"[yellow]warning:[/] {escape(plain(warning))}", soft_wrap=True)
     for other in namesakes(entry, inventory):
         err.print(f"[yellow]warning:[/] the same board is enrolled as {escape(other)} too", soft_wrap=True)
     if as_json:
         print_json(entry)
         return
-    told = f"{facts.board}, {facts.system}, {facts.architecture}, Python {facts.python}"
+    told = plain(f"{facts.board}, {facts.system}, {facts.architecture}, Python {facts.python}")
     following = f"doctor {entry.name}" if entry.agent else f"provision {entry.name}"
     out.print(
         f"enrolled {entry.name} ({entry.address}): {told}\nnext: hytnas-profile device {following}",
@@ -95,7 +96,7 @@ def _confirm(candidate: "Candidate", *, yes: bool, fingerprint: str | None) -> N
 
     presented, pinned = candidate.presented, candidate.pinned
     shown = f"{presented.fingerprint} ({presented.kind})"
-    err.print(f"{candidate.settings.address} presents the host key {shown}", soft_wrap=True)
+    err.print(f"{candidate.settings.address} presents the host key {shown}", markup=False, soft_wrap=True)
     if pinned not in (None, presented):
         err.print(f"pinned so far was {pinned.fingerprint} ({pinned.kind})", style="yellow", soft_wrap=True)
     if fingerprint not in (None, presented.fingerprint):

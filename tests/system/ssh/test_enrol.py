@@ -132,9 +132,11 @@ def test_same_board_twice_is_warned_of(enrol):
 
 @pytest.mark.parametrize("name", ["local", "Shelf", "a b"])
 def test_name_that_cannot_be_taken_is_refused_before_anything_is_sent(enrol, sshd, name):
+    sshd.stop()  # whoever connects first is told of that
     done = enrol("--name", name, "--yes")
     assert done.exit_code == 1
     assert "name" in done.output
+    assert "refuses the connection" not in done.output
 
 
 def test_list_tells_what_is_known(enrol, tmp_path, agent_ends):
