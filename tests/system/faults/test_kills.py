@@ -131,7 +131,7 @@ def test_killed_host_goes_on_where_it_was(
     killer: Killer, collect: Collect, reference: Reference, faults: FaultTable, pytestconfig: pytest.Config
 ) -> None:
     kills = pytestconfig.getoption("--host-kills")
-    moments_s = np.random.default_rng(SEED).uniform(0, reference.duration_s, max(0, kills - len(STAGES)))
+    rng = np.random.default_rng(SEED)
     board = killer.board
     collection = collect(board, exported=False)
     killer.at("sampling", collection)
@@ -145,7 +145,8 @@ def test_killed_host_goes_on_where_it_was(
     assert_same(collection.study, reference.data, board)
 
     collection = collect(board, exported=False)
-    for moment_s in moments_s:
+    while len(killer.log) < kills:
+        moment_s = rng.uniform(0, reference.duration_s)
         collection.start()
         if collection.runs_for(moment_s):
             killer.strike(collection, f"{moment_s:.1f} s")
