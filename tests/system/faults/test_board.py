@@ -47,7 +47,7 @@ def test_disk_full_on_the_board(
         collection.finish()
         assert_same(collection.study, reference.data, board)
     faults.add(
-        f"disk full on the board, at a {when}",
+        f"disk full on the board ({when})",
         "the agent's state is on a small file system, which is filled",
         "one line that names the disk, exit status 1; after space was made the same command went on",
     )
@@ -84,7 +84,7 @@ def test_disk_full_on_the_host(
     collection.finish()
     assert_same(study, reference.data, board)
     faults.add(
-        f"disk full on the host, at a {when}",
+        f"disk full on the host ({when})",
         "the study is on a small file system, which is filled",
         "one line that names the disk, exit status 1; after space was made the same command went on",
     )
