@@ -4,10 +4,11 @@ import base64
 import hashlib
 import marshal
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import distribution
@@ -206,11 +207,17 @@ def index(tmp_path_factory: pytest.TempPathFactory, pip_wheel: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same home folder for every board, so that what was installed on one runs on the next."""
+    return tmp_path_factory.mktemp("board") / "home"
+
+
 @pytest.fixture
-def shell(tmp_path: Path) -> LocalShell:
-    home = tmp_path / "home"
+def shell(home: Path) -> Iterator[LocalShell]:
     home.mkdir()
-    return LocalShell(home)
+    yield LocalShell(home)
+    shutil.rmtree(home)
 
 
 PYTHON = sys.executable
