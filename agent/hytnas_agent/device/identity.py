@@ -58,12 +58,13 @@ def _generated_identity(state: StateFolder) -> str:
     return state.identity.read_text()
 
 
-@lru_cache(maxsize=4)
 def read_hardware(root: Path = ROOT) -> Hardware:
     """What the board is made of: as the launcher declares it, else from the device tree, DMI and /proc."""
-    declared = current_launcher().hardware
-    if declared is not None:
-        return declared
+    return current_launcher().hardware or _own_hardware(root)
+
+
+@lru_cache(maxsize=4)
+def _own_hardware(root: Path) -> Hardware:
     cpu = read_fields(root / "proc/cpuinfo")
     architecture = platform.machine()
     cpu_model = cpu.get("model name") or cpu.get("Model name") or _arm_core(cpu) or architecture

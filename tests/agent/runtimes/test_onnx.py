@@ -43,12 +43,12 @@ def test_a_corrupt_file_is_an_invalid_model(models) -> None:
     assert raised.value.outcome is Outcome.INVALID_MODEL
 
 
-def test_without_the_package_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_what_it_comes_with_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", absent)
-    with pytest.raises(RuntimeFailure, match=r"pip install 'hytnas\[onnx\]'") as raised:
+    with pytest.raises(RuntimeFailure, match=r"it comes with hytnas\[onnx\]") as raised:
         create("onnxruntime")
     assert raised.value.outcome is Outcome.UNSUPPORTED
 
