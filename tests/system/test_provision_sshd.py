@@ -175,7 +175,10 @@ def test_a_board_is_provisioned_measures_is_upgraded_and_left_as_it_was(
 def test_a_board_that_goes_away_in_the_middle_is_gone_on_with(
     board: SshServer, home: Path, wheel: Path, moment: str
 ) -> None:
-    """The connection is cut as soon as this is there, while it is copied, made, filled or complete."""
+    """It is off the network as soon as this is there, while it is copied, made, filled or complete.
+
+    A connection that was merely cut between two commands would be made anew without a word.
+    """
     root = home / ".local/share/hytnas"
     cut = threading.Event()
 
@@ -183,7 +186,7 @@ def test_a_board_that_goes_away_in_the_middle_is_gone_on_with(
         while not list(root.glob(moment)):
             if cut.wait(0.001):
                 return
-        board.cut()
+        board.stop()
 
     watcher = threading.Thread(target=cut_in_time)
     watcher.start()
@@ -191,6 +194,7 @@ def test_a_board_that_goes_away_in_the_middle_is_gone_on_with(
     broken = profile(*words, "--wheel", wheel)
     cut.set()
     watcher.join()
+    board.start()
     assert broken.exit_code == 1
     assert "Run the same command again" in str(broken.output) + str(broken.exception)
     assert not (root / "current").exists() or (root / "current/hytnas.json").exists()
