@@ -81,7 +81,11 @@ class Session:
         self._upgrade = (
             upgrade or f"install this host's version there with: hytnas-profile device provision {name}"
         )
-        self._guard = threading.RLock()
+        # The first two are held over the network, and so never by `close`.
+        self._connecting = threading.Lock()
+        self._leasing = threading.Lock()
+        self._guard = threading.Lock()
+        self._closed = threading.Event()
         self._link: Link | None = None
         self._hello: HelloResult | None = None
         self._reason: str | None = None
@@ -94,10 +98,9 @@ class Session:
         lost = ""
         for _ in self._attempts():
             try:
-                with self._guard:
-                    self._connected()
-                    assert self._hello is not None
-                    return self._hello
+                self._connected()
+                assert self._hello is not None
+                return self._hello
             except LinkLostError as error:
                 lost = str(error)
             except RpcError as error:
@@ -190,7 +193,8 @@ class Session:
 
     def _attempts(self) -> Iterator[None]:
         for pause_s in (0.0, *self._backoff_s):
-            time.sleep(pause_s)
+            if self._closed.wait(pause_s):
+                raise self._was_closed()
             yield
 
     def acquire(self, reason: str) -> None:
@@ -227,27 +231,36 @@ class Session:
                 link.call(method, params, kind, timeout_s)
 
     def close(self) -> None:
-        """Release the lease and end the connection."""
+        """Release the lease and end the connection, for good; whoever asks meanwhile gets a DeviceError."""
         self._heart.stop()
+        with self._guard:
+            self._closed.set()  # from now on no link comes to be
         self.release()
         self._drop(self._link)
         self.transport.close()
 
     def _connected(self) -> Link:
-        with self._guard:
-            if self._link is None:
-                try:
-                    connection = self.transport.connect()
-                except OSError as error:
-                    raise LinkLostError(_in_short(error)) from error
-                link = Link(connection, self._on_progress)
-                try:
-                    self._hello = self._greet(link)
-                except BaseException:
-                    link.close()
-                    raise
-                self._link = link
-            return self._link
+        """The link, made now where there is none; of several that ask for it, one makes it."""
+        with self._connecting:
+            if self._link is not None:
+                return self._link
+            if self._closed.is_set():
+                raise self._was_closed()
+            try:
+                connection = self.transport.connect()
+            except OSError as error:
+                raise LinkLostError(_in_short(error)) from error
+            link = Link(connection, self._on_progress)
+            try:
+                hello = self._greet(link)
+                with self._guard:
+                    if self._closed.is_set():
+                        raise self._was_closed()
+                    self._link, self._hello = link, hello
+            except BaseException:
+                link.close()
+                raise
+            return link
 
     def _greet(self, link: Link) -> HelloResult:
         params = HelloParams(
@@ -264,16 +277,20 @@ class Session:
         return msgspec.structs.replace(hello, protocol_minor=min(hello.protocol_minor, PROTOCOL_MINOR))
 
     def _leased(self, link: Link) -> int:
-        with self._guard:
-            if self._token is None:
-                if self._reason is None:
-                    raise DeviceError(
-                        f"device {self.name!r} was asked to work without a lease", "acquire it first"
-                    )
-                params = AcquireParams(self._reason, LEASE_TTL_S)
-                self._token = link.call("acquire", params, AcquireResult, REPLY_TIMEOUT_S).token
-                self._lost_lease = False
-            return self._token
+        with self._leasing:
+            if self._token is not None:
+                return self._token
+            if self._reason is None:
+                raise DeviceError(
+                    f"device {self.name!r} was asked to work without a lease", "acquire it first"
+                )
+            params = AcquireParams(self._reason, LEASE_TTL_S)
+            token = link.call("acquire", params, AcquireResult, REPLY_TIMEOUT_S).token
+            with self._guard:
+                if self._link is not link:
+                    raise LinkLostError("the connection was closed")
+                self._token, self._lost_lease = token, False
+            return token
 
     def _drop(self, link: Link | None) -> None:
         """Close ``link`` and, unless another thread has replaced it already, forget it."""
@@ -312,6 +329,9 @@ class Session:
     def _offers(self, capability: str) -> bool:
         """Whether the agent can do what a later minor version of the protocol has added."""
         return self._hello is not None and capability in self._hello.capabilities
+
+    def _was_closed(self) -> DeviceError:
+        return DeviceError(f"the connection to device {self.name!r} was closed here")
 
     def _unreachable(self, lost: str) -> DeviceError:
         return DeviceError(

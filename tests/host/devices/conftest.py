@@ -1,6 +1,5 @@
 """An agent of its own for each test, and small models to measure."""
 
-import contextlib
 import hashlib
 import os
 import signal
@@ -40,12 +39,11 @@ def open_device(transport) -> Iterator[Callable[..., AgentDevice]]:
         return device
 
     yield make
-    pids = {device.hello().agent_pid for device in opened[:1]}
     for device in opened:
         device.close()
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+    if opened:
+        with AgentDevice("tested", transport, client_id="the end", shares_processor=True) as last:
+            os.kill(last.hello().agent_pid, signal.SIGTERM)
 
 
 def write_product(folder: Path, width: int) -> tuple[Path, str]:

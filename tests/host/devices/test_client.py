@@ -460,6 +460,74 @@ def test_closing_ends_what_the_transport_keeps(device_with):
     assert transport.closed
 
 
+def test_closed_device_is_not_connected_to_again(device_with):
+    device, transport = device_with(polite(measured), polite(measured))
+    device.hello()
+    device.close()
+    with pytest.raises(DeviceError, match="closed here"):
+        device.hello()
+    assert transport.connections == 1
+
+
+def test_closing_does_not_wait_for_another_thread_that_connects(device_with, monkeypatch):
+    device, transport = device_with(polite(measured))
+    connecting, go_on = threading.Event(), threading.Event()
+    connect = transport.connect
+
+    def slow() -> SocketConnection:
+        connecting.set()
+        go_on.wait(120)
+        return connect()
+
+    monkeypatch.setattr(transport, "connect", slow)
+    failures: list[str] = []
+
+    def greet() -> None:
+        try:
+            device.hello()
+        except DeviceError as error:
+            failures.append(str(error))
+
+    threads = [threading.Thread(target=greet), threading.Thread(target=device.close)]
+    threads[0].start()
+    assert connecting.wait(60)
+    threads[1].start()
+    threads[1].join(60)
+    was_closed = not threads[1].is_alive()
+    go_on.set()
+    threads[0].join(60)
+    assert was_closed
+    assert "closed here" in failures[0]
+    assert transport.connection.receive() == b""
+
+
+def test_closing_does_not_wait_for_another_thread_that_waits_for_the_lease(device_with):
+    asked = threading.Event()
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "acquire":
+            asked.set()
+            return None
+        return polite(measured)(request)
+
+    device, _ = device_with(answer)
+    failures: list[str] = []
+
+    def acquire() -> None:
+        try:
+            device.acquire("test")
+        except DeviceError as error:
+            failures.append(str(error))
+
+    thread = threading.Thread(target=acquire)
+    thread.start()
+    assert asked.wait(60)
+    device.close()
+    thread.join(20)  # before its own deadline
+    assert failures
+    assert "closed" in failures[0]
+
+
 def test_greeting_is_repeated_on_a_new_connection_and_given_up_in_one_clear_error(device_with):
     device, transport = device_with(hang_up, polite(measured))
     assert device.hello() == HELLO

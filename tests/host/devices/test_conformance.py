@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from hytnas_agent.protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR, HelloParams
 from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome
+from hytnas_agent.wire import encode_request
 from hytnas_host.devices.errors import DeviceBusyError, DeviceError
 
 QUICK = MeasureSettings(
@@ -195,9 +198,18 @@ def acquire_once_free(device) -> None:
             assert time.monotonic() < deadline
 
 
+def greeted(transport):
+    """A connection with the agent at its other end."""
+    connection = transport.connect()
+    hello = HelloParams(PROTOCOL_MAJOR, PROTOCOL_MINOR, "greeter", "greeter", os.getpid(), "0.1.0")
+    connection.send(encode_request(1, "hello", hello), 60.0)
+    assert connection.receive()
+    return connection
+
+
 def test_connection_ends_once_and_for_all(transport, open_device):
     open_device().describe()
-    connection = transport.connect()
+    connection = greeted(transport)
     connection.close()
     connection.close()
     assert connection.receive() == b""
@@ -205,13 +217,23 @@ def test_connection_ends_once_and_for_all(transport, open_device):
         connection.send(b"{}\n", 1.0)
 
 
+def functions_of(thread: threading.Thread) -> set[str]:
+    """Names of the functions that a thread is in."""
+    found, frame = set(), sys._current_frames().get(thread.ident)
+    while frame is not None:
+        found.add(frame.f_code.co_name)
+        frame = frame.f_back
+    return found
+
+
 def test_closing_wakes_a_reader(transport, open_device):
     open_device().describe()
-    connection = transport.connect()
+    connection = greeted(transport)
     heard: list[bytes] = []
     reader = threading.Thread(target=lambda: heard.append(connection.receive()))
     reader.start()
-    time.sleep(0.2)
+    while "receive" not in functions_of(reader):
+        assert reader.is_alive()
     connection.close()
     reader.join(30)
     assert heard == [b""]

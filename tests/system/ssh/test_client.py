@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -203,20 +204,24 @@ class FlippingTransport(SshTransport):
         super().put(file.with_name("flipped"), destination)
 
 
-def test_upload_that_arrives_corrupted_is_refused_and_gone(sshd, tmp_path):
+@pytest.fixture
+def agent(tmp_path):
+    """The command of an agent that ends with the test."""
+    command = [sys.executable, "-P", "-m", "hytnas_agent", "--state", str(tmp_path / "agent")]
+    yield command
+    subprocess.run([*command, "stop"], check=True, timeout=60, capture_output=True)
+
+
+def test_upload_that_arrives_corrupted_is_refused_and_gone(sshd, tmp_path, agent):
     state = tmp_path / "agent"
-    agent = [sys.executable, "-P", "-m", "hytnas_agent", "--state", str(state)]
     transport = FlippingTransport(sshd.settings, agent)
     model = tmp_path / "model.onnx"
     model.write_bytes(b"a model")
     sha256 = hashlib.sha256(b"a model").hexdigest()
     with AgentDevice("tested", transport, client_id="me", shares_processor=True) as device:
-        pid = device.hello().agent_pid
         device.acquire("test")
         with pytest.raises(DeviceError, match="arrived damaged"):
             device.push(model, sha256, ".onnx")
         with pytest.raises(DeviceError, match="does not have"):
             device.measure(MeasureJob("j", sha256, "onnx", MeasureSettings()))
         assert [path for path in (state / "spool").rglob("*") if path.is_file()] == []
-    transport.close()
-    os.kill(pid, signal.SIGTERM)

@@ -39,10 +39,18 @@ def failure_of(action) -> list[BaseException]:
     return errors
 
 
-def test_quiet_but_live_link_is_kept(client):
+def test_quiet_but_live_link_is_kept(client, monkeypatch):
     connection = client.open_exec(["cat"])
     before = client.connect()
-    time.sleep(1.0)  # several signs of life
+    signs = []
+    ask = before.transport.global_request
+    monkeypatch.setattr(
+        before.transport, "global_request", lambda *words, **more: signs.append(ask(*words, **more))
+    )
+    deadline = time.monotonic() + NOTICED_S
+    while len(signs) < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert client.connect() is before
     connection.send(b"x", 10)
     assert connection.receive() == b"x"

@@ -15,8 +15,10 @@ import paramiko
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.channel import ChannelConnection
 from hytnas_host.devices.ssh.connection import SshConnection, open_connection
+from hytnas_host.devices.ssh.errors import SshLostError
 from hytnas_host.devices.ssh.program import BROKEN, Completed, run_program, start_program
 from hytnas_host.devices.ssh.settings import SshSettings
+from hytnas_host.devices.ssh.waiting import answered_within
 
 RUN_TIMEOUT_S = 60.0
 OUTPUT_LIMIT_BYTES = 4 << 20
@@ -36,8 +38,10 @@ class SshClient:
 
     def __init__(self, settings: SshSettings) -> None:
         self.settings = settings
-        self._guard = threading.RLock()
+        self._connecting = threading.Lock()  # held over the network, and so never by `close`
+        self._guard = threading.Lock()
         self._connection: SshConnection | None = None
+        self._closes = 0
         self._files = threading.RLock()
         self._sftp: paramiko.SFTPClient | None = None
         self._sftp_over: SshConnection | None = None
@@ -52,19 +56,33 @@ class SshClient:
         self.close()
 
     def connect(self) -> SshConnection:
-        """The connection, made now if there is none that works."""
-        with self._guard:
-            if self._connection is None or not self._connection.alive:
-                self.close()
-                self._connection = open_connection(self.settings)
-            return self._connection
+        """The connection, made now if there is none that works.
+
+        Raises SshLostError where it is closed meanwhile.
+        """
+        closes = self._closes
+        with self._connecting:
+            before = self._connection
+            if before is not None and before.alive:
+                return before
+            if before is not None:
+                before.close()
+            made = open_connection(self.settings) if closes == self._closes else None
+            with self._guard:
+                if made is not None and closes == self._closes:
+                    self._connection = made
+                    return made
+        if made is not None:
+            made.close()
+        raise SshLostError(f"the connection to {self.settings.address} was closed here")
 
     def close(self) -> None:
-        """End the connection and all that runs over it; the next use makes a new one."""
+        """End the connection and all that runs over it, without waiting; the next use makes a new one."""
         with self._guard:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
+            self._closes += 1
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def open_exec(self, argv: Sequence[str]) -> ChannelConnection:
         """Start a program and speak to it over its standard streams."""
@@ -109,9 +127,11 @@ class SshClient:
                 raise error.why from error
             except BaseException:
                 # Interrupted within a message, the session is of no more use; the connection may well be.
+                connection = self._sftp_over
                 self._end_session()
-                with contextlib.suppress(*BROKEN):
-                    self._session(self.connect())
+                if connection is not None and connection.alive:
+                    with contextlib.suppress(Exception):  # in favour of what went wrong before
+                        self._session(connection)  # removes the part
                 raise
             self._leftovers.discard(destination)
 
@@ -143,11 +163,17 @@ class SshClient:
                 raise
             except TimeoutError as error:
                 self._end_session()
-                raise connection.lost(f"the transfer of {name} stands still") from error
+                raise connection.lost(f"the transfer of {name} stands still", error) from error
+            except (paramiko.SFTPError, UnicodeError) as error:
+                self._end_session()
+                raise DeviceError(
+                    f"{name} cannot be transferred: what {connection.endpoint} answers is no SFTP ({error})",
+                    "Check the Subsystem line of its sshd_config",
+                ) from error
             except BROKEN as error:
                 if not connection.alive or isinstance(error, paramiko.SSHException | EOFError):
                     self._end_session()
-                    raise connection.lost(f"{name} was not transferred") from error
+                    raise connection.lost(f"{name} was not transferred", error) from error
                 raise DeviceError(
                     f"{name} cannot be transferred: {error.strerror or error} ({path} on the device)",
                     "Check that the folder is there, may be written, and that the device's disk has space",
@@ -156,10 +182,17 @@ class SshClient:
     def _session(self, connection: SshConnection) -> paramiko.SFTPClient:
         if self._sftp is None or self._sftp_over is not connection:
             self._end_session()
-            channel = connection.transport.open_session(timeout=self.settings.connect_timeout_s)
+            try:
+                channel = connection.transport.open_session(timeout=self.settings.connect_timeout_s)
+            except paramiko.ChannelException as error:
+                raise DeviceError(
+                    f"{connection.endpoint} opens no session for files: {error}",
+                    "Allow more sessions (MaxSessions) in the board's sshd_config",
+                ) from error
             channel.settimeout(self.settings.io_timeout_s)
             try:
-                channel.invoke_subsystem("sftp")
+                with answered_within(self.settings.io_timeout_s, channel):
+                    channel.invoke_subsystem("sftp")
             except paramiko.SSHException as error:
                 channel.close()
                 if not connection.alive:

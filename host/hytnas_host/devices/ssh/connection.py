@@ -61,9 +61,15 @@ class SshConnection:
         """How the connection ended, as far as is known."""
         return f"lost {self.endpoint}: {self._lost_because or 'the connection ended'}"
 
-    def lost(self, doing: str) -> SshLostError:
-        """The error to raise where the connection ended under something."""
-        return SshLostError(f"{doing}: {self.epitaph()}", "Check its power and its network")
+    def lost(self, doing: str, error: Exception) -> SshLostError:
+        """What to raise where something broke with ``error``: the connection, or that alone."""
+        if self.has_ended():
+            return SshLostError(f"{doing}: {self.epitaph()}", "Check its power and its network")
+        why = str(error) or "it ended that"
+        return SshLostError(
+            f"{doing}: {self.endpoint} is still connected, but {why}",
+            "Check that the board is not overloaded",
+        )
 
     def _watch(self, every_s: float, limit_s: float) -> None:
         while not self._closed.wait(every_s) and self.alive:
@@ -82,6 +88,18 @@ class SshConnection:
         if not self._closed.is_set():
             self._lost_because = f"no sign of life for {limit_s:g} s"
             self.close()
+
+
+class _Transport(paramiko.Transport):
+    """One whose failures are all of SSH: paramiko lets out what went wrong in reading a malformed message."""
+
+    def get_exception(self) -> Exception | None:
+        error = super().get_exception()
+        if error is None or isinstance(error, paramiko.SSHException | EOFError | OSError):
+            return error
+        broken = paramiko.SSHException(f"a malformed message: {error}")
+        broken.__cause__ = error
+        return broken
 
 
 def open_connection(settings: SshSettings) -> SshConnection:
@@ -158,6 +176,8 @@ def _dial(
 def _tcp(endpoint: Endpoint, settings: SshSettings) -> socket.socket:
     try:
         return socket.create_connection((endpoint.host, endpoint.port), settings.connect_timeout_s)
+    except ValueError as error:  # e.g. an empty label, which no name server is asked for
+        raise DeviceError(f"{endpoint.host!r} is no host name: {error}", "Check the spelling") from error
     except socket.gaierror as error:
         raise SshLostError(
             f"the host name {endpoint.host} is not known ({error.strerror})",
@@ -202,7 +222,7 @@ def _handshake(
     expected: tuple[HostKey, ...],
 ) -> paramiko.Transport:
     """Agree on keys, preferring the types of host key that are expected."""
-    transport = paramiko.Transport(sock)
+    transport = _Transport(sock)
     transport.banner_timeout = transport.handshake_timeout = settings.connect_timeout_s
     transport.auth_timeout = settings.connect_timeout_s
     # A board that starts its user's services at a login may take long before it opens the session.

@@ -12,6 +12,7 @@ import paramiko
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.connection import SshConnection
 from hytnas_host.devices.ssh.errors import SshLostError
+from hytnas_host.devices.ssh.waiting import answered_within
 
 BROKEN = (paramiko.SSHException, EOFError, OSError)
 """What paramiko raises where a channel or the connection under it has ended."""
@@ -49,9 +50,10 @@ def start_program(connection: SshConnection, argv: Sequence[str]) -> paramiko.Ch
     try:
         channel = connection.transport.open_session()
         # sshd hands the text to the user's shell: quoted, each argument arrives as it is.
-        channel.exec_command(shlex.join(argv))
+        with answered_within(connection.transport.channel_timeout, channel):
+            channel.exec_command(shlex.join(argv))
     except BROKEN as error:
-        if "timeout" in str(error).lower():
+        if isinstance(error, TimeoutError) or "timeout" in str(error).lower():
             raise SshLostError(
                 f"{connection.endpoint} opened no session within {connection.transport.channel_timeout:g} s",
                 "Check that the board is not overloaded",
@@ -61,7 +63,7 @@ def start_program(connection: SshConnection, argv: Sequence[str]) -> paramiko.Ch
                 f"{connection.endpoint} does not let {argv[0]} be run: {error}",
                 "Allow more sessions (MaxSessions) and commands in the board's sshd_config",
             ) from error
-        raise connection.lost(f"{argv[0]} was not started") from error
+        raise connection.lost(f"{argv[0]} was not started", error) from error
     return channel
 
 
@@ -85,7 +87,7 @@ def run_program(
     except BROKEN as error:
         if isinstance(error, DeviceError):
             raise
-        raise connection.lost(f"{argv[0]} did not end") from error
+        raise connection.lost(f"{argv[0]} did not end", error) from error
     finally:
         channel.close()
 
