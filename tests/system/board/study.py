@@ -15,6 +15,9 @@ from ..faults.dataset import DataSet, read_dataset
 from .base import Board
 from .host import Host
 
+SMALL = ("--space", Path(__file__).with_name("small.toml"), "--resolution", 24)
+"""Options of ``collect latency``: networks that an emulated processor runs in little time."""
+
 WORDS = EXECUTION_WORDS["emulated"]
 JOURNAL = ".local/state/hytnas-agent/journal.sqlite"
 _ASK_JOURNAL = f"""
