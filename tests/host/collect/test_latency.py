@@ -157,7 +157,7 @@ def test_sample_is_exported_measured_labelled_and_verified_afresh(study, state):
     results = [result for model in study.results_by_model("latency").values() for _, result in model]
     assert all(r.parity is not None for r in results if r.measure_pass == "timed")
     assert len(study.canaries()) >= 2
-    assert summary.describe().startswith("2 models: 2 OK; 6 processes measured in")
+    assert summary.describe().startswith("2 models (onnx fp32): 2 OK; 6 processes measured in")
 
 
 def test_damaged_file_is_a_record_and_the_others_go_on(study, state, folder):

@@ -32,8 +32,8 @@ def device(request, tmp_path) -> Iterator[Device]:
         return
     transport = LocalTransport(tmp_path / "agent", idle_exit_s=60)
     with AgentDevice("board", transport, client_id="me", shares_processor=True) as device:
-        yield device
         pid = device.hello().agent_pid
+        yield device
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
 
