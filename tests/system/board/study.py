@@ -81,7 +81,7 @@ def assert_says_emulated(host: Host, study: Path) -> None:
     host.run("dataset", "export", tables, "--study", study)
     for table in ("latency-*.csv", "processes.csv"):
         (file,) = tables.glob(table)
-        assert {row["execution"] for row in csv.DictReader(file.open())} == {"emulated"}
+        assert {row["execution"] for row in csv.DictReader(file.read_text().splitlines())} == {"emulated"}
     host.run("report", "--study", study)
     page = (study / "report.html").read_text()
     assert WORDS in page
