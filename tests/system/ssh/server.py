@@ -128,8 +128,10 @@ class SshServer:
     def freeze(self) -> None:
         """From now on it keeps every connection open and says nothing: a link whose packets vanish."""
         assert self._process is not None
-        for pid in (self._process.pid, *self._connections()):
-            os.kill(pid, signal.SIGSTOP)
+        os.kill(self._process.pid, signal.SIGSTOP)  # first, so that nobody new gets in
+        for pid in self._connections():
+            with contextlib.suppress(ProcessLookupError):  # of an earlier connection, just gone
+                os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Undo `freeze`."""
