@@ -126,6 +126,23 @@ class HealthSnapshot(msgspec.Struct, frozen=True):
     steal_ticks: int | None = None
 
 
+class Verdict(msgspec.Struct, frozen=True):
+    """Whether a process may stand in a label, by the board's health before, during and after its timed runs.
+
+    ``reasons`` says what disturbed it, in words; ``unverified`` names the probes that the board does not have:
+    what they would have shown is unknown, not healthy.
+    """
+
+    status: Literal["VALID", "VALID_UNVERIFIED", "INVALID"]
+    reasons: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing was seen that disturbed the process."""
+        return self.status != "INVALID"
+
+
 class ParityResult(msgspec.Struct, frozen=True):
     """Largest absolute error against the reference outputs and the limit it was held to."""
 
@@ -160,6 +177,7 @@ class ProcessResult(msgspec.Struct, frozen=True):
     involuntary_switches: int | None = None
     health_before: HealthSnapshot | None = None
     health_after: HealthSnapshot | None = None
+    verdict: Verdict | None = None
 
 
 class LatencyLabel(msgspec.Struct, frozen=True):
