@@ -129,7 +129,7 @@ class HealthSnapshot(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True):
     """Whether a process may stand in a label, by the board's health before, during and after its timed runs.
 
-    ``reasons`` says what disturbed it, in words; ``unverified`` names the probes that the board does not have:
+    ``reasons`` says in words what disturbed it. ``unverified`` names the probes that the board does not have:
     what they would have shown is unknown, not healthy.
     """
 
