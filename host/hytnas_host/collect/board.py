@@ -166,5 +166,6 @@ def require_runtime(device: str, context: DeviceContext, model_format: ModelForm
         extra = {"onnx": "onnx", "tflite": "litert"}[model_format]
         raise DeviceError(
             f"device {device!r} has no runtime installed that works and runs {model_format} files",
-            f"install one there with: pip install 'hytnas[{extra}]', and look with: hytnas-agent describe",
+            f"install one there, on an enrolled board with: hytnas-profile device provision, else with: "
+            f"pip install 'hytnas[{extra}]', and look with: hytnas-agent describe",
         )

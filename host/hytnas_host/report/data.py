@@ -38,10 +38,18 @@ class ModelSpread:
 
 @dataclass(frozen=True)
 class CanaryPoint:
-    """The canary model measured once: minutes since the first time, and its median."""
+    """The canary model measured once: minutes since the first time on any device, and its median."""
 
     minutes: float
     median_ms: float
+
+
+@dataclass(frozen=True)
+class CanarySeries:
+    """The canary on one device, called ``device``; the minutes of all series count from the same moment."""
+
+    device: str
+    points: tuple[CanaryPoint, ...]
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ class ReportData:
     verification: Verification | None = None
     leaderboards: tuple[Leaderboard, ...] = ()
     spreads: tuple[ModelSpread, ...] = ()
-    canary: tuple[CanaryPoint, ...] = ()
+    canary: tuple[CanarySeries, ...] = ()
     stages: tuple[StageTime, ...] = ()
     training: AccuracyTraining | None = None
     sheet: DataSheet = DataSheet()

@@ -1,7 +1,7 @@
 """Read a study folder into report data: the store and the JSON results beside it."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ from hytnas_datasets.store.summary import StudySummary
 from hytnas_host.report.data import (
     AccuracyTraining,
     CanaryPoint,
+    CanarySeries,
     DataSheet,
     Failure,
     ModelSpread,
@@ -81,6 +82,7 @@ def load_report_data(study_folder: Path) -> ReportData:
         results = study.results_by_model("latency")
         accuracies = study.accuracies()
         canaries = study.canaries()
+        names = study.device_names()
         stage_failures = study.failures()
     spaces = Spaces()
     named = [(spaces.name(s.architecture, s.export.sha256), s.label) for s in labels]
@@ -105,7 +107,7 @@ def load_report_data(study_folder: Path) -> ReportData:
             for name, label in named
             if label.median_ms is not None
         ),
-        canary=canary_series(canaries),
+        canary=canary_series(canaries, names),
         stages=tuple(stage for stage in journal.stages if stage.status != "running") if journal else (),
         training=accuracy_training(accuracies, summary),
         sheet=data_sheet(summary, tuple(failures)),
@@ -220,16 +222,22 @@ def model_spread(name: str, label: LatencyLabel, results: Sequence[ProcessResult
     return ModelSpread(name, label.median_ms, within, between, half, label.outcome.value)
 
 
-def canary_series(results: Sequence[ProcessResult]) -> tuple[CanaryPoint, ...]:
-    """The canary's medians over time, from its first successful measurement; one canary model only."""
+def canary_series(results: Sequence[ProcessResult], names: Mapping[str, str]) -> tuple[CanarySeries, ...]:
+    """The canary's medians over time on each device, ``names`` by device id; one canary model only.
+
+    The series are in the order in which the devices measured it first.
+    """
     good = [result for result in results if result.median_ms is not None]
     if not good:
         return ()
-    first = good[0]
+    first = min(good, key=lambda result: result.started_unix_s)
+    points: dict[str, list[CanaryPoint]] = {}
+    for result in sorted(good, key=lambda result: result.started_unix_s):
+        if result.model_sha256 == first.model_sha256 and result.median_ms is not None:
+            minutes = (result.started_unix_s - first.started_unix_s) / 60
+            points.setdefault(result.identity.device_id, []).append(CanaryPoint(minutes, result.median_ms))
     return tuple(
-        CanaryPoint((result.started_unix_s - first.started_unix_s) / 60, result.median_ms)
-        for result in good
-        if result.model_sha256 == first.model_sha256 and result.median_ms is not None
+        CanarySeries(names.get(device_id, device_id), tuple(series)) for device_id, series in points.items()
     )
 
 

@@ -10,6 +10,7 @@ from hytnas_datasets.spaces import get_space
 from hytnas_host.report.data import (
     AccuracyTraining,
     CanaryPoint,
+    CanarySeries,
     DataSheet,
     Failure,
     ModelSpread,
@@ -73,8 +74,13 @@ def full_report(seed: int = 0) -> ReportData:
             ModelSpread(name, float(y), *(float(v) for v in np.exp(rng.normal(np.log((0.7, 0.9, 1.1)), 0.5))))
             for name, y in zip(models, latency, strict=True)
         ),
-        canary=tuple(
-            CanaryPoint(2.5 * k, float(6 * (1 + rng.normal(0.004 * k / 8, 0.006)))) for k in range(20)
+        canary=(
+            CanarySeries(
+                "board",
+                tuple(
+                    CanaryPoint(2.5 * k, float(6 * (1 + rng.normal(0.004 * k / 8, 0.006)))) for k in range(20)
+                ),
+            ),
         ),
         stages=(
             StageTime("prepare the agent", 2.1),

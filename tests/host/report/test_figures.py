@@ -72,6 +72,21 @@ def test_marks_stand_in_the_order_of_the_data():
     assert np.argsort(lefts).tolist() == [1, 2, 0]
 
 
+def test_boards_are_told_apart_in_the_canary_figure(synthetic):
+    data = synthetic.full_report()
+    (board,) = data.canary
+    twice_as_slow = tuple(replace(point, median_ms=2 * point.median_ms) for point in board.points)
+    spec = describe_figures(
+        replace(data, canary=(board, replace(board, device="pi2", points=twice_as_slow)))
+    )["canary"]
+    drawing = spec.draw(spec.sizes[0])
+    (legend,) = [axes.get_legend() for axes in drawing.figure.axes]
+    assert [text.get_text() for text in legend.get_texts()] == ["board", "pi2"]
+    assert [tip.title for tip in drawing.points["canary1"]] == ["Canary on pi2"] * 20
+    low, high = drawing.figure.axes[0].get_ylim()
+    assert high == -low < 20, "each device is compared with itself"
+
+
 def test_the_step_line_joins_only_what_no_other_beats(synthetic):
     data = synthetic.full_report()
     beaten = msgspec.structs.replace(data.search.front[0], architecture="beaten", values=(25.0, 0.5, 10.0))

@@ -124,6 +124,19 @@ def study_folder(synthetic, tmp_path):
     return folder
 
 
+def test_each_device_has_its_own_series_of_the_canary(synthetic):
+    one = synthetic.DEVICE.identity
+    other = msgspec.structs.replace(one, device_id="other")
+    results = [
+        process(synthetic.CONTEXT, identity, "0" * 64, k, [level], purpose="canary")
+        for k, (identity, level) in enumerate([(one, 2.0), (other, 4.0), (one, 2.1), (other, 4.2)])
+    ]
+    first, second = loading.canary_series(results, {"other": "pi2"})
+    assert (first.device, second.device) == (one.device_id, "pi2")
+    assert [(point.minutes, point.median_ms) for point in first.points] == [(0.0, 2.0), (2.0, 2.1)]
+    assert [(point.minutes, point.median_ms) for point in second.points] == [(1.0, 4.0), (3.0, 4.2)]
+
+
 def test_everything_of_a_study_is_read(synthetic, study_folder):
     data = load_report_data(study_folder)
     example = synthetic.full_report()
@@ -132,7 +145,8 @@ def test_everything_of_a_study_is_read(synthetic, study_folder):
     assert data.leaderboards == example.leaderboards
     assert data.device == synthetic.DEVICE
     assert [spread.median_ms for spread in data.spreads] == [1.01, 2.01, 3.01]
-    assert [point.minutes for point in data.canary] == [0.0, 1.0, 2.0]
+    (canary,) = data.canary
+    assert [point.minutes for point in canary.points] == [0.0, 1.0, 2.0]
     assert [stage.stage for stage in data.stages] == ["search"], "the report cannot time itself"
     assert data.settings == (("latency n", "80"), ("constraints", "params <= 3M"))
     assert data.environment == (("python", "3.11.2"),)
