@@ -5,9 +5,12 @@ from enum import StrEnum
 from typing import Final, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
+
+from hytnas_agent.pass_records import EnergyReading, OperatorProfile, SustainedSeries
 
 ModelFormat = Literal["onnx", "tflite"]
-MeasurePass = Literal["timed", "memory"]
+MeasurePass = Literal["timed", "memory", "profile", "energy", "sustained"]
 Execution = Literal["native", "emulated", "simulated", "instruction_count"]
 
 EXECUTION_WORDS: Final[dict[Execution, str]] = {
@@ -39,7 +42,8 @@ class MeasureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one process measures one model.
 
     A process warms up until two consecutive windows agree (or the cap), then takes timed runs until it has
-    ``min_runs`` and has spent ``timed_budget_s``, or has ``max_runs``.
+    ``min_runs`` and has spent ``timed_budget_s``, or has ``max_runs``. ``load_s`` is how long the energy and
+    the sustained pass keep the device busy; no other pass has it, and agents of before 1.2 do not know it.
     """
 
     threads: int = 1
@@ -53,6 +57,7 @@ class MeasureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline_s: float = 120.0
     memory_limit_bytes: int | None = None
     input_seed: int = 0
+    load_s: float | UnsetType = UNSET
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,7 +91,6 @@ class DeviceIdentity(msgspec.Struct, frozen=True):
 
     device_id: str
     hostname: str
-    enrolment_id: str | None = None
 
 
 class DeviceContext(msgspec.Struct, frozen=True):
@@ -113,7 +117,12 @@ class DeviceContext(msgspec.Struct, frozen=True):
 
 
 class HealthSnapshot(msgspec.Struct, frozen=True):
-    """The state of the board at one moment. A probe that is absent is ``None``: UNKNOWN, never healthy."""
+    """The state of the board at one moment. A probe that is absent is ``None``: UNKNOWN, never healthy.
+
+    ``core_busy_s`` and ``core_steal_s`` are of the measuring ``cores`` together, ``busy_s`` and
+    ``steal_ticks`` of all; they, ``swapped_pages`` and ``throttle_events`` count since boot.
+    ``measured_clock_mhz`` is what the firmware counts, ``clock_mhz`` what the kernel says.
+    """
 
     at_unix_s: float
     throttled_bits: int | None = None
@@ -124,6 +133,36 @@ class HealthSnapshot(msgspec.Struct, frozen=True):
     load_1min: float | None = None
     swapped_pages: int | None = None
     steal_ticks: int | None = None
+    monotonic_s: float | None = None
+    throttle_events: int | None = None
+    temperature_limit_celsius: float | None = None
+    max_clock_mhz: float | None = None
+    measured_clock_mhz: float | None = None
+    swap_used_bytes: int | None = None
+    cores: tuple[int, ...] = ()
+    core_busy_s: float | None = None
+    core_steal_s: float | None = None
+    busy_s: float | None = None
+
+
+class ProcessorTime(msgspec.Struct, frozen=True):
+    """What the timed runs of a process got of the processor.
+
+    ``cpu_s`` is the processor time of all its threads, ``run_delay_s`` how long they were ready to run and had
+    to wait for others; ``None`` where the kernel does not count that.
+    """
+
+    wall_s: float
+    cpu_s: float
+    run_delay_s: float | None = None
+
+
+class GateReport(msgspec.Struct, frozen=True):
+    """The wait before a process: how long, for what, and what still held it back when patience ended."""
+
+    waited_s: float
+    waited_for: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -177,7 +216,12 @@ class ProcessResult(msgspec.Struct, frozen=True):
     involuntary_switches: int | None = None
     health_before: HealthSnapshot | None = None
     health_after: HealthSnapshot | None = None
+    profile: OperatorProfile | None = None
+    energy: EnergyReading | None = None
+    sustained: SustainedSeries | None = None
     verdict: Verdict | None = None
+    processor_time: ProcessorTime | None = None
+    gate: GateReport | None = None
 
 
 class LatencyLabel(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from hytnas_agent.protocol import (
     PROTOCOL_MINOR,
     AcquireParams,
     AcquireResult,
+    BusyHolder,
     ErrorCode,
     HelloParams,
     HelloResult,
@@ -28,6 +29,7 @@ from hytnas_agent.protocol import (
     TokenParams,
 )
 from hytnas_host.devices.errors import DeviceBusyError, DeviceError, DeviceRefusedError
+from hytnas_host.devices.heartbeat import Heartbeat
 from hytnas_host.devices.link import Link, LinkLostError
 from hytnas_host.devices.transport import Transport
 
@@ -91,7 +93,7 @@ class Session:
         self._reason: str | None = None
         self._token: int | None = None
         self._lost_lease = False
-        self._heart = _Heart(self.beat, LEASE_TTL_S / 4)
+        self._heart = Heartbeat(self.beat, LEASE_TTL_S / 4)
 
     def hello(self) -> HelloResult:
         """What the agent said on connecting; connects if need be. Raises DeviceError."""
@@ -312,19 +314,17 @@ class Session:
         elif error.code in (ErrorCode.NOT_SPOOLED, ErrorCode.HASH_MISMATCH):
             raise error
         elif error.code == ErrorCode.BUSY:
-            holder = error.busy
-            if holder is None:
-                raise DeviceBusyError(f"device {self.name!r}: {error.what}", error.next_step) from error
-            if self._lost_lease and holder.pid == os.getpid() and not self._offers("lease.takeover"):
-                return  # our own lost connection, which this old agent has not noticed yet
-            since = time.strftime("%H:%M", time.localtime(holder.since_unix_s))
-            raise DeviceBusyError(
-                f"device {self.name!r} is held by {holder.holder} (process {holder.pid}) since {since}: "
-                f"{holder.reason}",
-                "wait until it is done, or end that process",
-            ) from error
+            if self._was_ours(error.busy):
+                return
+            raise _busy(self.name, error) from error
         else:
             raise DeviceRefusedError(f"device {self.name!r}: {error.what}", error.next_step) from error
+
+    def _was_ours(self, holder: BusyHolder | None) -> bool:
+        """Whether our own lost connection holds the lease, which an old agent has not noticed yet."""
+        if holder is None or self._offers("lease.takeover"):
+            return False
+        return self._lost_lease and holder.pid == os.getpid()
 
     def _offers(self, capability: str) -> bool:
         """Whether the agent can do what a later minor version of the protocol has added."""
@@ -340,6 +340,18 @@ class Session:
         )
 
 
+def _busy(name: str, error: RpcError) -> DeviceBusyError:
+    """Who has the device, and since when."""
+    holder = error.busy
+    if holder is None:
+        return DeviceBusyError(f"device {name!r}: {error.what}", error.next_step)
+    since = time.strftime("%H:%M", time.localtime(holder.since_unix_s))
+    return DeviceBusyError(
+        f"device {name!r} is held by {holder.holder} (process {holder.pid}) since {since}: {holder.reason}",
+        "wait until it is done, or end that process",
+    )
+
+
 def _in_short(error: Exception) -> str:
     """What happened, without a next step of its own: there is a better one."""
     return error.what if isinstance(error, DeviceError) else str(error)
@@ -352,25 +364,3 @@ def _person() -> str:
     except (KeyError, OSError):
         user = str(os.getuid())
     return f"{user}@{platform.node()}"
-
-
-class _Heart:
-    """Calls ``beat`` every ``period_s`` from a thread of its own."""
-
-    def __init__(self, beat: Callable[[], None], period_s: float) -> None:
-        self._beat = beat
-        self._period_s = period_s
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="agent-heartbeat", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._period_s):
-            self._beat()
