@@ -82,6 +82,8 @@ class Launcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return error.what
         if job.measure_pass == "memory":  # noqa: S105 (no password)
             return "the peak memory of an emulated process is the emulator's"
+        if job.measure_pass not in ("timed", "memory"):
+            return f"counted instructions say nothing for the {job.measure_pass} pass"
         return ""
 
     @contextmanager

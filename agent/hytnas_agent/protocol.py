@@ -13,6 +13,7 @@ and what it adds is used where the agent's ``capabilities`` name it.
 1.0    the first
 1.1    ``session_id`` in ``hello``: a client that returns takes its own lease over (``lease.takeover``);
        ``upload_bytes`` in ``spool_stat`` (``spool.expect``)
+1.2    the passes ``profile``, ``energy`` and ``sustained`` (``measure.profile`` ...) and their ``load_s``
 =====  ==============================================================================================
 """
 
@@ -32,7 +33,7 @@ from hytnas_agent.records import (
 )
 
 PROTOCOL_MAJOR = 1
-PROTOCOL_MINOR = 1
+PROTOCOL_MINOR = 2
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 RequestId = int | str | None

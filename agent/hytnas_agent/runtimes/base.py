@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from hytnas_agent.errors import AgentError
+from hytnas_agent.pass_records import OperatorProfile
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import ModelFormat, Outcome
 
@@ -52,6 +53,20 @@ class LoadedModel(Protocol):
         ...
 
 
+class ProfiledModel(LoadedModel, Protocol):
+    """A model whose operators are timed one by one, which makes it slower as a whole."""
+
+    def end_profile(self, skip_runs: int) -> OperatorProfile:
+        """The times of the operators over all runs but the first ``skip_runs``; the model is not run again.
+
+        Raises
+        ------
+        RuntimeFailure
+            UNSUPPORTED, if the runtime's account cannot be used.
+        """
+        ...
+
+
 class Runtime(Protocol):
     """A runtime, imported when its class is instantiated."""
 
@@ -71,6 +86,16 @@ class Runtime(Protocol):
         ------
         RuntimeFailure
             If the file is no model of this format, or needs what the runtime does not have.
+        """
+        ...
+
+    def load_profiled(self, path: Path, *, threads: int, folder: Path) -> ProfiledModel:
+        """Load a model file with the runtime's profiler on, which may write files into ``folder``.
+
+        Raises
+        ------
+        RuntimeFailure
+            As ``load``; UNSUPPORTED, where the runtime has no profiler.
         """
         ...
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from hytnas_agent.pass_records import OperatorProfile
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import Outcome
 from hytnas_agent.runtimes.arrays import Array
 from hytnas_agent.runtimes.base import RuntimeFailure, TensorSpec, fix_shape
+from hytnas_agent.runtimes.onnx_profile import read_profile
 
 # Dies of SIGILL at import on cores without the instructions it was built for, such as the Cortex-A53.
 BLOCKED = {("1.21.0", "aarch64")}
@@ -85,17 +87,29 @@ class OnnxRuntime:
 
     def load(self, path: Path, *, threads: int) -> "OnnxModel":
         """Create a session: all graph optimisations, sequential, CPU provider only."""
+        return OnnxModel(self._session(path, self._options(threads)))
+
+    def load_profiled(self, path: Path, *, threads: int, folder: Path) -> "ProfiledOnnxModel":
+        """The same session, but for the profiler that counts each operator's time."""
+        options = self._options(threads)
+        options.enable_profiling = True
+        options.profile_file_prefix = str(folder / "profile")
+        return ProfiledOnnxModel(self._session(path, options))
+
+    def _options(self, threads: int) -> Any:
         options = self._ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.execution_mode = self._ort.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = 3
+        return options
+
+    def _session(self, path: Path, options: Any) -> Any:
         try:
-            session = self._ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            return self._ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise _failure(error, "load") from error
-        return OnnxModel(session)
 
 
 class OnnxModel:
@@ -121,6 +135,14 @@ class OnnxModel:
         except Exception as error:
             raise _failure(error, "run") from error
         return [np.asarray(output) for output in outputs]
+
+
+class ProfiledOnnxModel(OnnxModel):
+    """A session whose profiler runs."""
+
+    def end_profile(self, skip_runs: int) -> OperatorProfile:
+        """Stop the profiler, which writes its file now, and read it."""
+        return read_profile(Path(self._session.end_profiling()), skip_runs)
 
 
 def _dtype(name: str, kind: str) -> str:

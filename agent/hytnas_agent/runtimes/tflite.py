@@ -16,7 +16,7 @@ import numpy as np
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import Outcome
 from hytnas_agent.runtimes.arrays import Array
-from hytnas_agent.runtimes.base import RuntimeFailure, TensorSpec, fix_shape
+from hytnas_agent.runtimes.base import ProfiledModel, RuntimeFailure, TensorSpec, fix_shape
 from hytnas_agent.runtimes.tflite_file import TfliteFacts, TfliteFileError, read_tflite
 
 # Schema 3: y = RELU(x), x of shape 1 x 4; made by tests/agent/runtimes/tflite_files.py.
@@ -86,6 +86,13 @@ class _InterpreterRuntime:
         except Exception as error:
             raise _failure(error, self.name, "load") from error
         return TfliteModel(interpreter, self.name)
+
+    def load_profiled(self, path: Path, *, threads: int, folder: Path) -> ProfiledModel:  # noqa: ARG002
+        """Refuse: the interpreter's profiler cannot be reached from Python."""
+        raise RuntimeFailure(
+            Outcome.UNSUPPORTED,
+            f"{self.name} does not time operators; profile the network as an ONNX file instead",
+        )
 
 
 class AiEdgeLitert(_InterpreterRuntime):

@@ -2,6 +2,8 @@
 
 import math
 
+from msgspec import UNSET
+
 from hytnas_agent.protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR, ErrorCode, RequestId, RpcError, Version
 from hytnas_agent.records import MeasureJob
 
@@ -70,6 +72,7 @@ def check_job(job: MeasureJob) -> None:
         "timed_budget_s": 0 <= settings.timed_budget_s <= MAX_SECONDS,
         "deadline_s": 0 < settings.deadline_s <= MAX_SECONDS,
         "memory_limit_bytes": settings.memory_limit_bytes is None or 0 < settings.memory_limit_bytes < 2**60,
+        "load_s": settings.load_s is UNSET or 0 < settings.load_s <= MAX_SECONDS,
         "input_seed": 0 <= settings.input_seed < 2**63,
     }
     if job.reference is not None:

@@ -76,6 +76,9 @@ MAX_ERROR_CHARACTERS = 1000
 CAPABILITIES = (
     "measure.timed",
     "measure.memory",
+    "measure.profile",
+    "measure.energy",
+    "measure.sustained",
     "parity",
     "progress",
     "replay",

@@ -15,6 +15,7 @@ from hytnas_agent.runtimes.base import RUNTIMES, RuntimeFailure, candidates, cre
 from hytnas_agent.runtimes.probe import probe_runtime
 
 HERE = [name for name in RUNTIMES if importlib.util.find_spec(name.replace("-", "_"))]
+PROFILERS = {"onnxruntime"}
 
 
 @pytest.fixture(params=HERE)
@@ -55,6 +56,23 @@ def test_its_outputs_follow_its_inputs(name: str, tiny: Path) -> None:
     model = create(name).load(tiny, threads=1)
     one, two = ([np.full(spec.shape, value, spec.dtype) for spec in model.inputs] for value in (1, 2))
     assert not np.array_equal(model.run(one)[0], model.run(two)[0])
+
+
+def test_it_times_operators_or_says_that_it_cannot(name: str, tiny: Path, tmp_path: Path) -> None:
+    runtime = create(name)
+    if name not in PROFILERS:
+        with pytest.raises(RuntimeFailure, match="does not time operators") as raised:
+            runtime.load_profiled(tiny, threads=1, folder=tmp_path)
+        assert raised.value.outcome is Outcome.UNSUPPORTED
+        return
+    model = runtime.load_profiled(tiny, threads=1, folder=tmp_path)
+    inputs = [np.full(spec.shape, 2, spec.dtype) for spec in model.inputs]
+    for _ in range(3):
+        np.testing.assert_array_equal(model.run(list(inputs))[0], inputs[0])
+    profile = model.end_profile(skip_runs=1)
+    assert profile.runs == 2
+    assert profile.operators
+    assert profile.kernel_ms <= profile.run_ms
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing of the kind", bytes(range(256)) * 64])
