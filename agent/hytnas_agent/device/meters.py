@@ -22,7 +22,7 @@ from hytnas_agent.errors import AgentError
 
 _HWMON = "sys/class/hwmon"
 _POWERCAP = "sys/class/powercap"
-_SENSORS = ("ina2", "ina3")
+_SENSOR = "ina2"
 
 
 class Meter(Protocol):
@@ -159,7 +159,7 @@ def _power_sensors(root: Path) -> list[PowerSensor]:
     sensors = []
     for folder in sorted((root / _HWMON).glob("hwmon*")):
         chip = read_text(folder / "name") or ""
-        if not chip.startswith(_SENSORS):
+        if not chip.startswith(_SENSOR):
             continue
         for power in sorted(folder.glob("power*_input")):
             label = read_text(folder / power.name.replace("_input", "_label"))
