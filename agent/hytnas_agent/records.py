@@ -148,8 +148,8 @@ class HealthSnapshot(msgspec.Struct, frozen=True):
 class ProcessorTime(msgspec.Struct, frozen=True):
     """What the timed runs of a process got of the processor.
 
-    ``cpu_s`` is the processor time of all its threads, ``run_delay_s`` how long they were ready to run and had
-    to wait for others; ``None`` where the kernel does not count that.
+    ``cpu_s`` is the processor time of all its threads, ``run_delay_s`` how long they were ready to run and
+    had to wait for others; ``None`` where the kernel does not count that.
     """
 
     wall_s: float
@@ -227,8 +227,13 @@ class ProcessResult(msgspec.Struct, frozen=True):
 class LatencyLabel(msgspec.Struct, frozen=True):
     """The label of one model on one device: the median of the medians of several fresh processes.
 
-    ``ci_low_ms``/``ci_high_ms`` bound a 95 % t-interval on the log process medians (DESIGN 5.4).
-    ``mad_ms``, ``mean_ms``, ``p90_ms`` and ``p99_ms`` are of the pooled timed samples.
+    ``ci_low_ms``/``ci_high_ms`` bound a 95 % t-interval on the log process medians (DESIGN 5.4), and
+    ``half_width`` is half of it relative to its centre. Where processes were added until that was at most
+    ``target_half_width``, ``looks`` says how often it was looked at and ``look_confidence`` what confidence
+    each look was held to, so that the whole is 95 %. A label whose interval stayed wider is UNSTABLE and has
+    a latency all the same. ``disturbed_processes`` went well but for the health of the board; they count only
+    where too few others did. ``mad_ms``, ``mean_ms``, ``p90_ms`` and ``p99_ms`` are of the pooled timed
+    samples.
     """
 
     model_sha256: str
@@ -250,3 +255,13 @@ class LatencyLabel(msgspec.Struct, frozen=True):
     model_bytes: int | None
     steady_processes: int
     message: str = ""
+    half_width: float | None = None
+    target_half_width: float | None = None
+    looks: int = 0
+    look_confidence: float = 0.95
+    disturbed_processes: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a latency: OK, or UNSTABLE, which is less certain than asked for."""
+        return self.median_ms is not None and self.outcome in (Outcome.OK, Outcome.UNSTABLE)

@@ -11,10 +11,15 @@ References
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from hytnas_agent.errors import AgentError
 from hytnas_agent.records import LatencyLabel, Outcome, ProcessResult
+
+if TYPE_CHECKING:
+    from hytnas_agent.stopping import StoppingRule
 
 MIN_OK_PROCESSES = 3
 
@@ -98,12 +103,20 @@ def geometric_t_interval(
     return math.exp(centre - half), math.exp(centre + half)
 
 
-def aggregate(results: Sequence[ProcessResult], /) -> LatencyLabel:
-    """The label of one model from all its processes, timed and memory passes together.
+def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" = None) -> LatencyLabel:
+    """The label of one model from all its processes, whatever pass they are of.
 
-    The label is OK with at least three processes that ended OK, or with all of them where fewer were asked
-    for. Otherwise its outcome is the most frequent failure, it carries no latency, and ``message`` says how
+    The label is OK with at least three processes that ended OK and undisturbed, or with all of them where
+    fewer were asked for. Where too few were undisturbed, the disturbed ones count as well, and the label says
+    so. Otherwise its outcome is the most frequent failure, it carries no latency, and ``message`` says how
     many processes ended how. A failed memory pass leaves ``peak_rss_bytes`` unset.
+
+    Parameters
+    ----------
+    results : sequence of ProcessResult
+    rule : StoppingRule, optional
+        By which the number of processes was chosen; a fixed number by default. A label whose interval is not
+        as narrow as it asks for is UNSTABLE.
 
     Raises
     ------
@@ -113,22 +126,23 @@ def aggregate(results: Sequence[ProcessResult], /) -> LatencyLabel:
     timed = [result for result in results if result.measure_pass == "timed"]  # noqa: S105 (no password)
     if not timed or len({result.model_sha256 for result in results}) != 1:
         raise AgentError("a label needs timed processes of exactly one model")
-    good = [result for result in timed if result.outcome is Outcome.OK and result.samples_ms]
-    failures = Counter(result.outcome for result in timed if result not in good)
+    well = [result for result in timed if result.outcome is Outcome.OK and result.samples_ms]
+    good = accepted(well, len(timed))
+    failures = Counter(result.outcome for result in timed if result not in well)
     enough = len(good) >= min(MIN_OK_PROCESSES, len(timed))
     medians = tuple(median(result.samples_ms) for result in good)
     pooled = [sample for result in good for sample in result.samples_ms] if enough else []
     centre = median(medians) if enough else None
-    interval = geometric_t_interval(medians) if enough else None
+    interval = _interval(medians if enough else (), rule)
     return LatencyLabel(
         model_sha256=timed[0].model_sha256,
-        outcome=Outcome.OK if enough else failures.most_common(1)[0][0],
+        outcome=interval.outcome if enough else failures.most_common(1)[0][0],
         processes=len(good),
         samples=sum(len(result.samples_ms) for result in good),
         median_ms=centre,
         process_medians_ms=medians,
-        ci_low_ms=interval[0] if interval else None,
-        ci_high_ms=interval[1] if interval else None,
+        ci_low_ms=interval.low_ms,
+        ci_high_ms=interval.high_ms,
         mad_ms=mad(pooled) if pooled else None,
         mean_ms=mean(pooled) if pooled else None,
         p90_ms=quantile(pooled, 0.90) if pooled else None,
@@ -139,8 +153,56 @@ def aggregate(results: Sequence[ProcessResult], /) -> LatencyLabel:
         peak_rss_bytes=_peak_rss_bytes(results),
         model_bytes=next((result.model_bytes for result in results if result.model_bytes), None),
         steady_processes=sum(1 for result in good if result.steady),
-        message=_explain(failures, len(timed), timed) if failures else "",
+        message=_explain(failures, timed, good, interval.message),
+        half_width=interval.half_width,
+        target_half_width=rule.target_half_width if rule is not None and rule.adaptive else None,
+        looks=interval.looks,
+        look_confidence=0.95 if rule is None else rule.look_confidence,
+        disturbed_processes=sum(1 for result in well if is_disturbed(result)),
     )
+
+
+def is_disturbed(result: ProcessResult, /) -> bool:
+    """Whether the board's health says that this process may not stand in a label."""
+    return result.verdict is not None and not result.verdict.usable
+
+
+def accepted(well: Sequence[ProcessResult], asked: int, /) -> list[ProcessResult]:
+    """Those of the processes that went well which make the label: the undisturbed, if they are enough.
+
+    ``asked`` is how many there were in all.
+    """
+    undisturbed = [result for result in well if not is_disturbed(result)]
+    return undisturbed if len(undisturbed) >= min(MIN_OK_PROCESSES, asked) else list(well)
+
+
+@dataclass(frozen=True)
+class _Interval:
+    low_ms: float | None = None
+    high_ms: float | None = None
+    half_width: float | None = None
+    looks: int = 0
+    outcome: Outcome = Outcome.OK
+    message: str = ""
+
+
+def _interval(medians_ms: Sequence[float], rule: "StoppingRule | None") -> _Interval:
+    """The interval by the rule, or that of a fixed number of processes."""
+    if rule is not None:
+        decision = rule.decide(medians_ms)
+        low, high, half, looks = decision.low_ms, decision.high_ms, decision.half_width, decision.looks
+        if rule.adaptive and half is not None and half > rule.target_half_width:
+            message = (
+                f"not stable: +-{100 * half:.1f} % after {len(medians_ms)} processes, the target is "
+                f"+-{100 * rule.target_half_width:.1f} %"
+            )
+            return _Interval(low, high, half, looks, Outcome.UNSTABLE, message)
+        return _Interval(low, high, half, looks)
+    interval = geometric_t_interval(medians_ms)
+    if interval is None:
+        return _Interval()
+    low, high = interval
+    return _Interval(low, high, math.sqrt(high / low) - 1)
 
 
 def _over(reduce: Callable[[Sequence[float]], float], values: Sequence[float | None]) -> float | None:
@@ -159,7 +221,19 @@ def _peak_rss_bytes(results: Sequence[ProcessResult]) -> int | None:
     return max(peaks) if peaks else None
 
 
-def _explain(failures: Counter[Outcome], asked: int, timed: Sequence[ProcessResult]) -> str:
-    endings = ", ".join(f"{count} {outcome}" for outcome, count in failures.most_common())
-    first = next((result.message for result in timed if result.outcome in failures and result.message), "")
-    return f"{endings} of {asked} processes" + (f": {first}" if first else "")
+def _explain(
+    failures: Counter[Outcome], timed: Sequence[ProcessResult], good: Sequence[ProcessResult], unstable: str
+) -> str:
+    parts = []
+    if failures:
+        endings = ", ".join(f"{count} {outcome}" for outcome, count in failures.most_common())
+        first = next(
+            (result.message for result in timed if result.outcome in failures and result.message), ""
+        )
+        parts.append(f"{endings} of {len(timed)} processes" + (f": {first}" if first else ""))
+    disturbed = [result for result in good if is_disturbed(result)]
+    if disturbed:
+        verdict = disturbed[0].verdict
+        reason = f": {', '.join(verdict.reasons)}" if verdict is not None and verdict.reasons else ""
+        parts.append(f"{len(disturbed)} of {len(good)} processes were disturbed{reason}")
+    return "; ".join([*parts, unstable] if unstable else parts)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hytnas_agent.errors import AgentError
-from hytnas_agent.records import Outcome
+from hytnas_agent.records import Outcome, Verdict
 from hytnas_agent.statistics import (
     aggregate,
     geometric_t_interval,
@@ -19,6 +19,7 @@ from hytnas_agent.statistics import (
     t_quantile,
     t_two_sided,
 )
+from hytnas_agent.stopping import StoppingRule
 
 from .conftest import make_result
 
@@ -130,3 +131,43 @@ def test_a_failed_memory_pass_leaves_the_latency_alone() -> None:
 def test_a_label_is_of_timed_processes_of_one_model(results: list) -> None:
     with pytest.raises(AgentError):
         aggregate(results)
+
+
+def processes_of(medians: list[float], **fields: object) -> list:
+    return [make_result((value,) * 3, **fields) for value in medians]
+
+
+def test_a_label_says_how_wide_its_interval_is_and_how_often_it_was_looked_at() -> None:
+    medians = [10.0, 10.1, 9.9, 10.05, 10.0, 9.95]
+    label = aggregate(processes_of(medians), StoppingRule())
+    decision = StoppingRule().decide(medians)
+    assert (label.outcome, label.looks, label.message) == (Outcome.OK, 2, "")
+    assert (label.ci_low_ms, label.ci_high_ms) == (decision.low_ms, decision.high_ms)
+    assert (label.half_width, label.target_half_width) == (decision.half_width, 0.015)
+    assert label.look_confidence == pytest.approx(0.967)
+    fixed = aggregate(processes_of(medians))
+    assert (fixed.looks, fixed.target_half_width, fixed.look_confidence) == (0, None, 0.95)
+    assert fixed.half_width < label.half_width
+
+
+def test_an_unstable_label_keeps_its_latency_and_says_so() -> None:
+    label = aggregate(processes_of([10.0, 11.0] * 10), StoppingRule())
+    assert (label.outcome, label.median_ms, label.usable) == (Outcome.UNSTABLE, 10.5, True)
+    assert label.message == "not stable: +-2.5 % after 20 processes, the target is +-1.5 %"
+
+
+def test_disturbed_processes_count_only_where_too_few_others_did() -> None:
+    invalid = Verdict("INVALID", ("throttled",))
+    good = processes_of([1.0, 1.0, 1.0], verdict=Verdict("VALID_UNVERIFIED"))
+    label = aggregate([*good, *processes_of([9.0, 9.0], verdict=invalid)])
+    assert (label.median_ms, label.processes, label.disturbed_processes) == (1.0, 3, 2)
+    few = aggregate([*good[:2], *processes_of([9.0, 9.0, 9.0], verdict=invalid)])
+    assert (few.median_ms, few.processes, few.disturbed_processes) == (9.0, 5, 3)
+    assert few.message == "3 of 5 processes were disturbed: throttled"
+
+
+def test_a_failure_and_too_wide_an_interval_are_both_said() -> None:
+    results = [*processes_of([1.0, 2.0] * 3), make_result(outcome=Outcome.CRASH, message="SIGSEGV")]
+    label = aggregate(results, StoppingRule())
+    assert label.outcome is Outcome.UNSTABLE
+    assert label.message.startswith("1 CRASH of 7 processes: SIGSEGV; not stable: ")
