@@ -3,11 +3,12 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
+from hytnas_agent.device.gate import Gate
 from hytnas_agent.device.identity import device_identity
 from hytnas_agent.errors import AgentError
 from hytnas_agent.lease import DeviceLease
@@ -55,12 +56,15 @@ def measure_file(
     *,
     processes: int = 5,
     runtime: str | None = None,
+    extra: Mapping[MeasurePass, MeasureSettings] | None = None,
     on_result: Callable[[int, int], None] | None = None,
 ) -> Measurement:
     """Measure a file in ``processes`` fresh processes one after another, and its memory in one more.
 
     Parameters
     ----------
+    extra : mapping, optional
+        Further passes with their settings, each in a process of its own after the others.
     on_result : callable, optional
         Called with the number of finished processes and of all.
 
@@ -75,17 +79,20 @@ def measure_file(
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise AgentError(f"{path} cannot be read: {error.strerror}") from error
-    timed: list[MeasurePass] = ["timed"]
-    passes: list[MeasurePass] = [*timed * processes, "memory"]
+    passes: list[tuple[MeasurePass, MeasureSettings]] = [
+        *[("timed", settings)] * processes,
+        ("memory", settings),
+        *(extra or {}).items(),
+    ]
     identity = device_identity(state)
     allowed = tuple(sorted(os.sched_getaffinity(0)))
     results: list[ProcessResult] = []
     lease = DeviceLease(state.lease)
     lease.acquire("hytnas-agent measure", path.name, os.getpid())
-    cancellation = Cancellation()
+    cancellation, gate = Cancellation(), Gate()
     try:
-        for number, measure_pass in enumerate(passes, start=1):
-            job = MeasureJob(secrets.token_hex(16), digest, kind, settings, measure_pass, runtime)
+        for number, (measure_pass, chosen) in enumerate(passes, start=1):
+            job = MeasureJob(secrets.token_hex(16), digest, kind, chosen, measure_pass, runtime)
             results.append(
                 run_job(
                     job,
@@ -93,6 +100,7 @@ def measure_file(
                     identity,
                     allowed_cores=allowed,
                     cancellation=cancellation,
+                    gate=gate,
                 )
             )
             if on_result is not None:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import resource
+import select
 import selectors
 import signal
 import subprocess
@@ -21,11 +22,22 @@ import msgspec
 
 from hytnas_agent import __version__
 from hytnas_agent.device.files import meminfo_bytes, read_counters, read_text
+from hytnas_agent.device.gate import Gate
 from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.identity import device_context, read_hardware
+from hytnas_agent.device.probes import TimedRuns
+from hytnas_agent.device.verdict import judge
 from hytnas_agent.launcher import Launch, current_launcher
 from hytnas_agent.protocol import RuntimeInfo
-from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasureSettings, Outcome, ProcessResult
+from hytnas_agent.records import (
+    DeviceIdentity,
+    GateReport,
+    MeasureJob,
+    MeasureSettings,
+    Outcome,
+    ProcessResult,
+    Verdict,
+)
 from hytnas_agent.statistics import median
 from hytnas_agent.worker.messages import Report, WorkerMessage, WorkerRequest
 
@@ -61,6 +73,10 @@ class Cancellation:
         if self._write_fd >= 0:
             with contextlib.suppress(BlockingIOError):
                 os.write(self._write_fd, b"x")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until the end is asked for; whether it is."""
+        return bool(select.select([self.read_fd], [], [], seconds)[0])
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -106,6 +122,7 @@ def run_job(
     *,
     allowed_cores: Sequence[int],
     cancellation: Cancellation,
+    gate: Gate | None = None,
     command: Sequence[str] | None = None,
 ) -> ProcessResult:
     """Measure one job in one fresh process and return how it ended, whatever happens to that process.
@@ -122,17 +139,22 @@ def run_job(
         Cores that a worker may be pinned to.
     cancellation : Cancellation
         Ends the job from another thread.
+    gate : Gate, optional
+        Holds the process back until the board is fit; that wait is no part of the job's time.
     command : sequence of str
         The worker's command line instead of the launcher's; the result descriptor is appended to it.
     """
-    started_unix_s, begin = time.time(), time.monotonic()
     cores = worker_cores(job.settings, allowed_cores)
     refusal = current_launcher().refusal(job)
+    waited: GateReport | None = None
+    if gate is not None and cores and not refusal and _needs_quiet(job):
+        waited = gate.wait(cores, cancellation.wait)
+    started_unix_s, begin = time.time(), time.monotonic()
     watched = _Watched(
         deadline=time.monotonic() + job.settings.deadline_s,
         memory_limit_bytes=job.settings.memory_limit_bytes or _default_memory_limit_bytes(),
     )
-    before = health_snapshot(cores[0] if cores else 0)
+    before = health_snapshot(cores)
     if refusal:
         ending = _Ending(Report(Outcome.UNSUPPORTED, refusal))
     elif cores:
@@ -168,8 +190,27 @@ def run_job(
         parity=report.parity,
         involuntary_switches=report.involuntary_switches,
         health_before=report.health_before or before,
-        health_after=report.health_after or health_snapshot(cores[0] if cores else 0),
+        health_after=report.health_after or health_snapshot(cores),
+        verdict=_verdict(job, report),
+        processor_time=report.processor_time,
+        gate=waited,
     )
+
+
+def _needs_quiet(job: MeasureJob) -> bool:
+    """Whether something is timed: neither a count of instructions nor a peak of memory depends on others."""
+    return job.measure_pass != "memory" and not current_launcher().counts  # noqa: S105 (no password)
+
+
+def _verdict(job: MeasureJob, report: Report) -> Verdict | None:
+    """Whether the timed runs may stand in a label; None where there are none."""
+    if job.measure_pass != "timed" or report.outcome is not Outcome.OK:  # noqa: S105 (no password)
+        return None
+    if current_launcher().counts:
+        return Verdict("VALID")
+    if report.health_before is None or report.health_after is None:
+        return Verdict("VALID_UNVERIFIED", unverified=("health",))
+    return judge(TimedRuns(report.health_before, report.health_after, report.processor_time))
 
 
 def _request(job: MeasureJob, files: JobFiles, cores: tuple[int, ...], watched: _Watched) -> WorkerRequest:

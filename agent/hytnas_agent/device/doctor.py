@@ -2,52 +2,78 @@
 
 import os
 import platform
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hytnas_agent.device.files import ROOT, meminfo_bytes
-from hytnas_agent.device.health import (
-    governor,
-    is_raspberry_pi,
-    load_1min,
-    temperature_celsius,
-    throttled_bits,
-    under_voltage_alarm,
-)
+from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.identity import read_hardware
+from hytnas_agent.device.probes.core import BUSY_SHARE
+from hytnas_agent.device.probes.temperature import MARGIN_CELSIUS
+from hytnas_agent.device.probes.throttling import BOOT_BITS, NOW_BITS, said
+from hytnas_agent.device.processes import busiest, processor_times
+from hytnas_agent.device.sources import Sources
 from hytnas_agent.launcher import current_launcher
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import Check, DoctorResult, RuntimeInfo
-from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_agent.records import EXECUTION_WORDS, HealthSnapshot
 from hytnas_agent.runtimes.base import RUNTIMES
 
 HOT_CELSIUS = 70.0
+LOOK_S = 0.5
+"""How long the doctor watches what runs on the measuring core."""
+
 LOW_DISK_BYTES = 512 * 1024**2
 LOW_MEMORY_BYTES = 256 * 1024**2
 MANY_STEAL_SHARE = 0.01
-OF_TIME = {"cores", "governor", "throttling", "temperature", "swap", "load", "steal time"}
+OF_TIME = {
+    "cores",
+    "governor",
+    "clock",
+    "throttling",
+    "temperature",
+    "swap",
+    "load",
+    "other processes",
+    "steal time",
+}
 """Checks of what disturbs a clock; no count of instructions depends on them."""
 
 
 def examine(
-    state: StateFolder, runtimes: Sequence[RuntimeInfo], root: Path = ROOT, *, cores: int | None = None
+    state: StateFolder,
+    runtimes: Sequence[RuntimeInfo],
+    sources: Sources | None = None,
+    *,
+    cores: Sequence[int] | None = None,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> DoctorResult:
-    """Every check, none of which changes anything.
+    """Every check, none of which changes anything; it takes half a second of watching.
 
-    ``cores`` is how many measurements may use, where the asking process keeps off some of them.
+    ``cores`` are those that measurements may use, where the asking process keeps off some of them.
     """
+    sources = sources or Sources()
+    allowed = sorted(os.sched_getaffinity(0)) if cores is None else cores
+    measuring = allowed[-1:]
+    times, earlier = processor_times(sources.root), health_snapshot(measuring, sources)
+    sleep(LOOK_S)
+    health = health_snapshot(measuring, sources)
+    names = busiest(times, processor_times(sources.root))
     checks = (
         *check_runtimes(runtimes),
         check_architecture(),
-        check_execution(root),
-        check_cores(len(os.sched_getaffinity(0)) if cores is None else cores),
-        check_governor(root),
-        check_throttling(root),
-        check_temperature(root),
-        check_memory(root),
-        check_swap(root),
-        check_load(root),
-        check_steal(root),
+        check_execution(sources.root),
+        check_cores(allowed),
+        check_governor(health),
+        check_clock(health),
+        check_throttling(health, sources),
+        check_temperature(health),
+        check_memory(sources.root),
+        check_swap(health),
+        check_load(health),
+        check_other_processes(earlier, health, names),
+        check_steal(sources.root),
         check_disk(state),
     )
     counting = current_launcher().counts
@@ -96,51 +122,68 @@ def check_execution(root: Path = ROOT) -> Check:
     return Check("processor", "ok", hardware.cpu_model)
 
 
-def check_cores(allowed: int) -> Check:
+def check_cores(allowed: Sequence[int]) -> Check:
     """Whether the measured process can have a core to itself."""
-    if allowed < 2:
+    if len(allowed) < 2:
         return Check("cores", "warn", "1 core", "The agent and the system share it with the measured process")
-    return Check("cores", "ok", f"{allowed} cores, the last one measures")
+    return Check("cores", "ok", f"{len(allowed)} cores, the last one (core {allowed[-1]}) measures")
 
 
-def check_governor(root: Path = ROOT) -> Check:
+def check_governor(health: HealthSnapshot) -> Check:
     """Whether the clock is left to wander."""
-    found = governor(0, root)
-    if found is None:
+    if health.governor is None:
         return Check("governor", "unknown", "no frequency scaling to be seen")
-    if found != "performance":
+    if health.governor != "performance":
         return Check(
             "governor",
             "warn",
-            found,
-            "Set it to performance: echo performance | "
-            "sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",
+            f"{health.governor}: the clock moves with the load",
+            "Pin it with: hytnas-agent tune (it shows what it would do, asks first, and can undo it)",
         )
-    return Check("governor", "ok", found)
+    return Check("governor", "ok", health.governor)
 
 
-def check_throttling(root: Path = ROOT) -> Check:
+def check_clock(health: HealthSnapshot) -> Check:
+    """Which clock the measuring core has, as the firmware counts it or the kernel says."""
+    found = health.clock_mhz if health.measured_clock_mhz is None else health.measured_clock_mhz
+    if found is None:
+        return Check("clock", "unknown", "neither the kernel nor a firmware says")
+    of = "" if health.max_clock_mhz is None else f" of {health.max_clock_mhz:.0f} MHz at most"
+    said_by = "says the kernel" if health.measured_clock_mhz is None else "counted by the firmware"
+    return Check("clock", "ok", f"{found:.0f} MHz{of}, {said_by}; idle now, checked again after every run")
+
+
+def check_throttling(health: HealthSnapshot, sources: Sources) -> Check:
     """Whether the firmware lowers the clock for heat or a weak supply."""
-    bits = throttled_bits(root)
-    if bits is None:
-        why = "the firmware does not answer" if is_raspberry_pi(root) else "not a Raspberry Pi"
-        return Check("throttling", "unknown", why)
-    advice = "Use a stronger power supply and a shorter cable, and cool the board"
-    if bits & 0xF or under_voltage_alarm(root):
-        return Check("throttling", "fail", f"now (bits {bits:#x})", advice)
-    if bits & 0xF0000:
-        return Check("throttling", "warn", f"since boot (bits {bits:#x})", advice)
-    return Check("throttling", "ok", "none since boot")
+    bits, advice = (
+        health.throttled_bits,
+        "Use a stronger power supply and a shorter cable, and cool the board",
+    )
+    if health.under_voltage_alarm:
+        return Check("throttling", "fail", "now: under voltage (alarm of rpi_volt)", advice)
+    if bits is not None and bits & NOW_BITS:
+        return Check("throttling", "fail", f"now: {said(bits)} (bits {bits:#x})", advice)
+    if bits is not None and bits & BOOT_BITS:
+        return Check("throttling", "warn", f"since boot: {said(bits >> 16)} (bits {bits:#x})", advice)
+    if bits is not None:
+        return Check("throttling", "ok", "none since boot")
+    if health.throttle_events is not None:
+        return Check("throttling", "ok", f"the processor counts {health.throttle_events} events since boot")
+    pi = sources.is_raspberry_pi()
+    why = "the firmware does not answer" if pi else "neither a Raspberry Pi's bits nor a processor's counter"
+    return Check("throttling", "unknown", why)
 
 
-def check_temperature(root: Path = ROOT) -> Check:
+def check_temperature(health: HealthSnapshot) -> Check:
     """Whether the board is near its limit."""
-    found = temperature_celsius(root)
+    found, limit = health.temperature_celsius, health.temperature_limit_celsius
     if found is None:
         return Check("temperature", "unknown", "no thermal sensor")
-    if found > HOT_CELSIUS:
-        return Check("temperature", "warn", f"{found:.0f} degrees Celsius", "Add a heat sink or a fan")
-    return Check("temperature", "ok", f"{found:.0f} degrees Celsius")
+    warm = HOT_CELSIUS if limit is None else limit - MARGIN_CELSIUS
+    text = f"{found:.0f} degrees Celsius" + ("" if limit is None else f", it slows down at {limit:.0f}")
+    if found > warm:
+        return Check("temperature", "warn", text, "Add a heat sink or a fan: runs wait until it is cooler")
+    return Check("temperature", "ok", text)
 
 
 def check_memory(root: Path = ROOT) -> Check:
@@ -154,24 +197,46 @@ def check_memory(root: Path = ROOT) -> Check:
     return Check("memory", "ok", found)
 
 
-def check_swap(root: Path = ROOT) -> Check:
+def check_swap(health: HealthSnapshot) -> Check:
     """Whether memory is being swapped, which makes a latency one of the disk."""
-    total, free = meminfo_bytes("SwapTotal", root), meminfo_bytes("SwapFree", root)
-    if total is None or free is None:
+    used = health.swap_used_bytes
+    if used is None:
         return Check("swap", "unknown", "/proc/meminfo does not say")
-    if total > free:
-        return Check("swap", "warn", f"{total - free >> 20} MiB in use", "End other programs, swapoff -a")
+    if used > 0:
+        return Check(
+            "swap",
+            "warn",
+            f"{used >> 20} MiB in use",
+            "End other programs, then sudo swapoff -a; runs during which pages move are measured again",
+        )
     return Check("swap", "ok", "not in use")
 
 
-def check_load(root: Path = ROOT) -> Check:
-    """Whether something else is running."""
-    found = load_1min(root)
-    if found is None:
+def check_load(health: HealthSnapshot) -> Check:
+    """Whether something else has been running."""
+    if health.load_1min is None:
         return Check("load", "unknown", "/proc/loadavg does not say")
-    if found > 0.5:
-        return Check("load", "warn", f"{found:.2f} over the last minute", "End what else is running: see top")
-    return Check("load", "ok", f"{found:.2f} over the last minute")
+    found = f"{health.load_1min:.2f} over the last minute"
+    if health.load_1min > 0.5:
+        return Check("load", "warn", found, "Measurements count, too. Else end what is running: see top")
+    return Check("load", "ok", found)
+
+
+def check_other_processes(earlier: HealthSnapshot, health: HealthSnapshot, names: Sequence[str]) -> Check:
+    """Whether somebody else works on the measuring core now, and what works most anywhere."""
+    if earlier.core_busy_s is None or health.core_busy_s is None or not health.cores:
+        return Check("other processes", "unknown", "/proc/stat does not say")
+    assert earlier.monotonic_s is not None
+    assert health.monotonic_s is not None
+    passed_s = max(health.monotonic_s - earlier.monotonic_s, 1e-9)
+    share = min(1.0, (health.core_busy_s - earlier.core_busy_s) / passed_s)
+    found = f"core {health.cores[0]} is {share:.0%} busy" + (
+        f"; at work: {', '.join(names)}" if names else ""
+    )
+    if share > BUSY_SHARE:
+        advice = "End them, or move them off the core: taskset -cp 0 PID. Disturbed runs are measured again"
+        return Check("other processes", "warn", found, advice)
+    return Check("other processes", "ok", found)
 
 
 def check_steal(root: Path = ROOT) -> Check:

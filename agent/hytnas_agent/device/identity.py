@@ -13,7 +13,8 @@ import msgspec
 
 from hytnas_agent.device.files import ROOT, meminfo_bytes, read_device_tree, read_fields, read_text
 from hytnas_agent.device.hardware import Hardware
-from hytnas_agent.device.health import governor, is_raspberry_pi
+from hytnas_agent.device.probes.clock import governor
+from hytnas_agent.device.sources import is_raspberry_pi
 from hytnas_agent.errors import AgentError
 from hytnas_agent.launcher import current_launcher
 from hytnas_agent.paths import StateFolder

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hytnas_agent import __version__
+from hytnas_agent.device.gate import Gate
 from hytnas_agent.errors import AgentError
 from hytnas_agent.journal import Journal
 from hytnas_agent.protocol import ErrorCode, RpcError
@@ -60,6 +61,7 @@ class Runner:
     ) -> None:
         self._journal, self._identity, self.allowed_cores = journal, identity, allowed_cores
         self._timed_lock = timed_lock
+        self._gate = Gate()
         self._on_start, self._on_end = on_start, on_end
         self._condition = threading.Condition()
         self._chores: deque[Callable[[], None]] = deque()
@@ -200,6 +202,7 @@ class Runner:
                 self._identity,
                 allowed_cores=self.allowed_cores,
                 cancellation=cancellation,
+                gate=self._gate,
             )
 
 

@@ -245,7 +245,7 @@ class Service:
         self._later(client, request_id, lambda: describe_device(self._parts.state, self._runtimes(), params))
 
     def _doctor(self, client: Client, _: Nothing, request_id: RequestId) -> None:
-        cores = len(self._parts.runner.allowed_cores)
+        cores = self._parts.runner.allowed_cores
         self._later(client, request_id, lambda: examine(self._parts.state, self._runtimes(), cores=cores))
 
     def _acquire(self, client: Client, params: AcquireParams, _: RequestId) -> AcquireResult:

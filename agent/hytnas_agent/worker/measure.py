@@ -15,6 +15,7 @@ from hytnas_agent.runtimes.base import LoadedModel, Runtime, RuntimeFailure, can
 from hytnas_agent.runtimes.precision import read_precision
 from hytnas_agent.worker.clock import process_clock
 from hytnas_agent.worker.messages import Report, Stage, WorkerRequest
+from hytnas_agent.worker.processor import ProcessorMeter
 from hytnas_agent.worker.tensors import (
     ParityFailure,
     check_parity,
@@ -31,7 +32,7 @@ Emit = Callable[[Stage], None]
 
 def measure(request: WorkerRequest, emit: Emit) -> Report:
     """Measure one model once; a model that fails is a report too."""
-    measured: dict[str, Any] = {"health_before": health_snapshot(_core(request))}
+    measured: dict[str, Any] = {"health_before": health_snapshot(request.cores)}
     try:
         _measure_into(measured, request, emit)
         outcome, message = Outcome.OK, ""
@@ -42,7 +43,8 @@ def measure(request: WorkerRequest, emit: Emit) -> Report:
         measured["parity"] = failure.result
     except MemoryError:
         outcome, message = Outcome.OOM, "the worker ran out of memory"
-    measured["health_after"] = health_snapshot(_core(request))
+    if "processor_time" not in measured:
+        measured["health_after"] = health_snapshot(request.cores)
     return Report(outcome, message, **measured)
 
 
@@ -93,7 +95,8 @@ def _warm_up_and_time(
     measured["steady"] = steady if warmup_ns else None
     measured["warmup_ms"] = tuple(duration / 1e6 for duration in warmup_ns)
     emit(Stage("in the timed runs"))
-    measured["health_before"] = health_snapshot(_core(request))
+    measured["health_before"] = health_snapshot(request.cores)
+    meter = ProcessorMeter()
     switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
     samples_ns = time_runs(
         run,
@@ -102,7 +105,10 @@ def _warm_up_and_time(
         max_runs=settings.max_runs,
         budget_s=settings.timed_budget_s,
     )
+    # At once: what comes after, the end of the runtime for one, is no part of the runs.
+    measured["processor_time"] = meter.read()
     measured["involuntary_switches"] = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
+    measured["health_after"] = health_snapshot(request.cores)
     measured["samples_ms"] = tuple(duration / 1e6 for duration in samples_ns)
 
 
@@ -149,7 +155,3 @@ def peak_rss_bytes() -> int | None:
     """The largest resident set of this process so far: VmHWM of proc_pid_status(5)."""
     value = read_fields(Path("/proc/self/status")).get("VmHWM", "").removesuffix(" kB")
     return int(value) * 1024 if value.isdigit() else None
-
-
-def _core(request: WorkerRequest) -> int:
-    return request.cores[0] if request.cores else 0

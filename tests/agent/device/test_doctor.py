@@ -3,23 +3,36 @@ from pathlib import Path
 
 import pytest
 
-from hytnas_agent.device.doctor import check_governor, check_runtimes, examine
+from hytnas_agent.device.doctor import check_runtimes, examine
+from hytnas_agent.device.sources import Sources
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import Check, RuntimeInfo
 from hytnas_agent.runtimes.probe import try_here
 
 USABLE = RuntimeInfo("onnxruntime", "1.31.1", "Release", ("onnx",), usable=True)
+HEALTH = (
+    "governor",
+    "clock",
+    "throttling",
+    "temperature",
+    "memory",
+    "swap",
+    "load",
+    "other processes",
+    "steal time",
+)
 UNUSABLE = RuntimeInfo("onnxruntime", "", "", ("onnx",), usable=False, reason="dies of SIGILL on this device")
 
 
 def checks(root: Path, tmp_path: Path) -> dict[str, Check]:
-    found = examine(StateFolder(tmp_path), [USABLE], root).checks
+    sources = Sources.at(root)
+    found = examine(StateFolder(tmp_path), [USABLE], sources, cores=(0,), sleep=lambda _: None).checks
     return {check.name: check for check in found}
 
 
 def test_a_healthy_pi_has_nothing_to_worry_about(board, pi_files, tmp_path: Path) -> None:
     found = checks(board(pi_files), tmp_path)
-    for name in ("governor", "throttling", "temperature", "memory", "swap", "load", "steal time"):
+    for name in HEALTH:
         assert found[name].status == "ok", found[name]
 
 
@@ -48,7 +61,7 @@ def test_each_trouble_is_found_with_advice(
 
 def test_what_cannot_be_seen_is_unknown_and_never_ok(board, tmp_path: Path) -> None:
     found = checks(board({}), tmp_path)
-    for name in ("governor", "throttling", "temperature", "memory", "swap", "load", "steal time"):
+    for name in HEALTH:
         assert found[name].status == "unknown", found[name]
 
 
@@ -68,15 +81,31 @@ def test_how_to_install_a_runtime_is_said_once(monkeypatch: pytest.MonkeyPatch) 
 def test_examining_changes_nothing(board, pi_files, tmp_path: Path) -> None:
     root = board(pi_files)
     before = {path: path.read_text() for path in root.rglob("*") if path.is_file()}
-    examine(StateFolder(tmp_path), [USABLE], root)
-    assert check_governor(root).status == "ok"
+    assert checks(root, tmp_path)["governor"].status == "ok"
     assert {path: path.read_text() for path in root.rglob("*") if path.is_file()} == before
 
 
 def test_the_servers_own_affinity_does_not_count(board, tmp_path: Path) -> None:
     state = StateFolder(tmp_path / "state").create()
-    found = {check.name: check for check in examine(state, (), board({}), cores=4).checks}
-    assert found["cores"].status == "ok"
-    assert "4 cores" in found["cores"].found
-    alone = {check.name: check for check in examine(state, (), board({}), cores=1).checks}
-    assert alone["cores"].status == "warn"
+
+    def cores(*allowed: int) -> Check:
+        found = examine(state, (), Sources.at(board({})), cores=allowed, sleep=lambda _: None).checks
+        return next(check for check in found if check.name == "cores")
+
+    assert (cores(0, 1, 2, 3).status, cores(0).status) == ("ok", "warn")
+    assert "4 cores, the last one (core 3)" in cores(0, 1, 2, 3).found
+
+
+def test_who_works_on_the_measuring_core_is_named(board, pi_files, tmp_path: Path) -> None:
+    root = board(pi_files | {"proc/77/stat": f"77 (kworker (x)) R {'0 ' * 10}100 20 0"})
+
+    def half_a_second_of_work(_: float) -> None:
+        board({"proc/77/stat": f"77 (kworker (x)) R {'0 ' * 10}140 20 0"})
+        board({"proc/stat": pi_files["proc/stat"].replace("cpu0 100", "cpu0 9999")})
+
+    found = examine(
+        StateFolder(tmp_path), [USABLE], Sources.at(root), cores=(0,), sleep=half_a_second_of_work
+    ).checks
+    check = next(check for check in found if check.name == "other processes")
+    assert check.status == "warn"
+    assert "core 0 is 100% busy; at work: kworker (x) (77)" in check.found

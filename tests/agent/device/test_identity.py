@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hytnas_agent.device.health import is_raspberry_pi
 from hytnas_agent.device.identity import device_context, device_identity, own_serial, read_hardware
+from hytnas_agent.device.sources import is_raspberry_pi
 from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import RuntimeInfo

@@ -1,0 +1,66 @@
+"""Waiting for the board to be fit, before a process starts: for heat to go, for the core to be quiet.
+
+The wait is bounded, can be cancelled, and is part of no duration that is measured. What it did not outlast is
+in the record; whether the runs suffered is for the verdict to say.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from hytnas_agent.device.health import health_snapshot
+from hytnas_agent.device.probes import PROBES
+from hytnas_agent.records import GateReport, HealthSnapshot
+
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 2.0
+LEAST_PATIENCE: Final = 1 / 8
+"""Share of a probe's patience that is left after it has been in vain again and again."""
+
+MAX_WAIT_S: Final = max(probe.patience_s for probe in PROBES) + LONGEST_PAUSE_S
+
+Pause = Callable[[float], bool]
+"""Waits so many seconds; true at once where the job was cancelled."""
+
+
+class Gate:
+    """Holds jobs of one agent back, for a shorter time where the last waits were in vain.
+
+    Without that a core that is always busy would cost every process the whole wait.
+
+    Parameters
+    ----------
+    snapshot : callable
+        The board's health now, for the cores that will measure.
+    clock : callable
+        Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        snapshot: Callable[[Sequence[int]], HealthSnapshot] = health_snapshot,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._snapshot, self._clock = snapshot, clock
+        self._patience_s = {probe: probe.patience_s for probe in PROBES}
+
+    def wait(self, cores: Sequence[int], pause: Pause) -> GateReport | None:
+        """Wait until no probe holds the job back, or their patience is at its end; None once cancelled."""
+        begin = self._clock()
+        earlier = self._snapshot(cores)
+        pause_s = FIRST_PAUSE_S
+        held: dict[str, str] = {}
+        while not pause(pause_s):
+            now = self._snapshot(cores)
+            held_by = {probe: reason for probe in PROBES if (reason := probe.hold(earlier, now))}
+            held |= {probe.name: reason for probe, reason in held_by.items()}
+            waited_s = self._clock() - begin
+            if all(waited_s >= self._patience_s[probe] for probe in held_by):
+                for probe, patience_s in self._patience_s.items():
+                    least_s = LEAST_PATIENCE * probe.patience_s
+                    self._patience_s[probe] = (
+                        max(least_s, patience_s / 2) if probe in held_by else probe.patience_s
+                    )
+                return GateReport(waited_s, tuple(held.values()), tuple(held_by.values()))
+            earlier, pause_s = now, min(2 * pause_s, LONGEST_PAUSE_S)
+        return None

@@ -1,0 +1,107 @@
+"""Verdicts on timed runs between two states of a Raspberry Pi 3B, written down in ``trees``."""
+
+import pytest
+
+from hytnas_agent.device.health import health_snapshot
+from hytnas_agent.device.probes import PROBES, TimedRuns
+from hytnas_agent.device.verdict import judge
+from hytnas_agent.records import HealthSnapshot, ProcessorTime, Verdict
+
+from .conftest import CORES, TREES
+
+QUIET = ProcessorTime(wall_s=0.5, cpu_s=0.498, run_delay_s=0.001)
+TREE_NAMES = sorted(path.stem for path in TREES.glob("*.toml"))
+
+
+@pytest.fixture
+def verdict(tree):
+    def between(before: str, after: str, processor: ProcessorTime | None = QUIET) -> Verdict:
+        snapshots = [health_snapshot(CORES, tree(name)) for name in (before, after)]
+        return judge(TimedRuns(*snapshots, processor))
+
+    return between
+
+
+def test_a_healthy_board_is_valid(verdict) -> None:
+    assert verdict("healthy", "healthy") == Verdict("VALID")
+
+
+@pytest.mark.parametrize(
+    ("after", "reasons"),
+    [
+        (
+            "throttled-82c",
+            (
+                "throttled, soft temperature limit",
+                "82 degrees Celsius",
+                "the clock fell to 600 MHz of 1200",
+            ),
+        ),
+        ("under-voltage-now", ("under voltage (rpi_volt)", "the clock fell to 600 MHz of 1200")),
+        ("under-voltage-sticky", ("under voltage, throttled",)),
+        ("swap-in-use", ("16172 pages were swapped",)),
+    ],
+)
+def test_what_came_about_during_the_runs_makes_them_invalid(
+    verdict, after: str, reasons: tuple[str, ...]
+) -> None:
+    found = verdict("healthy", after)
+    assert (found.status, found.reasons, found.usable) == ("INVALID", reasons, False)
+
+
+@pytest.mark.parametrize("name", ["under-voltage-sticky", "swap-in-use"])
+def test_what_was_so_before_and_goes_on_quietly_does_not(verdict, name: str) -> None:
+    """Bits of since boot tell of the past, and memory that stays swapped out moves nothing."""
+    assert verdict(name, name) == Verdict("VALID")
+
+
+@pytest.mark.parametrize("name", ["throttled-82c", "under-voltage-now"])
+def test_what_goes_on_now_does(verdict, name: str) -> None:
+    assert verdict(name, name).status == "INVALID"
+    assert verdict(name, "healthy").status == "INVALID"
+
+
+def test_absent_probes_are_named_and_never_healthy(verdict) -> None:
+    assert verdict("no-vcgencmd", "no-vcgencmd") == Verdict("VALID_UNVERIFIED", (), ("throttling",))
+    assert verdict("emulated", "emulated") == Verdict(
+        "VALID_UNVERIFIED", (), ("throttling", "temperature", "clock")
+    )
+
+
+def test_with_nothing_to_read_nothing_is_verified() -> None:
+    nothing = HealthSnapshot(0.0)
+    found = judge(TimedRuns(nothing, nothing))
+    assert found == Verdict("VALID_UNVERIFIED", (), tuple(probe.name for probe in PROBES))
+
+
+def test_an_absent_probe_hides_no_disturbance_that_another_saw(verdict) -> None:
+    found = verdict("emulated", "swap-in-use")
+    assert found.status == "INVALID"
+    assert "throttling" in found.unverified
+
+
+def test_a_changed_governor_is_found(tree) -> None:
+    sources = tree("healthy")
+    before = health_snapshot(CORES, sources)
+    (sources.root / "sys/devices/system/cpu/cpu3/cpufreq/scaling_governor").write_text("powersave\n")
+    found = judge(TimedRuns(before, health_snapshot(CORES, sources), QUIET))
+    assert found.reasons == ("the governor was changed (performance -> powersave)",)
+
+
+@pytest.mark.parametrize("name", TREE_NAMES)
+def test_reading_a_board_changes_nothing(tree, name: str) -> None:
+    sources = tree(name)
+
+    def content() -> dict[str, str]:
+        return {str(path): path.read_text() for path in sources.root.rglob("*") if path.is_file()}
+
+    before = content()
+    health_snapshot(CORES, sources)
+    assert content() == before
+
+
+def test_only_a_raspberry_pi_is_asked_for_vcgencmd(tree) -> None:
+    sources = tree("healthy")
+    assert sources.ask_firmware("get_throttled") == "throttled=0x0"
+    (sources.root / "proc/device-tree/model").write_text("Another Board")
+    assert sources.ask_firmware("get_throttled") is None
