@@ -3,7 +3,7 @@
 import msgspec
 
 from hytnas_agent.protocol import RuntimeInfo
-from hytnas_agent.records import HealthSnapshot, MeasureJob, Outcome, ParityResult
+from hytnas_agent.records import HealthSnapshot, MeasureJob, Outcome, ParityResult, ProcessorTime
 
 
 class WorkerRequest(msgspec.Struct, frozen=True):
@@ -41,6 +41,7 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     involuntary_switches: int | None = None
     health_before: HealthSnapshot | None = None
     health_after: HealthSnapshot | None = None
+    processor_time: ProcessorTime | None = None
 
 
 WorkerMessage = Stage | Report
