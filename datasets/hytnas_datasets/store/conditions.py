@@ -69,7 +69,7 @@ def _settings_of(database: Database, labels: Sequence[StoredLabel]) -> list[dict
         for label in labels
     ]
     return [
-        {f"settings {name}": value for name, value in (msgspec.structs.asdict(one) if one else {}).items()}
+        {f"settings {name}": value for name, value in (msgspec.to_builtins(one) if one else {}).items()}
         for one in settings
     ]
 
@@ -109,7 +109,7 @@ def refuse_unlike_boards(database: Database, usable: Sequence[StoredLabel]) -> N
     if len(devices) < 2:
         return
     names = measured.device_names(database)
-    canaries = measured.results(database, purpose=CANARY_PURPOSE)
+    canaries = measured.standing(database, CANARY_PURPOSE)
     found = [
         one.agreement
         for one in agreements(canaries, tolerances(database), devices)

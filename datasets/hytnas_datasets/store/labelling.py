@@ -24,7 +24,10 @@ from hytnas_datasets.store.records import AccuracyRecord, recipe_fingerprint
 
 @dataclass(frozen=True)
 class Conditions:
-    """Which labels to take, where a study holds several kinds; ``None`` takes any, if there is only one."""
+    """Which labels to take, where a study holds several kinds; ``None`` takes any, if there is only one.
+
+    ``stable_only`` leaves out latencies less certain than the collection asked for (outcome UNSTABLE).
+    """
 
     context_fingerprint: str | None = None
     resolution: int | None = None
@@ -34,13 +37,14 @@ class Conditions:
     model_format: str | None = None
     precision: str | None = None
     converter: str | None = None
+    stable_only: bool = False
 
 
 def latency(database: Database, space: Space, conditions: Conditions, minimum: int) -> LabelledSet:
-    """Latency labels of outcome OK for the study's own sample; see ``Study.labelled``."""
+    """Latency labels for the study's own sample, of outcome OK or UNSTABLE; see ``Study.labelled``."""
     _check_space(database, space)
     stored = _chosen(database, space, conditions)
-    usable = [label for label in stored if _usable(label)]
+    usable = [label for label in stored if _usable(label, conditions)]
     refuse_mixed(
         latency_conditions(database, usable),
         "latencies",
@@ -53,7 +57,7 @@ def latency(database: Database, space: Space, conditions: Conditions, minimum: i
         assert label.architecture is not None
         groups.setdefault(label.architecture, []).append(label)
     _check_enough(len(groups), minimum, "latency labels", space, "hytnas-profile collect latency")
-    return _latency_set(space, groups, _count_dropped(stored))
+    return _latency_set(space, groups, _count_dropped(stored, conditions))
 
 
 def _chosen(database: Database, space: Space, conditions: Conditions) -> list[StoredLabel]:
@@ -108,6 +112,7 @@ def _latency_set(
         devices=tuple(tuple(dict.fromkeys(s.device_id for s in labels)) for labels in groups.values()),
         extra={
             "dropped": dropped,
+            "unstable": str(sum(label.label.outcome is Outcome.UNSTABLE for label in usable)),
             **_named(first.export.converter, first.export.converter_version),
         },
         model_files=ModelFiles(
@@ -162,12 +167,11 @@ def accuracy(database: Database, space: Space, conditions: Conditions, minimum: 
     )
 
 
-def _usable(stored: StoredLabel) -> bool:
+def _usable(stored: StoredLabel, conditions: Conditions) -> bool:
     label = stored.label
     values = (label.median_ms, *label.process_medians_ms)
-    return label.outcome is Outcome.OK and all(
-        value is not None and math.isfinite(value) and value > 0 for value in values
-    )
+    wanted = label.outcome is Outcome.OK if conditions.stable_only else label.usable
+    return wanted and all(value is not None and math.isfinite(value) and value > 0 for value in values)
 
 
 def _median_ms(labels: Sequence[StoredLabel]) -> float:
@@ -177,11 +181,12 @@ def _median_ms(labels: Sequence[StoredLabel]) -> float:
     )
 
 
-def _count_dropped(stored: Iterable[StoredLabel]) -> str:
+def _count_dropped(stored: Iterable[StoredLabel], conditions: Conditions) -> str:
     counts: dict[str, int] = {}
     for label in stored:
-        if not _usable(label):
-            reason = "not finite" if label.label.outcome is Outcome.OK else label.label.outcome.value
+        if not _usable(label, conditions):
+            outcome = label.label.outcome
+            reason = "not finite" if label.label.usable and outcome is Outcome.OK else outcome.value
             counts[reason] = counts.get(reason, 0) + 1
     return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items())) or "0"
 

@@ -1,6 +1,7 @@
 """Model files, devices, what fresh processes measured, and the labels made of that."""
 
 import sqlite3
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
@@ -205,6 +206,27 @@ def results(
         )
         for row in rows
     ]
+
+
+def discard(database: Database, job_ids: Iterable[str], reason: str, at_unix_s: float) -> None:
+    """Say of stored results that they are to stand in no label, and why; they are kept all the same."""
+    with database.transaction() as connection:
+        connection.executemany(
+            "INSERT INTO discarded VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            [(job_id, reason, at_unix_s) for job_id in job_ids],
+        )
+
+
+def discarded(database: Database) -> dict[str, str]:
+    """Why each discarded result was, by job id, in the order they were."""
+    rows = database.query("SELECT job_id, reason FROM discarded ORDER BY rowid")
+    return {row["job_id"]: row["reason"] for row in rows}
+
+
+def standing(database: Database, purpose: str | None = None) -> list[StoredResult]:
+    """The jobs of a purpose (``None``: of all) that are not discarded, as they were stored."""
+    left_out = discarded(database)
+    return [stored for stored in results(database, purpose=purpose) if stored.result.job_id not in left_out]
 
 
 def add_label(

@@ -131,5 +131,14 @@ _VERSION_4: Final = (
     ) STRICT""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+# What went well but stands in no label, because the canary showed that the board had changed speed.
+_VERSION_5: Final = (
+    """CREATE TABLE discarded (
+        job_id TEXT PRIMARY KEY REFERENCES result(job_id),
+        reason TEXT NOT NULL,
+        at_unix_s REAL NOT NULL
+    ) STRICT""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """Statements that lead from schema version ``i`` to ``i + 1``; their count is the current version."""

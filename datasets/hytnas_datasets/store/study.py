@@ -1,7 +1,7 @@
 """A study: a folder with all that one search for networks measured, and the journal it is resumed from."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -206,6 +206,14 @@ class Study:
             grouped.setdefault(stored.model_sha256, []).append((stored.replicate, stored.result))
         return grouped
 
+    def discard(self, job_ids: Iterable[str], reason: str) -> None:
+        """Keep stored results out of every label made from here on, and say why; they are not deleted."""
+        measured.discard(self._database, job_ids, reason, time.time())
+
+    def discarded(self) -> dict[str, str]:
+        """Why each discarded result was, by job id."""
+        return measured.discarded(self._database)
+
     def add_label(
         self, label: LatencyLabel, purpose: str, device_id: str, context: DeviceContext | None
     ) -> None:
@@ -271,12 +279,14 @@ class Study:
         model_format: str | None = None,
         precision: str | None = None,
         converter: str | None = None,
+        stable_only: bool = False,
         minimum: int = 1,
     ) -> LabelledSet:
         """The labels for ``target`` of this study's own sample, ready for a predictor.
 
-        Latencies are those of outcome OK measured for the purpose "latency" (never a verification's); an
-        accuracy is the mean over its seeds. Labels made under different conditions are never mixed.
+        Latencies are those of outcome OK or UNSTABLE measured for the purpose "latency" (never a
+        verification's); an accuracy is the mean over its seeds. Labels made under different conditions are
+        never mixed.
 
         Parameters
         ----------
@@ -292,6 +302,8 @@ class Study:
             several has the median of its labels.
         model_format, precision, converter : str, optional
             Take only the latencies of such model files.
+        stable_only : bool
+            Leave out latencies of outcome UNSTABLE: those that the budget did not suffice for.
         minimum : int
             How many labels there must be.
 
@@ -304,7 +316,15 @@ class Study:
             Fewer than ``minimum`` labels are there.
         """
         conditions = labelling.Conditions(
-            context_fingerprint, resolution, classes, recipe, device, model_format, precision, converter
+            context_fingerprint,
+            resolution,
+            classes,
+            recipe,
+            device,
+            model_format,
+            precision,
+            converter,
+            stable_only,
         )
         if target == "latency_ms":
             return labelling.latency(self._database, space, conditions, minimum)

@@ -44,8 +44,10 @@ class StudySummary(msgspec.Struct, frozen=True):
 
     ``repeat_noise`` is the pooled relative standard deviation of process medians within a model (a fraction),
     ``seed_noise`` the pooled standard deviation of accuracies within a network (a fraction of 1); ``None``
-    where nothing was repeated. ``canary_drift`` is the largest departure of the canary's median from the
-    median of its series, a fraction. ``duplicates`` counts architectures beyond the first of each network.
+    where nothing was repeated. ``discarded`` counts processes that stand in no label because the canary
+    showed that the device had changed speed. ``canary_drift`` is the largest departure of the canary's median
+    from the median of its series, a fraction. ``duplicates`` counts architectures beyond the first of each
+    network.
     ``executions`` says how what was measured ran, from the most real to the least; ``kinds`` counts the model
     files of each format and precision.
     """
@@ -75,6 +77,7 @@ class StudySummary(msgspec.Struct, frozen=True):
     accuracy_range: tuple[float, float] | None
     boards: tuple[BoardCounts, ...]
     board_agreements: tuple[BoardAgreement, ...]
+    discarded: int
 
 
 def summarise(database: Database) -> StudySummary:
@@ -82,11 +85,12 @@ def summarise(database: Database) -> StudySummary:
     purposes = sampled.purposes(database)
     hashes = {purpose: [plan for _, plan in sampled.of_purpose(database, purpose)] for purpose in purposes}
     results = measured.results(database)
+    standing = measured.standing(database)
     exports = measured.exports(database)
     labels = measured.labels(database, None)
     trainings = trained.records(database)
     failures = database.query("SELECT stage, count(*) AS n FROM failure GROUP BY stage ORDER BY stage")
-    by_model = _medians_by_model(results)
+    by_model = _medians_by_model(standing)
     by_network = _accuracies_by_network(trainings)
     noise, repeated_models = _pooled_spread([np.log(values) for values in by_model.values()])
     seed_noise, repeated_trainings = _pooled_spread(list(by_network.values()))
@@ -104,7 +108,7 @@ def summarise(database: Database) -> StudySummary:
         trained_networks=len(by_network),
         failed_trainings=sum(record.accuracy is None for record in trainings),
         failures={row["stage"]: row["n"] for row in failures},
-        outliers=_outliers(results),
+        outliers=_outliers(standing),
         repeat_noise=noise,
         repeated_models=repeated_models,
         seed_noise=seed_noise,
@@ -122,7 +126,8 @@ def summarise(database: Database) -> StudySummary:
         executions=_executions(results),
         accuracy_range=_range([record.accuracy for record in trainings if record.accuracy is not None]),
         boards=count_boards(database, results, labels),
-        board_agreements=agreements(results, tolerances(database)),
+        board_agreements=agreements(standing, tolerances(database)),
+        discarded=len(results) - len(standing),
     )
 
 

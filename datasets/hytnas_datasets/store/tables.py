@@ -36,7 +36,7 @@ COLUMNS: Final[dict[str, str]] = {
     "device": "what the board was called when it measured; empty if that was not said",
     "context": "fingerprint of everything a latency depends on besides the model",
     "execution": "native, emulated, instruction_count or simulated; only native ones are a board's speed",
-    "outcome": "how the measurement ended; only OK rows carry a label",
+    "outcome": "how the measurement ended; only OK and UNSTABLE rows carry a label",
     "median_ms": "label: median of the medians of fresh processes, milliseconds",
     "ci_low_ms": "lower end of the 95 % interval of the label, milliseconds",
     "ci_high_ms": "upper end of the 95 % interval of the label, milliseconds",
@@ -51,6 +51,12 @@ COLUMNS: Final[dict[str, str]] = {
     "model_bytes": "size of the model file, bytes",
     "processes": "fresh processes behind the label",
     "samples": "timed runs behind the label",
+    "half_width": "half of the interval relative to its centre: 0.015 is +-1.5 %",
+    "target_half_width": "that at which measuring stopped; empty for a fixed number of processes, "
+    "exceeded by UNSTABLE labels",
+    "looks": "how often the interval was looked at, for which it is corrected; 0 for a fixed number",
+    "disturbed_processes": "processes that went well but for the health of the device",
+    "discarded": "why the process stands in no label, where the canary showed that it must not",
     "message": "what the agent said about the outcome",
     "seed": "seed of the training",
     "accuracy": "label: fraction of the test images classified right, in [0, 1]",
@@ -71,7 +77,8 @@ COLUMNS: Final[dict[str, str]] = {
 
 _LABEL_FIELDS: Final = (
     "median_ms", "ci_low_ms", "ci_high_ms", "mad_ms", "mean_ms", "p90_ms", "p99_ms", "cold_ms", "load_ms",
-    "throughput_per_s", "peak_rss_bytes", "model_bytes", "processes", "samples", "message",
+    "throughput_per_s", "peak_rss_bytes", "model_bytes", "processes", "samples", "half_width",
+    "target_half_width", "looks", "disturbed_processes", "message",
 )  # fmt: skip
 
 
@@ -182,6 +189,7 @@ def _accuracy_rows(database: Database, name: str, space: StoredSpace) -> list[di
 
 
 def _process_rows(database: Database) -> Iterable[dict[str, Any]]:
+    discarded = measured.discarded(database)
     for stored in measured.results(database):
         result = stored.result
         yield {
@@ -198,6 +206,7 @@ def _process_rows(database: Database) -> Iterable[dict[str, Any]]:
             "cold_ms": result.cold_ms,
             "load_ms": result.load_ms,
             "peak_rss_bytes": result.peak_rss_bytes,
+            "discarded": discarded.get(result.job_id, ""),
             "message": result.message,
         }
 
@@ -256,7 +265,7 @@ def _data_sheet(
             for device in measured.devices(database)
         ],
         "board_agreements": msgspec.to_builtins(
-            agreements(measured.results(database, purpose=CANARY_PURPOSE), tolerances(database))
+            agreements(measured.standing(database, CANARY_PURPOSE), tolerances(database))
         ),
         "contexts": {
             name: msgspec.to_builtins(context) for name, context in measured.contexts(database).items()

@@ -37,6 +37,7 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
         ("networks trained", summary.trained_networks),
         ("trainings", summary.trainings),
         ("processes that are outliers", len(summary.outliers)),
+        ("processes discarded after a drift of the canary", summary.discarded),
     ]
     if summary.repeat_noise is not None:
         rows.append(("spread between processes of a model", f"{100 * summary.repeat_noise:.2f} %"))

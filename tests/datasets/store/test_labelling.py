@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -160,8 +161,14 @@ def test_mixed_recipes_are_refused_with_the_fields_that_differ(
     assert chosen.y.tolist() == [0.9]
 
 
-def test_outcome_unstable_is_not_a_label(
+def test_an_unstable_latency_is_a_label_and_counted_unless_only_stable_ones_are_wanted(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
-    study.add_label(make.label("m0", outcome=Outcome.UNSTABLE), "latency", "board-1", make.context())
-    assert measured[0] not in study.labelled("latency_ms", space=space).architectures
+    unstable = msgspec.structs.replace(make.label("m0", (9.0, 10.0, 11.0)), outcome=Outcome.UNSTABLE)
+    study.add_label(unstable, "latency", "board-1", make.context())
+    labelled = study.labelled("latency_ms", space=space)
+    assert labelled.architectures[0] == measured[0]
+    assert (labelled.y[0], labelled.extra["unstable"]) == (10.0, "1")
+    stable = study.labelled("latency_ms", space=space, stable_only=True)
+    assert measured[0] not in stable.architectures
+    assert (stable.extra["dropped"], stable.extra["unstable"]) == ("1 OOM, 1 UNSTABLE", "0")

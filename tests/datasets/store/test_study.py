@@ -233,3 +233,20 @@ def test_a_study_folder_holds_only_its_file_once_closed(tmp_path: Path) -> None:
     with Study.open(tmp_path) as study:
         study.begin_run("collect", {}, {})
     assert [path.name for path in tmp_path.iterdir()] == ["study.sqlite"]
+
+
+def test_a_discarded_process_is_kept_and_counts_no_more(
+    study: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    for replicate, median_ms in enumerate((9.0, 10.0, 12.0)):
+        result = make.result(f"job-{replicate}", "m0", median_ms=median_ms)
+        study.add_result(result, model_sha256="m0", purpose="latency", replicate=replicate)
+    before = study.describe()
+    job_ids = [result.job_id for result in study.results("m0", "latency")]
+    study.discard(job_ids[2:], "canary drift of +9.0 %")
+    study.discard(job_ids[2:], "said twice")
+    assert study.discarded() == {job_ids[2]: "canary drift of +9.0 %"}
+    assert [result.job_id for result in study.results("m0", "latency")] == job_ids
+    described = study.describe()
+    assert (before.discarded, described.discarded, described.jobs) == (0, 1, before.jobs)
+    assert described.repeat_noise < before.repeat_noise
