@@ -9,13 +9,16 @@ from pathlib import Path
 import msgspec
 
 from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
+from hytnas_agent.statistics import accepted, is_disturbed
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.collect.schedule import Passes, Slot, slots_of
 from hytnas_host.devices.state import written_once
 
 # How many attempts of one replicate may end so before that is what the replicate came to. What may have been
-# the board's fault (it ran out of memory under something else, its card stood still) is tried once more.
+# the board's fault (it ran out of memory under something else, its card stood still) is tried once more. What
+# the board's health says was disturbed counts as THROTTLED here: on a device that is never quiet the least
+# disturbed of so many attempts stands.
 ATTEMPTS = {
     Outcome.TIMEOUT: 2,
     Outcome.OOM: 2,
@@ -35,6 +38,23 @@ def settled(outcomes: Sequence[Outcome], /) -> bool:
     if not outcomes:
         return False
     return Counter(outcomes)[outcomes[-1]] >= ATTEMPTS.get(outcomes[-1], 1)
+
+
+def ending(result: ProcessResult, /) -> Outcome:
+    """How an attempt ended for the collection: THROTTLED if disturbed, be it otherwise OK."""
+    return Outcome.THROTTLED if result.outcome is Outcome.OK and is_disturbed(result) else result.outcome
+
+
+def came_to(attempts: Sequence[ProcessResult], /) -> ProcessResult:
+    """What attempts of one replicate came to: the last, or of disturbed ones the fastest, n >= 1.
+
+    Others, heat and a weak supply slow a run down and never speed it up.
+    """
+    last = attempts[-1]
+    if ending(last) is not Outcome.THROTTLED or last.median_ms is None:
+        return last
+    disturbed = [each for each in attempts if is_disturbed(each) and each.median_ms is not None]
+    return min(disturbed, key=lambda each: each.median_ms or 0.0)
 
 
 def _same_settings(result: ProcessResult, settings: MeasureSettings) -> bool:
@@ -156,7 +176,7 @@ class Journal:
 
     def settled(self, slot: Slot) -> bool:
         """Whether the slot needs no further attempt."""
-        return settled([result.outcome for result in self._of(slot)])
+        return settled([ending(result) for result in self._of(slot)])
 
     def count_settled(self, model_sha256: str, passes: Passes) -> int:
         """How many of the model's processes need no further attempt."""
@@ -187,15 +207,16 @@ class Journal:
     def last_attempts(self, model_sha256: str) -> list[ProcessResult]:
         """What each slot of the model came to, cancelled ones left out."""
         slots = self._attempts.get(model_sha256, {}).values()
-        return [attempts[-1] for attempts in slots if attempts[-1].outcome is not Outcome.CANCELLED]
+        return [came_to(attempts) for attempts in slots if attempts[-1].outcome is not Outcome.CANCELLED]
 
     def medians_ms(self, model_sha256: str) -> list[float]:
-        """Medians of the model's timed processes that went well."""
-        return [
-            result.median_ms
+        """Medians of the model's timed processes that went well; of the undisturbed, if they are enough."""
+        well = [
+            result
             for result in self.last_attempts(model_sha256)
-            if result.outcome is Outcome.OK and result.measure_pass == "timed" and result.median_ms  # noqa: S105
+            if result.outcome is Outcome.OK and result.measure_pass == "timed"  # noqa: S105 (no password)
         ]
+        return [result.median_ms for result in accepted(well, len(well)) if result.median_ms]
 
     @property
     def empty(self) -> bool:

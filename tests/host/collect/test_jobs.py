@@ -11,6 +11,7 @@ from hytnas_agent.records import (
     MeasureSettings,
     Outcome,
     ProcessResult,
+    Verdict,
 )
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import ExportRecord, Study
@@ -202,3 +203,54 @@ def test_attempts_stay_in_order_when_the_clock_of_the_board_jumps_back(study):
     assert again.settled(FIRST)
     assert again.last_attempts(SHA)[0].outcome is Outcome.OK
     assert again.job_ids == first.job_ids
+
+
+def disturbed(journal: Journal, slot: Slot, median_ms: float, status: str = "INVALID") -> ProcessResult:
+    reasons = ("other processes took 50% of core 3",) if status == "INVALID" else ()
+    return msgspec.structs.replace(
+        ended(journal, slot, Outcome.OK), median_ms=median_ms, verdict=Verdict(status, reasons)
+    )
+
+
+def test_a_disturbed_process_is_tried_again_and_kept(study):
+    ours = journal(study)
+    ours.store(FIRST, disturbed(ours, FIRST, 20.0))
+    assert not ours.settled(FIRST)
+    ours.store(FIRST, disturbed(ours, FIRST, 10.0, "VALID_UNVERIFIED"))
+    assert ours.settled(FIRST)
+    assert ours.medians_ms(SHA) == [10.0]
+    kept = [result.verdict.status for _, result in study.results_by_model("latency")[SHA]]
+    assert kept == ["INVALID", "VALID_UNVERIFIED"]
+
+
+def test_on_a_device_that_is_never_quiet_the_least_disturbed_of_three_stands(study):
+    ours = journal(study)
+    for median_ms in (20.0, 12.0, 15.0):
+        assert not ours.settled(FIRST)
+        ours.store(FIRST, disturbed(ours, FIRST, median_ms))
+    for each in (ours, journal(study)):
+        assert each.settled(FIRST)
+        assert [result.median_ms for result in each.last_attempts(SHA)] == [12.0]
+        assert each.medians_ms(SHA) == [12.0]
+        assert not each.given_up(SHA)
+
+
+def test_undisturbed_processes_stand_alone_once_they_are_enough(study):
+    ours = journal(study)
+    for replicate in range(3):
+        slot = Slot(SHA, "timed", replicate)
+        ours.store(slot, disturbed(ours, slot, 10.0 + replicate, "VALID"))
+    noisy = Slot(SHA, "timed", 3)
+    for _ in range(3):
+        ours.store(noisy, disturbed(ours, noisy, 99.0))
+    assert ours.medians_ms(SHA) == [10.0, 11.0, 12.0]
+
+
+def test_a_model_that_crashes_after_a_disturbed_run_has_crashed(study):
+    ours = journal(study)
+    ours.store(FIRST, disturbed(ours, FIRST, 20.0))
+    ours.store(FIRST, ended(ours, FIRST, Outcome.CRASH))
+    assert not ours.settled(FIRST)
+    ours.store(FIRST, ended(ours, FIRST, Outcome.CRASH))
+    assert ours.settled(FIRST)
+    assert ours.last_attempts(SHA)[0].outcome is Outcome.CRASH
