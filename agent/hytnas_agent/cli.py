@@ -133,7 +133,8 @@ def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "measure",
         help=text,
         description=f"{text}, without a server",
-        epilog="example:\n  hytnas-agent measure model.onnx --threads 4 --processes 10",
+        epilog="examples:\n  hytnas-agent measure model.onnx --threads 4 --processes 10\n"
+        "  hytnas-agent measure model.onnx --profile --energy --sustained-s 300",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("file", type=Path, metavar="FILE", help="an .onnx or .tflite file")
@@ -148,6 +149,14 @@ def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     command.add_argument(
         "--memory-limit-mib", type=_positive_int, help="memory limit (default: 80 %% of what is available)"
+    )
+    command.add_argument("--profile", action="store_true", help="also time every operator")
+    command.add_argument("--energy", action="store_true", help="also read an energy meter, if there is one")
+    command.add_argument(
+        "--sustained-s",
+        type=_positive_float,
+        metavar="SECONDS",
+        help="also keep the device busy for so long, to see whether it throttles",
     )
     command.add_argument("--json", action="store_true", help="print the label and all raw results as JSON")
     command.set_defaults(run=_lazily("measure"))

@@ -10,9 +10,17 @@ from hytnas_agent.device.describe import describe_device
 from hytnas_agent.device.doctor import examine
 from hytnas_agent.direct import measure_file
 from hytnas_agent.instance import single_instance
+from hytnas_agent.passes import EXTRA_PASSES, describe_pass, pass_settings
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import DescribeParams, RuntimeInfo
-from hytnas_agent.records import EXECUTION_WORDS, Execution, LatencyLabel, MeasureSettings, Outcome
+from hytnas_agent.records import (
+    EXECUTION_WORDS,
+    Execution,
+    LatencyLabel,
+    MeasurePass,
+    MeasureSettings,
+    Outcome,
+)
 from hytnas_agent.runtimes.probe import probe_runtimes
 from hytnas_agent.stop import check_fetched, stop_server
 
@@ -51,14 +59,36 @@ def measure(options: argparse.Namespace, state: StateFolder) -> int:
             print(f"\rprocess {done} of {total}", end="\n" if done == total else "", file=sys.stderr)
 
     measurement = measure_file(
-        options.file, state, settings, processes=options.processes, runtime=options.runtime, on_result=show
+        options.file,
+        state,
+        settings,
+        processes=options.processes,
+        runtime=options.runtime,
+        extra=_extra_passes(options, settings),
+        on_result=show,
     )
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(measurement)).decode())
     else:
         found = {result.context.execution for result in measurement.results if result.context is not None}
         print(summarise(options.file.name, measurement.label, found))
+        for result in measurement.results:
+            if result.measure_pass in EXTRA_PASSES:
+                print("\n".join(f"  {line}" for line in describe_pass(result)))
     return 0 if measurement.label.outcome is Outcome.OK else 1
+
+
+def _extra_passes(
+    options: argparse.Namespace, settings: MeasureSettings
+) -> dict[MeasurePass, MeasureSettings]:
+    """The passes that the options ask for, with their settings."""
+    asked: dict[MeasurePass, bool] = {
+        "profile": options.profile,
+        "energy": options.energy,
+        "sustained": options.sustained_s is not None,
+    }
+    load_s = {"sustained": options.sustained_s}
+    return {name: pass_settings(settings, name, load_s.get(name)) for name, wanted in asked.items() if wanted}
 
 
 def summarise(name: str, label: LatencyLabel, executions: Collection[Execution]) -> str:

@@ -79,11 +79,8 @@ def measure_file(
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise AgentError(f"{path} cannot be read: {error.strerror}") from error
-    passes: list[tuple[MeasurePass, MeasureSettings]] = [
-        *[("timed", settings)] * processes,
-        ("memory", settings),
-        *(extra or {}).items(),
-    ]
+    timed: list[tuple[MeasurePass, MeasureSettings]] = [("timed", settings)]
+    passes = [*timed * processes, ("memory", settings), *(extra or {}).items()]
     identity = device_identity(state)
     allowed = tuple(sorted(os.sched_getaffinity(0)))
     results: list[ProcessResult] = []

@@ -12,8 +12,9 @@ import select
 import selectors
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -194,6 +195,9 @@ def run_job(
         verdict=_verdict(job, report),
         processor_time=report.processor_time,
         gate=waited,
+        profile=report.profile,
+        energy=report.energy,
+        sustained=report.sustained,
     )
 
 
@@ -232,10 +236,11 @@ def _run_worker(
     oom_kills = _oom_kills()
     with (
         os.fdopen(os.memfd_create("worker-stderr"), "w+b") as stderr,
+        _scratch(request) as asked,
         current_launcher().launch(*WORKER) as launch,
     ):
         try:
-            process, results = _start(request, launch if command is None else Launch(tuple(command)), stderr)
+            process, results = _start(asked, launch if command is None else Launch(tuple(command)), stderr)
         except OSError as error:
             return _Ending(Report(Outcome.INTERNAL, f"the worker could not be started: {error.strerror}"))
         try:
@@ -250,6 +255,16 @@ def _run_worker(
         if killed is not None:
             return _Ending(killed)
         return _explain_death(process.returncode, watched.stage, _tail(stderr), _oom_kills() > oom_kills)
+
+
+@contextlib.contextmanager
+def _scratch(request: WorkerRequest) -> Iterator[WorkerRequest]:
+    """Give the profile pass a folder, which is deleted here: a worker that is killed cannot do it."""
+    if request.job.measure_pass != "profile":  # noqa: S105 (no password)
+        yield request
+        return
+    with tempfile.TemporaryDirectory(prefix="hytnas-profile-", ignore_cleanup_errors=True) as folder:
+        yield msgspec.structs.replace(request, scratch_path=folder)
 
 
 def _default_memory_limit_bytes() -> int:

@@ -46,6 +46,18 @@ def test_a_file_is_measured_for_a_program(run, models: Models) -> None:
     assert measurement.label.peak_rss_bytes > 0
 
 
+def test_further_passes_are_measured_where_they_are_asked_for(run, models: Models) -> None:
+    status, out, err = run("measure", models.tiny, "--processes", 1, "--profile", "--sustained-s", 1)
+    assert status == 0, err
+    assert "operators take" in out
+    assert "Conv" in out
+    assert "sustained: " in out
+    assert "energy" not in out
+    status, out, err = run("measure", models.tiny, "--processes", 1, "--sustained-s", 1e6)
+    assert (status, out) == (1, "")
+    assert "1 to 72000 seconds" in err
+
+
 def test_a_failed_measurement_says_how_and_leaves_with_1(run, models: Models) -> None:
     status, out, _ = run("measure", models.corrupt, "--processes", 1)
     assert status == 1

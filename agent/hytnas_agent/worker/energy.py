@@ -11,7 +11,6 @@ from hytnas_agent.pass_records import EnergyReading
 from hytnas_agent.records import EXECUTION_WORDS, Outcome
 from hytnas_agent.runtimes.base import RuntimeFailure
 
-ENERGY_LOAD_S = 10.0
 IDLE_SHARE = 0.3
 """Of the load's time, for which the idle device is measured beforehand."""
 POLL_INTERVAL_S = 0.1

@@ -1,4 +1,7 @@
-"""The measurement itself, in the order of the method: load, cold, parity, warm-up, timed runs, or memory."""
+"""The measurement itself, in the order of the method: load, cold, parity, warm-up, timed runs.
+
+The other passes leave this way early, or take something else than timed runs at its end.
+"""
 
 import hashlib
 import resource
@@ -6,16 +9,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msgspec import UnsetType
+
 from hytnas_agent.device.files import read_fields
 from hytnas_agent.device.health import health_snapshot
+from hytnas_agent.pass_records import OperatorProfile, SustainedSeries
+from hytnas_agent.passes import DEFAULT_LOAD_S
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import Outcome, ParityResult
 from hytnas_agent.runtimes.arrays import Array
 from hytnas_agent.runtimes.base import LoadedModel, Runtime, RuntimeFailure, candidates, create
 from hytnas_agent.runtimes.precision import read_precision
 from hytnas_agent.worker.clock import process_clock
+from hytnas_agent.worker.energy import measure_energy, require_meter
 from hytnas_agent.worker.messages import Report, Stage, WorkerRequest
 from hytnas_agent.worker.processor import ProcessorMeter
+from hytnas_agent.worker.profiling import profile_model
+from hytnas_agent.worker.sustained import judge_windows, run_windows
 from hytnas_agent.worker.tensors import (
     ParityFailure,
     check_parity,
@@ -49,16 +59,21 @@ def measure(request: WorkerRequest, emit: Emit) -> Report:
 
 
 def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) -> None:
-    job, settings = request.job, request.job.settings
+    job = request.job
     emit(Stage("importing the runtime"))
     runtime, info = _first_usable(request)
     emit(Stage("loading the model", info))
     path = Path(request.model_path)
     _check_hash(path, job.model_sha256)
     emit(Stage("loading the model", precision=read_precision(path, job.format)))
+    if job.measure_pass == "profile":  # noqa: S105 (no password)
+        emit(Stage("in the profile pass"))
+        measured["profile"] = _profile(request, runtime, path)
+        return
+    meter = require_meter() if job.measure_pass == "energy" else None  # noqa: S105 (no password)
     clock = process_clock()
     before = clock()
-    model = runtime.load(path, threads=settings.threads)
+    model = runtime.load(path, threads=job.settings.threads)
     measured["load_ms"] = (clock() - before) / 1e6
     cases = _cases(request, model)
     emit(Stage("in the first inference"))
@@ -74,15 +89,43 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
         return
     measured["parity"] = _parity(request, model, cases, outputs)
     emit(Stage("warming up"))
-    _warm_up_and_time(measured, request, lambda: model.run(inputs), emit, clock)
+    _warm_up(measured, request, lambda: model.run(inputs), clock)
+    emit(Stage(f"in the {job.measure_pass} pass" if job.measure_pass != "timed" else "in the timed runs"))  # noqa: S105
+    if meter is not None:
+        measured["energy"] = measure_energy(meter, lambda: model.run(inputs), load_s=_load_s(request))
+    elif job.measure_pass == "sustained":  # noqa: S105 (no password)
+        measured["sustained"] = _sustain(request, lambda: model.run(inputs), clock)
+    else:
+        _time(measured, request, lambda: model.run(inputs), clock)
 
 
-def _warm_up_and_time(
-    measured: dict[str, Any],
-    request: WorkerRequest,
-    run: Callable[[], object],
-    emit: Emit,
-    clock: Callable[[], int],
+def _profile(request: WorkerRequest, runtime: Runtime, path: Path) -> OperatorProfile:
+    assert request.scratch_path is not None
+    settings = request.job.settings
+    return profile_model(
+        runtime,
+        path,
+        threads=settings.threads,
+        folder=Path(request.scratch_path),
+        make_inputs=lambda model: random_inputs(model.inputs, settings.input_seed),
+        clock=process_clock(),
+    )
+
+
+def _sustain(request: WorkerRequest, run: Callable[[], object], clock: Callable[[], int]) -> SustainedSeries:
+    windows = run_windows(
+        run, load_s=_load_s(request), clock=clock, health=lambda: health_snapshot(request.cores)
+    )
+    return judge_windows(windows)
+
+
+def _load_s(request: WorkerRequest) -> float:
+    chosen_s = request.job.settings.load_s
+    return DEFAULT_LOAD_S[request.job.measure_pass] if isinstance(chosen_s, UnsetType) else chosen_s
+
+
+def _warm_up(
+    measured: dict[str, Any], request: WorkerRequest, run: Callable[[], object], clock: Callable[[], int]
 ) -> None:
     settings = request.job.settings
     warmup_ns, steady = warm_up(
@@ -94,7 +137,12 @@ def _warm_up_and_time(
     )
     measured["steady"] = steady if warmup_ns else None
     measured["warmup_ms"] = tuple(duration / 1e6 for duration in warmup_ns)
-    emit(Stage("in the timed runs"))
+
+
+def _time(
+    measured: dict[str, Any], request: WorkerRequest, run: Callable[[], object], clock: Callable[[], int]
+) -> None:
+    settings = request.job.settings
     measured["health_before"] = health_snapshot(request.cores)
     meter = ProcessorMeter()
     switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw

@@ -2,12 +2,16 @@
 
 import msgspec
 
+from hytnas_agent.pass_records import EnergyReading, OperatorProfile, SustainedSeries
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import HealthSnapshot, MeasureJob, Outcome, ParityResult, ProcessorTime
 
 
 class WorkerRequest(msgspec.Struct, frozen=True):
-    """A job with the paths of its files, the cores to run on, and the limit on private memory."""
+    """A job with the paths of its files, the cores to run on, and the limit on private memory.
+
+    ``scratch_path`` is an empty folder for a pass that needs one; the agent deletes it.
+    """
 
     job: MeasureJob
     model_path: str
@@ -16,6 +20,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
     agent_pid: int
     inputs_path: str | None = None
     outputs_path: str | None = None
+    scratch_path: str | None = None
 
 
 class Stage(msgspec.Struct, frozen=True, tag="stage"):
@@ -42,6 +47,9 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     health_before: HealthSnapshot | None = None
     health_after: HealthSnapshot | None = None
     processor_time: ProcessorTime | None = None
+    profile: OperatorProfile | None = None
+    energy: EnergyReading | None = None
+    sustained: SustainedSeries | None = None
 
 
 WorkerMessage = Stage | Report

@@ -6,7 +6,6 @@ from hytnas_agent.pass_records import SustainedSeries, SustainedWindow
 from hytnas_agent.records import HealthSnapshot
 from hytnas_agent.statistics import median
 
-SUSTAINED_LOAD_S = 120.0
 MIN_WINDOW_S = 1.0
 MAX_WINDOWS = 600
 BURST_WINDOWS = 5
