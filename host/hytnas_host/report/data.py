@@ -149,6 +149,11 @@ class ReportData:
         return self.device.context.board or self.device.identity.hostname or self.device.identity.device_id
 
     @property
+    def provenance(self) -> str:
+        """What goes behind a latency where no axis says it; empty for those of a real board."""
+        return "" if self.execution == "native" else f" ({EXECUTION_WORDS[self.execution]})"
+
+    @property
     def latency_axis(self) -> str:
         """The title of every axis that shows latency, with its provenance."""
         return f"latency, ms ({EXECUTION_WORDS[self.execution]})"

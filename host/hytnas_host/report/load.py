@@ -10,7 +10,7 @@ import numpy as np
 
 from hytnas_agent import __version__
 from hytnas_agent.errors import HytnasError
-from hytnas_agent.records import LatencyLabel, ProcessResult
+from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel, ProcessResult
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import Architecture, Choice, Space, get_space
 from hytnas_datasets.store import Study
@@ -281,7 +281,8 @@ def data_sheet(summary: StudySummary, failures: tuple[Failure, ...]) -> DataShee
     facts += [(f"Processes for {purpose}", str(number)) for purpose, number in summary.jobs.items()]
     if summary.latency_range_ms is not None:
         low, high = summary.latency_range_ms
-        facts.append(("Latencies", f"{low:.3g} to {high:.3g} ms"))
+        words = " and ".join(EXECUTION_WORDS[execution] for execution in summary.executions)
+        facts.append(("Latencies", f"{low:.3g} to {high:.3g} ms, {words}"))
     if summary.repeat_noise is not None:
         words = f"{percent(100 * summary.repeat_noise)} between processes, {summary.repeated_models} models"
         facts.append(("Repeat noise", words))

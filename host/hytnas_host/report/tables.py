@@ -129,6 +129,8 @@ def _card(data: ReportData, axes: Axes, pick: Pick) -> PickCard:
     else:
         big = milliseconds(predicted)
         under = "predicted, not measured yet" if row is None else f"predicted; measuring ended {row.outcome}"
+    if axes.latency is not None:
+        under += data.provenance
     for position, objective in enumerate(data.search.objectives):
         value = pick.values[position]
         if position == axes.latency:

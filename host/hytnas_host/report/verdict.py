@@ -39,7 +39,8 @@ def pronounce(data: ReportData) -> Verdict:
 def _headline(data: ReportData) -> str:
     if data.search is None or not data.search.front:
         if data.spreads:
-            return f"{plural(len(data.spreads), 'network')} measured on {data.device_name}; no search yet"
+            measured = f"{plural(len(data.spreads), 'network')} measured on {data.device_name}"
+            return f"{measured}{data.provenance}; no search yet"
         return "Nothing measured yet"
     members = plural(len(data.search.front), "network")
     axes = Axes.of(data.search.objectives)
@@ -53,7 +54,8 @@ def _headline(data: ReportData) -> str:
         latencies = [member.values[axes.latency] for member in data.search.front]
         how = "predicted"
     low, high = milliseconds(min(latencies)), milliseconds(max(latencies))
-    return f"{members} on the Pareto front, {how} at {low if low == high else f'{low} to {high}'}"
+    at = low if low == high else f"{low} to {high}"
+    return f"{members} on the Pareto front, {how} at {at}{data.provenance}"
 
 
 def _found(data: ReportData) -> list[str]:
@@ -65,7 +67,7 @@ def _found(data: ReportData) -> list[str]:
     axes = Axes.of(search.objectives)
     kept = f" under {', '.join(search.constraints)}" if search.constraints else ""
     sentences = [
-        f"On {data.device_name}, the strategy “{search.strategy}” evaluated "
+        f"On {data.device_name}{data.provenance}, the strategy “{search.strategy}” evaluated "
         f"{plural(len(search.evaluated), 'architecture')} of the space “{search.space}”{kept} and kept "
         f"{len(search.front)} that no other beats."
     ]

@@ -155,6 +155,7 @@ def test_everything_of_a_study_is_read(synthetic, study_folder):
     assert data.training.chance == pytest.approx(0.1)
     failures = [(failure.outcome, failure.message) for failure in data.sheet.failures]
     assert failures == [("TIMEOUT", "took too long")]
+    assert dict(data.sheet.facts)["Latencies"].endswith("ms, measured on the device")
     assert {coverage.variable for coverage in data.sheet.coverage} == {v.name for v in SPACE.variables}
     assert data.choices.keys() >= {member.architecture for member in data.search.evaluated}
 

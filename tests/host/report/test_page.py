@@ -220,7 +220,13 @@ def test_latencies_that_are_not_real_are_labelled_everywhere(synthetic, executio
     for key in ("front", "agreement-latency", "verification", "spread", "front-narrow", "canary"):
         svg = re.search(rf'<svg[^>]*data-figure="{key}".*?</svg>', page, re.DOTALL)[0]
         assert EXECUTION_WORDS[execution] in svg, key
-    assert f"Latencies: {EXECUTION_WORDS[execution]}" in check(page).words()
+    words = check(page).words()
+    assert f"Latencies: {EXECUTION_WORDS[execution]}" in words
+    (title,) = re.findall("<title>(.*?)</title>", page)
+    assert EXECUTION_WORDS[execution] in title  # all that a bookmark or a shared link shows
+    latencies = re.findall('<p class="under">(.*?)</p>', page)
+    assert len(latencies) == len(data.search.picks)
+    assert all(EXECUTION_WORDS[execution] in under for under in latencies)
 
 
 def test_predictions_of_latencies_that_are_not_real_are_labelled_too(synthetic):
