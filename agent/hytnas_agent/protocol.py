@@ -13,7 +13,8 @@ and what it adds is used where the agent's ``capabilities`` name it.
 1.0    the first
 1.1    ``session_id`` in ``hello``: a client that returns takes its own lease over (``lease.takeover``);
        ``upload_bytes`` in ``spool_stat`` (``spool.expect``)
-1.2    the passes ``profile``, ``energy`` and ``sustained`` (``measure.profile`` ...) and their ``load_s``
+1.2    the passes ``profile``, ``energy`` and ``sustained`` (``measure.profile`` ...) and their ``load_s``; a job
+       that the device's health does not hold back (``gate``)
 =====  ==============================================================================================
 """
 

@@ -75,7 +75,11 @@ class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MeasureJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One fresh process measuring one model once. ``job_id`` is issued by the host, one per replicate."""
+    """One fresh process measuring one model once. ``job_id`` is issued by the host, one per replicate.
+
+    With a ``gate`` of false it begins at once, however unfit the device is: for comparing with methods that
+    do not look. Agents of before 1.2 do not know the field.
+    """
 
     job_id: str
     model_sha256: str
@@ -84,6 +88,7 @@ class MeasureJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     measure_pass: MeasurePass = "timed"  # noqa: S105 (no password)
     runtime: str | None = None
     reference: Reference | None = None
+    gate: bool | UnsetType = UNSET
 
 
 class DeviceIdentity(msgspec.Struct, frozen=True):

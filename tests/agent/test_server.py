@@ -98,6 +98,13 @@ def test_a_job_is_measured_and_its_progress_told(agent: AgentUnderTest, models: 
     assert [note.stage for note in agent.notes] == ["queued", "started", "finished"]
 
 
+def test_a_job_that_asks_for_it_is_not_held_back(agent: AgentUnderTest, models: Models) -> None:
+    assert agent.measure(make_job(models.tiny)).result.gate is not None
+    at_once = agent.measure(make_job(models.tiny, "at once", gate=False)).result
+    assert at_once.outcome is Outcome.OK
+    assert at_once.gate is None
+
+
 def test_the_same_job_again_is_answered_from_the_journal(agent: AgentUnderTest, models: Models) -> None:
     first = agent.measure(make_job(models.tiny))
     again = agent.measure(make_job(models.tiny))
