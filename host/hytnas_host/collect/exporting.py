@@ -113,7 +113,7 @@ class Exporter:
         record = self._record(plan_hash)
         if record is None:
             return None
-        model = _model_of(self._study, record)
+        model = model_of(self._study, record)
         files = (model.path, model.inputs_file, model.outputs_file)
         return model if all(file is None or file.is_file() for file in files) else None
 
@@ -154,7 +154,7 @@ class Exporter:
             seconds=exported.seconds,
         )
         self._study.add_export(record)
-        return _model_of(self._study, record)
+        return model_of(self._study, record)
 
 
 @contextmanager
@@ -167,7 +167,8 @@ def _interrupt_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
-def _model_of(study: Study, record: ExportRecord) -> Model:
+def model_of(study: Study, record: ExportRecord) -> Model:
+    """The files of a stored model, ready to be measured."""
     folder = study.folder / MODELS
     reference = record.reference
     return Model(

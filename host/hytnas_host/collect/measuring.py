@@ -187,7 +187,7 @@ class Measurer:
         with self._device.quiet():
             if self._stop.is_set():
                 return None
-            self._push(model)
+            push_model(self._device, model)
             self.running = job.job_id
             started_s = time.monotonic()
             try:
@@ -207,14 +207,16 @@ class Measurer:
         self._device.acknowledge([result.job_id])
         return result
 
-    def _push(self, model: Model) -> None:
-        self._device.push(model.path, model.sha256, f".{model.format}")
-        if model.reference is None:
-            return
-        assert model.inputs_file is not None
-        assert model.outputs_file is not None
-        self._device.push(model.inputs_file, model.reference.inputs_sha256, ".npz")
-        self._device.push(model.outputs_file, model.reference.outputs_sha256, ".npz")
+
+def push_model(device: Device, model: Model) -> None:
+    """Put a model and its reference into the device's spool, what is not there yet."""
+    device.push(model.path, model.sha256, f".{model.format}")
+    if model.reference is None:
+        return
+    assert model.inputs_file is not None
+    assert model.outputs_file is not None
+    device.push(model.inputs_file, model.reference.inputs_sha256, ".npz")
+    device.push(model.outputs_file, model.reference.outputs_sha256, ".npz")
 
 
 def _with_context(result: ProcessResult, expected: DeviceContext) -> ProcessResult:
