@@ -138,6 +138,8 @@ class Board:
             given_back=self.given_back,
             rejoined=self.rejoined,
             lost=self.lost,
+            drifts=self.measurer.guard.drifts,
+            discarded=self.measurer.guard.discarded,
         )
 
     def _arrive(self) -> DeviceDescription:

@@ -129,8 +129,9 @@ def collect(
             _fetch(group, source.known, stop)
         resumed_jobs = sum(group.ledger.count_settled(sha256) for group in groups for sha256 in source.known)
         total = source.models * options.passes.count * len(groups)
+        over = sum(group.ledger.progress(sha256) for group in groups for sha256 in source.known)
         names = ", ".join(board.name for board in boards)
-        with progress(f"Measuring on {names}", total, min(resumed_jobs, total)) as bar:
+        with progress(f"Measuring on {names}", total, min(over, total)) as bar:
             comparison = None if options.keep_apart else Comparison(study, groups[0], options)
             if comparison is not None:
                 compare_canaries(comparison, boards, bar, stop)
@@ -172,6 +173,7 @@ def _groups(
                 passes=options.passes,
                 canary=canary,
                 canary_every=options.canary_every,
+                drift=options.drift,
                 runtime=options.runtime,
                 stop=stop,
             )

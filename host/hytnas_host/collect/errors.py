@@ -16,5 +16,9 @@ class ContextChangedError(DeviceError):
     """A device is no longer what it was when the collection began."""
 
 
+class LastingDriftError(DeviceError):
+    """A device has another speed than when the collection began, and does not come back to it."""
+
+
 class BoardsLostError(DeviceError):
     """No board is left to measure."""

@@ -9,7 +9,7 @@ from hytnas_agent.errors import HytnasError
 from hytnas_host.collect.agreement import Comparison
 from hytnas_host.collect.board import Board, Group
 from hytnas_host.collect.crew import work_together
-from hytnas_host.collect.errors import BoardsLostError, CollectError, ContextChangedError
+from hytnas_host.collect.errors import BoardsLostError, CollectError, ContextChangedError, LastingDriftError
 from hytnas_host.collect.measuring import Model
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.pool import Pool
@@ -18,7 +18,7 @@ from hytnas_host.devices.errors import DeviceError, DeviceRefusedError
 from hytnas_host.progress import Progress
 
 # What a person must see to, so that waiting does not help.
-GIVEN_UP = (CollectError, ContextChangedError, DeviceRefusedError)
+GIVEN_UP = (CollectError, ContextChangedError, DeviceRefusedError, LastingDriftError)
 
 
 class Fleet:
@@ -57,11 +57,13 @@ class Fleet:
         self._lock = threading.Lock()
         self._working: set[str] = set()
         self._credited = {
-            (id(group), sha256): group.ledger.count_settled(sha256)
+            (id(group), sha256): group.ledger.progress(sha256)
             for group in groups
             for sha256 in supply.source.known
         }
         self._pools = {id(group): self._pool(group) for group in groups}
+        for board in self._boards:
+            board.measurer.guard.say = self._say
 
     def run(self) -> None:
         """Measure until nothing is left.
@@ -118,7 +120,10 @@ class Fleet:
                 window += 1
                 try:
                     board.measurer.measure_window(
-                        models, rng, lambda sha256: self._process_ended(group, board, sha256)
+                        models,
+                        rng,
+                        lambda sha256: self._process_ended(group, board, sha256),
+                        others_wait=lambda: pool.others_wait,
                     )
                 except DeviceError as error:
                     unfinished = self._label(group, board, models)
@@ -127,8 +132,7 @@ class Fleet:
                     if not self._wait_for(board, pool, unfinished, error):
                         return
                 else:
-                    self._label(group, board, models)
-                    pool.finish(board.device_id)
+                    pool.finish(board.device_id, self._label(group, board, models))
                 board.end()
         finally:
             self._leave(board)
@@ -184,9 +188,7 @@ class Fleet:
 
     def _process_ended(self, group: Group, board: Board, sha256: str) -> None:
         journal = group.ledger.journals[board.device_id]
-        passes = self._options.passes
-        over = journal.complete(sha256, passes)
-        self._credit(group, sha256, passes.count if over else journal.count_settled(sha256, passes))
+        self._credit(group, sha256, journal.progress(sha256, self._options.passes))
 
     def _credit(self, group: Group, sha256: str, count: int) -> None:
         """Let the bar show that so many processes of a model are over; fewer where it changed boards."""

@@ -3,13 +3,14 @@
 import hashlib
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
 from hytnas_agent.statistics import accepted, is_disturbed
+from hytnas_agent.stopping import StoppingRule
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.collect.schedule import Passes, Slot, slots_of
@@ -118,6 +119,7 @@ class Journal:
         self._fingerprint = context.fingerprint()
         self._attempts: dict[str, dict[Slot, list[ProcessResult]]] = {}
         self._others: dict[str, str] = {}  # device id by job id
+        self._discarded = set(study.discarded())
         known = study.results_by_model(purpose) if stored is None else stored
         for sha256, results in known.items():
             for replicate, result in results:
@@ -176,15 +178,49 @@ class Journal:
 
     def settled(self, slot: Slot) -> bool:
         """Whether the slot needs no further attempt."""
-        return settled([ending(result) for result in self._of(slot)])
+        return settled([ending(result) for result in self._standing(slot)])
 
     def count_settled(self, model_sha256: str, passes: Passes) -> int:
         """How many of the model's processes need no further attempt."""
         return sum(self.settled(slot) for slot in slots_of(model_sha256, passes))
 
+    def next_timed(self, model_sha256: str, rule: StoppingRule) -> Slot | None:
+        """The timed process that the model needs next; None where the rule has come to an end."""
+        if self.given_up(model_sha256):
+            return None
+        slots = (Slot(model_sha256, "timed", replicate) for replicate in range(rule.max_processes))
+        slot = next((slot for slot in slots if not self.settled(slot)), None)
+        if slot is None or slot.replicate < rule.min_processes:
+            return slot
+        return slot if rule.decide(self.medians_ms(model_sha256)).state == "CONTINUE" else None
+
+    def left(self, model_sha256: str, passes: Passes) -> list[Slot]:
+        """What the model is known to need yet: its next timed process, and the other passes."""
+        if self.given_up(model_sha256):
+            return []
+        timed = self.next_timed(model_sha256, passes.rule)
+        others = [Slot(model_sha256, other, 0) for other in passes.others]
+        return ([timed] if timed else []) + [slot for slot in others if not self.settled(slot)]
+
     def complete(self, model_sha256: str, passes: Passes) -> bool:
         """Whether nothing of the model is left to measure."""
-        return self.count_settled(model_sha256, passes) == passes.count or self.given_up(model_sha256)
+        return not self.left(model_sha256, passes)
+
+    def progress(self, model_sha256: str, passes: Passes) -> int:
+        """Of the processes that a model takes at least, how many are over; all only once it is complete."""
+        if self.complete(model_sha256, passes):
+            return passes.count
+        return min(self.count_settled(model_sha256, passes), passes.count - 1)
+
+    def discard(self, job_ids: Iterable[str], reason: str) -> None:
+        """Let stored results stand in no label; their processes are measured again."""
+        chosen = list(job_ids)
+        self._study.discard(chosen, reason)
+        self._discarded.update(chosen)
+
+    def count_discarded(self, slot: Slot) -> int:
+        """How many attempts of the slot were discarded."""
+        return len(self._of(slot)) - len(self._standing(slot))
 
     def given_up(self, model_sha256: str) -> bool:
         """Whether timed processes of the model have failed for good, so that further ones tell nothing new.
@@ -192,8 +228,9 @@ class Journal:
         That is one process that needs no further attempt, or as many failures alike where none went well: the
         processes of a model that hangs are not to wait for their deadline one after the other.
         """
-        slots = self._attempts.get(model_sha256, {}).items()
-        timed = [attempts for slot, attempts in slots if slot.measure_pass == "timed"]  # noqa: S105 (no password)
+        slots = self._attempts.get(model_sha256, {})
+        chosen = [slot for slot in slots if slot.measure_pass == "timed"]  # noqa: S105 (no password)
+        timed = [attempts for slot in chosen if (attempts := self._standing(slot))]
         failed = [
             [attempt.outcome for attempt in attempts]
             for attempts in timed
@@ -205,9 +242,10 @@ class Journal:
         )
 
     def last_attempts(self, model_sha256: str) -> list[ProcessResult]:
-        """What each slot of the model came to, cancelled ones left out."""
-        slots = self._attempts.get(model_sha256, {}).values()
-        return [came_to(attempts) for attempts in slots if attempts[-1].outcome is not Outcome.CANCELLED]
+        """What each slot of the model came to, cancelled and discarded ones left out."""
+        slots = self._attempts.get(model_sha256, {})
+        last = [came_to(attempts) for slot in slots if (attempts := self._standing(slot))]
+        return [result for result in last if result.outcome is not Outcome.CANCELLED]
 
     def medians_ms(self, model_sha256: str) -> list[float]:
         """Medians of the model's timed processes that went well; of the undisturbed, if they are enough."""
@@ -227,6 +265,9 @@ class Journal:
         """The number after the highest timed replicate that is settled; for an open-ended series."""
         settled_ones = [s.replicate for s in self._attempts.get(model_sha256, {}) if self.settled(s)]
         return max(settled_ones, default=-1) + 1
+
+    def _standing(self, slot: Slot) -> list[ProcessResult]:
+        return [result for result in self._of(slot) if result.job_id not in self._discarded]
 
     def _of(self, slot: Slot) -> list[ProcessResult]:
         return self._attempts.get(slot.model_sha256, {}).get(slot, [])

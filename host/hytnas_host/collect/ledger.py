@@ -77,6 +77,10 @@ class Ledger:
         """How many of the model's processes are measured, on the board that has most of them."""
         return max(j.count_settled(model_sha256, self.passes) for j in self.journals.values())
 
+    def progress(self, model_sha256: str) -> int:
+        """Of the processes that a model takes at least, how many are over on the board that has most."""
+        return max(journal.progress(model_sha256, self.passes) for journal in self.journals.values())
+
     def label(self, model_sha256: str, device_id: str) -> None:
         """Make the model's label of what that board measured, and store it, if a timed process ended."""
         journal = self.journals[device_id]
@@ -84,7 +88,7 @@ class Ledger:
         if not any(result.measure_pass == "timed" for result in results):  # noqa: S105 (no password)
             return
         known = any(result.context is not None for result in results)
-        self.labels[model_sha256] = aggregate(results)
+        self.labels[model_sha256] = aggregate(results, self.passes.rule)
         self._study.add_label(
             self.labels[model_sha256], journal.purpose, device_id, journal.context if known else None
         )

@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +10,16 @@ import msgspec
 import numpy as np
 
 from hytnas_agent.records import DeviceContext, MeasureJob, ModelFormat, Outcome, ProcessResult, Reference
+from hytnas_host.collect.drift import CanaryWatch, DriftRule, Reading
 from hytnas_host.collect.errors import ContextChangedError
+from hytnas_host.collect.guard import DriftGuard
 from hytnas_host.collect.jobs import Journal
-from hytnas_host.collect.schedule import Passes, Slot, schedule_window, slots_of
+from hytnas_host.collect.schedule import Passes, Slot, schedule_round, slots_of
 from hytnas_host.devices.base import Device
 
 FETCHED_AT_ONCE = 500
+# Among fewer models the processes of one would run back to back, and drift would not show in its spread.
+FEW_MODELS = 4
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Measurer:
         Processes a model.
     canary : Model or None
         Measured once before the first timed process and then after every ``canary_every``.
+    drift : DriftRule, optional
+        What is done about a canary that has drifted.
     runtime : str or None
         The runtime to measure with; the device's first usable one by default.
     stop : threading.Event
@@ -62,6 +67,7 @@ class Measurer:
     Attributes
     ----------
     tally : Tally
+    guard : DriftGuard
     running : str or None
         The job that runs now, to be read by any thread.
     """
@@ -75,6 +81,7 @@ class Measurer:
         passes: Passes,
         canary: Model | None,
         canary_every: int,
+        drift: DriftRule | None = None,
         runtime: str | None = None,
         stop: threading.Event | None = None,
     ) -> None:
@@ -89,30 +96,80 @@ class Measurer:
         self._timed_since_canary = canary_every
         self._runtime = runtime
         self._stop = stop or threading.Event()
+        rule = drift or DriftRule()
+        self.guard = DriftGuard(
+            device.name,
+            journal,
+            canary_journal,
+            CanaryWatch(self._read_canary, lambda: self.canary_ms, tolerance=rule.tolerance),
+            rule=rule,
+            wait=self._stop.wait,
+        )
 
     def measure_window(
-        self, models: Sequence[Model], rng: np.random.Generator, ended: Callable[[str], None]
+        self,
+        models: Sequence[Model],
+        rng: np.random.Generator,
+        ended: Callable[[str], None],
+        *,
+        others_wait: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Measure what the journal lacks of these models.
+        """Measure what the journal lacks of these models, in rounds of one process a model.
 
         A model that fails is a record: its remaining processes are skipped and the others go on. ``ended`` is
-        called with a model's hash whenever one of its processes, found or measured, needs no further attempt.
+        called with a model's hash whenever one of its processes was measured. Where few models are left that
+        need more than the least number of processes while ``others_wait``, they are left for later, so that
+        the processes of one do not run back to back.
 
         Raises
         ------
         DeviceError
-            The device is lost, or its context changed. What was stored stays.
+            The device is lost, or its context changed, or it has changed speed for good and is to be given up
+            then. What was stored stays.
         """
         by_hash = {model.sha256: model for model in models}
-        slots = deque(schedule_window(list(by_hash), self._passes, rng))
-        while slots and not self._stop.is_set():
-            slot = slots.popleft()
-            if not self._is_over(slot):
-                self._measure_slot(by_hash[slot.model_sha256], slot)
-            if self._is_over(slot):
-                ended(slot.model_sha256)
-            else:
-                slots.append(slot)  # once more, at the end of the window
+        previous: str | None = None
+        while not self._stop.is_set():
+            wanted = [sha256 for sha256 in by_hash if self._next_timed(sha256) is not None]
+            for sha256 in schedule_round(wanted, previous, rng):
+                slot = self._next_timed(sha256)
+                if slot is not None and not self._stop.is_set():
+                    self._measure_timed(by_hash[sha256], slot)
+                ended(sha256)
+                previous = sha256
+            if self._may_leave(by_hash, others_wait):
+                if self.guard.open:
+                    self._check_canary()
+                if self._may_leave(by_hash, others_wait):
+                    break
+        self._measure_others(by_hash, previous, rng, ended)
+
+    def _next_timed(self, sha256: str) -> Slot | None:
+        return self._journal.next_timed(sha256, self._passes.rule)
+
+    def _may_leave(self, models: Iterable[str], others_wait: Callable[[], bool]) -> bool:
+        """Whether the rounds may end here: nothing is left, or little that has company later."""
+        left = [slot for sha256 in models if (slot := self._next_timed(sha256)) is not None]
+        extra = all(slot.replicate >= self._passes.rule.min_processes for slot in left)
+        return not left or (extra and len(left) < FEW_MODELS and others_wait())
+
+    def _measure_others(
+        self,
+        by_hash: Mapping[str, Model],
+        previous: str | None,
+        rng: np.random.Generator,
+        ended: Callable[[str], None],
+    ) -> None:
+        """The passes that are not timed, of the models whose timed processes are over."""
+        for measure_pass in self._passes.others:
+            wanted = [sha256 for sha256 in by_hash if self._next_timed(sha256) is None]
+            for sha256 in schedule_round(wanted, previous, rng):
+                slot = Slot(sha256, measure_pass, 0)
+                while not (self._stop.is_set() or self._is_over(slot)):
+                    if self._run(self._journal, by_hash[sha256], slot) is not None:
+                        self.tally.measured_jobs += 1
+                ended(sha256)
+                previous = sha256
 
     @property
     def canary_ms(self) -> list[float]:
@@ -164,13 +221,28 @@ class Measurer:
     def _is_over(self, slot: Slot) -> bool:
         return self._journal.settled(slot) or self._journal.given_up(slot.model_sha256)
 
-    def _measure_slot(self, model: Model, slot: Slot) -> None:
-        if slot.measure_pass == "timed":  # noqa: S105 (no password)
-            if self._timed_since_canary >= self._canary_every:
-                self.measure_canary()
-            self._timed_since_canary += 1
-        if self._run(self._journal, model, slot) is not None:
+    def _check_canary(self) -> None:
+        """See whether the board has drifted; without a canary nothing can be known."""
+        if self._canary is not None:
+            self._timed_since_canary = 0
+            self.guard.check()
+            self._timed_since_canary = 0
+
+    def _read_canary(self) -> Reading | None:
+        result = self.measure_canary()
+        if result is None or result.outcome is not Outcome.OK or not result.median_ms:
+            return None
+        return Reading(result.job_id, result.median_ms)
+
+    def _measure_timed(self, model: Model, slot: Slot) -> None:
+        if self._timed_since_canary >= self._canary_every:
+            self._check_canary()
+        self._timed_since_canary += 1
+        result = self._run(self._journal, model, slot)
+        if result is not None:
             self.tally.measured_jobs += 1
+            if self._canary is not None:
+                self.guard.note(slot, result.job_id)
 
     def _run(self, journal: Journal, model: Model, slot: Slot) -> ProcessResult | None:
         """Run one process and store its result; None where it was stopped before it began."""

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
 from hytnas_agent.records import MeasureSettings
+from hytnas_agent.stopping import DEFAULT_TARGET, StoppingRule
 from hytnas_datasets.store.agreement import TOLERANCE
+from hytnas_host.collect.drift import DRIFT_PAUSES_S, DRIFT_TOLERANCE, DriftRule
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.schedule import Passes
 from hytnas_host.devices.base import Method
@@ -25,11 +27,22 @@ class MeasureOptions:
     settings : MeasureSettings
         How one process measures one model.
     processes : int
-        Fresh timed processes a model.
+        Fresh timed processes a model at least.
+    max_processes : int
+        The budget: beyond ``processes``, more are measured until the label's interval is narrow enough. No
+        more than ``processes`` make a fixed number.
+    precision_target : float
+        Half the width of a label's 95 % interval, relative to its centre, at which to stop.
     window : int
         Models among which the processes are spread.
     canary_every : int
         Timed processes between two of the canary; 0 for no canary.
+    drift_tolerance : float
+        Ratio of the canary's latency to that of before, less 1, up to which the board has not drifted.
+    drift_pauses_s : tuple of float
+        Pauses after which the canary of a board that has drifted is tried again.
+    stop_on_drift : bool
+        Give up a board whose canary does not come back, instead of going on at its new speed.
     memory_pass : bool
         Whether each model's peak memory is measured, in a process of its own.
     runtime : str or None
@@ -52,8 +65,13 @@ class MeasureOptions:
     seed: int = 0
     settings: MeasureSettings = field(default_factory=MeasureSettings)
     processes: int = 5
+    max_processes: int = 5
+    precision_target: float = DEFAULT_TARGET
     window: int = 20
     canary_every: int = 20
+    drift_tolerance: float = DRIFT_TOLERANCE
+    drift_pauses_s: tuple[float, ...] = DRIFT_PAUSES_S
+    stop_on_drift: bool = False
     memory_pass: bool = True
     runtime: str | None = None
     target: ExportTarget = field(default_factory=ExportTarget)
@@ -65,6 +83,12 @@ class MeasureOptions:
         for name, least in (("seed", 0), ("processes", 1), ("window", 1), ("canary_every", 0)):
             if getattr(self, name) < least:
                 raise CollectError(f"{name} is {getattr(self, name)}", f"give at least {least}")
+        try:
+            self.rule  # noqa: B018 (built to see whether it can be)
+        except ValueError as error:
+            raise CollectError(
+                str(error), "see --processes, --max-processes and --precision-target"
+            ) from error
 
     @classmethod
     def of(cls, method: Method, **chosen: Any) -> Self:
@@ -81,6 +105,18 @@ class MeasureOptions:
         return cls(**(by_method | {name: value for name, value in chosen.items() if value is not None}))
 
     @property
+    def rule(self) -> StoppingRule:
+        """How many timed processes a model gets."""
+        if self.max_processes <= self.processes:
+            return StoppingRule.fixed(self.processes)
+        return StoppingRule(self.precision_target, self.processes, self.max_processes)
+
+    @property
+    def drift(self) -> DriftRule:
+        """What is done about a canary that has drifted."""
+        return DriftRule(self.drift_tolerance, self.drift_pauses_s, self.stop_on_drift)
+
+    @property
     def passes(self) -> Passes:
         """What is measured of each model."""
-        return Passes(self.processes, self.memory_pass)
+        return Passes(self.rule, ("memory",) if self.memory_pass else ())

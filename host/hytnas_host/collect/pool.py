@@ -13,22 +13,19 @@ References
 import threading
 from collections.abc import Callable, Collection, Sequence
 
-from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.measuring import FEW_MODELS, Model
 from hytnas_host.collect.supply import Supply
-
-# Among fewer models the processes of one would run back to back, and drift would not show in its spread.
-LEAST_WINDOW = 4
 
 
 def window_size(remaining: int, boards: int, window: int) -> int:
     """How many models a board takes: its share of the remaining ones, at most ``window``.
 
-    Fewer than ``LEAST_WINDOW`` are not left over where that can be helped: it takes them, too, or leaves them
+    Fewer than ``FEW_MODELS`` are not left over where that can be helped: it takes them, too, or leaves them
     company.
     """
-    size = min(window, max(-(-remaining // max(boards, 1)), LEAST_WINDOW))
-    if 0 < remaining - size < LEAST_WINDOW:
-        size = remaining if remaining <= window else max(remaining - LEAST_WINDOW, -(-remaining // 2))
+    size = min(window, max(-(-remaining // max(boards, 1)), FEW_MODELS))
+    if 0 < remaining - size < FEW_MODELS:
+        size = remaining if remaining <= window else max(remaining - FEW_MODELS, -(-remaining // 2))
     return min(window, size)
 
 
@@ -82,7 +79,7 @@ class Pool:
                 wanted = window_size(self._remaining(), len(self._taken) - len(self._absent), self._window)
                 chosen = self._choose(board, wanted)
                 # Who is being exported for anyway does not keep the others waiting.
-                enough = min(wanted, LEAST_WINDOW) if self._refilling else wanted
+                enough = min(wanted, FEW_MODELS) if self._refilling else wanted
                 if len(chosen) >= enough or (chosen and not (self._more() or self._refilling)):
                     return self._hand_out(board, chosen)
                 if self._finished():
@@ -94,9 +91,15 @@ class Pool:
                 self._refilling = True
             self._refill()
 
-    def finish(self, board: str) -> None:
-        """The board has measured what it took."""
-        self._put_back(board, ())
+    def finish(self, board: str, later: Sequence[Model] = ()) -> None:
+        """The board has measured what it took, but for those that it goes on with later."""
+        self._put_back(board, later)
+
+    @property
+    def others_wait(self) -> bool:
+        """Whether there are models that nobody has taken yet."""
+        with self._changed:
+            return bool(self._ready) or self._more() or self._refilling
 
     def give_back(self, board: str, models: Sequence[Model]) -> None:
         """The board is lost, and these models of what it took are not finished: anyone may have them."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hytnas_agent.records import MeasurePass
+from hytnas_agent.stopping import StoppingRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,48 +24,39 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """What is measured of each model: so many timed processes, and (or not) its peak memory in another."""
+    """What is measured of each model: timed processes by a rule, then each of the other passes once."""
 
-    timed: int
-    memory: bool = True
+    rule: StoppingRule
+    others: tuple[MeasurePass, ...] = ("memory",)
 
     @property
     def count(self) -> int:
-        """Processes a model."""
-        return self.timed + self.memory
+        """The processes that a model takes at least."""
+        return self.rule.min_processes + len(self.others)
 
 
 def slots_of(model_sha256: str, passes: Passes, /) -> list[Slot]:
-    """The processes of one model."""
-    slots = [Slot(model_sha256, "timed", replicate) for replicate in range(passes.timed)]
-    return [*slots, Slot(model_sha256, "memory", 0)] if passes.memory else slots
+    """All the processes that one model may take."""
+    timed = [Slot(model_sha256, "timed", replicate) for replicate in range(passes.rule.max_processes)]
+    return timed + [Slot(model_sha256, other, 0) for other in passes.others]
 
 
-def schedule_window(models: Sequence[str], passes: Passes, rng: np.random.Generator, /) -> list[Slot]:
-    """All processes of one window: the timed rounds, then one round of memory passes.
-
-    Every round holds each model once, in an order of its own; where two rounds meet, no model follows itself
-    unless it is the only one.
+def schedule_round(models: Sequence[str], previous: str | None, rng: np.random.Generator, /) -> list[str]:
+    """An order of the models in which none follows itself, unless it is the only one.
 
     Parameters
     ----------
     models : sequence of m distinct str
-        Hashes of the models.
-    passes : Passes
+    previous : str or None
+        What ran just before the round.
     rng : numpy.random.Generator
 
     Returns
     -------
-    list of m * passes.count Slot
+    list of m str
     """
-    slots: list[Slot] = []
-    for round_number in range(passes.count):
-        order = [models[i] for i in rng.permutation(len(models))]
-        if slots and len(order) > 1 and order[0] == slots[-1].model_sha256:
-            other = int(rng.integers(1, len(order)))
-            order[0], order[other] = order[other], order[0]
-        timed = round_number < passes.timed
-        slots += [
-            Slot(model, "timed" if timed else "memory", round_number if timed else 0) for model in order
-        ]
-    return slots
+    order = [models[i] for i in rng.permutation(len(models))]
+    if len(order) > 1 and order[0] == previous:
+        other = int(rng.integers(1, len(order)))
+        order[0], order[other] = order[other], order[0]
+    return order

@@ -25,6 +25,8 @@ class DeviceShare(msgspec.Struct, frozen=True):
         Models it could not finish, and how often it came back.
     lost : str
         Why it was gone at the end; empty where it was not.
+    drifts, discarded : int
+        How often its canary had drifted, and how many processes were measured again for that.
     """
 
     device: str
@@ -39,6 +41,8 @@ class DeviceShare(msgspec.Struct, frozen=True):
     given_back: int
     rejoined: int
     lost: str
+    drifts: int = 0
+    discarded: int = 0
 
     def describe(self) -> str:
         """One line for a person."""
@@ -110,6 +114,11 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             lines.append(f"  latencies: {words}")
         if len(self.devices) > 1 or any(share.given_back for share in self.devices):
             lines += [f"  {share.describe()}" for share in self.devices]
+        drifts, discarded = (sum(getattr(s, name) for s in self.devices) for name in ("drifts", "discarded"))
+        if drifts:
+            lines.append(
+                f"  the canary had drifted {drifts} times; {discarded} processes were measured again for that"
+            )
         if self.agreement is not None:
             names = {share.device_id: share.device for share in self.devices}
             lines.append(f"  {self.agreement.describe(names)}")

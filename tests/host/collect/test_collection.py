@@ -348,19 +348,19 @@ def test_result_that_could_not_be_acknowledged_is_acknowledged_next_time(study, 
     assert set(device.acknowledged) == set(device.journal)
 
 
-def test_canary_runs_first_and_then_every_so_many_timed_processes(study):
+def test_canary_runs_thrice_first_then_every_so_many_timed_processes_and_after_each_window(study):
     device = RuledDevice()
     options = replace(OPTIONS, canary_every=5)
     collected = run(study, device, 8, options)
     timed = [job.model_sha256 == f"{999:064x}" for job in device.order if job.measure_pass == "timed"]
     at = [i for i, canary in enumerate(timed) if canary]
-    assert at == [0, 6, 12, 18, 24]
-    assert collected.summary(8, failed_exports=0, export_s=0.0).canaries == len(study.canaries()) == 5
+    assert at == [0, 1, 2, 8, 14, 17, 23, 29, 32]
+    assert collected.summary(8, failed_exports=0, export_s=0.0).canaries == len(study.canaries()) == 9
     assert jobs_in(study) == expected_jobs(8)
     run(study, device, 12, options)
     series = [replicate for _, _, replicate in sorted(jobs_in(study, "canary"))]
     assert series == list(range(len(study.canaries())))
-    assert len(series) > 5
+    assert len(series) > 9
 
 
 def test_failing_canary_does_not_stop_the_collection(study):

@@ -95,7 +95,7 @@ def test_boards_share_the_models_and_each_label_is_of_one_board(study, two):
 def test_one_board_alone_measures_no_canaries_beyond_those_between(study):
     board = ScriptedBoard("pi1")
     summary = summary_of(run(study, [board], 4), 4)
-    assert summary.canaries == 2
+    assert summary.canaries == 3 + 1 + 1  # for a reference, between, and at the end of the window
     assert summary.agreement is None
     assert "\n" not in summary.describe()
 

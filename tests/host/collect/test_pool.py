@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hytnas_host.collect.measuring import Model
-from hytnas_host.collect.pool import LEAST_WINDOW, Pool, window_size
+from hytnas_host.collect.pool import FEW_MODELS, Pool, window_size
 from hytnas_host.collect.supply import Source, Supply
 
 
@@ -32,7 +32,7 @@ def pool_of(supply: Supply, boards: list[str], window: int, **more) -> Pool:
 def test_a_board_takes_its_share_and_no_more_than_a_window(remaining, boards, window):
     size = window_size(remaining, boards, window)
     assert 1 <= size <= window
-    assert size >= min(window, LEAST_WINDOW, -(-remaining // 2))
+    assert size >= min(window, FEW_MODELS, -(-remaining // 2))
 
 
 @pytest.mark.parametrize("boards", [1, 2, 3])
@@ -49,7 +49,7 @@ def test_no_board_is_left_with_too_few_models_to_spread_their_processes(count, b
             for name in names:
                 pool.finish(name)
     assert sum(sizes) == count
-    assert min(sizes) >= min(count, LEAST_WINDOW)
+    assert min(sizes) >= min(count, FEW_MODELS)
 
 
 def test_one_board_takes_whole_windows():
@@ -70,7 +70,7 @@ def test_windows_shrink_towards_the_end():
             sizes.append(len(taken))
             pool.finish("a")
     assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-1] < 2 * LEAST_WINDOW
+    assert sizes[-1] < 2 * FEW_MODELS
     assert sum(sizes) == 60
 
 

@@ -1,0 +1,147 @@
+"""Whether a board still runs as fast as before, judged by its canary.
+
+A single process of the canary scatters as every process does, so one that stands out is confirmed by two
+more before it counts. Where the canary's own noise is too large to see 3 %, the limit is what can be seen.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hytnas_agent.statistics import mad, median
+
+DRIFT_TOLERANCE: Final = 0.03
+DRIFT_PAUSES_S: Final[tuple[float, ...]] = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
+LEAST_REFERENCE: Final = 3
+"""Canaries without which nothing is known of the speed before."""
+
+CONFIRMATIONS: Final = 3
+MAD_TO_SIGMA: Final = 1.4826
+VARIANCE_OF_MEDIAN_OF_3: Final = 0.4487
+"""Of three normal values, relative to the variance of one (David and Nagaraja, Order statistics, 2003)."""
+
+SIGMAS: Final = 3.0
+
+
+def drift_limit(reference_ms: Sequence[float], tolerance: float, /) -> float:
+    """The shift, in logarithms, from which on the median of three canaries counts as drift.
+
+    Parameters
+    ----------
+    reference_ms : (n,) float, milliseconds, n >= 1
+        Medians of the canary's processes before.
+    tolerance : float
+        Ratio, less 1, that is always allowed; 0.03 is 3 %.
+
+    Returns
+    -------
+    float
+        The tolerance, or three standard errors of the shift where those are more, from the robust spread of
+        the reference.
+    """
+    sigma = MAD_TO_SIGMA * mad([math.log(value) for value in reference_ms])
+    variance = VARIANCE_OF_MEDIAN_OF_3 + math.pi / 2 / len(reference_ms)
+    return max(math.log1p(tolerance), SIGMAS * sigma * math.sqrt(variance))
+
+
+def shift_of(latest_ms: Sequence[float], reference_ms: Sequence[float], /) -> float:
+    """By what the latest canaries are slower than the reference, as a logarithm of the ratio of medians."""
+    return math.log(median(latest_ms) / median(reference_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRule:
+    """What is drift, and what to do about it.
+
+    Attributes
+    ----------
+    tolerance : float
+        Ratio of the canary's latency to that of before, less 1, up to which nothing has drifted.
+    pauses_s : tuple of float
+        After which a canary that has drifted is looked at again.
+    stop : bool
+        Give a board up whose canary does not come back, instead of going on at its new speed.
+    """
+
+    tolerance: float = DRIFT_TOLERANCE
+    pauses_s: tuple[float, ...] = DRIFT_PAUSES_S
+    stop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One process of the canary that went well."""
+
+    job_id: str
+    median_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What looking at the canary showed.
+
+    Attributes
+    ----------
+    drifted : bool
+    shift : float
+        Ratio of its latency to that of before, less 1; 0 where nothing is known.
+    readings : tuple of Reading
+        What was measured for it.
+    """
+
+    drifted: bool
+    shift: float
+    readings: tuple[Reading, ...]
+
+
+class CanaryWatch:
+    """Compares the canary with what it was before, and waits for it to come back.
+
+    Parameters
+    ----------
+    measure : callable
+        Measures one process of the canary; None where it did not go well or the collection was stopped.
+    reference : callable
+        Medians of the canary's processes so far, milliseconds; those of a drift are to be left out.
+    tolerance : float
+        Ratio, less 1, that is always allowed.
+    """
+
+    def __init__(
+        self,
+        measure: Callable[[], Reading | None],
+        reference: Callable[[], Sequence[float]],
+        *,
+        tolerance: float = DRIFT_TOLERANCE,
+    ) -> None:
+        self._measure = measure
+        self._reference = reference
+        self._tolerance = tolerance
+        self._since = 0
+
+    def look(self) -> Sighting:
+        """Measure the canary: once if it is as before, three times if it seems not to be.
+
+        Without a reference of three it is measured until there is one, and nothing counts as drift.
+        """
+        reference = list(self._reference())[self._since :]
+        readings: list[Reading] = []
+        wanted = 1 if len(reference) >= LEAST_REFERENCE else LEAST_REFERENCE - len(reference)
+        limit = drift_limit(reference, self._tolerance) if reference else math.inf
+        while len(readings) < wanted:
+            reading = self._measure()
+            if reading is None:
+                break
+            readings.append(reading)
+            if wanted == 1 and abs(shift_of([reading.median_ms], reference)) > limit:
+                wanted = CONFIRMATIONS
+        if len(reference) < LEAST_REFERENCE or not readings:
+            return Sighting(False, 0.0, tuple(readings))
+        shift = shift_of([reading.median_ms for reading in readings], reference)
+        drifted = len(readings) == CONFIRMATIONS and abs(shift) > limit
+        return Sighting(drifted, math.expm1(shift), tuple(readings))
+
+    def accept_level(self) -> None:
+        """From here on only canaries to come are the reference: the board has another speed now."""
+        self._since = len(self._reference())

@@ -1,0 +1,121 @@
+"""What happens when the canary has drifted: the processes since it was last well are measured again."""
+
+from collections.abc import Callable
+from typing import Final
+
+from hytnas_host.collect.drift import CanaryWatch, DriftRule, Sighting
+from hytnas_host.collect.errors import LastingDriftError
+from hytnas_host.collect.jobs import Journal
+from hytnas_host.collect.schedule import Slot
+
+MOST_DISCARDS: Final = 2
+"""Attempts of one process that are discarded for drift; the next one counts whatever the canary shows."""
+
+
+class DriftGuard:
+    """Holds what one board measured since its canary was last well, and discards it if that was too slow.
+
+    Parameters
+    ----------
+    name : str
+        Of the board.
+    journal, canary_journal : Journal
+    watch : CanaryWatch
+    rule : DriftRule
+    wait : callable
+        Waits so many seconds; true where the collection was stopped meanwhile.
+
+    Attributes
+    ----------
+    say : callable
+        Told in a line what happened.
+    discarded, drifts : int
+        Processes that were discarded, and how often the canary had drifted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        journal: Journal,
+        canary_journal: Journal,
+        watch: CanaryWatch,
+        *,
+        rule: DriftRule,
+        wait: Callable[[float], bool],
+    ) -> None:
+        self.say: Callable[[str], None] = lambda _: None
+        self.discarded = 0
+        self.drifts = 0
+        self._name = name
+        self._journal = journal
+        self._canary_journal = canary_journal
+        self._watch = watch
+        self._rule = rule
+        self._wait = wait
+        self._since: list[tuple[Slot, str]] = []
+
+    @property
+    def open(self) -> bool:
+        """Whether anything was measured since the canary was last well."""
+        return bool(self._since)
+
+    def note(self, slot: Slot, job_id: str) -> None:
+        """A timed process was measured."""
+        self._since.append((slot, job_id))
+
+    def check(self) -> None:
+        """Look at the canary; where it has drifted, discard what was measured since and wait for it.
+
+        Raises
+        ------
+        LastingDriftError
+            It does not come back, and the board is to be given up then.
+        """
+        sighting = self._watch.look()
+        if not sighting.drifted:
+            self._since.clear()
+            return
+        self.drifts += 1
+        self._discard(sighting)
+        for pause_s in self._rule.pauses_s:
+            if self._wait(pause_s):
+                return
+            sighting = self._watch.look()
+            if not sighting.drifted:
+                self.say(f"{self._name}: the canary is back")
+                return
+            self._discard_canaries(sighting)
+        self._last(sighting)
+
+    def _discard(self, sighting: Sighting) -> None:
+        again = [
+            job_id for slot, job_id in self._since if self._journal.count_discarded(slot) < MOST_DISCARDS
+        ]
+        kept = len(self._since) - len(again)
+        self._journal.discard(again, _reason(sighting))
+        self._discard_canaries(sighting)
+        self._since.clear()
+        self.discarded += len(again)
+        self.say(
+            f"{self._name}: {_reason(sighting)}, {len(again)} processes since it was last well are measured "
+            "again" + (f", {kept} are kept after {MOST_DISCARDS} times" if kept else "")
+        )
+
+    def _discard_canaries(self, sighting: Sighting) -> None:
+        self._canary_journal.discard([reading.job_id for reading in sighting.readings], _reason(sighting))
+
+    def _last(self, sighting: Sighting) -> None:
+        """The drift lasts."""
+        what = f"{self._name} has changed speed for good: {_reason(sighting)} and does not come back"
+        if self._rule.stop:
+            raise LastingDriftError(
+                what,
+                "see what else runs there and how warm it is (hytnas-profile device doctor), or go on at its "
+                "new speed with --keep-going-on-drift, then run the same command again",
+            )
+        self.say(f"{what}; going on at its new speed, so that labels before and after are not alike")
+        self._watch.accept_level()
+
+
+def _reason(sighting: Sighting) -> str:
+    return f"the canary has drifted by {100 * sighting.shift:+.1f} %"
