@@ -1,0 +1,1 @@
+"""The noise study: how far measurements by several methods repeat, and at what cost (``noise_study.py``)."""

@@ -1,0 +1,165 @@
+"""The journal of a noise study: one JSON line a process, kept however the study ends.
+
+A line that was being written when the study was killed is cut off on the next start; its process is asked for
+again under the same job id, and the agent answers from its own journal or measures it again.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import msgspec
+
+from hytnas_agent.records import Outcome
+
+MAX_LINE_BYTES = 1 << 20
+
+
+class Header(msgspec.Struct, frozen=True, tag="study"):
+    """What a study is of: nothing of it may change when the study is gone on with.
+
+    ``models`` are hashes, in the order of the sample. Times are in seconds, hog spells means.
+    """
+
+    study_id: str
+    device: str
+    device_id: str
+    context: str
+    resolution: int
+    seed: int
+    models: tuple[str, ...]
+    core: int
+    other_core: int
+    timed_budget_s: float
+    target_half_width: float
+    min_processes: int
+    max_processes: int
+    hog_busy_s: float
+    hog_idle_s: float
+
+
+class Process(msgspec.Struct, frozen=True, tag="process"):
+    """One fresh process of one method.
+
+    ``wall_s`` is what it cost the host, ``usable`` whether the agent found it undisturbed; ``disturbed`` says
+    why not. ``steal_ticks`` were taken by other virtual machines during the timed runs.
+    """
+
+    condition: str
+    repeat: int
+    model: str
+    method: str
+    job_id: str
+    outcome: Outcome
+    started_unix_s: float
+    wall_s: float
+    samples_ms: tuple[float, ...] = ()
+    cold_ms: float | None = None
+    load_ms: float | None = None
+    warmup_runs: int = 0
+    steady: bool | None = None
+    usable: bool = True
+    disturbed: tuple[str, ...] = ()
+    steal_ticks: int | None = None
+    involuntary_switches: int | None = None
+
+
+class Block(msgspec.Struct, frozen=True, tag="block"):
+    """A pass of all methods over all models under one condition has ended.
+
+    ``hog_busy_s`` of ``hog_life_s`` seconds the hog held its core, in the last stretch if there were several.
+    """
+
+    condition: str
+    repeat: int
+    seconds: float
+    load_average: float
+    hog_busy_s: float | None = None
+    hog_life_s: float | None = None
+
+
+_LINES: msgspec.json.Decoder[Header | Process | Block] = msgspec.json.Decoder(Header | Process | Block)
+
+
+class Journal:
+    """The journal's file, read and ready to be added to.
+
+    Parameters
+    ----------
+    path : Path
+    writable : bool
+        Else the file is only read, and may be another process's.
+
+    Attributes
+    ----------
+    header : Header or None
+        None where the study has just begun.
+    processes : list of Process
+    blocks : list of Block
+
+    Raises
+    ------
+    SystemExit
+        The file is no journal of a noise study, or another process adds to it.
+    """
+
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
+        self.header: Header | None = None
+        self.processes: list[Process] = []
+        self.blocks: list[Block] = []
+        self._file: BinaryIO = path.open("a+b" if writable else "rb")
+        if writable:
+            self._claim(path)
+            self._cut_torn_line()
+        for number, line in enumerate(self._lines(), start=1):
+            try:
+                self._note(_LINES.decode(line))
+            except msgspec.MsgspecError as error:
+                self._file.close()
+                raise SystemExit(f"line {number} of {path} is not of a noise study: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, entry: Header | Process | Block) -> None:
+        """Write one line; a block's end, and the header, through to the disk."""
+        self._file.write(msgspec.json.encode(entry) + b"\n")
+        self._file.flush()
+        if not isinstance(entry, Process):
+            os.fsync(self._file.fileno())
+        self._note(entry)
+
+    def _note(self, entry: Header | Process | Block) -> None:
+        if isinstance(entry, Process):
+            self.processes.append(entry)
+        elif isinstance(entry, Block):
+            self.blocks.append(entry)
+        else:
+            self.header = entry
+
+    def _lines(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        while (line := self._file.readline(MAX_LINE_BYTES)).endswith(b"\n"):
+            yield line
+
+    def _claim(self, path: Path) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise SystemExit(f"another process is at work on {path}: wait for its end") from error
+
+    def _cut_torn_line(self) -> None:
+        size = self._file.seek(0, os.SEEK_END)
+        start = max(0, size - MAX_LINE_BYTES)
+        self._file.seek(start)
+        tail = self._file.read()
+        self._file.truncate(start + tail.rfind(b"\n") + 1)

@@ -1,0 +1,215 @@
+"""What a journal says: the study's table, the comparison of methods, and the curve of noise against cost."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hytnas_agent.stopping import StoppingRule
+from hytnas_predictors.result import Interval
+from noise.journal import Header, Journal, Process
+from noise.methods import Label, label_of
+from noise.statistics import (
+    Floats,
+    Noise,
+    Weights,
+    at_most,
+    difference,
+    noise_of,
+    pass_shift,
+    ratio,
+    weights_of,
+)
+
+ROWS = ("first", "naive", "fixed", "ours")
+CONDITIONS = {
+    "quiet": "nothing is added",
+    "other-core": "a hog on another core",
+    "same-core": "a hog on the measuring core, part of the time",
+}
+TAU_AIM = 0.98
+SHARE_AIM = 1 / 3
+RESAMPLES = 1000
+
+Labels = dict[str, dict[str, list[Label | None]]]
+Kept = dict[str, list[list[Label]]]
+"""By method: labels of each model (outer) in each pass (inner)."""
+
+
+def rule_of(header: Header) -> StoppingRule:
+    """The stopping rule of ``ours``."""
+    return StoppingRule(header.target_half_width, header.min_processes, header.max_processes)
+
+
+def labels_of(journal: Journal, header: Header, condition: str) -> Labels:
+    """The labels of one condition in the passes that have ended; None for a model that failed.
+
+    Returns
+    -------
+    dict of method to {model: [label of each pass]}
+    """
+    rule = rule_of(header)
+    by_turn: dict[tuple[int, str, str], list[Process]] = defaultdict(list)
+    for each in journal.processes:
+        if each.condition == condition:
+            by_turn[each.repeat, each.method, each.model].append(each)
+    ended = sorted({block.repeat for block in journal.blocks if block.condition == condition})
+    return {
+        method: {
+            model: [
+                label_of(method, by_turn[repeat, "naive" if method == "first" else method, model], rule)
+                for repeat in ended
+            ]
+            for model in header.models
+        }
+        for method in ROWS
+    }
+
+
+def analyse(journal: Journal, *, resamples: int = RESAMPLES) -> dict[str, Any]:
+    """Everything that is reported, as plain values; intervals are at 95 %, noise is relative.
+
+    Models that failed in any pass are left out everywhere. The truth whose gaps turn tau into noise is the
+    mean logarithm of ``ours`` in the first condition. A condition needs two passes that have ended.
+    """
+    header = journal.header
+    assert header is not None
+    labelled = {name: labels_of(journal, header, name) for name in CONDITIONS}
+    labelled = {name: each for name, each in labelled.items() if len(each["ours"][header.models[0]]) >= 2}
+    failed = {
+        model
+        for labels in labelled.values()
+        for rows in labels.values()
+        for model, row in rows.items()
+        if None in row
+    }
+    models = [model for model in header.models if model not in failed]
+    found: dict[str, Any] = {"models": len(models), "failed_models": sorted(failed), "conditions": {}}
+    if len(models) < 2 or not labelled:
+        return found
+    kept = {
+        name: {
+            method: [[each for each in rows[model] if each is not None] for model in models]
+            for method, rows in labels.items()
+        }
+        for name, labels in labelled.items()
+    }
+    truth = _logs(next(iter(kept.values()))["ours"]).mean(axis=1)
+    weights = weights_of(len(models), resamples, np.random.default_rng(header.seed))
+    for name, labels in kept.items():
+        found["conditions"][name] = _condition(labels, truth, weights) | {"weather": _weather(journal, name)}
+    return found
+
+
+def _condition(labels: Kept, truth: Floats, weights: Weights) -> dict[str, Any]:
+    logs = {method: _logs(labels[method]) for method in ROWS}
+    noises = {method: noise_of(logs[method], truth, weights) for method in ROWS}
+    tau = noises["ours"].tau.interval
+    return {
+        "passes": logs["ours"].shape[1],
+        "methods": {method: _row(noises[method], logs[method], labels[method]) for method in ROWS},
+        "ours_against": {m: _compare(noises["ours"], noises[m]) for m in ROWS if m != "ours"},
+        "tau_reached": at_most(Interval(-tau.value, -tau.high, -tau.low), -TAU_AIM),
+        "curve": list(_curve(labels, truth, weights)),
+    }
+
+
+def _logs(rows: list[list[Label]]) -> Floats:
+    return np.log([[each.latency_ms for each in row] for row in rows])
+
+
+def _plain(noise: Noise) -> dict[str, Any]:
+    return {
+        "tau_between_passes": msgspec.to_builtins(noise.tau.interval),
+        "repeat_spread": msgspec.to_builtins(noise.repeat_spread.interval),
+        "implied_noise": msgspec.to_builtins(noise.implied.interval),
+        "ceiling": msgspec.to_builtins(noise.ceiling.interval),
+    }
+
+
+def _row(noise: Noise, logs: Floats, rows: list[list[Label]]) -> dict[str, Any]:
+    flat = [each for row in rows for each in row]
+    return {
+        **_plain(noise),
+        "seconds_a_model": float(np.mean([each.cost_s for each in flat])),
+        "latency_ms": float(np.exp(logs.mean())),
+        "pass_shift": pass_shift(logs),
+        "processes_a_label": float(np.mean([len(each.processes_ms) for each in flat])),
+        "disturbed_a_label": float(np.mean([each.disturbed for each in flat])),
+        "unstable_share": float(np.mean([not each.stable for each in flat])),
+    }
+
+
+def _compare(ours: Noise, other: Noise) -> dict[str, Any]:
+    """Our noise less that of another method, and as a share of it, by both measures of noise."""
+    compared: dict[str, Any] = {}
+    for name, mine, theirs in (
+        ("repeat_spread", ours.repeat_spread, other.repeat_spread),
+        ("implied_noise", ours.implied, other.implied),
+    ):
+        share = ratio(mine, theirs)
+        compared[name] = {
+            "difference": msgspec.to_builtins(difference(mine, theirs)),
+            "ratio": msgspec.to_builtins(share),
+            "at_most_a_third": at_most(share, SHARE_AIM),
+        }
+    return compared
+
+
+def _curve(labels: Kept, truth: Floats, weights: Weights) -> Iterator[dict[str, Any]]:
+    """Noise against cost: medians of several naive or fixed passes, and fewer processes of ours."""
+    for method in ("naive", "fixed"):
+        for size in (1, 2, 3, 5, 7, 10):
+            groups = len(labels[method][0]) // size
+            if groups < 2:
+                continue
+            grouped = [[row[size * g : size * (g + 1)] for g in range(groups)] for row in labels[method]]
+            logs = np.log(
+                [[np.median([each.latency_ms for each in group]) for group in row] for row in grouped]
+            )
+            cost_s = np.mean([[sum(each.cost_s for each in group) for group in row] for row in grouped])
+            yield {
+                **_plain(noise_of(logs, truth, weights)),
+                "method": method,
+                "size": size,
+                "seconds": float(cost_s),
+            }
+    fewest = min(len(each.processes_ms) for row in labels["ours"] for each in row)
+    for size in range(1, fewest + 1):
+        logs = np.log([[np.median(each.processes_ms[:size]) for each in row] for row in labels["ours"]])
+        cost_s = np.mean([[sum(each.costs_s[:size]) for each in row] for row in labels["ours"]])
+        yield {
+            **_plain(noise_of(logs, truth, weights)),
+            "method": "ours",
+            "size": size,
+            "seconds": float(cost_s),
+        }
+
+
+def _weather(journal: Journal, condition: str) -> dict[str, Any]:
+    """What the machine did meanwhile: ticks (of 10 ms) stolen from timed runs, why processes were disturbed.
+
+    ``hog_share`` is the share of its life that the hog held its core, by its own processor time.
+    """
+    own = [each for each in journal.processes if each.condition == condition]
+    hogs = [
+        (b.hog_busy_s or 0.0, b.hog_life_s)
+        for b in journal.blocks
+        if b.condition == condition and b.hog_life_s
+    ]
+    known = [each.steal_ticks for each in own if each.steal_ticks is not None]
+    reasons: dict[str, int] = defaultdict(int)
+    for each in own:
+        if each.method == "ours":
+            for reason in each.disturbed:
+                reasons[" ".join(word for word in reason.split() if not any(map(str.isdigit, word)))] += 1
+    return {
+        "processes": len(own),
+        "steal_ticks": sum(known),
+        "steal_known_share": len(known) / len(own),
+        "seconds": sum(each.wall_s for each in own),
+        "disturbed_by": dict(reasons),
+        "hog_share": sum(busy for busy, _ in hogs) / sum(life for _, life in hogs) if hogs else None,
+    }

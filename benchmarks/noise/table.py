@@ -1,0 +1,95 @@
+"""The result of a noise study as lines of text."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from noise.report import CONDITIONS, ROWS
+
+NAMES = {
+    "first": "single run, the first",
+    "naive": "single run, the second",
+    "fixed": "10 warm-ups + 50 runs",
+    "ours": "ours",
+}
+
+
+def lines_of(found: dict[str, Any]) -> Iterator[str]:
+    """The study's table, the comparisons, the curve and what the machine did."""
+    yield f"{found['models']} models; intervals at 95 % over models"
+    if found["failed_models"]:
+        yield f"left out, because they failed: {', '.join(each[:12] for each in found['failed_models'])}"
+    if not found["conditions"]:
+        yield "no condition has two complete passes yet"
+    for name, condition in found["conditions"].items():
+        yield ""
+        yield f"== {name}: {CONDITIONS[name]}; {condition['passes']} passes"
+        yield from _table(condition)
+        yield from _comparison(condition)
+        yield from _curve(condition)
+        yield from _weather(condition["weather"])
+
+
+def _table(condition: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"{'method':22} {'s a model':>9} {'tau between passes':>24} {'repeat spread, %':>22} "
+        f"{'implied noise, %':>22} {'ceiling':>24}"
+    )
+    for method in ROWS:
+        row = condition["methods"][method]
+        yield (
+            f"{NAMES[method]:22} {row['seconds_a_model']:9.2f} {_tau(row['tau_between_passes']):>24} "
+            f"{_percent(row['repeat_spread']):>22} {_percent(row['implied_noise']):>22} "
+            f"{_tau(row['ceiling']):>24}"
+        )
+    ours = condition["methods"]["ours"]
+    yield (
+        f"ours: {ours['processes_a_label']:.1f} processes a label and {ours['disturbed_a_label']:.1f} "
+        f"disturbed ones, {ours['unstable_share']:.0%} of labels unstable; whole passes differ by "
+        f"{ours['pass_shift']:.2%} (the single run's by {condition['methods']['naive']['pass_shift']:.2%})"
+    )
+
+
+def _comparison(condition: dict[str, Any]) -> Iterator[str]:
+    for method, compared in condition["ours_against"].items():
+        for measure, each in compared.items():
+            yield (
+                f"{measure.replace('_', ' ')}, ours against {NAMES[method]}: "
+                f"{_percent(each['difference'])} points, ratio {_plain(each['ratio'])}; "
+                f"at most a third: {each['at_most_a_third']}"
+            )
+    yield f"tau between two passes of ours at least 0.98: {condition['tau_reached']}"
+
+
+def _curve(condition: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"{'noise against cost':22} {'of':>3} {'s a model':>9} {'repeat spread, %':>22} "
+        f"{'implied noise, %':>22}"
+    )
+    for point in condition["curve"]:
+        yield (
+            f"{NAMES[point['method']]:22} {point['size']:3d} {point['seconds']:9.2f} "
+            f"{_percent(point['repeat_spread']):>22} {_percent(point['implied_noise']):>22}"
+        )
+
+
+def _weather(weather: dict[str, Any]) -> Iterator[str]:
+    hog = weather["hog_share"]
+    yield (
+        f"{weather['processes']} processes in {weather['seconds']:.0f} s; {weather['steal_ticks']} ticks of "
+        f"10 ms stolen from timed runs"
+        + ("" if hog is None else f"; the hog held its core {hog:.0%} of the time")
+    )
+    for reason, count in sorted(weather["disturbed_by"].items(), key=lambda item: -item[1]):
+        yield f"  disturbed {count} times: {reason}"
+
+
+def _tau(interval: dict[str, float]) -> str:
+    return f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
+
+
+def _percent(interval: dict[str, float]) -> str:
+    return f"{100 * interval['value']:.2f} [{100 * interval['low']:.2f}, {100 * interval['high']:.2f}]"
+
+
+def _plain(interval: dict[str, float]) -> str:
+    return f"{interval['value']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+from noise.journal import Block, Header, Journal, Process
+
+from hytnas_agent.records import Outcome
+
+HEADER = Header("id", "local", "board", "context", 64, 0, ("a", "b"), 1, 0, 0.1, 0.015, 5, 10, 4.0, 8.0)
+PROCESS = Process("quiet", 0, "a", "ours", "job", Outcome.OK, 1.5, 0.25, (1.0, 2.0), disturbed=("swap",))
+BLOCK = Block("quiet", 0, 12.5, 1.0)
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        assert journal.header is None
+        for entry in (HEADER, PROCESS, BLOCK):
+            journal.add(entry)
+    with Journal(path) as journal:
+        assert (journal.header, journal.processes, journal.blocks) == (HEADER, [PROCESS], [BLOCK])
+
+
+def test_a_line_that_was_being_written_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.add(HEADER)
+        journal.add(PROCESS)
+    whole = path.read_bytes()
+    for torn in range(1, len(whole.splitlines()[1])):
+        path.write_bytes(whole[:-torn])
+        with Journal(path) as journal:
+            assert (journal.header, journal.processes) == (HEADER, [])
+            journal.add(PROCESS)
+        assert path.read_bytes() == whole
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"type":"study"}\n')
+    with pytest.raises(SystemExit, match=r"line 1 .* is not of a noise study"):
+        Journal(path)
+
+
+def test_two_cannot_write_and_one_may_look(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.add(HEADER)
+        with pytest.raises(SystemExit, match="another process is at work"):
+            Journal(path)
+        with path.open("ab") as torn:
+            torn.write(b'{"type":"proc')
+        with Journal(path, writable=False) as looking:
+            assert looking.header == HEADER

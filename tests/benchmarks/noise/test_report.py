@@ -1,0 +1,192 @@
+"""A whole study of simulated processes, through its journal: what was put in comes out."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import pairwise, permutations
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from noise.journal import Block, Header, Journal, Process
+from noise.measuring import blocks_to_do, hog_plan
+from noise.methods import Turn, turns_of_block
+from noise.report import CONDITIONS, analyse, rule_of
+from noise.table import lines_of
+
+from hytnas_agent.records import Outcome
+
+MODELS = tuple(f"{number:064x}" for number in range(30))
+HEADER = Header("id", "local", "board", "context", 64, 0, MODELS, 1, 0, 0.1, 0.015, 5, 10, 4.0, 8.0)
+NOISE = {"naive": 0.12, "fixed": 0.06, "ours": 0.004}
+REPEATS = 8
+
+
+class Simulated:
+    """Writes the journal of a study in which each process is off by normal noise of its method."""
+
+    def __init__(self, path: Path, header: Header = HEADER, noise: dict[str, float] | None = None) -> None:
+        self.path, self.header, self.noise = path, header, noise or NOISE
+        rng = np.random.default_rng(0)
+        self.truth = dict(
+            zip(header.models, np.log(5) + 0.5 * rng.normal(size=len(header.models)), strict=True)
+        )
+        self.rng = rng
+        with Journal(path) as journal:
+            journal.add(header)
+
+    def measure(self, turn: Turn, condition: str, repeat: int) -> Process:
+        method, model = turn
+        scale = self.noise[method] * (3 if condition == "same-core" else 1)
+        value = float(np.exp(self.truth[model] + scale * self.rng.normal()))
+        return Process(
+            condition, repeat, model, method, "", Outcome.OK, 0.0, 0.5, (value,), 2 * value, steal_ticks=1
+        )
+
+    def block(self, repeat: int, condition: str, *, ended: bool = True, limit: int | None = None) -> None:
+        with Journal(self.path) as journal:
+            measured: dict[Turn, list[Process]] = defaultdict(list)
+            rule, seed = rule_of(self.header), [repeat, list(CONDITIONS).index(condition)]
+            for number, turn in enumerate(turns_of_block(self.header.models, measured, rule, seed)):
+                if number == limit:
+                    break
+                measured[turn].append(self.measure(turn, condition, repeat))
+                journal.add(measured[turn][-1])
+            if ended:
+                journal.add(
+                    Block(condition, repeat, 10.0, 0.5, *((3.0, 9.0) if condition != "quiet" else ()))
+                )
+
+    def run(self, conditions: Sequence[str], repeats: int = REPEATS) -> dict[str, Any]:
+        for repeat in range(repeats):
+            for condition in conditions:
+                self.block(repeat, condition)
+        return self.analyse()
+
+    def analyse(self) -> dict[str, Any]:
+        with Journal(self.path, writable=False) as journal:
+            return analyse(journal, resamples=200)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return Simulated(tmp_path_factory.mktemp("study") / "journal.jsonl").run(["quiet", "same-core"])
+
+
+def test_the_injected_noise_is_found(found: dict[str, Any]) -> None:
+    for condition, factor in (("quiet", 1), ("same-core", 3)):
+        methods = found["conditions"][condition]["methods"]
+        for method in ("naive", "fixed"):
+            row = methods[method]
+            assert row["repeat_spread"]["value"] == pytest.approx(factor * NOISE[method], rel=0.15)
+            assert row["implied_noise"]["value"] == pytest.approx(factor * NOISE[method], rel=0.25)
+        assert methods["first"]["repeat_spread"] == pytest.approx(methods["naive"]["repeat_spread"])
+        assert methods["first"]["latency_ms"] == pytest.approx(2 * methods["naive"]["latency_ms"])
+
+
+def test_our_labels_are_medians_of_processes(found: dict[str, Any]) -> None:
+    """The median of five normal values has 0.536 of the noise of one."""
+    row = found["conditions"]["quiet"]["methods"]["ours"]
+    assert row["processes_a_label"] < 6.5
+    assert row["repeat_spread"]["value"] == pytest.approx(0.536 * NOISE["ours"], rel=0.15)
+    assert row["seconds_a_model"] == pytest.approx(0.5 * row["processes_a_label"])
+
+
+def test_the_methods_are_told_apart(found: dict[str, Any]) -> None:
+    compared = found["conditions"]["quiet"]["ours_against"]["naive"]
+    for measure in ("repeat_spread", "implied_noise"):
+        assert compared[measure]["at_most_a_third"] == "yes"
+        assert compared[measure]["difference"]["high"] < 0
+        assert compared[measure]["ratio"]["value"] < 0.1
+    assert found["conditions"]["quiet"]["tau_reached"] == "yes"
+
+
+def test_noise_falls_along_the_curve(found: dict[str, Any]) -> None:
+    curve = found["conditions"]["quiet"]["curve"]
+    for method, sizes in (("naive", [1, 2, 3]), ("fixed", [1, 2, 3]), ("ours", [1, 2, 3, 4, 5])):
+        points = [point for point in curve if point["method"] == method]
+        assert [point["size"] for point in points][: len(sizes)] == sizes
+        assert [point["seconds"] for point in points] == pytest.approx([0.5 * p["size"] for p in points])
+        spreads = [point["repeat_spread"]["value"] for point in points]
+        assert spreads[2] < 0.8 * spreads[0]
+
+
+def test_the_weather_is_told(found: dict[str, Any]) -> None:
+    quiet, noisy = (found["conditions"][name]["weather"] for name in ("quiet", "same-core"))
+    assert quiet["steal_ticks"] == quiet["processes"]
+    assert quiet["hog_share"] is None
+    assert noisy["hog_share"] == pytest.approx(1 / 3)
+
+
+def test_the_table_shows_every_method_and_condition(found: dict[str, Any]) -> None:
+    lines = list(lines_of(found))
+    for start in ("== quiet", "== same-core", "single run, the second", "10 warm-ups + 50 runs", "ours  "):
+        assert any(line.startswith(start) for line in lines), start
+    assert any("at most a third: yes" in line for line in lines)
+
+
+def test_a_method_that_is_no_better_is_not_called_better(tmp_path: Path) -> None:
+    same = {"naive": 0.03, "fixed": 0.03, "ours": 0.06}
+    found = Simulated(tmp_path / "journal.jsonl", noise=same).run(["quiet"])
+    compared = found["conditions"]["quiet"]["ours_against"]["naive"]["repeat_spread"]
+    assert compared["at_most_a_third"] == "no"
+    assert found["conditions"]["quiet"]["tau_reached"] == "no"
+
+
+def test_a_pass_that_has_not_ended_does_not_count(tmp_path: Path) -> None:
+    study = Simulated(tmp_path / "journal.jsonl")
+    before = study.run(["quiet"], repeats=2)
+    study.block(2, "quiet", ended=False, limit=40)
+    after = study.analyse()
+    assert after["conditions"]["quiet"]["passes"] == 2
+    assert after["conditions"]["quiet"]["methods"] == before["conditions"]["quiet"]["methods"]
+
+
+def test_too_little_is_said(tmp_path: Path) -> None:
+    study = Simulated(tmp_path / "journal.jsonl")
+    found = study.run(["quiet"], repeats=1)
+    assert found["conditions"] == {}
+    assert "no condition has two complete passes yet" in list(lines_of(found))
+
+
+def test_models_that_failed_are_left_out_everywhere(tmp_path: Path) -> None:
+    class Failing(Simulated):
+        def measure(self, turn: Turn, condition: str, repeat: int) -> Process:
+            process = super().measure(turn, condition, repeat)
+            if turn == ("fixed", MODELS[3]) and repeat == 1:
+                return msgspec.structs.replace(process, outcome=Outcome.CRASH, samples_ms=())
+            return process
+
+    found = Failing(tmp_path / "journal.jsonl").run(["quiet", "other-core"], repeats=2)
+    assert found["failed_models"] == [MODELS[3]]
+    assert found["models"] == len(MODELS) - 1
+    assert set(found["conditions"]) == {"quiet", "other-core"}
+
+
+def test_repeats_come_one_after_the_other_and_ended_blocks_are_not_measured_again(tmp_path: Path) -> None:
+    study = Simulated(tmp_path / "journal.jsonl")
+    with Journal(study.path, writable=False) as journal:
+        places = blocks_to_do(journal, list(CONDITIONS), 12)
+    assert [repeat for repeat, _ in places] == [repeat for repeat in range(12) for _ in CONDITIONS]
+    for place in range(3):
+        assert Counter(name for _, name in places[place::3]) == dict.fromkeys(CONDITIONS, 4)
+    followed = {(one[1], other[1]) for one, other in pairwise(places)}
+    assert followed >= set(permutations(CONDITIONS, 2))
+    study.block(0, "quiet")
+    study.block(0, "same-core", ended=False, limit=10)
+    with Journal(study.path, writable=False) as journal:
+        assert blocks_to_do(journal, list(CONDITIONS), 12) == [p for p in places if p != (0, "quiet")]
+        assert blocks_to_do(journal, ["quiet"], 2) == [(1, "quiet")]
+
+
+def test_what_disturbs_each_condition() -> None:
+    assert hog_plan(HEADER, (0, "quiet")) is None
+    other, same = hog_plan(HEADER, (0, "other-core")), hog_plan(HEADER, (0, "same-core"))
+    assert other is not None
+    assert same is not None
+    assert (other.core, other.idle_s) == (0, 0.0)
+    assert (same.core, same.busy_s, same.idle_s) == (1, 4.0, 8.0)
+    again = hog_plan(HEADER, (1, "same-core"))
+    assert again is not None
+    assert again.seed != same.seed
