@@ -55,8 +55,8 @@ class Collected:
         """The label of each model by its hash; of a model measured on boards kept apart, any one's."""
         return {sha256: label for group in self.groups for sha256, label in group.ledger.labels.items()}
 
-    def summary(self, models: int, *, failed_exports: int, export_s: float) -> CollectionSummary:
-        """The counts as a value."""
+    def summary(self, models: int, *, failures: Sequence[str], export_s: float) -> CollectionSummary:
+        """The counts as a value; ``failures`` says of each model that could not be exported why not."""
         shares = tuple(board.share() for group in self.groups for board in group.boards)
         outcomes = Counter(
             label.outcome.value for group in self.groups for label in group.ledger.labels.values()
@@ -66,7 +66,8 @@ class Collected:
             purpose=self.purpose,
             models=models,
             outcomes=dict(outcomes),
-            failed_exports=failed_exports,
+            failed_exports=len(failures),
+            export_failure=failures[0] if failures else "",
             measured_jobs=sum(share.jobs for share in shares),
             resumed_jobs=self.resumed_jobs,
             canaries=sum(share.canaries for share in shares),

@@ -146,7 +146,7 @@ def collect_files(
         collected = collect(study, devices, source, options, purpose=LATENCY_PURPOSE, progress=progress)
     return collected.summary(
         len(models) + len(importer.failed),
-        failed_exports=len(importer.failed),
+        failures=tuple(importer.failed.values()),
         export_s=exporter.seconds,
     )
 
@@ -173,8 +173,8 @@ def _collect_networks(
         )
         collected = collect(study, devices, source, options, purpose=purpose, progress=progress)
         asked = {plan_hash for _, plan_hash in networks}
-        failed = sum(plan_hash in asked for plan_hash in exporter.failed)
-        summary = collected.summary(len(networks), failed_exports=failed, export_s=exporter.seconds)
+        failures = tuple(reason for plan_hash, reason in exporter.failed.items() if plan_hash in asked)
+        summary = collected.summary(len(networks), failures=failures, export_s=exporter.seconds)
         labels = collected.labels
         by_network = {
             plan_hash: labels[sha256] for plan_hash, sha256 in exporter.hashes.items() if sha256 in labels

@@ -73,6 +73,8 @@ class CollectionSummary(msgspec.Struct, frozen=True):
         How many labels ended with each outcome.
     failed_exports : int
         Models that could not be exported (see the study's failures).
+    export_failure : str
+        Why the first of them could not.
     measured_jobs, resumed_jobs : int
         Processes measured now, and those found stored already.
     export_s, measure_s, seconds : float
@@ -98,6 +100,7 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     devices: tuple[DeviceShare, ...] = ()
     agreement: Agreement | None = None
     executions: tuple[Execution, ...] = ()
+    export_failure: str = ""
 
     def describe(self) -> str:
         """One line for a person, one more where it was no real board, one for each device of several."""
@@ -109,6 +112,8 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             f"{self.measured_jobs} processes measured{resumed} "
             f"in {self.seconds:.0f} s (export {self.export_s:.0f} s, measure {self.measure_s:.0f} s)"
         ]
+        if self.export_failure:
+            lines.append(f"  not exported: {self.export_failure}")
         if any(execution != "native" for execution in self.executions):
             words = " and ".join(EXECUTION_WORDS[execution] for execution in self.executions)
             lines.append(f"  latencies: {words}")

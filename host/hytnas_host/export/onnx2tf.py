@@ -4,6 +4,7 @@ Its models take images with the channels last, and have another graph of operato
 """
 
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -21,6 +22,8 @@ from hytnas_host.models import PlanNetwork
 
 PYTHON_VARIABLE = "HYTNAS_ONNX2TF_PYTHON"
 TIMEOUT_S = 600.0
+MAX_REASON_CHARACTERS = 300
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt): ")
 _ASK_VERSION = "import importlib.metadata as m; print(m.version('onnx2tf'))"
 
 
@@ -83,9 +86,16 @@ def _run(command: list[str], failure: str) -> str:
     except subprocess.TimeoutExpired as error:
         raise ExportError(f"{failure}: no end within {TIMEOUT_S:g} s") from error
     if done.returncode != 0:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise ExportError(f"{failure}: {said[-1].strip() if said else f'status {done.returncode}'}")
+        reason = _reason(done.stdout + done.stderr) or f"status {done.returncode}"
+        raise ExportError(f"{failure}: {reason}")
     return done.stdout
+
+
+def _reason(output: str) -> str:
+    """The last line that names an exception, whose message may go on for lines; else the last line."""
+    said = [line.strip() for line in output.splitlines() if line.strip()]
+    named = [line for line in said if _EXCEPTION.match(line)]
+    return (named or said or [""])[-1][:MAX_REASON_CHARACTERS]
 
 
 def _result(path: Path, plan: LayerPlan) -> bytes:

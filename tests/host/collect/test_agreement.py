@@ -62,7 +62,7 @@ def test_board_that_slows_down_later_is_said_at_the_end(study):
     boards[1].outcome = hot
     collected = run(study, boards, 40, replace(OPTIONS, canary_every=3))
     assert not collected.agreement.agree
-    assert "disagree by more than 3 %" in collected.summary(40, failed_exports=0, export_s=0.0).describe()
+    assert "disagree by more than 3 %" in collected.summary(40, failures=(), export_s=0.0).describe()
 
 
 def test_board_of_an_earlier_call_is_compared_too(study):
@@ -138,7 +138,7 @@ def test_board_lost_while_it_is_compared_joins_once_it_agrees(study):
     boards[1].dies_at = 2
     boards[1].returns = lambda: True
     collected = run(study, boards, 40)
-    shares = collected.summary(40, failed_exports=0, export_s=0.0).devices
+    shares = collected.summary(40, failures=(), export_s=0.0).devices
     assert sum(share.models for share in shares) == 40
     assert shares[1].rejoined == 1
     assert shares[1].models > 0
@@ -150,7 +150,7 @@ def test_board_lost_while_it_is_compared_does_not_join_where_it_disagrees(study)
     boards[1].dies_at = 2
     boards[1].returns = lambda: True
     collected = run(study, boards, 12)
-    lost = collected.summary(12, failed_exports=0, export_s=0.0).devices[1].lost
+    lost = collected.summary(12, failures=(), export_s=0.0).devices[1].lost
     assert "disagree by more than 3 %" in lost
     assert {stored.device_id for stored in study.stored_labels("latency")} == {"id-pi1"}
     assert len(study.stored_labels("latency")) == 12

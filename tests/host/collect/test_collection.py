@@ -195,7 +195,7 @@ def test_every_process_is_measured_once_stored_and_then_acknowledged(study, shar
     assert jobs_in(study) == expected_jobs(10)
     assert device.acknowledged == [job.job_id for job in device.order]
     assert (bars[0].begun, bars[0].done, bars[0].total) == (0, 40, 40)
-    assert collected.summary(10, failed_exports=0, export_s=0.0).measured_jobs == 40
+    assert collected.summary(10, failures=(), export_s=0.0).measured_jobs == 40
     assert [label.outcome for _, label in study.latency_labels()] == [Outcome.OK] * 10
     assert {label.processes for _, label in study.latency_labels()} == {3}
     assert {label.peak_rss_bytes for _, label in study.latency_labels()} == {1000}
@@ -355,7 +355,7 @@ def test_canary_runs_thrice_first_then_every_so_many_timed_processes_and_after_e
     timed = [job.model_sha256 == f"{999:064x}" for job in device.order if job.measure_pass == "timed"]
     at = [i for i, canary in enumerate(timed) if canary]
     assert at == [0, 1, 2, 8, 14, 17, 23, 29, 32]
-    assert collected.summary(8, failed_exports=0, export_s=0.0).canaries == len(study.canaries()) == 9
+    assert collected.summary(8, failures=(), export_s=0.0).canaries == len(study.canaries()) == 9
     assert jobs_in(study) == expected_jobs(8)
     run(study, device, 12, options)
     series = [replicate for _, _, replicate in sorted(jobs_in(study, "canary"))]

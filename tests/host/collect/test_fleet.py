@@ -39,7 +39,7 @@ def two() -> list[ScriptedBoard]:
 
 
 def summary_of(collected, count: int):
-    return collected.summary(count, failed_exports=0, export_s=0.0)
+    return collected.summary(count, failures=(), export_s=0.0)
 
 
 def assert_complete(study: Study, count: int, processes: int = 3) -> None:

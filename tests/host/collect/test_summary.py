@@ -24,6 +24,27 @@ def said(*executions: Execution) -> str:
     return summary.describe()
 
 
+def test_why_a_model_was_not_exported_is_said() -> None:
+    summary = CollectionSummary(
+        purpose="latency",
+        models=2,
+        kind="tflite fp32",
+        outcomes={"OK": 1},
+        failed_exports=1,
+        measured_jobs=3,
+        resumed_jobs=0,
+        canaries=1,
+        export_s=1.0,
+        measure_s=8.0,
+        seconds=9.0,
+        executions=("native",),
+        export_failure="the converter is missing",
+    )
+    first, second = summary.describe().splitlines()
+    assert "1 OK, 1 not exported" in first
+    assert second.strip() == "not exported: the converter is missing"
+
+
 def test_a_real_board_needs_one_line() -> None:
     (line,) = said("native").splitlines()
     assert line.startswith(

@@ -20,7 +20,7 @@ if words[0] == "-c":
     sys.exit()
 print("a word to the terminal")
 if {status}:
-    print("Traceback", "ValueError: it cannot", sep="\\n", file=sys.stderr)
+    print("Traceback", "ValueError: it cannot", "  and says more", sep="\\n", file=sys.stderr)
     sys.exit({status})
 source, folder = (words[words.index(option) + 1] for option in ("-i", "-o"))
 json.dump({{"words": words, "PYTHONPATH": os.environ.get("PYTHONPATH")}}, open({said!r}, "w"))
@@ -65,7 +65,7 @@ def test_it_is_given_a_clean_model_and_its_file_is_taken(plan, network, stub, mo
     assert all(name in shaped for node in model.graph.node for name in node.output)
 
 
-def test_its_last_word_is_the_reason(plan, network, stub) -> None:
+def test_the_exception_it_ends_with_is_the_reason(plan, network, stub) -> None:
     stub(status=3)
     with pytest.raises(ExportError, match=r"onnx2tf cannot convert network \w+: ValueError: it cannot"):
         convert_onnx2tf(network, plan)
