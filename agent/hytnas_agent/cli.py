@@ -101,6 +101,11 @@ def _add_server_commands(commands: "argparse._SubParsersAction[argparse.Argument
             "(default: 2048)",
         )
         command.set_defaults(run=run)
+    commands.choices["serve"].add_argument(
+        "--take-over",
+        action="store_true",
+        help="end the server that runs already; its job is handed back to its host",
+    )
 
 
 def _add_stop(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -181,7 +186,12 @@ def _serve(options: argparse.Namespace, state: StateFolder) -> int:
     from hytnas_agent.spool import DEFAULT_CAPACITY_BYTES  # noqa: PLC0415
 
     capacity_bytes = options.spool_mib << 20 if options.spool_mib else DEFAULT_CAPACITY_BYTES
-    serve(state, idle_exit_s=options.idle_exit_s, spool_bytes=capacity_bytes)
+    serve(
+        state,
+        idle_exit_s=options.idle_exit_s,
+        spool_bytes=capacity_bytes,
+        take_over=options.take_over,
+    )
     return 0
 
 

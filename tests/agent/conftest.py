@@ -273,9 +273,11 @@ def connect(state: StateFolder) -> Iterator[Callable[..., AgentUnderTest]]:
 _SERVERS: list[subprocess.Popen[bytes]] = []
 
 
-def start_server(state: StateFolder, idle_exit_s: float | None = None) -> subprocess.Popen[bytes]:
+def start_server(
+    state: StateFolder, idle_exit_s: float | None = None, *options: str
+) -> subprocess.Popen[bytes]:
     """A server as a child of the test, ended and collected with the state folder."""
-    command = [sys.executable, "-m", "hytnas_agent", "--state", str(state.root), "serve"]
+    command = [sys.executable, "-m", "hytnas_agent", "--state", str(state.root), "serve", *options]
     command += ["--idle-exit-s", str(idle_exit_s)] if idle_exit_s is not None else []
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     _SERVERS.append(server)

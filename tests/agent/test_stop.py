@@ -16,7 +16,7 @@ from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import ErrorCode, MeasureParams
 from hytnas_agent.stop import Stopped, stop_server
 
-from .conftest import AgentUnderTest, Models, make_job, server_pid, start_server
+from .conftest import AgentUnderTest, Models, make_job, server_pid, start_server, wait_until
 
 Connect = Callable[..., AgentUnderTest]
 
@@ -32,6 +32,16 @@ def test_a_server_is_ended_and_another_can_start(state: StateFolder) -> None:
     assert first.wait() == 0
     second = start_server(state)
     assert server_pid(state) == second.pid
+
+
+def test_a_server_takes_over_from_the_one_that_runs(connect: Connect, state: StateFolder) -> None:
+    first = start_server(state)
+    second = start_server(state, None, "--take-over")
+    assert first.wait(60) == 0
+    wait_until(lambda: server_pid(state) == second.pid)
+    third = start_server(state)
+    assert third.wait(60) == 1  # unasked, a server does not
+    assert connect(hello=False).hello().agent_pid == second.pid
 
 
 def test_the_running_job_is_handed_back_and_finished_results_are_counted(

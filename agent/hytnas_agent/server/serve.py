@@ -11,7 +11,7 @@ from types import FrameType
 
 from hytnas_agent.device.identity import device_identity
 from hytnas_agent.errors import AgentError
-from hytnas_agent.instance import single_instance
+from hytnas_agent.instance import AlreadyServingError, single_instance
 from hytnas_agent.journal import Journal
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
@@ -23,26 +23,33 @@ from hytnas_agent.server.runner import QueuedJob, Runner
 from hytnas_agent.server.service import Parts, Service
 from hytnas_agent.server.tenancy import Tenancy
 from hytnas_agent.spool import DEFAULT_CAPACITY_BYTES, Spool
+from hytnas_agent.stop import stop_server
 
 BACKLOG = 16
+TAKE_OVER_TIMEOUT_S = 60.0
 
 
 def serve(
-    state: StateFolder, *, idle_exit_s: float | None = None, spool_bytes: int = DEFAULT_CAPACITY_BYTES
+    state: StateFolder,
+    *,
+    idle_exit_s: float | None = None,
+    spool_bytes: int = DEFAULT_CAPACITY_BYTES,
+    take_over: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or until ``idle_exit_s`` seconds passed without client and job.
 
-    ``spool_bytes`` is how much the models on the device may take.
+    ``spool_bytes`` is how much the models on the device may take. ``take_over`` ends the server that runs for
+    this state folder, if any, and every one that a host starts before this one has the folder.
 
     Raises
     ------
     AlreadyServingError
-        If a server runs for this state folder.
+        If a server runs for this state folder and is not to be ended.
     AgentError
         If the state folder cannot be used.
     """
     with ExitStack() as cleanup:
-        cleanup.enter_context(single_instance(state))
+        cleanup.enter_context(_alone(state, take_over))
         server = _Server(state, idle_exit_s, spool_bytes)
         cleanup.callback(server.close)
         listener = cleanup.enter_context(_listener(state))
@@ -136,6 +143,21 @@ class _Server:
 
     def _job_ended(self, queued: QueuedJob, ending: ProcessResult | RpcError) -> None:
         self.loop.call(lambda: self._service.job_ended(queued, ending))
+
+
+@contextmanager
+def _alone(state: StateFolder, take_over: bool) -> Iterator[None]:
+    """The state folder for this process alone."""
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(single_instance(state))
+                break
+            except AlreadyServingError:
+                if not take_over:
+                    raise
+            stop_server(state, timeout_s=TAKE_OVER_TIMEOUT_S)
+        yield
 
 
 @contextmanager

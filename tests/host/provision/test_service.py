@@ -61,8 +61,7 @@ def test_the_unit_serves_with_this_argv_and_disturbs_no_measurement() -> None:
     unit.optionxform = str
     unit.read_string(service.unit_text(["/home/a b/100%/hytnas-agent", "--state", "/s"]))
     lines = unit["Service"]
-    assert lines["ExecStart"] == '"/home/a b/100%%/hytnas-agent" "--state" "/s" serve'
-    assert lines["ExecStartPre"] == '"/home/a b/100%%/hytnas-agent" "--state" "/s" stop'
+    assert lines["ExecStart"] == '"/home/a b/100%%/hytnas-agent" "--state" "/s" serve --take-over'
     assert (lines["Restart"], lines["KillMode"], lines["OOMPolicy"]) == ("on-failure", "mixed", "continue")
     # Filters of system calls, priorities and quotas would show in latencies.
     disturbing = ("SystemCallFilter", "Restrict", "MemoryHigh", "CPUQuota", "Nice", "CPUAffinity")
