@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
 
+from hytnas_host.cli import passes
 from hytnas_host.cli.console import BarProgress, out, print_json
 from hytnas_host.cli.formats import ConverterOption, FormatOption, PrecisionOption, export_target
 from hytnas_host.cli.options import (
@@ -48,9 +49,53 @@ ModelsOption = Annotated[
         help="Measure the ONNX or TFLite files in this folder (or one file) instead of sampling.",
     ),
 ]
+MEASURE_OPTIONS: Final = (
+    "seed", "processes", "max_processes", "precision_target", "keep_apart", "board_tolerance",
+    "drift_tolerance", "stop_on_drift",
+)  # fmt: skip
 ProcessesOption = Annotated[
     int | None,
-    typer.Option("--processes", min=1, help="Fresh processes a model; 5, or what suits the device."),
+    typer.Option("--processes", min=1, help="Fresh processes a model at least; 5, or what suits the device."),
+]
+MaxProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-processes",
+        min=1,
+        max=1000,
+        help="Fresh processes a model at most, 20 by default: more than --processes are measured where the "
+        "interval is not narrow enough. What is not then is UNSTABLE, and kept. As many as --processes "
+        "make a fixed number.",
+        show_default=False,
+    ),
+]
+PrecisionTargetOption = Annotated[
+    float | None,
+    typer.Option(
+        "--precision-target",
+        min=0.0001,
+        max=1.0,
+        help="Half the width of a latency's 95 % interval at which measuring stops, relative; 0.015 "
+        "(+-1.5 %) by default.",
+        show_default=False,
+    ),
+]
+DriftToleranceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--drift-tolerance",
+        min=0.0,
+        help="Share by which the canary may depart from what it was before what was measured since is "
+        "measured again; 0.03 by default.",
+        show_default=False,
+    ),
+]
+StopOnDriftOption = Annotated[
+    bool,
+    typer.Option(
+        "--stop-on-drift",
+        help="Give a device up whose canary does not come back to its former speed, instead of going on.",
+    ),
 ]
 DeadlineOption = Annotated[
     float | None,
@@ -79,6 +124,10 @@ def latency(
     precision: PrecisionOption = None,
     converter: ConverterOption = None,
     processes: ProcessesOption = None,
+    max_processes: MaxProcessesOption = None,
+    precision_target: PrecisionTargetOption = None,
+    drift_tolerance: DriftToleranceOption = None,
+    stop_on_drift: StopOnDriftOption = False,
     deadline_s: DeadlineOption = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -93,6 +142,8 @@ def latency(
       hytnas-profile collect latency --n 200
 
       hytnas-profile collect latency --n 1700 --device pi1 --device pi2
+
+      hytnas-profile collect latency --precision-target 0.01 --max-processes 40
 
       hytnas-profile collect latency --models ./my-onnx-files --study runs/mine
 
@@ -114,6 +165,10 @@ def latency(
         "precision": precision,
         "converter": converter,
         "processes": processes,
+        "max_processes": max_processes,
+        "precision_target": precision_target,
+        "drift_tolerance": drift_tolerance,
+        "stop_on_drift": stop_on_drift,
         "deadline_s": deadline_s,
         "seed": seed,
     }
@@ -134,7 +189,7 @@ def _collect_latency(study: Path, names: Sequence[str], config: Mapping[str, Any
     from hytnas_host.workflow.recorded import recorded_study
 
     target = export_target(config["format"], config["precision"], config["converter"])
-    chosen = {name: config[name] for name in ("seed", "processes", "keep_apart", "board_tolerance")}
+    chosen = {name: config[name] for name in MEASURE_OPTIONS}
     with (
         recorded_study(study, "hytnas-profile collect latency", config) as opened,
         open_devices(names) as boards,
@@ -205,3 +260,6 @@ def accuracy(
     )
     out.print(collection.label, markup=False, soft_wrap=True)
     out.print(collection.verdict, markup=False, soft_wrap=True)
+
+
+passes.register(app)

@@ -110,9 +110,10 @@ class DriftGuard:
         if self._rule.stop:
             raise LastingDriftError(
                 what,
-                "see what else runs there and how warm it is (hytnas-profile device doctor), or go on at its "
-                "new speed with --keep-going-on-drift, then run the same command again",
+                "see what else runs there and how warm it is (hytnas-profile device doctor), then run the "
+                "same command again, or without --stop-on-drift to go on at its new speed",
             )
+        self._canary_journal.add_failure("drift", what)
         self.say(f"{what}; going on at its new speed, so that labels before and after are not alike")
         self._watch.accept_level()
 

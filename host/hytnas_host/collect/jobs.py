@@ -218,6 +218,10 @@ class Journal:
         self._study.discard(chosen, reason)
         self._discarded.update(chosen)
 
+    def add_failure(self, stage: str, message: str) -> None:
+        """Store what went wrong with the device apart from any one job."""
+        self._study.add_failure(stage, self.device_id, message)
+
     def count_discarded(self, slot: Slot) -> int:
         """How many attempts of the slot were discarded."""
         return len(self._of(slot)) - len(self._standing(slot))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
 from hytnas_agent.records import MeasureSettings
-from hytnas_agent.stopping import DEFAULT_TARGET, StoppingRule
+from hytnas_agent.stopping import DEFAULT_TARGET, LEAST_ADAPTIVE, StoppingRule
 from hytnas_datasets.store.agreement import TOLERANCE
 from hytnas_host.collect.drift import DRIFT_PAUSES_S, DRIFT_TOLERANCE, DriftRule
 from hytnas_host.collect.errors import CollectError
@@ -99,9 +99,15 @@ class MeasureOptions:
         method : Method
             How a device is measured on where nobody says otherwise.
         **chosen
-            Attributes; ``None`` leaves the choice to the method, or else to the default.
+            Attributes; ``None`` leaves the choice to the method, or else to the default. Fewer processes than
+            a rule needs that looks at them are a fixed number.
         """
         by_method = {item.name: getattr(method, item.name) for item in fields(method)}
+        least, most = chosen.get("processes"), chosen.get("max_processes")
+        if least is not None and most is None and least < LEAST_ADAPTIVE:
+            by_method["max_processes"] = least
+        if most is not None and least is None:
+            by_method["processes"] = min(most, method.processes)
         return cls(**(by_method | {name: value for name, value in chosen.items() if value is not None}))
 
     @property

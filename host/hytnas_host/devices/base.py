@@ -8,6 +8,7 @@ from typing import Protocol
 
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import MeasureJob, MeasureSettings, ModelFormat, ProcessResult
+from hytnas_agent.stopping import DEFAULT_MAX_PROCESSES
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class Method:
     settings : MeasureSettings
         How one process measures one model.
     processes : int
-        Fresh timed processes a model.
+        Fresh timed processes a model at least.
+    max_processes : int
+        At most, where the label's interval is not narrow enough before.
     canary_every : int
         Timed processes between two of the canary; 0 for no canary, where a device cannot drift.
     memory_pass : bool
@@ -28,6 +31,7 @@ class Method:
 
     settings: MeasureSettings = field(default_factory=MeasureSettings)
     processes: int = 5
+    max_processes: int = DEFAULT_MAX_PROCESSES
     canary_every: int = 20
     memory_pass: bool = True
 

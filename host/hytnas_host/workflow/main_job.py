@@ -15,6 +15,7 @@ from hytnas_host.collect.board import require_runtime
 from hytnas_host.collect.latency import collect_latency
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices import open_device
+from hytnas_host.devices.base import Device
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.report import write_report
@@ -151,7 +152,7 @@ def _collect_latency(study: Path, config: RunConfig, progress: ProgressFactory) 
             get_space(config.space),
             config.latency_n,
             Task(resolution=config.resolution, classes=config.classes),
-            options=MeasureOptions.of(device.method, seed=config.seed, processes=config.processes),
+            options=_measure_options(config, device),
             progress=progress,
         )
     return summary.describe()
@@ -196,9 +197,15 @@ def _verify(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
             study,
             device,
             max_front=config.verify_front,
-            options=MeasureOptions.of(device.method, seed=config.seed, processes=config.processes),
+            options=_measure_options(config, device),
             progress=progress,
         )
+
+
+def _measure_options(config: RunConfig, device: Device) -> MeasureOptions:
+    """A fixed number of processes: the main job is to end within its time on a noisy machine, too."""
+    processes = config.processes or device.method.processes
+    return MeasureOptions.of(device.method, seed=config.seed, processes=processes, max_processes=processes)
 
 
 def _report(study: Path) -> None:

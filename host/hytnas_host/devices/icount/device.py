@@ -29,6 +29,7 @@ METHOD = Method(
     # The deadline is the wall clock's: a machine that is busy with other things must not cost a label.
     settings=MeasureSettings(warmup_max_runs=0, min_runs=1, max_runs=1, deadline_s=3600.0),
     processes=1,
+    max_processes=1,
     canary_every=0,
     memory_pass=False,
 )
