@@ -24,6 +24,7 @@ from pathlib import Path
 
 from noise.hog import client_of
 from noise.journal import Header, Journal
+from noise.markdown import markdown_of
 from noise.measuring import Place, blocks_to_do, run_block
 from noise.methods import METHODS
 from noise.report import CONDITIONS, analyse
@@ -184,6 +185,7 @@ def main() -> None:
     print("\n".join(lines_of(found)))
     result = options.json or options.folder / "result.json"
     result.write_text(json.dumps(found, indent=2) + "\n")
+    (options.folder / "result.md").write_text("\n".join(markdown_of(found)) + "\n")
 
 
 if __name__ == "__main__":

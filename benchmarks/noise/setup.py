@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hytnas_datasets.plan import Task, build_plan
+from hytnas_datasets.plan import LayerPlan, Task, build_plan
 from hytnas_datasets.spaces import get_space
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.quiet import host_work
@@ -24,7 +24,7 @@ def export_models(
     Raises SystemExit where the space has not so many at this resolution.
     """
     task, space = Task(resolution=resolution), get_space("hyt")
-    plans = {}
+    plans: dict[str, LayerPlan] = {}
     for architecture in space.sample(DRAWS_A_NETWORK * count, np.random.default_rng(seed)):
         if len(plans) < count:
             plan = build_plan(architecture, task)

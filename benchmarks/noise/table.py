@@ -37,9 +37,9 @@ def _table(condition: dict[str, Any]) -> Iterator[str]:
     for method in ROWS:
         row = condition["methods"][method]
         yield (
-            f"{NAMES[method]:22} {row['seconds_a_model']:9.2f} {_tau(row['tau_between_passes']):>24} "
-            f"{_percent(row['repeat_spread']):>22} {_percent(row['implied_noise']):>22} "
-            f"{_tau(row['ceiling']):>24}"
+            f"{NAMES[method]:22} {row['seconds_a_model']:9.2f} {tau_words(row['tau_between_passes']):>24} "
+            f"{percent_words(row['repeat_spread']):>22} {percent_words(row['implied_noise']):>22} "
+            f"{tau_words(row['ceiling']):>24}"
         )
     ours = condition["methods"]["ours"]
     yield (
@@ -54,7 +54,7 @@ def _comparison(condition: dict[str, Any]) -> Iterator[str]:
         for measure, each in compared.items():
             yield (
                 f"{measure.replace('_', ' ')}, ours against {NAMES[method]}: "
-                f"{_percent(each['difference'])} points, ratio {_plain(each['ratio'])}; "
+                f"{percent_words(each['difference'])} points, ratio {plain_words(each['ratio'])}; "
                 f"at most a third: {each['at_most_a_third']}"
             )
     yield f"tau between two passes of ours at least 0.98: {condition['tau_reached']}"
@@ -68,7 +68,7 @@ def _curve(condition: dict[str, Any]) -> Iterator[str]:
     for point in condition["curve"]:
         yield (
             f"{NAMES[point['method']]:22} {point['size']:3d} {point['seconds']:9.2f} "
-            f"{_percent(point['repeat_spread']):>22} {_percent(point['implied_noise']):>22}"
+            f"{percent_words(point['repeat_spread']):>22} {percent_words(point['implied_noise']):>22}"
         )
 
 
@@ -83,13 +83,16 @@ def _weather(weather: dict[str, Any]) -> Iterator[str]:
         yield f"  disturbed {count} times: {reason}"
 
 
-def _tau(interval: dict[str, float]) -> str:
+def tau_words(interval: dict[str, float]) -> str:
+    """With three digits."""
     return f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
 
 
-def _percent(interval: dict[str, float]) -> str:
+def percent_words(interval: dict[str, float]) -> str:
+    """In percent."""
     return f"{100 * interval['value']:.2f} [{100 * interval['low']:.2f}, {100 * interval['high']:.2f}]"
 
 
-def _plain(interval: dict[str, float]) -> str:
+def plain_words(interval: dict[str, float]) -> str:
+    """With two digits."""
     return f"{interval['value']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 from noise.journal import Block, Header, Journal, Process
+from noise.markdown import markdown_of
 from noise.measuring import blocks_to_do, hog_plan
 from noise.methods import Turn, turns_of_block
 from noise.report import CONDITIONS, analyse, rule_of
@@ -124,6 +125,12 @@ def test_the_table_shows_every_method_and_condition(found: dict[str, Any]) -> No
     for start in ("== quiet", "== same-core", "single run, the second", "10 warm-ups + 50 runs", "ours  "):
         assert any(line.startswith(start) for line in lines), start
     assert any("at most a third: yes" in line for line in lines)
+
+
+def test_the_tables_for_a_document_are_rectangular(found: dict[str, Any]) -> None:
+    tables = "\n".join(markdown_of(found)).split("\n\n")
+    assert [len({line.count("|") for line in table.strip().splitlines()}) for table in tables] == [1, 1, 1]
+    assert [len(table.strip().splitlines()) for table in tables[:2]] == [2 + 2 * 4, 2 + 2 * 3 * 2]
 
 
 def test_a_method_that_is_no_better_is_not_called_better(tmp_path: Path) -> None:
