@@ -1,0 +1,199 @@
+"""Drift of the canary: what counts as drift, and what a collection does about a board that slows down."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from hytnas_agent.records import MeasureJob, Outcome
+from hytnas_datasets.store import Study
+from hytnas_host.collect.drift import CanaryWatch, Reading, drift_limit, shift_of
+from hytnas_host.collect.errors import BoardsLostError
+
+from .scripted import CANARY, OPTIONS, ScriptedBoard, run
+
+STEADY = [10.0, 10.01, 9.99, 10.0, 10.02, 9.98]
+
+
+class Series:
+    """A canary that gives these latencies one after the other, and knows which of them are kept."""
+
+    def __init__(self, *values_ms: float | None, kept_ms: list[float]) -> None:
+        self.left = list(values_ms)
+        self.kept_ms = list(kept_ms)
+
+    def measure(self) -> Reading | None:
+        value = self.left.pop(0)
+        return None if value is None else Reading(f"job-{len(self.left)}", value)
+
+    def watch(self, tolerance: float = 0.03) -> CanaryWatch:
+        return CanaryWatch(self.measure, lambda: self.kept_ms, tolerance=tolerance)
+
+
+def test_the_limit_is_the_tolerance_for_a_quiet_canary_and_its_own_noise_for_another():
+    assert drift_limit(STEADY, 0.03) == pytest.approx(math.log1p(0.03))
+    noisy = list(np.exp(0.05 * np.random.default_rng(0).normal(size=400)))
+    assert drift_limit(noisy, 0.03) == pytest.approx(3 * 0.05 * math.sqrt(0.4487), rel=0.1)
+
+
+def test_noise_alone_is_seldom_drift_however_large():
+    """Three standard errors and a confirmation: rarer than one look in a hundred."""
+    rng = np.random.default_rng(1)
+    for noise in (0.005, 0.02, 0.04):
+        kept = list(np.exp(noise * rng.normal(size=30)))
+        drifts = 0
+        for _ in range(500):
+            series = Series(*np.exp(noise * rng.normal(size=3)), kept_ms=kept)
+            drifts += series.watch().look().drifted
+        assert drifts <= 5
+
+
+@pytest.mark.parametrize("factor", [1.06, 0.94])
+def test_a_shift_that_is_confirmed_is_drift_either_way(factor):
+    sighting = Series(*[10.0 * factor] * 3, kept_ms=STEADY).watch().look()
+    assert sighting.drifted
+    assert sighting.shift == pytest.approx(factor - 1)
+    assert len(sighting.readings) == 3
+    assert shift_of([10.0 * factor], STEADY) == pytest.approx(math.log(factor))
+
+
+def test_one_process_that_stands_out_is_not():
+    series = Series(12.0, 10.0, 10.0, kept_ms=STEADY)
+    assert not series.watch().look().drifted
+    assert series.left == []
+
+
+def test_a_canary_as_before_is_measured_once():
+    series = Series(10.1, 99.0, kept_ms=STEADY)
+    assert not series.watch().look().drifted
+    assert series.left == [99.0]
+
+
+def test_without_a_reference_it_is_measured_until_there_is_one_and_nothing_is_drift():
+    series = Series(10.0, 20.0, 30.0, kept_ms=[])
+    sighting = series.watch().look()
+    assert (sighting.drifted, len(sighting.readings)) == (False, 3)
+
+
+@pytest.mark.parametrize("values", [(None,), (12.0, None), (12.0, 12.0, None)])
+def test_a_canary_that_fails_shows_nothing(values):
+    assert not Series(*values, kept_ms=STEADY).watch().look().drifted
+
+
+def test_a_new_level_needs_a_reference_of_its_own():
+    series = Series(12.0, 12.0, 12.0, 12.1, kept_ms=STEADY)
+    watch = series.watch()
+    watch.accept_level()
+    assert len(watch.look().readings) == 3
+    series.kept_ms += [12.0] * 3
+    sighting = watch.look()
+    assert (sighting.drifted, sighting.shift) == (False, pytest.approx(0.1 / 12))
+
+
+class SlowingBoard(ScriptedBoard):
+    """Model ``i`` takes ``100 * 1.02**i`` ms, times what ``slow`` says of the number of jobs before."""
+
+    def __init__(self, slow: Callable[[int], float]) -> None:
+        super().__init__("slow")
+        self.slow = slow
+        self.spread = 0.0
+        self.rng = np.random.default_rng(7)
+
+    def _run(self, job: MeasureJob) -> Outcome:
+        number = min(int(job.model_sha256, 16), 40)
+        noise = math.exp(0.003 * self.rng.normal())
+        self.median_ms = 100.0 * 1.02**number * self.slow(len(self.measured)) * noise
+        return super()._run(job)
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))
+    with Study.open(tmp_path / "study") as study:
+        yield study
+
+
+PROTECTED = replace(OPTIONS, window=16, canary_every=8, drift_pauses_s=(0.0,) * 8)
+MODELS = 16
+
+
+def tau(study: Study) -> float:
+    medians = {stored.label.model_sha256: stored.label.median_ms for stored in study.stored_labels("latency")}
+    return float(kendalltau(sorted(range(MODELS)), [medians[f"{i:064x}"] for i in range(MODELS)]).statistic)
+
+
+def hog(job: int) -> float:
+    """Slower by 30 % during about half of the jobs, in stretches."""
+    return 1.3 if job % 40 >= 20 else 1.0
+
+
+def test_a_slow_stretch_is_detected_and_measured_again_and_the_ranks_are_saved(study, tmp_path):
+    with Study.open(tmp_path / "bare") as bare:
+        run(bare, [SlowingBoard(hog)], MODELS, replace(PROTECTED, canary_every=0))
+        unprotected = tau(bare)
+    collected = run(study, [SlowingBoard(hog)], MODELS, PROTECTED)
+    (share,) = collected.summary(MODELS, failures=(), export_s=0.0).devices
+    assert share.drifts > 0
+    assert len(study.discarded()) >= share.discarded > 0
+    assert unprotected < 0.9
+    assert tau(study) > unprotected + 0.05
+
+
+def test_nothing_is_discarded_on_a_steady_board(study):
+    collected = run(study, [SlowingBoard(lambda job: 1.0)], MODELS, PROTECTED)
+    assert (study.discarded(), tau(study)) == ({}, 1.0)
+    assert "drifted" not in collected.summary(MODELS, failures=(), export_s=0.0).describe()
+
+
+def test_what_was_measured_while_slow_is_kept_but_in_no_label(study):
+    board = SlowingBoard(lambda job: 1.5 if 20 <= job < 32 else 1.0)
+    run(study, [board], MODELS, PROTECTED)
+    discarded = study.discarded()
+    stored = {result.job_id: result for rs in study.results_by_model("latency").values() for _, result in rs}
+    gone = [stored[job_id] for job_id in discarded if job_id in stored]
+    assert gone
+    for each in study.stored_labels("latency"):
+        label, number = each.label, int(each.label.model_sha256, 16)
+        assert label.median_ms == pytest.approx(100 * 1.02**number, rel=0.02)
+        assert not {result.median_ms for result in gone} & set(label.process_medians_ms)
+    assert all(reason.startswith("the canary has drifted by +") for reason in discarded.values())
+
+
+def test_a_board_that_stays_slow_goes_on_and_says_so(study):
+    run(study, [SlowingBoard(lambda job: 1.2 if job > 30 else 1.0)], MODELS, PROTECTED)
+    assert len(study.stored_labels("latency")) == MODELS
+    (failure,) = study.failures("drift")
+    assert "changed speed for good: the canary has drifted by +" in failure.message
+
+
+def test_or_is_given_up_if_that_is_wanted(study):
+    board = SlowingBoard(lambda job: 1.2 if job > 30 else 1.0)
+    with pytest.raises(BoardsLostError, match=r"changed speed for good") as error:
+        run(study, [board], MODELS, replace(PROTECTED, stop_on_drift=True))
+    assert "device doctor" in error.value.next_step
+    board.slow = lambda job: 1.0
+    run(study, [board], MODELS, replace(PROTECTED, stop_on_drift=True))
+    assert tau(study) == 1.0
+
+
+def test_attempts_that_are_discarded_come_to_an_end(study):
+    """Every look finds the board at another speed: each process is measured three times at most."""
+    board = SlowingBoard(lambda job: 1.1 ** (job // 12))
+    run(study, [board], MODELS, replace(PROTECTED, drift_pauses_s=()))
+    per_slot: dict[tuple[str, int], int] = {}
+    for sha256, results in study.results_by_model("latency").items():
+        for replicate, result in results:
+            if result.measure_pass == "timed":
+                per_slot[sha256, replicate] = per_slot.get((sha256, replicate), 0) + 1
+    assert max(per_slot.values()) <= 3
+    assert len(study.stored_labels("latency")) == MODELS
+
+
+def test_canaries_of_a_drift_are_no_reference(study):
+    run(study, [SlowingBoard(lambda job: 1.5 if 20 <= job < 32 else 1.0)], MODELS, PROTECTED)
+    kept = [result for result in study.canaries() if result.job_id not in study.discarded()]
+    assert max(result.median_ms for result in kept) < 1.05 * min(result.median_ms for result in kept)
+    assert all(result.model_sha256 == CANARY for result in kept)
