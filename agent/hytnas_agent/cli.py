@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   hytnas-agent doctor                      is this device fit for measuring?
   hytnas-agent measure model.onnx          latency of a file, in 5 fresh processes
   hytnas-agent measure model.onnx --json   the same for a program to read
+  hytnas-agent tune                        pin its clock; shows what it would do, and asks
   hytnas-agent describe --json             what this device is
   hytnas-agent serve                       answer hosts on a Unix socket
   hytnas-agent stop                        end the server, handing its jobs back
@@ -71,10 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, text in (
         ("describe", _lazily("describe"), "say what this device is and which runtimes work on it"),
         ("doctor", _lazily("doctor"), "check whether this device is fit for measuring"),
+        ("tune", _lazily("tune_device"), "pin the clock's governor, once you have seen and agreed to it"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--json", action="store_true", help="print JSON")
         command.set_defaults(run=run)
+    tuning = commands.choices["tune"].add_mutually_exclusive_group()
+    tuning.add_argument("--undo", action="store_true", help="put back what tune has changed")
+    tuning.add_argument("--yes", action="store_true", help="do not ask")
     for command in commands.choices.values():
         command.add_argument("--state", metavar="DIR", default=argparse.SUPPRESS, help="state folder")
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=DEBUG_HELP)

@@ -9,10 +9,11 @@ import msgspec
 from hytnas_agent.device.describe import describe_device
 from hytnas_agent.device.doctor import examine
 from hytnas_agent.direct import measure_file
+from hytnas_agent.errors import AgentError
 from hytnas_agent.instance import single_instance
 from hytnas_agent.passes import EXTRA_PASSES, describe_pass, pass_settings
 from hytnas_agent.paths import StateFolder
-from hytnas_agent.protocol import DescribeParams, RuntimeInfo
+from hytnas_agent.protocol import DescribeParams, RuntimeInfo, TuneResult
 from hytnas_agent.records import (
     EXECUTION_WORDS,
     Execution,
@@ -23,6 +24,7 @@ from hytnas_agent.records import (
 )
 from hytnas_agent.runtimes.probe import probe_runtimes
 from hytnas_agent.stop import check_fetched, stop_server
+from hytnas_agent.tuning import tune
 
 
 def stop(options: argparse.Namespace, state: StateFolder) -> int:
@@ -149,6 +151,41 @@ def doctor(options: argparse.Namespace, state: StateFolder) -> int:
             if check.advice:
                 print(f"{'':8}{check.advice}")
     return 1 if any(check.status == "fail" for check in result.checks) else 0
+
+
+def tune_device(options: argparse.Namespace, state: StateFolder) -> int:
+    """Show what would be set, ask, and set it; status 1 where something was refused."""
+    result = tune(state, "undo" if options.undo else "plan")
+    if result.steps and not options.undo and (options.yes or not options.json):
+        if not options.yes and not _agreed(result):
+            print("nothing was changed")
+            return 0
+        result = tune(state, "apply")
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(result)).decode())
+    else:
+        print("\n".join(tuning_lines(result)))
+    return 1 if any(step.state == "refused" for step in result.steps) else 0
+
+
+def tuning_lines(result: TuneResult) -> list[str]:
+    """The steps and remarks for a person."""
+    lines = [] if result.steps else ["nothing to set"]
+    for step in result.steps:
+        lines.append(f"{step.state:8}{step.what}: {step.now} -> {step.then}")
+        lines += [f"{'':8}{step.advice}"] if step.advice else []
+    return [*lines, *(f"{'':8}{remark}" for remark in result.remarks)]
+
+
+def _agreed(plan: TuneResult) -> bool:
+    """Show the plan and ask; no where nobody is there to answer."""
+    print("\n".join(tuning_lines(plan)))
+    if not sys.stdin.isatty():
+        raise AgentError("nobody is there to agree to it", "Say so with --yes")
+    print(
+        "Set this until the next boot? `hytnas-agent tune --undo` takes it back. [y/N] ", end="", flush=True
+    )
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _runtimes(state: StateFolder) -> tuple[RuntimeInfo, ...]:

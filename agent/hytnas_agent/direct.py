@@ -3,13 +3,16 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from hytnas_agent.device.gate import Gate
+from hytnas_agent.device.governor import PinnedGovernors, pinned_while
 from hytnas_agent.device.identity import device_identity
+from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, least_disturbed
 from hytnas_agent.errors import AgentError
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
@@ -21,7 +24,7 @@ from hytnas_agent.records import (
     ModelFormat,
     ProcessResult,
 )
-from hytnas_agent.statistics import aggregate
+from hytnas_agent.statistics import aggregate, is_disturbed
 from hytnas_agent.supervisor import Cancellation, JobFiles, run_job
 
 
@@ -61,6 +64,9 @@ def measure_file(
 ) -> Measurement:
     """Measure a file in ``processes`` fresh processes one after another, and its memory in one more.
 
+    A process that was disturbed is measured again, up to three times in all; every attempt is in the results,
+    and the least disturbed one in the label.
+
     Parameters
     ----------
     extra : mapping, optional
@@ -81,28 +87,41 @@ def measure_file(
         raise AgentError(f"{path} cannot be read: {error.strerror}") from error
     timed: list[tuple[MeasurePass, MeasureSettings]] = [("timed", settings)]
     passes = [*timed * processes, ("memory", settings), *(extra or {}).items()]
-    identity = device_identity(state)
     allowed = tuple(sorted(os.sched_getaffinity(0)))
-    results: list[ProcessResult] = []
     lease = DeviceLease(state.lease)
     lease.acquire("hytnas-agent measure", path.name, os.getpid())
-    cancellation, gate = Cancellation(), Gate()
+    cancellation, gate, identity = Cancellation(), Gate(), device_identity(state)
+
+    def run(measure_pass: MeasurePass, chosen: MeasureSettings) -> ProcessResult:
+        job = MeasureJob(secrets.token_hex(16), digest, kind, chosen, measure_pass, runtime)
+        files = JobFiles(path.absolute())
+        return run_job(job, files, identity, allowed_cores=allowed, cancellation=cancellation, gate=gate)
+
     try:
-        for number, (measure_pass, chosen) in enumerate(passes, start=1):
-            job = MeasureJob(secrets.token_hex(16), digest, kind, chosen, measure_pass, runtime)
-            results.append(
-                run_job(
-                    job,
-                    JobFiles(path.absolute()),
-                    identity,
-                    allowed_cores=allowed,
-                    cancellation=cancellation,
-                    gate=gate,
-                )
-            )
-            if on_result is not None:
-                on_result(number, len(passes))
+        with pinned_while(PinnedGovernors(state.held_governors)):
+            attempts = _with_attempts(passes, run, on_result or (lambda _, __: None))
     finally:
         cancellation.close()
         lease.release()
-    return Measurement(aggregate(results), tuple(results))
+    stands = [least_disturbed(of_one) for of_one in attempts]
+    return Measurement(aggregate(stands), tuple(result for of_one in attempts for result in of_one))
+
+
+def _with_attempts(
+    passes: Sequence[tuple[MeasurePass, MeasureSettings]],
+    run: Callable[[MeasurePass, MeasureSettings], ProcessResult],
+    on_result: Callable[[int, int], None],
+) -> list[list[ProcessResult]]:
+    """All attempts of each process; disturbed ones are measured again after the others."""
+    attempts: list[list[ProcessResult]] = [[] for _ in passes]
+    waiting = deque(range(len(passes)))
+    total, done = len(passes), 0
+    while waiting:
+        number = waiting.popleft()
+        attempts[number].append(run(*passes[number]))
+        if is_disturbed(attempts[number][-1]) and len(attempts[number]) < DISTURBED_ATTEMPTS:
+            waiting.append(number)
+            total += 1
+        done += 1
+        on_result(done, total)
+    return attempts

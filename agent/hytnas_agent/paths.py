@@ -65,6 +65,16 @@ class StateFolder:
         return self.root / "identity"
 
     @property
+    def held_governors(self) -> Path:
+        """The clock's governors as they were found, while somebody measures."""
+        return self.root / "governors-held.json"
+
+    @property
+    def tuned(self) -> Path:
+        """The clock's governors as they were found before a person had them tuned."""
+        return self.root / "governors-tuned.json"
+
+    @property
     def runtimes(self) -> Path:
         """What the runtimes answered when last tried."""
         return self.root / "runtimes.json"
@@ -78,7 +88,16 @@ class StateFolder:
             If something cannot be deleted.
         """
         journal = [self.journal.with_name(self.journal.name + suffix) for suffix in ("", "-wal", "-shm")]
-        own = [self.socket, self.server_log, self.timed_lock, self.identity, self.runtimes, *journal]
+        own = [
+            self.socket,
+            self.server_log,
+            self.timed_lock,
+            self.identity,
+            self.runtimes,
+            self.held_governors,
+            self.tuned,
+            *journal,
+        ]
         try:
             if self.spool.exists():
                 shutil.rmtree(self.spool)

@@ -13,8 +13,9 @@ and what it adds is used where the agent's ``capabilities`` name it.
 1.0    the first
 1.1    ``session_id`` in ``hello``: a client that returns takes its own lease over (``lease.takeover``);
        ``upload_bytes`` in ``spool_stat`` (``spool.expect``)
-1.2    the passes ``profile``, ``energy`` and ``sustained`` (``measure.profile`` ...) and their ``load_s``; a job
-       that the device's health does not hold back (``gate``)
+1.2    the passes ``profile``, ``energy`` and ``sustained`` (``measure.profile`` ...) and their ``load_s``;
+       a job that the device's health does not hold back (``gate``)
+1.3    ``tune`` (``tune``): pin the clock's governor, or take that back
 =====  ==============================================================================================
 """
 
@@ -34,7 +35,7 @@ from hytnas_agent.records import (
 )
 
 PROTOCOL_MAJOR = 1
-PROTOCOL_MINOR = 2
+PROTOCOL_MINOR = 3
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 RequestId = int | str | None
@@ -253,6 +254,32 @@ class DoctorResult(msgspec.Struct, frozen=True):
     checks: tuple[Check, ...]
 
 
+TuneAction = Literal["plan", "apply", "undo"]
+
+
+class TuneParams(msgspec.Struct, frozen=True):
+    """Say what would be done, do it, or take it back."""
+
+    action: TuneAction = "plan"
+
+
+class TuneStep(msgspec.Struct, frozen=True):
+    """One setting: what it is, what it is now and would be; how that went, and what to do if it did not."""
+
+    what: str
+    now: str
+    then: str
+    state: Literal["planned", "done", "refused"] = "planned"
+    advice: str = ""
+
+
+class TuneResult(msgspec.Struct, frozen=True):
+    """The steps, none where nothing is to be done, and what is left to the person."""
+
+    steps: tuple[TuneStep, ...]
+    remarks: tuple[str, ...] = ()
+
+
 class Progress(msgspec.Struct, frozen=True):
     """Parameters of the notification ``progress``; none is sent between ``started`` and ``finished``."""
 
@@ -274,6 +301,7 @@ METHODS: dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct]]] = {
     "acknowledge": (JobIdsParams, AcknowledgeResult),
     "cancel": (CancelParams, CancelResult),
     "doctor": (Nothing, DoctorResult),
+    "tune": (TuneParams, TuneResult),
 }
 
 

@@ -154,12 +154,15 @@ class ProcessorTime(msgspec.Struct, frozen=True):
     """What the timed runs of a process got of the processor.
 
     ``cpu_s`` is the processor time of all its threads, ``run_delay_s`` how long they were ready to run and
-    had to wait for others; ``None`` where the kernel does not count that.
+    had to wait for others; ``None`` where the kernel does not count that. ``preemptions`` is how often
+    another thread was put in the place of one, over all of the ``runs``.
     """
 
     wall_s: float
     cpu_s: float
     run_delay_s: float | None = None
+    preemptions: int | None = None
+    runs: int | None = None
 
 
 class GateReport(msgspec.Struct, frozen=True):

@@ -9,8 +9,10 @@ from contextlib import closing
 import msgspec
 
 from hytnas_agent.connect import RETRY_S, someone_serves
+from hytnas_agent.device.governor import PinnedGovernors, restore_leftovers
 from hytnas_agent.errors import AgentError
 from hytnas_agent.journal import Journal
+from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
 
 
@@ -24,7 +26,8 @@ class Stopped(msgspec.Struct, frozen=True):
 def stop_server(state: StateFolder, *, timeout_s: float) -> Stopped:
     """Ask the server to end and wait until it has; where none runs, nothing is done.
 
-    The server hands its running job back: the host that waits for it is told so and measures it again.
+    The server hands its running job back: the host that waits for it is told so and measures it again. Where
+    it was killed before, what it had pinned is put back here.
 
     Raises
     ------
@@ -44,6 +47,7 @@ def stop_server(state: StateFolder, *, timeout_s: float) -> Stopped:
                 f"the agent (pid {pid}) has not stopped within {timeout_s:g} s", f"End it with: kill -9 {pid}"
             )
         time.sleep(RETRY_S)
+    restore_leftovers(PinnedGovernors(state.held_governors), DeviceLease(state.lease))
     with closing(Journal(state.journal)) as journal:
         return Stopped(pid, journal.unfetched())
 

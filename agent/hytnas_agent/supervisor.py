@@ -32,7 +32,6 @@ from hytnas_agent.launcher import Launch, current_launcher
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import (
     DeviceIdentity,
-    GateReport,
     MeasureJob,
     MeasureSettings,
     Outcome,
@@ -147,9 +146,8 @@ def run_job(
     """
     cores = worker_cores(job.settings, allowed_cores)
     refusal = current_launcher().refusal(job)
-    waited: GateReport | None = None
-    if gate is not None and cores and not refusal and _needs_quiet(job):
-        waited = gate.wait(cores, cancellation.wait)
+    held_back = gate is not None and bool(cores) and not refusal and _needs_quiet(job)
+    waited = gate.wait(cores, cancellation.wait) if gate is not None and held_back else None
     started_unix_s, begin = time.time(), time.monotonic()
     watched = _Watched(
         deadline=time.monotonic() + job.settings.deadline_s,
@@ -158,6 +156,8 @@ def run_job(
     before = health_snapshot(cores)
     if refusal:
         ending = _Ending(Report(Outcome.UNSUPPORTED, refusal))
+    elif held_back and waited is None:
+        ending = _Ending(Report(Outcome.CANCELLED, "cancelled while waiting until the device is fit"))
     elif cores:
         ending = _run_worker(_request(job, files, cores, watched), watched, cancellation, command)
     else:

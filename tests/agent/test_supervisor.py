@@ -4,14 +4,22 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
-from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasureSettings, Outcome, ProcessResult
+from hytnas_agent.device.gate import Gate, Pause
+from hytnas_agent.records import (
+    DeviceIdentity,
+    GateReport,
+    MeasureJob,
+    MeasureSettings,
+    Outcome,
+    ProcessResult,
+)
 from hytnas_agent.supervisor import Cancellation, JobFiles, group_rss_bytes, run_job, worker_cores
 
 from .conftest import QUICK, Models, make_files, make_job, sha256, wait_until
@@ -213,3 +221,50 @@ def test_no_descriptors_are_left_behind(models: Models, cancellation: Cancellati
     before = len(os.listdir("/proc/self/fd"))
     run(make_job(models.corrupt), make_files(models.corrupt), cancellation)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+class StandingGate(Gate):
+    """Waits as long as it is told to."""
+
+    def __init__(self, report: GateReport | None) -> None:
+        super().__init__()
+        self.report = report
+        self.asked: list[Sequence[int]] = []
+
+    def wait(self, cores: Sequence[int], pause: Pause) -> GateReport | None:
+        assert pause(0.0) is False
+        self.asked.append(tuple(cores))
+        return self.report
+
+
+def test_a_timed_process_has_a_verdict_and_says_what_it_waited_for(
+    models: Models, cancellation: Cancellation
+) -> None:
+    gate = StandingGate(GateReport(3.0, ("82 degrees Celsius, above 70",)))
+    settings = msgspec.structs.replace(QUICK, max_runs=200, timed_budget_s=0.2)
+    result = run(make_job(models.tiny, settings=settings), make_files(models.tiny), cancellation, gate=gate)
+    assert result.outcome is Outcome.OK
+    assert gate.asked == [result.health_after.cores]
+    assert result.gate == gate.report
+    assert result.verdict.status in {"VALID", "VALID_UNVERIFIED", "INVALID"}
+    assert bool(result.verdict.reasons) == (result.verdict.status == "INVALID")
+    time = result.processor_time
+    assert 0 < time.cpu_s <= time.wall_s * 1.1
+    assert time.wall_s >= sum(result.samples_ms) / 1000
+
+
+def test_only_what_is_timed_waits_and_is_judged(models: Models, cancellation: Cancellation) -> None:
+    gate = StandingGate(GateReport(0.0))
+    memory = run(
+        make_job(models.tiny, measure_pass="memory"), make_files(models.tiny), cancellation, gate=gate
+    )
+    assert (gate.asked, memory.gate, memory.verdict) == ([], None, None)
+    failed = run(make_job(models.corrupt), make_files(models.corrupt), cancellation, gate=gate)
+    assert failed.verdict is None
+
+
+def test_a_job_cancelled_while_it_waits_is_never_started(models: Models, cancellation: Cancellation) -> None:
+    nothing = Path("/nonexistent.onnx")
+    result = run(make_job(models.tiny), JobFiles(nothing), cancellation, gate=StandingGate(None))
+    assert (result.outcome, result.load_ms) == (Outcome.CANCELLED, None)
+    assert "while waiting" in result.message

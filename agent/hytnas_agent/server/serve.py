@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
+from hytnas_agent.device.governor import PinnedGovernors, restore_leftovers
 from hytnas_agent.device.identity import device_identity
 from hytnas_agent.errors import AgentError
 from hytnas_agent.instance import AlreadyServingError, single_instance
 from hytnas_agent.journal import Journal
+from hytnas_agent.launcher import current_launcher
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import RpcError
@@ -64,6 +66,8 @@ class _Server:
         self._idle_since = time.monotonic()
         self._journal = Journal(state.journal)
         self._lease = DeviceLease(state.lease)
+        self._governors = PinnedGovernors(state.held_governors)
+        restore_leftovers(self._governors, self._lease)
         identity = device_identity(state)
         allowed = sorted(os.sched_getaffinity(0))
         if len(allowed) > 1:
@@ -80,7 +84,8 @@ class _Server:
         self._tenancy = Tenancy(
             self._lease,
             lambda: self._runner.running is not None,
-            on_end=lambda: self._runner.add_chore(self._tidy),
+            on_begin=self._pin,
+            on_end=self._tenancy_ended,
         )
         self._spool = Spool(state.spool, state.incoming, self._runner.pinned, capacity_bytes=spool_bytes)
         self._parts = Parts(
@@ -97,6 +102,8 @@ class _Server:
         self._runner.stop()
 
     def close(self) -> None:
+        if self._lease.held:
+            self._governors.restore()
         for connection in list(self._parts.clients):
             connection.close()
         self._lease.release()
@@ -111,6 +118,15 @@ class _Server:
         self._service.connected(
             Connection(self.loop, sock, self._service.received, self._service.disconnected)
         )
+
+    def _pin(self) -> None:
+        """Fix the clock while somebody holds the device, where that is permitted and the clock is its own."""
+        if current_launcher().hardware is None:
+            self._governors.pin()
+
+    def _tenancy_ended(self) -> None:
+        self._governors.restore()
+        self._runner.add_chore(self._tidy)
 
     def _tidy(self) -> None:
         """Remove what has become too old: at the start, and after each tenancy, as a service never ends."""

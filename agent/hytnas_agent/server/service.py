@@ -42,6 +42,7 @@ from hytnas_agent.protocol import (
     SpoolStatParams,
     SpoolStatResult,
     TokenParams,
+    TuneParams,
 )
 from hytnas_agent.records import DeviceIdentity, Outcome, ProcessResult
 from hytnas_agent.runtimes.probe import probe_runtimes
@@ -59,6 +60,7 @@ from hytnas_agent.server.loop import EventLoop
 from hytnas_agent.server.runner import QueuedJob, Runner, unrun_result
 from hytnas_agent.server.tenancy import Tenancy
 from hytnas_agent.spool import Spool
+from hytnas_agent.tuning import tune
 from hytnas_agent.wire import (
     Request,
     decode_params,
@@ -84,6 +86,7 @@ CAPABILITIES = (
     "replay",
     "lease.takeover",
     "spool.expect",
+    "tune",
 )
 
 
@@ -247,6 +250,9 @@ class Service:
     def _doctor(self, client: Client, _: Nothing, request_id: RequestId) -> None:
         cores = self._parts.runner.allowed_cores
         self._later(client, request_id, lambda: examine(self._parts.state, self._runtimes(), cores=cores))
+
+    def _tune(self, client: Client, params: TuneParams, request_id: RequestId) -> None:
+        self._later(client, request_id, lambda: tune(self._parts.state, params.action))
 
     def _acquire(self, client: Client, params: AcquireParams, _: RequestId) -> AcquireResult:
         assert client.hello is not None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from hytnas_agent.errors import AgentError
 from hytnas_agent.lease import DeviceLease, busy_error
 from hytnas_agent.protocol import ErrorCode, RpcError
 
@@ -24,8 +25,8 @@ class Tenancy:
         Whether a job's process is running.
     clock : callable
         Seconds, monotonic.
-    on_end : callable
-        Called when the device was let go.
+    on_begin, on_end : callable
+        Called when the device was given to somebody, and when it was let go: no job runs then.
     """
 
     def __init__(
@@ -33,9 +34,11 @@ class Tenancy:
         lease: DeviceLease,
         job_running: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
+        on_begin: Callable[[], None] = lambda: None,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        self._lease, self._job_running, self._clock, self._on_end = lease, job_running, clock, on_end
+        self._lease, self._job_running, self._clock = lease, job_running, clock
+        self._on_begin, self._on_end = on_begin, on_end
         self._client_id: str | None = None
         self._leaving = False
         self._ttl_s = MAX_TTL_S
@@ -58,6 +61,7 @@ class Tenancy:
             raise RpcError(ErrorCode.INVALID_PARAMS, f"ttl_s must be {MIN_TTL_S:g} to {MAX_TTL_S:g}")
         if not self._lease.held:
             token = self._lease.acquire(holder, reason, pid)
+            self._begin()
         elif self._leaving and client_id == self._client_id:
             token = self._lease.renew(holder, reason, pid)
         else:
@@ -103,6 +107,13 @@ class Tenancy:
         if self.token is None or self._job_running():
             return None
         return max(0.0, self._last_sign + self._ttl_s - self._clock())
+
+    def _begin(self) -> None:
+        try:
+            self._on_begin()
+        except AgentError:
+            self._lease.release()
+            raise
 
     def _end(self) -> None:
         self._lease.release()

@@ -4,7 +4,6 @@ The other passes leave this way early, or take something else than timed runs at
 """
 
 import hashlib
-import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,7 +144,6 @@ def _time(
     settings = request.job.settings
     measured["health_before"] = health_snapshot(request.cores)
     meter = ProcessorMeter()
-    switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
     samples_ns = time_runs(
         run,
         clock=clock,
@@ -154,8 +152,8 @@ def _time(
         budget_s=settings.timed_budget_s,
     )
     # At once: what comes after, the end of the runtime for one, is no part of the runs.
-    measured["processor_time"] = meter.read()
-    measured["involuntary_switches"] = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
+    measured["processor_time"] = meter.read(len(samples_ns))
+    measured["involuntary_switches"] = measured["processor_time"].preemptions
     measured["health_after"] = health_snapshot(request.cores)
     measured["samples_ms"] = tuple(duration / 1e6 for duration in samples_ns)
 

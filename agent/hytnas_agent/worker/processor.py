@@ -1,5 +1,6 @@
 """What this process gets of the processor while its runs are timed."""
 
+import resource
 import time
 from pathlib import Path
 
@@ -16,15 +17,21 @@ class ProcessorMeter:
         self._threads = threads
         self._run_delay_s = run_delay_s(threads)
         self._cpu_s = time.process_time()
+        self._preemptions = _preemptions()
         self._begin_s = time.monotonic()
 
-    def read(self) -> ProcessorTime:
-        """The time since then."""
+    def read(self, runs: int) -> ProcessorTime:
+        """The time since then, in which there were so many runs."""
         wall_s = time.monotonic() - self._begin_s
         cpu_s = time.process_time() - self._cpu_s
         now_s = run_delay_s(self._threads)
         delay_s = None if now_s is None or self._run_delay_s is None else max(0.0, now_s - self._run_delay_s)
-        return ProcessorTime(wall_s, cpu_s, delay_s)
+        return ProcessorTime(wall_s, cpu_s, delay_s, _preemptions() - self._preemptions, runs)
+
+
+def _preemptions() -> int:
+    """Involuntary context switches of getrusage(2)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def run_delay_s(threads: Path = THREADS) -> float | None:

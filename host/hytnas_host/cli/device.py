@@ -10,11 +10,11 @@ from hytnas_host.cli.console import out, plain, print_json, print_table
 from hytnas_host.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from hytnas_agent.protocol import Check, DeviceDescription
+    from hytnas_agent.protocol import Check, DeviceDescription, TuneResult
     from hytnas_host.devices.inventory import DeviceEntry
 
 app = typer.Typer(
-    help="Devices: enrol, provision, build, list, describe, doctor, remove.", no_args_is_help=True
+    help="Devices: enrol, provision, build, list, describe, doctor, tune, remove.", no_args_is_help=True
 )
 enrol.register(app)
 provision.register(app)
@@ -165,6 +165,50 @@ def doctor(name: DeviceArgument = "local", as_json: JsonOption = False) -> None:
         print_json(checks)
     if any(check.status == "fail" for check in checks):
         raise typer.Exit(1)
+
+
+@app.command()
+def tune(
+    name: DeviceArgument = "local",
+    undo: Annotated[bool, typer.Option("--undo", help="Put back what tune has changed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Pin a device's clock until its next boot: shows what it would set, and asks. Nothing is stopped.
+
+    Examples:
+
+      hytnas-profile device tune shelf-3
+
+      hytnas-profile device tune shelf-3 --undo
+    """
+    from hytnas_host.devices import open_device
+
+    with open_device(name) as device:
+        result = device.tune("undo" if undo else "plan")
+        if result.steps and not undo and (yes or not as_json):
+            if not yes:
+                _print_tuning(result)
+                typer.confirm(f"Set this on {name} until its next boot", abort=True, err=True)
+            result = device.tune("apply")
+    if as_json:
+        print_json(result)
+    else:
+        _print_tuning(result)
+    if any(step.state == "refused" for step in result.steps):
+        raise typer.Exit(1)
+
+
+def _print_tuning(result: "TuneResult") -> None:
+    if not result.steps:
+        out.print("nothing to set")
+    for step in result.steps:
+        line = f"{step.state:8} {plain(step.what)}: {plain(step.now)} -> {plain(step.then)}"
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        if step.advice:
+            out.print(f"         [dim]{escape(plain(step.advice))}[/]", soft_wrap=True)
+    for remark in result.remarks:
+        out.print(f"         [dim]{escape(plain(remark))}[/]", soft_wrap=True)
 
 
 def _print_check(check: "Check") -> None:

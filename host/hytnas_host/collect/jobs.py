@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, least_disturbed
 from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
 from hytnas_agent.statistics import accepted, is_disturbed
 from hytnas_agent.stopping import StoppingRule
@@ -25,7 +26,7 @@ ATTEMPTS = {
     Outcome.OOM: 2,
     Outcome.CRASH: 2,
     Outcome.INTERNAL: 2,
-    Outcome.THROTTLED: 3,
+    Outcome.THROTTLED: DISTURBED_ATTEMPTS,
     Outcome.CANCELLED: 10,
 }
 
@@ -44,18 +45,6 @@ def settled(outcomes: Sequence[Outcome], /) -> bool:
 def ending(result: ProcessResult, /) -> Outcome:
     """How an attempt ended for the collection: THROTTLED if disturbed, be it otherwise OK."""
     return Outcome.THROTTLED if result.outcome is Outcome.OK and is_disturbed(result) else result.outcome
-
-
-def came_to(attempts: Sequence[ProcessResult], /) -> ProcessResult:
-    """What attempts of one replicate came to: the last, or of disturbed ones the fastest, n >= 1.
-
-    Others, heat and a weak supply slow a run down and never speed it up.
-    """
-    last = attempts[-1]
-    if ending(last) is not Outcome.THROTTLED or last.median_ms is None:
-        return last
-    disturbed = [each for each in attempts if is_disturbed(each) and each.median_ms is not None]
-    return min(disturbed, key=lambda each: each.median_ms or 0.0)
 
 
 def _same_settings(result: ProcessResult, settings: MeasureSettings) -> bool:
@@ -248,7 +237,7 @@ class Journal:
     def last_attempts(self, model_sha256: str) -> list[ProcessResult]:
         """What each slot of the model came to, cancelled and discarded ones left out."""
         slots = self._attempts.get(model_sha256, {})
-        last = [came_to(attempts) for slot in slots if (attempts := self._standing(slot))]
+        last = [least_disturbed(attempts) for slot in slots if (attempts := self._standing(slot))]
         return [result for result in last if result.outcome is not Outcome.CANCELLED]
 
     def medians_ms(self, model_sha256: str) -> list[float]:

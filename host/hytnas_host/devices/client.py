@@ -12,6 +12,7 @@ from typing import Self
 
 import msgspec
 
+from hytnas_agent.device.gate import MAX_WAIT_S
 from hytnas_agent.protocol import (
     AcknowledgeResult,
     CancelParams,
@@ -34,6 +35,9 @@ from hytnas_agent.protocol import (
     SpoolStatParams,
     SpoolStatResult,
     TokenParams,
+    TuneAction,
+    TuneParams,
+    TuneResult,
 )
 from hytnas_agent.records import MeasureJob, ModelFormat, ProcessResult
 from hytnas_host.devices.base import Method
@@ -47,7 +51,7 @@ COMMIT_TIMEOUT_S = 120.0
 UPLOAD_ATTEMPTS = 3
 ACKNOWLEDGED_AT_ONCE = 10_000
 EARLIER_JOB_POLL_S = 5.0  # it may be a timed run, which every question disturbs
-MEASURE_GRACE_S = 60.0
+MEASURE_GRACE_S = 60.0 + MAX_WAIT_S
 CANCEL_TIMEOUT_S = 5.0
 
 
@@ -127,6 +131,18 @@ class AgentDevice:
     def doctor(self) -> DoctorResult:
         """What the agent finds right and wrong with its device."""
         return self._session.ask("doctor", Nothing(), DoctorResult, PROBE_TIMEOUT_S)
+
+    def tune(self, action: TuneAction) -> TuneResult:
+        """Say how the device's clock would be pinned, do it, or take it back.
+
+        Raises DeviceError where the agent cannot, and DeviceBusyError where somebody measures.
+        """
+        if "tune" not in self.hello().capabilities:
+            raise DeviceError(
+                f"the agent of device {self.name!r} is too old to tune it",
+                f"upgrade it with: hytnas-profile device provision {self.name}",
+            )
+        return self._session.ask("tune", TuneParams(action), TuneResult, PROBE_TIMEOUT_S)
 
     def acquire(self, reason: str) -> None:
         """Take the device for oneself until ``release``; raises DeviceBusyError naming who has it.

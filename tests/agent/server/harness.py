@@ -31,6 +31,7 @@ VALID: dict[str, msgspec.Struct] = {
     "acknowledge": protocol.JobIdsParams(("job",)),
     "cancel": protocol.CancelParams("job"),
     "doctor": protocol.Nothing(),
+    "tune": protocol.TuneParams("plan"),
     "release": protocol.TokenParams(1),
 }
 """Parameters of every method that the service has no objection to."""

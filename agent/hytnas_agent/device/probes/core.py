@@ -18,10 +18,13 @@ from typing import Any, Final
 from hytnas_agent.device.files import read_text
 from hytnas_agent.device.probes.base import Probe, TimedRuns
 from hytnas_agent.device.sources import Sources
-from hytnas_agent.records import HealthSnapshot
+from hytnas_agent.records import HealthSnapshot, ProcessorTime
 
 OTHERS_SHARE: Final = 0.10
 """Of the cores' time during the timed runs; a median of runs hardly notices less."""
+
+HIT_SHARE: Final = 0.10
+"""Of the runs, that may have been preempted; each time hits one run."""
 
 STEAL_SHARE: Final = 0.05
 LEAST_LOST_S: Final = 0.03
@@ -58,7 +61,10 @@ class OtherProcesses(Probe):
         return f"{_named(now)} {busy_s / available_s:.0%} busy"
 
     def judge(self, runs: TimedRuns) -> str | None:
-        """More than a tenth of the cores' time in the hands of others."""
+        """More than a tenth of the cores' time in the hands of others, and a tenth of the runs hit by it.
+
+        One long pause among a hundred short runs takes much of their time and leaves the median as it was.
+        """
         if runs.processor is None:
             return None
         lost_s = runs.processor.run_delay_s
@@ -67,7 +73,7 @@ class OtherProcesses(Probe):
                 return None
             lost_s = runs.after.core_busy_s - runs.before.core_busy_s - runs.processor.cpu_s
         available_s = runs.processor.wall_s * max(1, len(runs.after.cores))
-        if lost_s < LEAST_LOST_S or lost_s <= OTHERS_SHARE * available_s:
+        if lost_s < LEAST_LOST_S or lost_s <= OTHERS_SHARE * available_s or _few_were_hit(runs.processor):
             return ""
         return f"other processes took {min(1.0, lost_s / available_s):.0%} of {_named(runs.after)}"
 
@@ -118,6 +124,12 @@ class Load(Probe):
     def judge(self, runs: TimedRuns) -> str | None:
         """Never a reason."""
         return None if runs.after.load_1min is None else ""
+
+
+def _few_were_hit(processor: ProcessorTime) -> bool:
+    """Whether so few runs can have been preempted that their median does not tell; False if not known."""
+    preemptions, runs = processor.preemptions, processor.runs
+    return preemptions is not None and runs is not None and preemptions <= HIT_SHARE * runs
 
 
 def _ticks(sources: Sources, cores: Sequence[int] | None) -> list[int] | None:

@@ -39,6 +39,15 @@ def test_others_are_found_from_a_tenth_on(
     assert judged(wall_s, cpu_s, delay_s, busy_s=busy_s) == expected
 
 
+@pytest.mark.parametrize(("preemptions", "disturbed"), [(0, False), (10, False), (11, True)])
+def test_a_long_pause_among_many_short_runs_leaves_the_median_alone(
+    preemptions: int, disturbed: bool
+) -> None:
+    processor = ProcessorTime(0.1, 0.05, 0.05, preemptions=preemptions, runs=100)
+    found = OtherProcesses().judge(TimedRuns(snapshot(), snapshot(busy_s=0.1, at_s=0.1), processor))
+    assert bool(found) is disturbed
+
+
 def test_several_cores_share_what_was_lost() -> None:
     assert judged(0.5, 0.9, 0.08, busy_s=1.0, cores=(2, 3)) == ""
     assert judged(0.5, 0.8, 0.20, busy_s=1.0, cores=(2, 3)) == "other processes took 20% of cores 2, 3"

@@ -1,0 +1,134 @@
+"""A server pins the clock while it is held and puts it back however that ends, against a made-up /sys."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hytnas_agent import protocol
+from hytnas_agent.connect import open_socket
+from hytnas_agent.device.governor import PinnedGovernors, governor_file, governors
+from hytnas_agent.paths import StateFolder
+from hytnas_agent.records import Outcome
+from hytnas_agent.stop import stop_server
+
+from ..conftest import AgentUnderTest, Models, make_job, server_pid, wait_until
+
+SERVE = (
+    "import functools, pathlib, sys; from hytnas_agent.paths import StateFolder;"
+    "from hytnas_agent.server import serve;"
+    "serve.PinnedGovernors = functools.partial(serve.PinnedGovernors, root=pathlib.Path(sys.argv[2]));"
+    "serve.serve(StateFolder(pathlib.Path(sys.argv[1])))"
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    file = governor_file("cpu0", tmp_path)
+    file.parent.mkdir(parents=True)
+    file.write_text("ondemand\n")
+    (file.parent / "scaling_available_governors").write_text("ondemand performance\n")
+    return tmp_path
+
+
+@pytest.fixture
+def start(state: StateFolder, root: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def make() -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([sys.executable, "-c", SERVE, str(state.root), str(root)]))
+        wait_until(lambda: server_pid(state) == started[-1].pid)
+        return started[-1]
+
+    yield make
+    for server in started:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def agent(state: StateFolder, start: Callable[[], object]) -> Iterator[AgentUnderTest]:
+    start()
+    agent = AgentUnderTest(state, open_socket(state))
+    agent.hello()
+    yield agent
+    agent.close()
+
+
+def now(root: Path) -> str:
+    return governors(root)["cpu0"]
+
+
+def test_it_is_pinned_by_the_lease_and_freed_with_it(agent: AgentUnderTest, root: Path) -> None:
+    assert now(root) == "ondemand"
+    agent.acquire()
+    assert now(root) == "performance"
+    agent.ask("release", protocol.TokenParams(agent.token))
+    assert now(root) == "ondemand"
+
+
+def test_a_host_that_vanishes_frees_it(agent: AgentUnderTest, root: Path) -> None:
+    agent.acquire()
+    agent.close()
+    wait_until(lambda: now(root) == "ondemand")
+
+
+def test_a_killed_worker_changes_nothing_about_that(
+    agent: AgentUnderTest, root: Path, models: Models
+) -> None:
+    agent.acquire()
+    agent.upload(models.endless)
+    asked = agent.send("measure", protocol.MeasureParams(make_job(models.endless), agent.token))
+    pid = server_pid(agent.state)
+    wait_until(lambda: workers_of(pid))
+    os.kill(workers_of(pid)[0], signal.SIGKILL)
+    response = agent.receive()
+    assert response.id == asked
+    assert now(root) == "performance"
+    assert agent.ask("result", protocol.ResultParams()).results[0].outcome is Outcome.CRASH
+    agent.ask("release", protocol.TokenParams(agent.token))
+    assert now(root) == "ondemand"
+
+
+def workers_of(pid: int) -> list[int]:
+    children = [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return [
+        child for child in children if b"hytnas_agent.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_told_to_end_frees_it(agent: AgentUnderTest, root: Path, number: int) -> None:
+    agent.acquire()
+    os.kill(server_pid(agent.state), number)
+    wait_until(lambda: now(root) == "ondemand")
+
+
+def test_the_next_server_frees_what_a_killed_one_had_pinned(
+    agent: AgentUnderTest, root: Path, start: Callable[[], object]
+) -> None:
+    agent.acquire()
+    os.kill(server_pid(agent.state), signal.SIGKILL)
+    wait_until(lambda: server_pid(agent.state) is None)
+    assert now(root) == "performance"
+    start()
+    assert now(root) == "ondemand"
+
+
+def test_stop_frees_what_a_killed_one_had_pinned(
+    agent: AgentUnderTest, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.acquire()
+    os.kill(server_pid(agent.state), signal.SIGKILL)
+    wait_until(lambda: server_pid(agent.state) is None)
+    monkeypatch.setattr("hytnas_agent.stop.PinnedGovernors", lambda path: PinnedGovernors(path, root))
+    stop_server(agent.state, timeout_s=60)
+    assert now(root) == "ondemand"
