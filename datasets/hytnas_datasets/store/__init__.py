@@ -5,6 +5,7 @@ It is the resume journal as well: whatever was stored is durable, and storing it
 
 from hytnas_datasets.store.agreement import Agreement, compare_boards
 from hytnas_datasets.store.measured import StoredLabel
+from hytnas_datasets.store.passed import StoredPass
 from hytnas_datasets.store.records import (
     AccuracyRecord,
     CurvePoint,
@@ -25,6 +26,7 @@ __all__ = [
     "FailureRecord",
     "RunRecord",
     "StoredLabel",
+    "StoredPass",
     "Study",
     "StudySummary",
     "compare_boards",

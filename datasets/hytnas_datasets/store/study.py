@@ -9,13 +9,14 @@ from typing import Any, Self
 import msgspec
 
 from hytnas_agent.protocol import DeviceDescription
-from hytnas_agent.records import DeviceContext, LatencyLabel, ProcessResult
+from hytnas_agent.records import DeviceContext, LatencyLabel, MeasurePass, ProcessResult
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.labelled import LabelledSet, Target
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import boards, labelling, measured, sampled, summary, tables, trained
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel
+from hytnas_datasets.store.passed import StoredPass, stored_passes
 from hytnas_datasets.store.records import AccuracyRecord, ExportRecord, FailureRecord, RunRecord
 
 STUDY_FILE = "study.sqlite"
@@ -265,6 +266,10 @@ class Study:
     def canaries(self) -> list[ProcessResult]:
         """The canary's series: every result stored for the purpose "canary", in the order they started."""
         return [stored.result for stored in measured.results(self._database, purpose="canary")]
+
+    def passes(self, measure_pass: MeasurePass) -> list[StoredPass]:
+        """What "profile", "energy" or "sustained" last found, for each model and device."""
+        return stored_passes(self._database, measure_pass)
 
     def labelled(
         self,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import EXECUTION_WORDS, Execution
+from hytnas_host.report.passes import PassData
 from hytnas_host.search.result import Objective, SearchResult, Verification, VerifiedRow
 from hytnas_predictors.result import Leaderboard
 
@@ -111,7 +112,8 @@ class ReportData:
 
     ``choices`` maps an architecture id to its (stage, choices) lines; ``commands`` are the command lines that
     made the study, in order, ``settings`` the newest one's configuration and ``environment`` the workstation
-    it ran on; ``width_target_percent`` is the interval half-width that measuring aims at.
+    it ran on; ``width_target_percent`` is the interval half-width that measuring aims at; ``passes`` holds
+    profiles, energy and sustained latency.
     """
 
     study: str
@@ -131,6 +133,7 @@ class ReportData:
     settings: tuple[tuple[str, str], ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     width_target_percent: float = 1.5
+    passes: PassData = field(default_factory=PassData)
 
     @property
     def execution(self) -> Execution:

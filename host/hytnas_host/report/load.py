@@ -14,6 +14,7 @@ from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel, ProcessResult
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import Architecture, Choice, Space, get_space
 from hytnas_datasets.store import Study
+from hytnas_datasets.store.passed import PASSES
 from hytnas_datasets.store.records import AccuracyRecord
 from hytnas_datasets.store.summary import StudySummary
 from hytnas_host.report.data import (
@@ -27,6 +28,7 @@ from hytnas_host.report.data import (
     StageTime,
     VariableCoverage,
 )
+from hytnas_host.report.passes import pass_data
 from hytnas_host.report.words import percent, plural
 from hytnas_host.search.result import SearchResult, Verification
 from hytnas_predictors.result import Leaderboard
@@ -84,6 +86,8 @@ def load_report_data(study_folder: Path) -> ReportData:
         canaries = study.canaries()
         names = study.device_names()
         stage_failures = study.failures()
+        passes = {name: study.passes(name) for name in PASSES}
+        measured = {s.export.sha256: s.label.median_ms for s in study.stored_labels(None)}
     spaces = Spaces()
     named = [(spaces.name(s.architecture, s.export.sha256), s.label) for s in labels]
     failures = [
@@ -94,6 +98,7 @@ def load_report_data(study_folder: Path) -> ReportData:
     shown += [name for board in boards for name in board.architectures]
     shown += [member.architecture for member in (search.evaluated if search else ())]
     shown += [row.architecture for row in (verification.rows if verification else ())]
+    shown += [spaces.name(s.architecture, s.export.sha256) for some in passes.values() for s in some]
     return ReportData(
         study=study_folder.resolve().name,
         version=__version__,
@@ -115,6 +120,11 @@ def load_report_data(study_folder: Path) -> ReportData:
         commands=tuple(dict.fromkeys(run.command for run in runs)),
         settings=_named_values(runs[-1].config) if runs else (),
         environment=_named_values(runs[-1].environment) if runs else (),
+        passes=pass_data(
+            passes,
+            lambda stored: spaces.name(stored.architecture, stored.export.sha256),
+            {sha256: median_ms for sha256, median_ms in measured.items() if median_ms is not None},
+        ),
     )
 
 

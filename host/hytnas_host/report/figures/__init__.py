@@ -1,7 +1,17 @@
 """The figures of a report, each in a module of its own."""
 
 from hytnas_host.report.data import ReportData
-from hytnas_host.report.figures import agreement, canary, front, hypervolume, leaderboard, overview, spread
+from hytnas_host.report.figures import (
+    agreement,
+    breakdown,
+    canary,
+    front,
+    hypervolume,
+    leaderboard,
+    overview,
+    spread,
+    sustained,
+)
 from hytnas_host.report.figures.base import Drawing, FigureSpec, Size, Tooltip
 
 __all__ = ["Drawing", "FigureSpec", "Size", "Tooltip", "describe_figures", "describe_overview"]
@@ -20,6 +30,9 @@ def describe_figures(data: ReportData) -> dict[str, FigureSpec]:
         spread.describe_spread(data),
         spread.describe_intervals(data),
         canary.describe(data),
+        breakdown.describe_stages(data),
+        breakdown.describe_operators(data),
+        sustained.describe(data),
     )
     return {spec.key: spec for spec in described if spec is not None}
 

@@ -1,0 +1,56 @@
+"""What the passes beside the timed one found: profiles, energy, latency under lasting load."""
+
+from typing import Final
+
+import msgspec
+
+from hytnas_agent.records import MeasurePass, Outcome, ProcessResult
+from hytnas_datasets.plan import LayerPlan, Task, build_plan
+from hytnas_datasets.plan.profile import Breakdown, break_down
+from hytnas_datasets.spaces import Architecture
+from hytnas_datasets.store import measured
+from hytnas_datasets.store.database import Database
+from hytnas_datasets.store.records import ExportRecord
+from hytnas_datasets.store.sampled import as_architecture
+
+PASSES: Final[tuple[MeasurePass, ...]] = ("profile", "energy", "sustained")
+"""Each is also the purpose that its results are stored for."""
+
+
+class StoredPass(msgspec.Struct, frozen=True):
+    """The result of a pass with the model it belongs to.
+
+    ``architecture`` is ``None`` for a model file without a layer plan.
+    """
+
+    architecture: Architecture | None
+    export: ExportRecord
+    result: ProcessResult
+
+    def plan(self) -> LayerPlan | None:
+        """The layer plan of the model; None for a file from elsewhere. Raises PlanError, SpaceError."""
+        if self.architecture is None or not self.export.resolution or not self.export.classes:
+            return None
+        task = Task(resolution=self.export.resolution, classes=self.export.classes)
+        return build_plan(self.architecture, task)
+
+    def breakdown(self) -> Breakdown | None:
+        """Where the time goes, by stage where there is a plan; None for other passes than a profile."""
+        return None if self.result.profile is None else break_down(self.result.profile, self.plan())
+
+
+def stored_passes(database: Database, measure_pass: MeasurePass) -> list[StoredPass]:
+    """The last good result of a pass for each model and device, in the order they were measured."""
+    records = {record.sha256: record for record in measured.exports(database)}
+    rows = database.query(
+        "SELECT plan_hash, space, choices FROM sample "
+        "JOIN architecture ON architecture.id = architecture_id ORDER BY sample.id DESC"
+    )
+    architectures = {row["plan_hash"]: as_architecture(row) for row in rows}
+    found: dict[tuple[str, str], StoredPass] = {}
+    for stored in measured.results(database, purpose=measure_pass):
+        if stored.result.outcome is Outcome.OK:
+            record = records[stored.model_sha256]
+            key = (stored.model_sha256, stored.result.identity.device_id)
+            found[key] = StoredPass(architectures.get(record.plan_hash or ""), record, stored.result)
+    return list(found.values())

@@ -1,0 +1,92 @@
+"""`hytnas-profile collect passes`: where the time goes, energy, and latency under lasting load."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hytnas_host.cli.console import BarProgress, out, print_json, print_table
+from hytnas_host.cli.options import DEFAULT_STUDY, DeviceOption, JsonOption, SeedOption, StudyOption
+
+if TYPE_CHECKING:
+    from hytnas_agent.records import MeasurePass
+
+DEFAULT_N = 5
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group `collect`."""
+    app.command("passes")(passes)
+
+
+def passes(
+    study: StudyOption = DEFAULT_STUDY,
+    device: DeviceOption = "local",
+    profile: Annotated[bool, typer.Option("--profile", help="Time every operator.")] = False,
+    energy: Annotated[bool, typer.Option("--energy", help="Read the device's energy meter.")] = False,
+    energy_s: Annotated[
+        float | None, typer.Option("--energy-s", help="Seconds of load for the meter; 10 by default.")
+    ] = None,
+    sustained_s: Annotated[
+        float | None,
+        typer.Option("--sustained-s", help="Keep the device busy for so many seconds a model."),
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Models with a latency, the first ones.")] = DEFAULT_N,
+    every: Annotated[bool, typer.Option("--all", help="Every model with a latency.")] = False,
+    picks: Annotated[bool, typer.Option("--picks", help="The picks of the search instead.")] = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Profile operators, read an energy meter, or load the device for minutes, for models of the study.
+
+    Each is a process of its own, apart from the timed ones. Without one of the three, operators are profiled.
+
+    Examples:
+
+      hytnas-profile collect passes --profile --picks
+
+      hytnas-profile collect passes --energy --all --device pi1
+
+      hytnas-profile collect passes --sustained-s 300 --n 1 --device pi1
+    """
+    from hytnas_agent.passes import pass_settings
+    from hytnas_host.collect.passes import labelled_models, measure_passes
+    from hytnas_host.devices import open_device
+    from hytnas_host.report.load import Spaces
+    from hytnas_host.report.passes import pass_data, pass_tables
+    from hytnas_host.workflow.picked import picked_models
+    from hytnas_host.workflow.recorded import recorded_study
+
+    chosen: dict[MeasurePass, float | None] = {}
+    if profile or not (energy or sustained_s):
+        chosen["profile"] = None
+    if energy:
+        chosen["energy"] = energy_s
+    if sustained_s is not None:
+        chosen["sustained"] = sustained_s
+    config = {
+        "device": device,
+        "passes": list(chosen),
+        "load_s": [load_s for load_s in chosen.values() if load_s is not None],
+        "n": None if every else n,
+        "picks": picks,
+        "seed": seed,
+    }
+    with (
+        recorded_study(study, "hytnas-profile collect passes", config) as opened,
+        open_device(device) as board,
+    ):
+        method = board.method.settings
+        settings = {name: pass_settings(method, name, load_s) for name, load_s in chosen.items()}
+        models = picked_models(opened, seed=seed) if picks else labelled_models(opened, None if every else n)
+        summary = measure_passes(opened, board, models, settings, progress=BarProgress)
+        hashes = {model.sha256 for model in models}
+        found = {name: [s for s in opened.passes(name) if s.export.sha256 in hashes] for name in chosen}
+    if as_json:
+        results = {name: [stored.result for stored in some] for name, some in found.items()}
+        print_json({"summary": summary, "results": results})
+        return
+    out.print(summary.describe(), markup=False, soft_wrap=True)
+    spaces = Spaces()
+    data = pass_data(found, lambda stored: spaces.name(stored.architecture, stored.export.sha256))
+    for table in pass_tables(data):
+        print_table(table.title, table.columns, table.rows, "\n".join(table.notes))

@@ -1,0 +1,39 @@
+"""The picks of a study's search as models of the study."""
+
+from hytnas_datasets.plan import Task, build_plan
+from hytnas_datasets.spaces import get_space
+from hytnas_datasets.store import Study
+from hytnas_host.collect.errors import CollectError
+from hytnas_host.collect.exporting import Exporter
+from hytnas_host.collect.measuring import Model
+from hytnas_host.search.result import SearchResult
+from hytnas_host.workflow.files import StudyFiles, read_json
+from hytnas_host.workflow.predictors import measured_target
+
+PICKED_PURPOSE = "picks"
+
+
+def picked_models(study: Study, *, seed: int) -> list[Model]:
+    """The models of the search's picks, exported as the measured ones were where the study lacks them.
+
+    Raises
+    ------
+    ResultFileError
+        No search has been run on the study.
+    CollectError
+        The search has no picks, or none could be exported.
+    """
+    files = StudyFiles(study.folder)
+    result = read_json(files.search, SearchResult, f"hytnas-profile search --study {study.folder}")
+    space = get_space(result.space)
+    task = Task(resolution=result.resolution, classes=result.classes)
+    chosen = dict.fromkeys(space.parse(pick.architecture) for pick in result.picks)
+    networks = [(architecture, build_plan(architecture, task).hash) for architecture in chosen]
+    study.add_architectures(space, [a for a, _ in networks], [h for _, h in networks], PICKED_PURPOSE)
+    with Exporter(study, task, seed=seed, target=measured_target(study.folder)) as exporter:
+        models = exporter.prepare(networks)
+    if not models:
+        raise CollectError(
+            "the search has no pick that could be exported", "search with objectives of latency and accuracy"
+        )
+    return models
