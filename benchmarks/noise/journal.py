@@ -45,7 +45,7 @@ class Process(msgspec.Struct, frozen=True, tag="process"):
     """One fresh process of one method.
 
     ``wall_s`` is what it cost the host, ``usable`` whether the agent found it undisturbed; ``disturbed`` says
-    why not. ``steal_ticks`` were taken by other virtual machines during the timed runs.
+    why not, and ``message`` why it failed. ``steal_ticks`` went to other machines during the timed runs.
     """
 
     condition: str
@@ -63,6 +63,7 @@ class Process(msgspec.Struct, frozen=True, tag="process"):
     steady: bool | None = None
     usable: bool = True
     disturbed: tuple[str, ...] = ()
+    message: str = ""
     steal_ticks: int | None = None
     involuntary_switches: int | None = None
 

@@ -14,10 +14,11 @@ from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.ssh.client import SshClient
 from noise.hog import Hog, HogPlan
 from noise.journal import Block, Header, Journal, Process
-from noise.methods import Turn, settings_of, turns_of_block
+from noise.methods import DEFECTS, Turn, settings_of, turns_of_block
 from noise.report import CONDITIONS, rule_of
 
 SAMPLE_DIGITS = 4
+DEFECTS_IN_A_ROW = 3
 
 Place = tuple[int, str]
 """A repeat and a condition: one block."""
@@ -68,7 +69,7 @@ def run_block(
         if (each.repeat, each.condition) == place:
             measured[each.method, each.model].append(each)
     seed = [header.seed, repeat, list(CONDITIONS).index(condition)]
-    began_s = time.monotonic()
+    began_s, defects = time.monotonic(), 0
     plan = hog_plan(header, place)
     with contextlib.ExitStack() as stack:
         hog = None if plan is None else stack.enter_context(Hog(plan, client))
@@ -79,6 +80,12 @@ def run_block(
             device.acknowledge([process.job_id])
             done.append(process)
             yield process
+            defects = defects + 1 if process.outcome in DEFECTS else 0
+            if defects == DEFECTS_IN_A_ROW:
+                raise SystemExit(
+                    f"{defects} processes in a row ended as {process.outcome} ({process.message}): "
+                    "check the device with its doctor; the same command goes on"
+                )
         busy_s, life_s = (None, None) if hog is None else hog.end()
     seconds = time.monotonic() - began_s
     journal.add(Block(condition, repeat, seconds, os.getloadavg()[0], busy_s, life_s))
@@ -125,6 +132,7 @@ def process_of(result: ProcessResult, place: Place, method: str, wall_s: float) 
         steady=result.steady,
         usable=result.verdict is None or result.verdict.usable,
         disturbed=() if result.verdict is None else result.verdict.reasons,
+        message=result.message,
         steal_ticks=stolen,
         involuntary_switches=result.involuntary_switches,
     )

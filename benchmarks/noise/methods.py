@@ -24,6 +24,9 @@ from hytnas_agent.stopping import StoppingRule
 from noise.journal import Process
 
 METHODS = ("naive", "fixed", "ours")
+DEFECTS = frozenset({Outcome.INTERNAL, Outcome.CANCELLED})
+"""Endings that say nothing about the model: such a process is measured again."""
+
 FAILURES_ALLOWED = 3
 MEASURED_AGAIN = 5
 FIXED_WARMUP_RUNS, FIXED_TIMED_RUNS = 10, 50
@@ -144,7 +147,7 @@ def turns_of_block(
             due = number + 1
             if method != "ours":
                 due -= int(single[METHODS.index(method), models.index(model)])
-            if len(done) < due:
+            if sum(each.outcome not in DEFECTS for each in done) < due:
                 yield method, model
         number += 1
 
@@ -154,4 +157,5 @@ def _medians_ms(processes: Sequence[Process]) -> tuple[float, ...]:
 
 
 def _failures(processes: Sequence[Process]) -> int:
-    return sum(each.outcome is not Outcome.OK for each in processes)
+    """Those that may be the model's."""
+    return sum(each.outcome is not Outcome.OK and each.outcome not in DEFECTS for each in processes)

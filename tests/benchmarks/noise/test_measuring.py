@@ -114,6 +114,17 @@ def test_a_device_that_cannot_measure_such_models_ends_the_study(tmp_path: Path)
         run(tmp_path / "journal.jsonl", device)
 
 
+def test_a_defect_of_the_agent_ends_the_study_and_is_held_against_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    for _ in range(2):
+        with pytest.raises(SystemExit, match=r"3 processes in a row ended as INTERNAL \(broken\)"):
+            run(path, InstantDevice(outcome=Outcome.INTERNAL, samples_ms=(), message="broken"))
+    repaired = InstantDevice()
+    assert run(path, repaired) == len(MODELS) * 7
+    with Journal(path) as journal:
+        assert len({each.job_id for each in journal.processes}) == len(MODELS) * 7 + 6
+
+
 def test_what_is_kept_of_a_result() -> None:
     job = MeasureJob("0000", MODELS[0], "onnx", MeasureSettings())
     disturbed = Verdict("INVALID", reasons=("other processes took 40% of core 1",))
