@@ -162,8 +162,9 @@ def add_result(
     try:
         with database.transaction() as connection:
             connection.execute(
-                "INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (job_id) DO NOTHING",
+                "INSERT INTO result (job_id, model_sha256, purpose, replicate, measure_pass, outcome, "
+                "device_id, context_fingerprint, started_unix_s, median_ms, run_id, record, verdict) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job_id) DO NOTHING",
                 (
                     result.job_id,
                     model_sha256,
@@ -177,6 +178,7 @@ def add_result(
                     result.median_ms,
                     run_id,
                     msgspec.msgpack.encode(result),
+                    "" if result.verdict is None else result.verdict.status,
                 ),
             )
     except sqlite3.IntegrityError as error:

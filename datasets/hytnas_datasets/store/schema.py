@@ -140,5 +140,15 @@ _VERSION_5: Final = (
     ) STRICT""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+# Whether the device's health lets a process stand in a label; empty where it was not judged.
+_VERSION_6: Final = ("ALTER TABLE result ADD COLUMN verdict TEXT NOT NULL DEFAULT ''",)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+    _VERSION_6,
+)
 """Statements that lead from schema version ``i`` to ``i + 1``; their count is the current version."""

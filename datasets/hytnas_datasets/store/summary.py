@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_agent.records import EXECUTION_WORDS, Execution, MeasurePass, Outcome
+from hytnas_agent.statistics import accepted
 from hytnas_datasets.store import measured, sampled, trained
 from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, agreements, count_boards, tolerances
 from hytnas_datasets.store.database import Database
@@ -47,9 +48,9 @@ class StudySummary(msgspec.Struct, frozen=True):
     where nothing was repeated. ``discarded`` counts processes that stand in no label because the canary
     showed that the device had changed speed. ``canary_drift`` is the largest departure of the canary's median
     from the median of its series, a fraction. ``duplicates`` counts architectures beyond the first of each
-    network.
-    ``executions`` says how what was measured ran, from the most real to the least; ``kinds`` counts the model
-    files of each format and precision.
+    network. ``verdicts`` counts timed processes that went well by what the device's health says of them, and
+    ``unverified`` names the probes that a device did not have. ``executions`` says how what was measured ran,
+    from the most real to the least; ``kinds`` counts the model files of each format and precision.
     """
 
     sampled: dict[str, int]
@@ -78,6 +79,8 @@ class StudySummary(msgspec.Struct, frozen=True):
     boards: tuple[BoardCounts, ...]
     board_agreements: tuple[BoardAgreement, ...]
     discarded: int
+    verdicts: dict[str, int]
+    unverified: tuple[str, ...]
 
 
 def summarise(database: Database) -> StudySummary:
@@ -128,7 +131,22 @@ def summarise(database: Database) -> StudySummary:
         boards=count_boards(database, results, labels),
         board_agreements=agreements(standing, tolerances(database)),
         discarded=len(results) - len(standing),
+        verdicts=_verdicts(results),
+        unverified=_unverified(results),
     )
+
+
+def _verdicts(results: list[StoredResult]) -> dict[str, int]:
+    """How many timed processes that went well the device's health lets stand in a label, and how many not."""
+    timed = [stored.result for stored in results if stored.result.measure_pass == _TIMED]
+    well = [result for result in timed if result.outcome is Outcome.OK]
+    return dict(Counter(result.verdict.status if result.verdict else "not judged" for result in well))
+
+
+def _unverified(results: list[StoredResult]) -> tuple[str, ...]:
+    """The probes that a device did not have."""
+    verdicts = [stored.result.verdict for stored in results if stored.result.verdict is not None]
+    return tuple(dict.fromkeys(name for verdict in verdicts for name in verdict.unverified))
 
 
 def _executions(results: list[StoredResult]) -> tuple[Execution, ...]:
@@ -137,13 +155,25 @@ def _executions(results: list[StoredResult]) -> tuple[Execution, ...]:
 
 
 def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, float]]:
+    """Timed processes that went well, those of a model that were disturbed only where too few were not."""
+    groups: dict[tuple[str, str, str], list[StoredResult]] = {}
+    for stored in results:
+        result = stored.result
+        median_ms = result.median_ms
+        if result.measure_pass != _TIMED or result.outcome is not Outcome.OK or median_ms is None:
+            continue
+        if np.isfinite(median_ms) and median_ms > 0:
+            key = (stored.model_sha256, stored.purpose, result.identity.device_id)
+            groups.setdefault(key, []).append(stored)
+    standing = {
+        id(result)
+        for group in groups.values()
+        for result in accepted([stored.result for stored in group], len(group))
+    }
     return [
         (stored, stored.result.median_ms)
         for stored in results
-        if stored.result.measure_pass == _TIMED and stored.result.outcome is Outcome.OK
-        if stored.result.median_ms is not None
-        and np.isfinite(stored.result.median_ms)
-        and stored.result.median_ms > 0
+        if id(stored.result) in standing and stored.result.median_ms is not None
     ]
 
 

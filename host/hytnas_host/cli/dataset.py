@@ -37,8 +37,11 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
         ("networks trained", summary.trained_networks),
         ("trainings", summary.trainings),
         ("processes that are outliers", len(summary.outliers)),
+        *((f"timed processes {verdict}", count) for verdict, count in sorted(summary.verdicts.items())),
         ("processes discarded after a drift of the canary", summary.discarded),
     ]
+    if summary.unverified:
+        rows.append(("not verified (no such probe)", ", ".join(summary.unverified)))
     if summary.repeat_noise is not None:
         rows.append(("spread between processes of a model", f"{100 * summary.repeat_noise:.2f} %"))
     if summary.seed_noise is not None:

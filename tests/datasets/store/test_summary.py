@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hytnas_agent.records import Outcome
+from hytnas_agent.records import Outcome, Verdict
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import Study
 from hytnas_datasets.store.summary import Coverage
@@ -109,3 +109,27 @@ def test_seed_noise_is_the_pooled_deviation_of_accuracies(study: Study, space: S
     assert (summary.trainings, summary.trained_networks, summary.failed_trainings) == (6, 3, 1)
     assert summary.repeated_trainings == 2
     assert summary.accuracy_range == (0.3, 0.8)
+
+
+def test_disturbed_processes_are_counted_and_left_out_of_the_noise(study: Study, make: Make) -> None:
+    study.add_export(make.export("m", "p"))
+    disturbed = Verdict("INVALID", ("other processes took 40% of core 3",), ("clock",))
+    valid = Verdict("VALID_UNVERIFIED", (), ("clock",))
+    for number, (median_ms, verdict) in enumerate(
+        [(10.0, valid), (10.0, valid), (90.0, disturbed), (10.0, valid), (10.0, None)]
+    ):
+        result = make.result(f"job-{number}", "m", median_ms=median_ms, verdict=verdict)
+        study.add_result(result, model_sha256="m", purpose="latency", replicate=number)
+    summary = study.describe()
+    assert summary.verdicts == {"VALID_UNVERIFIED": 3, "INVALID": 1, "not judged": 1}
+    assert summary.unverified == ("clock",)
+    assert summary.repeat_noise == pytest.approx(0.0)
+    assert summary.jobs == {"latency": 5}
+
+
+def test_where_nearly_all_were_disturbed_they_are_what_the_noise_is_of(study: Study, make: Make) -> None:
+    study.add_export(make.export("m", "p"))
+    for number, median_ms in enumerate((10.0, 20.0)):
+        result = make.result(f"job-{number}", "m", median_ms=median_ms, verdict=Verdict("INVALID", ("heat",)))
+        study.add_result(result, model_sha256="m", purpose="latency", replicate=number)
+    assert study.describe().repeat_noise > 0.4

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hytnas_agent.records import Verdict
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture, Space, Variable, When, get_space
 from hytnas_datasets.store import Study
@@ -47,6 +48,20 @@ def test_every_raw_sample_is_written_exactly(study: Study, make: Make, tmp_path:
     study.export_csv(tmp_path)
     assert tuple(float(row["duration_ms"]) for row in read(tmp_path / "samples.csv")) == samples
     assert [row["job_id"] for row in read(tmp_path / "processes.csv")] == ["job"]
+
+
+def test_each_process_says_what_disturbed_it(study: Study, make: Make, tmp_path: Path) -> None:
+    study.add_export(make.export("m", "p"))
+    verdict = Verdict("INVALID", ("82 degrees Celsius", "5 pages were swapped"), ("clock",))
+    for replicate, found in enumerate((verdict, None)):
+        result = make.result(f"job-{replicate}", "m", verdict=found)
+        study.add_result(result, model_sha256="m", purpose="latency", replicate=replicate)
+    study.export_csv(tmp_path)
+    columns = ("verdict", "disturbed_by", "unverified")
+    assert [tuple(row[name] for name in columns) for row in read(tmp_path / "processes.csv")] == [
+        ("INVALID", "82 degrees Celsius; 5 pages were swapped", "clock"),
+        ("", "", ""),
+    ]
 
 
 def test_model_files_from_elsewhere_have_a_table_of_their_own(
