@@ -113,6 +113,7 @@ def _measure(device: AgentDevice, header: Header, place: Place, turn: Turn, numb
 def process_of(result: ProcessResult, place: Place, method: str, wall_s: float) -> Process:
     """What the study keeps of a result."""
     before, after = result.health_before, result.health_after
+    waited_s = 0.0 if result.gate is None else result.gate.waited_s
     stolen = None
     if before is not None and after is not None and None not in (before.steal_ticks, after.steal_ticks):
         stolen = (after.steal_ticks or 0) - (before.steal_ticks or 0)
@@ -124,7 +125,8 @@ def process_of(result: ProcessResult, place: Place, method: str, wall_s: float) 
         job_id=result.job_id,
         outcome=result.outcome,
         started_unix_s=round(result.started_unix_s, 3),
-        wall_s=round(wall_s, 3),
+        # A result that waited in the agent's journal, the study having been killed, is answered at once.
+        wall_s=round(max(wall_s, result.wall_s + waited_s), 3),
         samples_ms=tuple(round(each, SAMPLE_DIGITS) for each in result.samples_ms),
         cold_ms=result.cold_ms,
         load_ms=result.load_ms,

@@ -13,6 +13,7 @@ from noise.setup import begin, export_models, kept_models, other_core
 
 from hytnas_agent.records import (
     DeviceIdentity,
+    GateReport,
     HealthSnapshot,
     MeasureJob,
     MeasureSettings,
@@ -139,6 +140,13 @@ def test_what_is_kept_of_a_result() -> None:
     unknown = process_of(result_of(job), PLACE, "ours", 0.5)
     assert unknown.usable
     assert unknown.steal_ticks is None
+
+
+def test_a_result_from_the_agents_journal_costs_what_it_cost() -> None:
+    job = MeasureJob("0000", MODELS[0], "onnx", MeasureSettings())
+    replayed = msgspec.structs.replace(result_of(job, gate=GateReport(1.5, (), ())), wall_s=0.5)
+    assert process_of(replayed, PLACE, "ours", 0.01).wall_s == 2.0
+    assert process_of(replayed, PLACE, "ours", 2.25).wall_s == 2.25
 
 
 def test_a_study_goes_on_with_the_same_options_only(tmp_path: Path) -> None:
