@@ -19,7 +19,9 @@ from .board.study import (
     assert_nothing_waits,
     assert_recognised,
     assert_says_emulated,
+    exactly,
 )
+from .faults.table import FaultTable
 
 pytestmark = pytest.mark.board
 
@@ -73,27 +75,36 @@ def test_both_runtimes_measure(add_board: Callable[[str], ChrootBoard], host: Ho
     (files / "linear.tflite").write_bytes(linear(np.ones((2, 4), np.float32)))
     studies = {"onnx": (*SMALL, "--n", 2), "tflite": ("--models", files)}
     for study, models in studies.items():
-        options = ("--study", host.folder / study, "--device", board.name, "--processes", 2)
+        options = ("--study", host.folder / study, "--device", board.name, *exactly(2))
         assert WORDS in host.run(*COLLECT, *options, *models)
         assert_complete(host.folder / study, models=2, processes=2)
     assert_nothing_waits([board], *(host.folder / study for study in studies))
 
 
-def test_a_fleet_loses_a_board_and_has_it_back(add_board: Callable[[str], ChrootBoard], host: Host) -> None:
+def test_a_fleet_loses_a_board_and_has_it_back(
+    add_board: Callable[[str], ChrootBoard], host: Host, faults: FaultTable
+) -> None:
     one, two = add_board("one"), add_board("two")
     study = host.folder / "study"
     devices = ("--device", one.name, "--device", two.name)
     # Fewer than four models a board are not shared. That the canaries of boards agree closely is not to be
     # expected where they are two programs on one machine.
-    options = (*SMALL, "--n", 8, "--processes", 1, "--board-tolerance", 20)
+    options = (*SMALL, "--n", 8, *exactly(1), "--board-tolerance", 20)
     collection = host.start(*COLLECT, "--study", study, *devices, *options)
     collection.wait_until_it_says(": 4/16", 900)
     two.stop()
     collection.wait_until_it_says("two is lost", 300)
     two.start()
+    collection.wait_until_it_says("two rejoined", 300)
     assert collection.wait(900) == 0, collection.said
     assert WORDS in collection.said
 
     assert_complete(study, models=8, processes=1)
     assert_nothing_waits([one, two], study)
     assert_says_emulated(host, study)
+    faults.add(
+        "one of two boards loses its power in the middle of a batch (arm64 under qemu-user)",
+        "all its processes are killed when 4 of 16 processes are over; it is started again once it is missed",
+        "it gave its models back and rejoined within the same run; every model has one label, every process "
+        "is on record once",
+    )

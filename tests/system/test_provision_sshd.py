@@ -24,10 +24,10 @@ from hytnas_host.devices.inventory import DeviceEntry, Inventory
 
 from .ssh import server
 from .ssh.server import SshServer
+from .wheels import build_wheel
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
-ROOT = Path(__file__).parents[2]
 QUICK = MeasureSettings(warmup_max_runs=4, warmup_window=2, min_runs=3, max_runs=5, timed_budget_s=0.0)
 
 
@@ -67,27 +67,13 @@ def board(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel of this very toolkit."""
-    return build_wheel(tmp_path_factory, __version__)
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def newer_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel of this very toolkit with another version."""
-    return build_wheel(tmp_path_factory, "99.0.0")
-
-
-def build_wheel(tmp_path_factory: pytest.TempPathFactory, number: str) -> Path:
-    source = tmp_path_factory.mktemp("source")
-    for name in ("agent", "datasets", "predictors", "host"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
-    version = source / "agent/hytnas_agent/__init__.py"
-    version.write_text(version.read_text().replace(__version__, number))
-    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", source / "dist", source]
-    subprocess.run(words, check=True, capture_output=True, timeout=240)
-    (built,) = (source / "dist").glob(f"hytnas-{number}-*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("newer"), "99.0.0")
 
 
 @pytest.fixture

@@ -68,6 +68,11 @@ class Host:
     folder : Path
         For its inventory, its state, logs and studies.
 
+    Attributes
+    ----------
+    settings : dict
+        Environment variables by which this is another host than whoever runs the tests.
+
     Notes
     -----
     Wheels come from the cache of whoever runs the tests.
@@ -75,13 +80,11 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._environment = {
-            **os.environ,
+        self.settings = {
             "XDG_CONFIG_HOME": str(folder / "config"),
             "XDG_STATE_HOME": str(folder / "state"),
-            "NO_COLOR": "1",
-            "COLUMNS": "200",
         }
+        self._environment = {**os.environ, **self.settings, "NO_COLOR": "1", "COLUMNS": "200"}
         # The toolkit under test runs here as on the board: nothing but the board may say that it is emulated.
         self._environment.pop("HYTNAS_AGENT_EXECUTION", None)
         self._runs: list[Run] = []

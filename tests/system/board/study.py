@@ -28,6 +28,11 @@ for job, done, known in database.execute("SELECT job_id, result IS NOT NULL, ack
 """
 
 
+def exactly(processes: int) -> tuple[object, ...]:
+    """Options of ``collect latency``: so many processes a model, whatever the noise of the emulation."""
+    return ("--processes", processes, "--max-processes", processes, "--drift-tolerance", 100)
+
+
 def assert_recognised(board: Board) -> None:
     """The agent finds out by itself that the board is emulated."""
     ask = "from hytnas_agent.device.identity import read_hardware; print(read_hardware().execution)"

@@ -12,10 +12,11 @@ import pytest
 from .board import Board, wait_until
 from .collection import Collection
 from .dataset import DataSet, read_dataset
-from .table import FaultTable
 
 NETWORKS = 2
-OPTIONS = ("--n", str(NETWORKS), "--processes", "2", "--resolution", "32")
+# As many processes each time, whatever the noise: data sets are compared.
+FIXED = ("--processes", "2", "--max-processes", "2", "--drift-tolerance", "100")
+OPTIONS = ("--n", str(NETWORKS), *FIXED, "--resolution", "32")
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,3 @@ def collect(tmp_path: Path, reference: Reference) -> Iterator[Collect]:
     for collection in made:
         if collection.running:
             collection.kill()
-
-
-@pytest.fixture(scope="session")
-def faults(pytestconfig: pytest.Config) -> Iterator[FaultTable]:
-    """Where each test notes its fault; see the option ``--fault-table``."""
-    table = FaultTable()
-    yield table
-    for file in pytestconfig.getoption("--fault-table"):
-        table.write(Path(file))
