@@ -42,7 +42,7 @@ RequestId = int | str | None
 
 
 class RuntimeInfo(msgspec.Struct, frozen=True):
-    """A runtime that was tried on this device in a throw-away process."""
+    """A runtime that was tried on this device in a throw-away process; one not installed has no version."""
 
     name: str
     version: str

@@ -81,16 +81,20 @@ def examine(
 
 
 def check_runtimes(runtimes: Sequence[RuntimeInfo]) -> list[Check]:
-    """Whether at least one runtime works."""
-    any_usable = any(info.usable for info in runtimes)
+    """Whether at least one runtime works.
+
+    Nothing is said of one that is not installed where another runs the same formats.
+    """
+    usable = [info for info in runtimes if info.usable]
+    covered = {model_format for info in usable for model_format in info.formats}
     checks = []
     for info in runtimes:
         if info.usable:
             checks.append(Check(f"runtime {info.name}", "ok", f"{info.version} runs a model"))
-        else:
+        elif info.version or not covered.issuperset(info.formats):
             advice = f"pip install 'hytnas[{RUNTIMES[info.name].extra}]'"
             name = f"runtime {info.name}"
-            checks.append(Check(name, "warn" if any_usable else "fail", info.reason, advice))
+            checks.append(Check(name, "warn" if usable else "fail", info.reason, advice))
     return checks
 
 

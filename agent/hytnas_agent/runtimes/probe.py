@@ -68,7 +68,14 @@ def probe_runtime(name: str) -> RuntimeInfo:
 
 
 def _unusable(name: str, reason: str) -> RuntimeInfo:
-    return RuntimeInfo(name, "", "", RUNTIMES[name].formats, usable=False, reason=reason)
+    import importlib.metadata  # noqa: PLC0415 (a megabyte that the server can mostly do without)
+
+    entry = RUNTIMES[name]
+    try:
+        version = importlib.metadata.version(entry.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        version = ""
+    return RuntimeInfo(name, version, "", entry.formats, usable=False, reason=reason)
 
 
 def _installation_key() -> str:

@@ -71,6 +71,15 @@ def test_without_a_usable_runtime_nothing_can_be_measured() -> None:
     assert "pip install 'hytnas[onnx]'" in check.advice
 
 
+def test_a_runtime_that_nobody_needs_is_not_missed() -> None:
+    newer = RuntimeInfo("ai-edge-litert", "2.1.6", "", ("tflite",), usable=True)
+    absent = RuntimeInfo("tflite-runtime", "", "", ("tflite",), usable=False, reason="not installed")
+    broken = RuntimeInfo("tflite-runtime", "2.14.0", "", ("tflite",), usable=False, reason="wants numpy 1")
+    assert [check.status for check in check_runtimes([newer, absent])] == ["ok"]
+    assert [check.status for check in check_runtimes([newer, broken])] == ["ok", "warn"]
+    assert [check.status for check in check_runtimes([USABLE, absent])] == ["ok", "warn"]
+
+
 def test_how_to_install_a_runtime_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hytnas_agent.runtimes.onnx", None)
     (check,) = check_runtimes([try_here("onnxruntime")])
