@@ -240,8 +240,8 @@ class LatencyLabel(msgspec.Struct, frozen=True):
     ``target_half_width``, ``looks`` says how often it was looked at and ``look_confidence`` what confidence
     each look was held to, so that the whole is 95 %. A label whose interval stayed wider is UNSTABLE and has
     a latency all the same. ``disturbed_processes`` went well but for the health of the board; they count only
-    where too few others did. ``mad_ms``, ``mean_ms``, ``p90_ms`` and ``p99_ms`` are of the pooled timed
-    samples.
+    where too few others did, which ``rests_on_disturbed`` says. ``mad_ms``, ``mean_ms``, ``p90_ms`` and
+    ``p99_ms`` are of the pooled timed samples.
     """
 
     model_sha256: str
@@ -268,6 +268,7 @@ class LatencyLabel(msgspec.Struct, frozen=True):
     looks: int = 0
     look_confidence: float = 0.95
     disturbed_processes: int = 0
+    rests_on_disturbed: bool = False
 
     @property
     def usable(self) -> bool:

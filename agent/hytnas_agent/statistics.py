@@ -159,6 +159,7 @@ def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" =
         looks=interval.looks,
         look_confidence=0.95 if rule is None else rule.look_confidence,
         disturbed_processes=sum(1 for result in well if is_disturbed(result)),
+        rests_on_disturbed=any(is_disturbed(result) for result in good),
     )
 
 

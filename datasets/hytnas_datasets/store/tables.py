@@ -59,6 +59,7 @@ COLUMNS: Final[dict[str, str]] = {
     "verdict": "VALID, VALID_UNVERIFIED, INVALID (disturbed, and measured again), or empty: not judged",
     "disturbed_by": "what the device's health says disturbed the timed runs",
     "unverified": "probes that the device does not have, so that nothing is known of what they look for",
+    "rests_on_disturbed": "whether they count in the label, as too few others went well",
     "discarded": "why the process stands in no label, where the canary showed that it must not",
     "message": "what the agent said about the outcome",
     "seed": "seed of the training",
@@ -81,7 +82,8 @@ COLUMNS: Final[dict[str, str]] = {
 _LABEL_FIELDS: Final = (
     "median_ms", "ci_low_ms", "ci_high_ms", "mad_ms", "mean_ms", "p90_ms", "p99_ms", "cold_ms", "load_ms",
     "throughput_per_s", "peak_rss_bytes", "model_bytes", "processes", "samples", "half_width",
-    "target_half_width", "looks", "disturbed_processes", "message",
+    "target_half_width", "looks", "disturbed_processes", "rests_on_disturbed",
+    "message",
 )  # fmt: skip
 
 

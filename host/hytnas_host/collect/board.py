@@ -138,6 +138,7 @@ class Board:
             given_back=self.given_back,
             rejoined=self.rejoined,
             lost=self.lost,
+            disturbed=tally.disturbed,
             drifts=self.measurer.guard.drifts,
             discarded=self.measurer.guard.discarded,
         )

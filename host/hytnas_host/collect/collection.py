@@ -77,6 +77,9 @@ class Collected:
             devices=shares,
             agreement=self.agreement,
             kind=str(self.kind),
+            disturbed_labels=sum(
+                label.rests_on_disturbed for group in self.groups for label in group.ledger.labels.values()
+            ),
             executions=tuple(execution for execution in EXECUTION_WORDS if execution in executions),
         )
 

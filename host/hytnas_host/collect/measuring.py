@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from hytnas_agent.records import DeviceContext, MeasureJob, ModelFormat, Outcome, ProcessResult, Reference
+from hytnas_agent.statistics import is_disturbed
 from hytnas_host.collect.drift import CanaryWatch, DriftRule, Reading
 from hytnas_host.collect.errors import ContextChangedError
 from hytnas_host.collect.guard import DriftGuard
@@ -42,6 +43,7 @@ class Tally:
     canaries: int = 0
     fetched: int = 0
     measure_s: float = 0.0
+    disturbed: int = 0
 
 
 class Measurer:
@@ -275,6 +277,7 @@ class Measurer:
 
     def _store(self, journal: Journal, slot: Slot, result: ProcessResult) -> ProcessResult:
         result = _with_context(result, journal.context)
+        self.tally.disturbed += is_disturbed(result)
         journal.store(slot, result)
         self._device.acknowledge([result.job_id])
         return result

@@ -27,6 +27,8 @@ class DeviceShare(msgspec.Struct, frozen=True):
         Why it was gone at the end; empty where it was not.
     drifts, discarded : int
         How often its canary had drifted, and how many processes were measured again for that.
+    disturbed : int
+        Processes, of the canary too, that its health says were disturbed.
     """
 
     device: str
@@ -43,6 +45,7 @@ class DeviceShare(msgspec.Struct, frozen=True):
     lost: str
     drifts: int = 0
     discarded: int = 0
+    disturbed: int = 0
 
     def describe(self) -> str:
         """One line for a person."""
@@ -75,6 +78,8 @@ class CollectionSummary(msgspec.Struct, frozen=True):
         Models that could not be exported (see the study's failures).
     export_failure : str
         Why the first of them could not.
+    disturbed_labels : int
+        Labels for which too few processes were undisturbed.
     measured_jobs, resumed_jobs : int
         Processes measured now, and those found stored already.
     export_s, measure_s, seconds : float
@@ -101,6 +106,7 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     agreement: Agreement | None = None
     executions: tuple[Execution, ...] = ()
     export_failure: str = ""
+    disturbed_labels: int = 0
 
     def describe(self) -> str:
         """One line for a person, one more where it was no real board, one for each device of several."""
@@ -123,6 +129,13 @@ class CollectionSummary(msgspec.Struct, frozen=True):
         if drifts:
             lines.append(
                 f"  the canary had drifted {drifts} times; {discarded} processes were measured again for that"
+            )
+        disturbed = sum(share.disturbed for share in self.devices)
+        if disturbed:
+            lines.append(f"  {disturbed} processes were disturbed, see: hytnas-profile device doctor")
+        if self.disturbed_labels:
+            lines.append(
+                f"  {self.disturbed_labels} labels rest on disturbed processes, the best of several attempts"
             )
         if self.agreement is not None:
             names = {share.device_id: share.device for share in self.devices}

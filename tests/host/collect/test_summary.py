@@ -3,7 +3,7 @@
 import pytest
 
 from hytnas_agent.records import Execution
-from hytnas_host.collect.summary import CollectionSummary
+from hytnas_host.collect.summary import CollectionSummary, DeviceShare
 
 
 def said(*executions: Execution) -> str:
@@ -61,3 +61,16 @@ def test_a_real_board_needs_one_line() -> None:
 )
 def test_what_was_no_real_board_is_said(executions: tuple[Execution, ...], words: str) -> None:
     assert said(*executions).splitlines()[1].strip() == words
+
+
+def test_what_was_disturbed_is_said() -> None:
+    share = DeviceShare(
+        "pi", "id", 2, 9, 0, 1, measure_s=8.0, seconds=9.0, busy_share=0.9, given_back=0, rejoined=0, lost="",
+        disturbed=4,
+    )  # fmt: skip
+    summary = CollectionSummary(
+        "latency", 2, "onnx fp32", {"OK": 2}, 0, 9, 0, 1, 1.0, 8.0, 9.0, devices=(share,), disturbed_labels=1
+    )
+    _, processes, labels = summary.describe().splitlines()
+    assert "4 processes were disturbed" in processes
+    assert labels.strip() == "1 labels rest on disturbed processes, the best of several attempts"

@@ -58,7 +58,7 @@ class OtherProcesses(Probe):
         busy_s = now.core_busy_s - earlier.core_busy_s
         if available_s <= 0 or busy_s < LEAST_LOST_S or busy_s <= BUSY_SHARE * available_s:
             return ""
-        return f"{_named(now)} {busy_s / available_s:.0%} busy"
+        return f"{_named(now)} {min(1.0, busy_s / available_s):.0%} busy"
 
     def judge(self, runs: TimedRuns) -> str | None:
         """More than a tenth of the cores' time in the hands of others, and a tenth of the runs hit by it.

@@ -1,0 +1,79 @@
+"""Collections on boards whose health says that processes were disturbed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hytnas_agent.records import MeasureJob, Outcome, ProcessResult, Verdict
+from hytnas_datasets.store import Study
+
+from .scripted import OPTIONS, ScriptedBoard, run
+
+HOG = Verdict("INVALID", ("other processes took 50% of core 3",), ("clock",))
+QUIET = Verdict("VALID_UNVERIFIED", (), ("clock",))
+
+
+class HoggedBoard(ScriptedBoard):
+    """A board on which runs take twice as long while somebody else works on it, and whose health says so."""
+
+    def __init__(self, disturbed: Callable[[int], bool]) -> None:
+        super().__init__("pi")
+        self.disturbed = disturbed
+
+    def _result(self, job: MeasureJob, outcome: Outcome) -> ProcessResult:
+        result = super()._result(job, outcome)
+        if job.measure_pass != "timed":
+            return result
+        disturbed = self.disturbed(len(self.measured))
+        factor = 2.0 if disturbed else 1.0
+        return msgspec.structs.replace(
+            result,
+            samples_ms=tuple(factor * sample for sample in result.samples_ms),
+            median_ms=factor * result.median_ms,
+            verdict=HOG if disturbed else QUIET,
+        )
+
+
+@pytest.fixture
+def study(tmp_path: Path):
+    with Study.open(tmp_path / "study") as study:
+        yield study
+
+
+def test_a_hog_for_part_of_the_time_is_measured_around(study: Study) -> None:
+    board = HoggedBoard(lambda number: 4 <= number <= 9)
+    collected = run(study, [board], 4)
+    labels = collected.labels.values()
+    assert {label.outcome for label in labels} == {Outcome.OK}
+    assert all(100 <= label.median_ms < 101 for label in labels)
+    assert not any(label.rests_on_disturbed for label in labels)
+    summary = collected.summary(4, failures=(), export_s=0.0)
+    assert sum(share.disturbed for share in summary.devices) == 6
+    assert summary.disturbed_labels == 0
+    described = study.describe()
+    assert described.verdicts["INVALID"] == 6
+    assert described.repeat_noise < 0.01
+
+
+def test_a_board_that_is_never_quiet_comes_to_an_end_and_says_what_it_is_worth(study: Study) -> None:
+    board = HoggedBoard(lambda number: True)
+    collected = run(study, [board], 4)
+    processes = 4 * OPTIONS.processes
+    timed = [job for job in board.measured if job.measure_pass == "timed"]
+    assert len(timed) <= 3 * (processes + 1 + processes // OPTIONS.canary_every + 1)
+    assert all(label.rests_on_disturbed for label in collected.labels.values())
+    assert all("were disturbed" in label.message for label in collected.labels.values())
+    summary = collected.summary(4, failures=(), export_s=0.0)
+    assert summary.disturbed_labels == 4
+    assert "4 labels rest on disturbed processes" in summary.describe()
+
+
+def test_going_on_later_tries_no_disturbed_process_a_fourth_time(study: Study) -> None:
+    board = HoggedBoard(lambda number: True)
+    run(study, [board], 4)
+    before = len(board.measured)
+    run(study, [board], 4)
+    assert all(job.measure_pass == "timed" for job in board.measured[before:])
+    assert len(board.measured) - before <= 3  # of the canary
