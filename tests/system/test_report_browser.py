@@ -110,7 +110,7 @@ def smallest_text(page: Page) -> float:
 def test_it_renders(visit, screenshots, name, viewport, scheme):
     page = visit(viewport, color_scheme=scheme)
     figures = shown_figures(page)
-    assert len(figures) == 10
+    assert len(figures) == 13
     assert all(width > 200 and height > 100 for width, height in figures.values())
     assert all(key.endswith("-narrow") == (viewport is PHONE) for key in figures)
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

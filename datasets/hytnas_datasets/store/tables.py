@@ -72,7 +72,7 @@ COLUMNS: Final[dict[str, str]] = {
     "failure": "why there is no accuracy",
     "job_id": "one fresh process",
     "replicate": "number of the process among those of its model",
-    "measure_pass": "timed, or memory (peak memory, apart from timing)",
+    "measure_pass": "timed, or what is measured apart from timing: memory, profile, energy, sustained",
     "started_unix_s": "start, seconds since 1970-01-01 UTC",
     "sample": "number of the timed run in its process",
     "duration_ms": "one timed run, milliseconds",

@@ -81,12 +81,13 @@ def passes(
         summary = measure_passes(opened, board, models, settings, progress=BarProgress)
         hashes = {model.sha256 for model in models}
         found = {name: [s for s in opened.passes(name) if s.export.sha256 in hashes] for name in chosen}
+        labels = {s.export.sha256: s.label.median_ms for s in opened.stored_labels(None) if s.label.median_ms}
     if as_json:
         results = {name: [stored.result for stored in some] for name, some in found.items()}
         print_json({"summary": summary, "results": results})
         return
     out.print(summary.describe(), markup=False, soft_wrap=True)
     spaces = Spaces()
-    data = pass_data(found, lambda stored: spaces.name(stored.architecture, stored.export.sha256))
+    data = pass_data(found, lambda stored: spaces.name(stored.architecture, stored.export.sha256), labels)
     for table in pass_tables(data):
         print_table(table.title, table.columns, table.rows, "\n".join(table.notes))

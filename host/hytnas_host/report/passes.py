@@ -101,7 +101,7 @@ def pass_data(
                 (latencies_ms or {}).get(stored.export.sha256),
             )
             for stored in found.get("profile", ())
-            if (breakdown := _breakdown(stored)) is not None
+            if (breakdown := _breakdown(stored)) is not None and breakdown.kernel_ms > 0
         ),
         tuple(
             EnergyRow(name(stored), stored.result.energy)
@@ -150,9 +150,9 @@ def _stage_table(data: PassData, staged: Sequence[Profiled]) -> PlainTable:
             for profiled in staged
         ),
         (
-            f"The stages cover {percent(100 * coverage)} of the operators' time or more.",
-            "The runtime's profiler times operators in a process of its own; their sum is below a latency, "
-            "which holds the runtime's own work, too.",
+            f"Of the operators' time {percent(100 * coverage)} at least belongs to a stage.",
+            "The runtime's profiler times operators in a process of its own and adds some microseconds to "
+            "each: read shares, not sums; those of many small operators are too large.",
         ),
     )
 

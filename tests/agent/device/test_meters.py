@@ -1,4 +1,4 @@
-"""Meters on trees recorded from sysfs: the files of a Raspberry Pi with an INA219, and of x86 processors."""
+"""Meters on trees laid out as the kernel documents sysfs: a Raspberry Pi with an INA219, x86 processors."""
 
 from pathlib import Path
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from hytnas_agent.pass_records import EnergyReading, SustainedSeries, SustainedWindow
 from hytnas_agent.protocol import DeviceDescription, RuntimeInfo
 from hytnas_agent.records import DeviceContext, DeviceIdentity, HealthSnapshot
+from hytnas_datasets.plan.profile import DEPTHWISE, Breakdown
 from hytnas_datasets.spaces import get_space
 from hytnas_host.report.data import (
     AccuracyTraining,
@@ -19,6 +21,7 @@ from hytnas_host.report.data import (
     VariableCoverage,
 )
 from hytnas_host.report.load import describe_choices
+from hytnas_host.report.passes import EnergyRow, PassData, Profiled, SustainedRow
 from hytnas_host.search.picks import pick
 from hytnas_host.search.result import Evaluated, Objective, SearchResult, Verification, VerifiedRow
 from hytnas_predictors.result import Interval, Leaderboard, NoiseCeiling, OutOfFold, Score
@@ -112,9 +115,48 @@ def full_report(seed: int = 0) -> ReportData:
             ),
         ),
         choices=shown,
+        passes=_passes(models, latency, rng),
         settings=(("latency n", "80"), ("seed", "0"), ("constraints", "params <= 3M")),
         environment=(("python", "3.11.2"), ("torch", "2.13.0"), ("onnxruntime", "1.31.1")),
         commands=("hytnas-profile collect latency --n 80 --seed 0", "hytnas-profile search --seed 0"),
+    )
+
+
+def _passes(models: list[str], latency: np.ndarray, rng: np.random.Generator) -> PassData:
+    """Three profiled models, one of them metered; one throttles after half a minute, one does not."""
+    stages = ("stem", "stage1", "stage2", "stage3", "stage4", "stage5", "head")
+    convolutional = (DEPTHWISE, "convolution", "activation and sum")
+    attentive = (*convolutional, "matrix product", "softmax", "normalisation", "moving data")
+
+    def profiled(name: str, latency_ms: float) -> Profiled:
+        shares = rng.dirichlet((1, 6, 5, 8, 6, 5, 1))
+        parts = {
+            stage: {
+                group: float(share * latency_ms * part)
+                for group, part in zip(groups, rng.dirichlet([3.0] * len(groups)), strict=True)
+            }
+            for stage, share in zip(stages, shares, strict=True)
+            for groups in [attentive if stage in ("stage3", "stage4", "stage5") else convolutional]
+        }
+        return Profiled(name, Breakdown(parts, 0.0, 1.5, 30), latency_ms=latency_ms)
+
+    def sustained(name: str, latency_ms: float, hot: float) -> SustainedRow:
+        windows = tuple(
+            SustainedWindow(
+                2.0 * (k + 1),
+                100,
+                latency_ms * (1 + (hot if k > 15 else 0) + float(rng.normal(0, 0.004))),
+                45 + 40 * (1 - float(np.exp(-k / 12))),
+            )
+            for k in range(60)
+        )
+        sign = (32.0, "latency") if hot else (None, None)
+        return SustainedRow(name, SustainedSeries(windows, latency_ms, latency_ms * (1 + hot), *sign))
+
+    return PassData(
+        tuple(profiled(name, float(y)) for name, y in zip(models[:3], latency, strict=False)),
+        (EnergyRow(models[0], EnergyReading("ina219 hwmon2", "what it is wired to", 900, 10, 31, 3, 6)),),
+        (sustained(models[0], float(latency[0]), 0.3), sustained(models[1], float(latency[1]), 0.0)),
     )
 
 
@@ -142,6 +184,11 @@ def hostile_report(text: str) -> ReportData:
         stages=(StageTime(text, 1.0, text),),
         commands=(text,),
         settings=((text, text),),
+        passes=PassData(
+            (Profiled(text, Breakdown({text: {"convolution": 1.0}}, 0.0, 0.0, 1)),),
+            (EnergyRow(text, EnergyReading(text, text, 1, 1.0, 1.0, 1.0, 1.0)),),
+            (SustainedRow(text, SustainedSeries((SustainedWindow(1.0, 1, 1.0),) * 2, 1.0, 1.0, 1.0, text)),),
+        ),
         environment=((text, text),),
         training=AccuracyTraining(text, 3),
         sheet=DataSheet(failures=(Failure(text, "CRASH", text),), facts=((text, text),)),

@@ -23,6 +23,9 @@ KEYS = {
     "spread",
     "intervals",
     "canary",
+    "profile-stages",
+    "profile-operators",
+    "sustained",
 }
 
 
@@ -50,7 +53,14 @@ def test_every_figure_is_written_as_png_and_svg(written):
 def test_the_same_data_give_the_same_files(synthetic, written, tmp_path):
     data = replace(synthetic.full_report(), leaderboards=(), spreads=(), canary=())
     again = write_figures(data, tmp_path)
-    assert {path.stem for path in again} == {"front", "hypervolume", "verification"}
+    assert {path.stem for path in again} == {
+        "front",
+        "hypervolume",
+        "verification",
+        "profile-stages",
+        "profile-operators",
+        "sustained",
+    }
     for path in again:
         assert path.read_bytes() == next(p for p in written if p.name == path.name).read_bytes()
 

@@ -61,7 +61,8 @@ def _draw(rows: Sequence[SustainedRow], size: Size) -> Drawing:
             points[name] = [_tooltip(row, index) for index in range(len(windows))]
             after_s = row.series.throttled_after_s
             if after_s is not None:
-                first = min(int(np.searchsorted(ends_s, after_s)), len(ends_s) - 1)
+                side = "right" if row.series.throttle_sign == "latency" else "left"
+                first = min(int(np.searchsorted(ends_s, after_s, side)), len(ends_s) - 1)
                 plot.plot(
                     ends_s[first],
                     change[first],
