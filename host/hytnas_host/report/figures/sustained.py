@@ -61,8 +61,9 @@ def _draw(rows: Sequence[SustainedRow], size: Size) -> Drawing:
             points[name] = [_tooltip(row, index) for index in range(len(windows))]
             after_s = row.series.throttled_after_s
             if after_s is not None:
-                side = "right" if row.series.throttle_sign == "latency" else "left"
-                first = min(int(np.searchsorted(ends_s, after_s, side)), len(ends_s) - 1)
+                # Latency had risen from then on, so in the window after; the other signs were seen then.
+                slow = ends_s > after_s if row.series.throttle_sign == "latency" else ends_s >= after_s
+                first = int(np.argmax(slow)) if slow.any() else len(ends_s) - 1
                 plot.plot(
                     ends_s[first],
                     change[first],
