@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_agent.records import EXECUTION_WORDS, Execution, MeasurePass, Outcome
-from hytnas_agent.statistics import accepted
 from hytnas_datasets.store import measured, sampled, trained
 from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, agreements, count_boards, tolerances
 from hytnas_datasets.store.database import Database
@@ -19,6 +18,10 @@ _TIMED: Final[MeasurePass] = "timed"
 
 OUTLIER_Z: Final = 3.5
 """Modified z-score above which a value is called an outlier (Iglewicz and Hoaglin, 1993)."""
+
+
+LEAST_UNDISTURBED: Final = 3
+"""Processes of a model from which on disturbed ones stand back, as they do in its label."""
 
 
 class Coverage(msgspec.Struct, frozen=True):
@@ -165,15 +168,15 @@ def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, floa
         if np.isfinite(median_ms) and median_ms > 0:
             key = (stored.model_sha256, stored.purpose, result.identity.device_id)
             groups.setdefault(key, []).append(stored)
-    standing = {
-        id(result)
-        for group in groups.values()
-        for result in accepted([stored.result for stored in group], len(group))
-    }
+    standing: set[int] = set()
+    for group in groups.values():
+        undisturbed = [s for s in group if s.result.verdict is None or s.result.verdict.usable]
+        chosen = undisturbed if len(undisturbed) >= LEAST_UNDISTURBED else group
+        standing.update(id(stored) for stored in chosen)
     return [
         (stored, stored.result.median_ms)
         for stored in results
-        if id(stored.result) in standing and stored.result.median_ms is not None
+        if id(stored) in standing and stored.result.median_ms is not None
     ]
 
 
