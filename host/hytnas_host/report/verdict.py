@@ -39,8 +39,8 @@ def pronounce(data: ReportData) -> Verdict:
 def _headline(data: ReportData) -> str:
     if data.search is None or not data.search.front:
         if data.spreads:
-            measured = f"{plural(len(data.spreads), 'network')} measured on {data.device_name}"
-            return f"{measured}{data.provenance}; no search yet"
+            networks = plural(len(data.spreads), "network")
+            return f"{networks} measured on {data.device_name}{data.provenance}; no search yet"
         return "Nothing measured yet"
     members = plural(len(data.search.front), "network")
     axes = Axes.of(data.search.objectives)
