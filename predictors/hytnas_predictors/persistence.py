@@ -85,7 +85,7 @@ def load_predictor(
     if differences and not force:
         raise PredictorMismatchError(
             f"the predictor in {folder} was fitted for something else: {'; '.join(differences.values())}",
-            "Fit one to labels of this space and device, or use this one with --force, where that is offered.",
+            "Fit one to labels of this space and device, or use this one with --force where it is offered.",
             fields=tuple(differences),
         )
     names = make_features(space, (), info.task, info.features).names
