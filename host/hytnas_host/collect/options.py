@@ -30,7 +30,7 @@ class MeasureOptions:
         Fresh timed processes a model at least.
     max_processes : int
         The budget: beyond ``processes``, more are measured until the label's interval is narrow enough. No
-        more than ``processes`` make a fixed number.
+        more than ``processes``, as by default, make a fixed number.
     precision_target : float
         Half the width of a label's 95 % interval, relative to its centre, at which to stop.
     window : int
@@ -65,7 +65,7 @@ class MeasureOptions:
     seed: int = 0
     settings: MeasureSettings = field(default_factory=MeasureSettings)
     processes: int = 5
-    max_processes: int = 5
+    max_processes: int = 0
     precision_target: float = DEFAULT_TARGET
     window: int = 20
     canary_every: int = 20
