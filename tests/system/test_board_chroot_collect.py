@@ -1,5 +1,7 @@
 """Collecting on emulated boards over SSH, by the commands a person types: both runtimes, and a fleet."""
 
+import itertools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -54,11 +56,12 @@ def provisioned(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def add_board(provisioned: ChrootBoard, wheel: Path, host: Host) -> Iterator[Callable[[str], ChrootBoard]]:
-    """Start copies of the provisioned board, by name, and make them known."""
+    """Start copies of the provisioned board, by name, each on the next core, and make them known."""
+    cores = itertools.cycle(sorted(os.sched_getaffinity(0), reverse=True))
     with ExitStack() as stack:
 
         def add(name: str) -> ChrootBoard:
-            board = stack.enter_context(ChrootBoard(name, like=provisioned))
+            board = stack.enter_context(ChrootBoard(name, like=provisioned, core=next(cores)))
             host.enrol(board)
             assert "nothing to do" in host.run("device", "provision", name, "--wheel", wheel)
             return board

@@ -32,12 +32,17 @@ class ChrootBoard(Board):
     ----------
     name : the host name.
     like : a board whose home folder is copied, as one copies an SD card; it must be off.
+    core : the one core of this machine that it gets: boards that share one disturb each other's measurements,
+        and measure again. All of them by default.
     """
 
     start_timeout_s = 180
 
-    def __init__(self, name: str = "raspberrypi", *, like: "ChrootBoard | None" = None) -> None:
+    def __init__(
+        self, name: str = "raspberrypi", *, like: "ChrootBoard | None" = None, core: int | None = None
+    ) -> None:
         self._like = like
+        self._core = core
         super().__init__(name)
 
     def _prepare(self) -> str:
@@ -81,7 +86,9 @@ class ChrootBoard(Board):
         )
         _write(self._upper / "etc/ssh/sshd_config.d/10-chroot.conf", settings)
         namespaces = ["--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"]
+        pinned = [] if self._core is None else ["taskset", "--cpu-list", str(self._core)]
         return [
+            *pinned,
             "unshare",
             *namespaces,
             str(HERE / "chroot-init.sh"),
