@@ -105,14 +105,15 @@ def collect_quickly(study: Study, device: AgentDevice, folder: Path):
     return collect_files(study, [device], folder, options=options)
 
 
-def slots(study: Study) -> Counter[tuple[str, str, int]]:
-    """How often each process of each model is stored."""
-    return Counter(
-        (sha256, result.measure_pass, replicate)
-        for sha256, results in study.results_by_model("latency").items()
-        for replicate, result in results
-        if result.outcome is not Outcome.CANCELLED
-    )
+def slots(study: Study) -> dict[tuple[str, str, int], int]:
+    """How often each process of each model is stored; disturbed attempts count as the one they stand for."""
+    attempts: dict[tuple[str, str, int], list[bool]] = {}
+    for sha256, results in study.results_by_model("latency").items():
+        for replicate, result in results:
+            if result.outcome is not Outcome.CANCELLED:
+                undisturbed = result.verdict is None or result.verdict.usable
+                attempts.setdefault((sha256, result.measure_pass, replicate), []).append(undisturbed)
+    return {slot: sum(found) or 1 for slot, found in attempts.items()}
 
 
 def assert_complete(study: Study, models: int = 4) -> None:
@@ -134,7 +135,8 @@ def test_sample_is_exported_measured_labelled_and_verified_afresh(study, state):
         summary = collect_latency(study, [device], space, 2, TASK, options=options)
         again = collect_latency(study, [device], space, 2, TASK, options=options)
         assert summary.outcomes == again.outcomes == {"OK": 2}
-        assert (summary.measured_jobs, again.measured_jobs, again.resumed_jobs) == (6, 0, 6)
+        assert summary.measured_jobs >= 6, "more where the machine disturbed some"
+        assert (again.measured_jobs, again.resumed_jobs) == (0, 6)
         assert_complete(study, models=2)
         chosen = [architecture for architecture, _ in study.architectures("latency")][:1]
         fresh = measure_architectures(
