@@ -60,7 +60,7 @@ def test_board_that_slows_down_later_is_said_at_the_end(study):
         return Outcome.OK
 
     boards[1].outcome = hot
-    collected = run(study, boards, 40, replace(OPTIONS, canary_every=3))
+    collected = run(study, boards, 40, replace(OPTIONS, canary_every=3, drift_pauses_s=()))
     assert not collected.agreement.agree
     assert "disagree by more than 3 %" in collected.summary(40, failures=(), export_s=0.0).describe()
 
