@@ -1,6 +1,7 @@
 """The energy pass against a fake clock and a meter that draws what it is told."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,11 @@ def test_a_meter_lost_in_the_other_thread_is_said_here(monkeypatch: pytest.Monke
     monkeypatch.setattr(energy, "POLL_INTERVAL_S", 0.001)
     lost = threading.Event()
 
+    def wait_for_the_loss() -> None:
+        """Until the other thread has seen it, and has had the time to say so."""
+        lost.wait()
+        time.sleep(0.05)
+
     class Dying:
         name, covers, joules = "dying", "nothing", 0.0
 
@@ -103,7 +109,7 @@ def test_a_meter_lost_in_the_other_thread_is_said_here(monkeypatch: pytest.Monke
                 raise MeterLostError("the energy meter at /dev/null cannot be read any more")
 
     with pytest.raises(RuntimeFailure, match="cannot be read any more") as raised:
-        measure_energy(Dying(), lost.wait, load_s=0.01)
+        measure_energy(Dying(), wait_for_the_loss, load_s=0.01)
     assert raised.value.outcome is Outcome.UNSUPPORTED
 
 
