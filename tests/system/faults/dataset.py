@@ -65,8 +65,8 @@ def assert_same(study: Path, reference: DataSet, *boards: Board) -> None:
     """Nothing lost, nothing twice, nothing left on the boards.
 
     ``boards`` hold the agents that took part, of which every result must have been fetched and acknowledged.
-    The number of canaries differs: each start of a collection measures one, and a disturbed one is followed by
-    another. None is missing where their numbers have no gaps and there are one before and one after the models.
+    The number of canaries differs: each start of a collection measures one, and a disturbed one is followed
+    by another. None is missing where their numbers have no gaps, with one before the models and one after.
     """
     found = read_dataset(study)
     for name, rows in reference.rows.items():
