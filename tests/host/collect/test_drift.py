@@ -51,6 +51,27 @@ def test_noise_alone_is_seldom_drift_however_large():
         assert drifts <= 5
 
 
+@pytest.mark.parametrize("kept", [3, 4, 5, 8, 9, 10, 12, 30])
+def test_noise_alone_is_seldom_drift_however_few_canaries_there_were(kept):
+    """On a steady board with noise beyond the tolerance: 1 % of the looks, and the noise of 4000 of them."""
+    rng = np.random.default_rng(kept)
+    drifts = 0
+    for _ in range(4000):
+        reference, coming = np.exp(0.05 * rng.normal(size=kept)), np.exp(0.05 * rng.normal(size=3))
+        drifts += Series(*coming, kept_ms=list(reference)).watch().look().drifted
+    assert drifts <= 40 + 3 * math.sqrt(40)
+
+
+@pytest.mark.parametrize("kept", [3, 5, 8, 30])
+def test_a_large_shift_is_seen_through_the_noise_however_few_canaries_there_were(kept):
+    rng = np.random.default_rng(kept)
+    seen = 0
+    for _ in range(500):
+        reference, coming = np.exp(0.01 * rng.normal(size=kept)), 1.3 * np.exp(0.01 * rng.normal(size=3))
+        seen += Series(*coming, kept_ms=list(reference)).watch().look().drifted
+    assert seen >= 480
+
+
 @pytest.mark.parametrize("factor", [1.06, 0.94])
 def test_a_shift_that_is_confirmed_is_drift_either_way(factor):
     sighting = Series(*[10.0 * factor] * 3, kept_ms=STEADY).watch().look()
