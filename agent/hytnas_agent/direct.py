@@ -12,7 +12,7 @@ import msgspec
 from hytnas_agent.device.gate import Gate
 from hytnas_agent.device.governor import PinnedGovernors, pinned_while
 from hytnas_agent.device.identity import device_identity
-from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, least_disturbed
+from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES, least_disturbed
 from hytnas_agent.errors import AgentError
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
@@ -64,8 +64,8 @@ def measure_file(
 ) -> Measurement:
     """Measure a file in ``processes`` fresh processes one after another, and its memory in one more.
 
-    A process that was disturbed is measured again, up to three times in all; every attempt is in the results,
-    and the least disturbed one in the label.
+    A process that was disturbed is measured again, up to three times in all and with five further attempts
+    altogether; every attempt is in the results, and the least disturbed one in the label.
 
     Parameters
     ----------
@@ -119,7 +119,8 @@ def _with_attempts(
     while waiting:
         number = waiting.popleft()
         attempts[number].append(run(*passes[number]))
-        if is_disturbed(attempts[number][-1]) and len(attempts[number]) < DISTURBED_ATTEMPTS:
+        again = len(attempts[number]) < DISTURBED_ATTEMPTS and total - len(passes) < DISTURBED_RETRIES
+        if is_disturbed(attempts[number][-1]) and again:
             waiting.append(number)
             total += 1
         done += 1

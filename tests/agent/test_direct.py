@@ -56,11 +56,11 @@ def test_a_disturbed_process_is_measured_again_after_the_others(
     assert kept == [1.0, 9.0, 1.1, 1.2]
 
 
-def test_where_it_is_never_quiet_the_fastest_of_three_attempts_stands_and_says_so(
+def test_where_it_is_never_quiet_the_fastest_attempt_stands_and_says_so(
     models: Models, state: StateFolder, answers: list[tuple[float, Verdict]]
 ) -> None:
-    answers += [(20.0 - number, DISTURBED) for number in range(9)]
+    answers += [(20.0 - number, DISTURBED) for number in range(8)]  # three, and five further attempts
     label = measured(models, state, answers).label
-    assert label.process_medians_ms == (14.0, 13.0, 12.0)
+    assert label.process_medians_ms == (14.0, 13.0, 15.0)
     assert label.disturbed_processes == 3
     assert "3 of 3 processes were disturbed: other processes took 50% of core 3" in label.message

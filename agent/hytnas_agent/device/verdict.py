@@ -10,6 +10,9 @@ from hytnas_agent.statistics import is_disturbed
 DISTURBED_ATTEMPTS: Final = 3
 """How often a process is measured at most where each time something disturbed it."""
 
+DISTURBED_RETRIES: Final = 5
+"""How many further attempts the disturbed processes of one model get in all; then each stands as it is."""
+
 
 def judge(runs: TimedRuns) -> Verdict:
     """INVALID with what disturbed the runs; else VALID, or VALID_UNVERIFIED naming the absent probes."""

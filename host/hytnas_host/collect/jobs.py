@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, least_disturbed
+from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES, least_disturbed
 from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
 from hytnas_agent.statistics import accepted, is_disturbed
 from hytnas_agent.stopping import StoppingRule
@@ -108,6 +108,7 @@ class Journal:
         self._fingerprint = context.fingerprint()
         self._attempts: dict[str, dict[Slot, list[ProcessResult]]] = {}
         self._others: dict[str, str] = {}  # device id by job id
+        self._retries: Counter[str] = Counter()  # attempts after a disturbed one, by model
         self._discarded = set(study.discarded())
         known = study.results_by_model(purpose) if stored is None else stored
         for sha256, results in known.items():
@@ -116,7 +117,10 @@ class Journal:
 
     def _note(self, slot: Slot, result: ProcessResult) -> None:
         if self._is_ours(result):
-            self._attempts.setdefault(slot.model_sha256, {}).setdefault(slot, []).append(result)
+            attempts = self._attempts.setdefault(slot.model_sha256, {}).setdefault(slot, [])
+            if attempts and is_disturbed(attempts[-1]):
+                self._retries[slot.model_sha256] += 1
+            attempts.append(result)
         else:
             self._others[result.job_id] = result.identity.device_id
 
@@ -166,21 +170,29 @@ class Journal:
         return [result.job_id for results in attempts for result in results] + others
 
     def settled(self, slot: Slot) -> bool:
-        """Whether the slot needs no further attempt."""
-        return settled([ending(result) for result in self._standing(slot)])
+        """Whether the slot needs no further attempt: a disturbed one once its model's are used up."""
+        standing = self._standing(slot)
+        if standing and is_disturbed(standing[-1]) and self._retries[slot.model_sha256] >= DISTURBED_RETRIES:
+            return True
+        return settled([ending(result) for result in standing])
 
     def count_settled(self, model_sha256: str, passes: Passes) -> int:
         """How many of the model's processes need no further attempt."""
         return sum(self.settled(slot) for slot in slots_of(model_sha256, passes))
 
     def next_timed(self, model_sha256: str, rule: StoppingRule) -> Slot | None:
-        """The timed process that the model needs next; None where the rule has come to an end."""
+        """The timed process that the model needs next; None where the rule has come to an end.
+
+        More than the least number would say nothing of a model none of whose processes was undisturbed.
+        """
         if self.given_up(model_sha256):
             return None
         slots = (Slot(model_sha256, "timed", replicate) for replicate in range(rule.max_processes))
         slot = next((slot for slot in slots if not self.settled(slot)), None)
         if slot is None or slot.replicate < rule.min_processes:
             return slot
+        if all(is_disturbed(result) for result in self._well(model_sha256)):
+            return None
         return slot if rule.decide(self.medians_ms(model_sha256)).state == "CONTINUE" else None
 
     def left(self, model_sha256: str, passes: Passes) -> list[Slot]:
@@ -212,8 +224,13 @@ class Journal:
         self._study.add_failure(stage, self.device_id, message)
 
     def count_discarded(self, slot: Slot) -> int:
-        """How many attempts of the slot were discarded."""
-        return len(self._of(slot)) - len(self._standing(slot))
+        """How many attempts of the slot were discarded, or made again because they were disturbed.
+
+        Both are measured twice, so that both count against how often a process may be discarded.
+        """
+        attempts = self._of(slot)
+        again = sum(is_disturbed(attempt) for attempt in attempts[:-1])
+        return max(again, len(attempts) - len(self._standing(slot)))
 
     def given_up(self, model_sha256: str) -> bool:
         """Whether timed processes of the model have failed for good, so that further ones tell nothing new.
@@ -242,12 +259,16 @@ class Journal:
 
     def medians_ms(self, model_sha256: str) -> list[float]:
         """Medians of the model's timed processes that went well; of the undisturbed, if they are enough."""
-        well = [
+        well = self._well(model_sha256)
+        return [result.median_ms for result in accepted(well, len(well)) if result.median_ms]
+
+    def _well(self, model_sha256: str) -> list[ProcessResult]:
+        """What those timed processes of the model came to that went well."""
+        return [
             result
             for result in self.last_attempts(model_sha256)
             if result.outcome is Outcome.OK and result.measure_pass == "timed"  # noqa: S105 (no password)
         ]
-        return [result.median_ms for result in accepted(well, len(well)) if result.median_ms]
 
     @property
     def empty(self) -> bool:

@@ -6,10 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hytnas_agent.device.verdict import DISTURBED_RETRIES
 from hytnas_agent.records import MeasureJob, Outcome, ProcessResult, Verdict
 from hytnas_datasets.store import Study
+from hytnas_host.collect.options import MeasureOptions
 
-from .scripted import OPTIONS, ScriptedBoard, run
+from .scripted import CANARY, OPTIONS, ScriptedBoard, run
 
 HOG = Verdict("INVALID", ("other processes took 50% of core 3",), ("clock",))
 QUIET = Verdict("VALID_UNVERIFIED", (), ("clock",))
@@ -60,9 +62,8 @@ def test_a_hog_for_part_of_the_time_is_measured_around(study: Study) -> None:
 def test_a_board_that_is_never_quiet_comes_to_an_end_and_says_what_it_is_worth(study: Study) -> None:
     board = HoggedBoard(lambda number: True)
     collected = run(study, [board], 4)
-    processes = 4 * OPTIONS.processes
-    timed = [job for job in board.measured if job.measure_pass == "timed"]
-    assert len(timed) <= 3 * (processes + 1 + processes // OPTIONS.canary_every + 1)
+    timed = [job for job in board.measured if job.measure_pass == "timed" and job.model_sha256 != CANARY]
+    assert len(timed) == 4 * (OPTIONS.processes + DISTURBED_RETRIES)
     assert all(label.rests_on_disturbed for label in collected.labels.values())
     assert all("were disturbed" in label.message for label in collected.labels.values())
     summary = collected.summary(4, failures=(), export_s=0.0)
@@ -77,3 +78,25 @@ def test_going_on_later_tries_no_disturbed_process_a_fourth_time(study: Study) -
     run(study, [board], 4)
     assert all(job.measure_pass == "timed" for job in board.measured[before:])
     assert len(board.measured) - before <= 3  # of the canary
+
+
+ADAPTIVE = MeasureOptions(
+    seed=1, processes=5, max_processes=20, window=4, canary_every=20, rejoin_pauses_s=(0.01, 0.02)
+)
+
+
+class WideBoard(HoggedBoard):
+    """Its processes scatter too much for any interval to be narrow; its canary does not."""
+
+    def _result(self, job: MeasureJob, outcome: Outcome) -> ProcessResult:
+        self.spread = 0.0 if job.model_sha256 == CANARY else 0.3
+        return super()._result(job, outcome)
+
+
+def test_a_board_that_is_never_quiet_costs_each_model_its_one_budget(study: Study) -> None:
+    board = WideBoard(lambda number: True)
+    collected = run(study, [board], 8, ADAPTIVE)
+    timed = [job for job in board.measured if job.measure_pass == "timed" and job.model_sha256 != CANARY]
+    assert len(timed) == 8 * (ADAPTIVE.processes + DISTURBED_RETRIES)
+    assert all(label.rests_on_disturbed for label in collected.labels.values())
+    assert all(label.processes == ADAPTIVE.processes for label in collected.labels.values())

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hytnas_agent.device.verdict import DISTURBED_RETRIES
 from hytnas_agent.records import (
     DeviceContext,
     DeviceIdentity,
@@ -13,6 +14,7 @@ from hytnas_agent.records import (
     ProcessResult,
     Verdict,
 )
+from hytnas_agent.stopping import StoppingRule
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.jobs import Journal, settled, study_id
@@ -254,3 +256,20 @@ def test_a_model_that_crashes_after_a_disturbed_run_has_crashed(study):
     ours.store(FIRST, ended(ours, FIRST, Outcome.CRASH))
     assert ours.settled(FIRST)
     assert ours.last_attempts(SHA)[0].outcome is Outcome.CRASH
+
+
+def test_disturbed_processes_of_a_model_share_one_budget_and_then_stand(study):
+    ours = journal(study)
+    slots = [Slot(SHA, "timed", replicate) for replicate in range(5)]
+    attempts = 0
+    for slot in slots:
+        while not ours.settled(slot):
+            ours.store(slot, disturbed(ours, slot, 10.0))
+            attempts += 1
+    assert attempts == len(slots) + DISTURBED_RETRIES
+    assert ours.count_discarded(slots[0]) == 2
+    assert ours.next_timed(SHA, StoppingRule(0.0001, 5, 20)) is None
+    assert all(journal(study).settled(slot) for slot in slots)
+    ours.discard([ours.last_attempts(SHA)[-1].job_id], "drift")
+    assert ours.count_discarded(slots[-1]) == 1
+    assert ours.next_timed(SHA, StoppingRule(0.0001, 5, 20)) == slots[-1]
