@@ -15,7 +15,11 @@ from hytnas_agent.records import GateReport, HealthSnapshot
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 2.0
 LEAST_PATIENCE: Final = 1 / 8
-"""Share of a probe's patience that is left after it has been in vain again and again."""
+LEAST_PATIENCE_S: Final = 1.0
+"""Share of a probe's patience, but no more than these seconds, that is left after waits in vain.
+
+It halves each time: a state that stands, such as a weak supply, is not to cost every process a long wait.
+"""
 
 MAX_WAIT_S: Final = max(probe.patience_s for probe in PROBES) + LONGEST_PAUSE_S
 
@@ -57,7 +61,7 @@ class Gate:
             waited_s = self._clock() - begin
             if all(waited_s >= self._patience_s[probe] for probe in held_by):
                 for probe, patience_s in self._patience_s.items():
-                    least_s = LEAST_PATIENCE * probe.patience_s
+                    least_s = min(LEAST_PATIENCE_S, LEAST_PATIENCE * probe.patience_s)
                     self._patience_s[probe] = (
                         max(least_s, patience_s / 2) if probe in held_by else probe.patience_s
                     )

@@ -72,6 +72,15 @@ def test_a_core_that_is_always_busy_soon_costs_little() -> None:
     assert waits[-1] < 1
 
 
+def test_a_weak_supply_that_stays_soon_costs_little_and_is_still_said(tree) -> None:
+    board, sources = Board(), tree("under-voltage-now")
+    gate = Gate(lambda cores: health_snapshot(cores, sources), lambda: board.now)
+    reports = [gate.wait(CORES, board.pause) for _ in range(12)]
+    assert reports[0].waited_s > 100
+    assert reports[-1].waited_s <= 1.6
+    assert all(report.given_up == ("under voltage, throttled",) for report in reports)
+
+
 def test_patience_comes_back_with_a_quiet_core() -> None:
     board = Board(busy=lambda now: now < 20)
     gate = board.gate()
