@@ -236,11 +236,28 @@ def _run(device: Device, journal: Journal, model: Model, slot: Slot, runtime: st
     with device.quiet():
         push_model(device, model)
         result = device.measure(job)
-    if result.context is None:
+    found = result.context
+    # A process that failed early says nothing of the runtime, or of the precision.
+    early = result.outcome is not Outcome.OK and (
+        found is not None
+        and msgspec.structs.replace(found, precision=journal.context.precision) == journal.context
+    )
+    if found is None or early:
         result = msgspec.structs.replace(result, context=journal.context)
     journal.store(slot, result)
     device.acknowledge([result.job_id])
-    check_same_board(device.name, result.identity.device_id, journal.device_id)
-    if result.outcome is Outcome.OK and result.context is not None:
-        check_same_context(device.name, result.context, journal.context)
+    _check_counts(device.name, journal, result)
     return result
+
+
+def _check_counts(name: str, journal: Journal, result: ProcessResult) -> None:
+    """Raise where a result does not count in its journal: it would be asked for again without end."""
+    check_same_board(name, result.identity.device_id, journal.device_id)
+    if result.context is not None:
+        check_same_context(name, result.context, journal.context)
+    asked = journal.settings
+    if msgspec.structs.replace(result.settings, deadline_s=asked.deadline_s) != asked:
+        raise CollectError(
+            f"device {name!r} measured with other settings than it was asked to",
+            f"its agent is another version: hytnas-profile device provision {name}",
+        )

@@ -7,21 +7,25 @@ from hytnas_agent.pass_records import EnergyReading, OperatorProfile, OperatorTi
 from hytnas_agent.passes import pass_settings
 from hytnas_agent.records import MeasureSettings, Outcome
 from hytnas_datasets.store import Study
-from hytnas_host.collect.errors import CollectError
+from hytnas_host.collect.errors import CollectError, ContextChangedError
 from hytnas_host.collect.passes import labelled_models, measure_passes
 from hytnas_host.devices.errors import DeviceError
 
-from .scripted import ScriptedBoard, run
+from .scripted import ScriptedBoard, other, run
 
 SETTINGS = MeasureSettings()
 PROFILE = {"profile": SETTINGS}
 
 
 class Board(ScriptedBoard):
-    """Gives a profile, and energy unless it has no meter."""
+    """Gives a profile, and energy unless it has no meter; ``changes`` is what its results say otherwise."""
+
+    changes = {}  # noqa: RUF012 (replaced, never changed)
+    asked_at_most = 50
 
     def _result(self, job, outcome):
-        result = super()._result(job, outcome)
+        assert len(self.measured) < self.asked_at_most, "asked without end"
+        result = msgspec.structs.replace(super()._result(job, outcome), **self.changes)
         if outcome is not Outcome.OK:
             return msgspec.structs.replace(result, message="this device has no energy meter")
         if job.measure_pass == "profile":
@@ -106,3 +110,28 @@ def test_nothing_to_measure_is_said(study, board, tmp_path):
         pytest.raises(CollectError, match="has a latency"),
     ):
         labelled_models(empty)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CRASH, Outcome.TIMEOUT])
+def test_a_failure_in_another_context_ends_the_passes_instead_of_being_asked_for_again(study, board, outcome):
+    models, ran = labelled_models(study), len(board.measured)
+    board.outcome = lambda job: outcome
+    board.changes = {"context": other(kernel="6.2")}
+    with pytest.raises(ContextChangedError, match=r"kernel: 6\.1 -> 6\.2"):
+        measure_passes(study, board, models, PROFILE)
+    assert len(board.measured) == ran + 1
+
+
+def test_a_failure_before_the_precision_is_known_counts(study, board):
+    board.outcome = lambda job: Outcome.CRASH
+    board.changes = {"context": other(precision="int8")}
+    summary = measure_passes(study, board, labelled_models(study, 1), PROFILE)
+    assert summary.passes[0].outcomes == {"CRASH": 1}
+
+
+def test_an_agent_that_measures_with_other_settings_is_not_asked_without_end(study, board):
+    ran = len(board.measured)
+    board.changes = {"settings": MeasureSettings(threads=2)}
+    with pytest.raises(CollectError, match="other settings"):
+        measure_passes(study, board, labelled_models(study), PROFILE)
+    assert len(board.measured) == ran + 1
