@@ -26,7 +26,8 @@ class Tenancy:
     clock : callable
         Seconds, monotonic.
     on_begin, on_end : callable
-        Called when the device was given to somebody, and when it was let go: no job runs then.
+        Called when the device was given to somebody, and before it is let go, while nobody else can
+        have it yet: no job runs then.
     """
 
     def __init__(
@@ -116,6 +117,8 @@ class Tenancy:
             raise
 
     def _end(self) -> None:
-        self._lease.release()
-        self._client_id, self._leaving = None, False
-        self._on_end()
+        try:
+            self._on_end()
+        finally:
+            self._lease.release()
+            self._client_id, self._leaving = None, False

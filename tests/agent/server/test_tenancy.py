@@ -97,3 +97,19 @@ def test_who_comes_back_while_its_job_runs_takes_over(board: Board) -> None:
 def test_a_time_to_live_has_bounds(board: Board, ttl_s: float) -> None:
     assert code_of(board.acquire, "me", ttl_s) == ErrorCode.INVALID_PARAMS
     board.acquire()
+
+
+def test_what_was_set_for_a_tenant_is_put_back_before_another_program_can_have_the_device(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "lease.lock"
+    seen: list[int] = []
+
+    def restore() -> None:
+        seen.append(code_of(DeviceLease(path).acquire, "other", "measure", 2))
+
+    tenancy = Tenancy(DeviceLease(path), lambda: False, on_end=restore)
+    tenancy.acquire("me", "me@host", 1, "testing", 10.0)
+    tenancy.leave()
+    assert seen == [ErrorCode.BUSY]
+    assert DeviceLease(path).acquire("other", "measure", 2)
