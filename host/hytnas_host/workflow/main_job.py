@@ -29,6 +29,8 @@ from hytnas_host.workflow.stages import Stage, StageJournal
 
 COMMAND: Final = "hytnas-profile run"
 TARGETS: Final[tuple[Target, ...]] = ("latency_ms", "accuracy")
+DRIFT_PAUSES_S: Final = (1.0, 2.0)
+"""How long the canary is waited for each time that it has drifted."""
 
 
 class RunConfig(msgspec.Struct, frozen=True):
@@ -203,9 +205,15 @@ def _verify(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
 
 
 def _measure_options(config: RunConfig, device: Device) -> MeasureOptions:
-    """A fixed number of processes: the main job is to end within its time on a noisy machine, too."""
+    """A fixed number of processes, and short waits for drift: the job is to end in its time."""
     processes = config.processes or device.method.processes
-    return MeasureOptions.of(device.method, seed=config.seed, processes=processes, max_processes=processes)
+    return MeasureOptions.of(
+        device.method,
+        seed=config.seed,
+        processes=processes,
+        max_processes=processes,
+        drift_pauses_s=DRIFT_PAUSES_S,
+    )
 
 
 def _report(study: Path) -> None:

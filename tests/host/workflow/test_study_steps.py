@@ -1,6 +1,7 @@
 """Leaderboard, training, search, verification and report of a study, and when each is made again."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from hytnas_host.devices import open_device
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
 from hytnas_host.search import ConstraintError, SearchError
 from hytnas_host.search.result import Verification
+from hytnas_host.workflow import main_job
 from hytnas_host.workflow.files import ResultFileError, digest, read_json
 from hytnas_host.workflow.labels import LabelChoice, read_labels
 from hytnas_host.workflow.leaderboards import make_leaderboard
@@ -147,3 +149,16 @@ def test_a_device_without_a_runtime_is_refused_before_anything_is_measured(conte
     with pytest.raises(DeviceError, match="pip install"):
         require_runtime("board", msgspec.structs.replace(context, runtime="none"))
     require_runtime("board", context)
+
+
+def test_the_main_job_waits_for_drift_no_longer_than_seconds(tmp_path, monkeypatch) -> None:
+    chosen: list[MeasureOptions] = []
+
+    def collect(*_: object, options: MeasureOptions, **__: object) -> SimpleNamespace:
+        chosen.append(options)
+        return SimpleNamespace(describe=str)
+
+    monkeypatch.setattr(main_job, "collect_latency", collect)
+    main_job.stages(tmp_path / "study", CONFIG)[0].work()
+    assert sum(chosen[0].drift.pauses_s) <= 3
+    assert not chosen[0].rule.adaptive
