@@ -13,6 +13,7 @@ from typing import Self
 import msgspec
 
 from hytnas_agent.device.gate import MAX_WAIT_S
+from hytnas_agent.passes import EXTRA_PASSES
 from hytnas_agent.protocol import (
     AcknowledgeResult,
     CancelParams,
@@ -137,11 +138,7 @@ class AgentDevice:
 
         Raises DeviceError where the agent cannot, and DeviceBusyError where somebody measures.
         """
-        if "tune" not in self.hello().capabilities:
-            raise DeviceError(
-                f"the agent of device {self.name!r} is too old to tune it",
-                f"upgrade it with: hytnas-profile device provision {self.name}",
-            )
+        self._require("tune", "tune it")
         return self._session.ask("tune", TuneParams(action), TuneResult, PROBE_TIMEOUT_S)
 
     def acquire(self, reason: str) -> None:
@@ -181,8 +178,11 @@ class AgentDevice:
         Raises
         ------
         DeviceError
-            The device is not reachable, or does not answer within twice the job's deadline.
+            The device is not reachable, does not answer within twice the job's deadline, or its agent is too
+            old for the pass.
         """
+        if job.measure_pass in EXTRA_PASSES:
+            self._require(f"measure.{job.measure_pass}", f"measure {job.measure_pass}")
         if on_progress is not None:
             with self._watching:
                 self._watchers[job.job_id] = on_progress
@@ -231,6 +231,14 @@ class AgentDevice:
     def close(self) -> None:
         """Release the lease and end the connection."""
         self._session.close()
+
+    def _require(self, capability: str, purpose: str) -> None:
+        """Raise DeviceError where the agent does not have the capability."""
+        if capability not in self.hello().capabilities:
+            raise DeviceError(
+                f"the agent of device {self.name!r} is too old to {purpose}",
+                f"upgrade it with: hytnas-profile device provision {self.name}",
+            )
 
     def _measure(self, job: MeasureJob) -> ProcessResult:
         # Twice the deadline: a job of ours from before a restart of the host may still be running.

@@ -788,3 +788,21 @@ def test_watcher_that_fails_ends_the_connection_and_not_the_patience(device_with
     device.acquire("test")
     assert device.measure(JOB, fail).outcome is Outcome.OK
     assert transport.connections == 2
+
+
+@pytest.mark.parametrize("measure_pass", ["profile", "energy", "sustained"])
+def test_a_pass_that_the_agent_is_too_old_for_is_not_asked_of_it(device_with, measure_pass):
+    asked: list[str] = []
+
+    def answer(request: Request) -> bytes | None:
+        asked.append(request.method)
+        if request.method == "hello":
+            return encode_result(request.id, msgspec.structs.replace(HELLO, capabilities=("measure.timed",)))
+        return polite(measured)(request)
+
+    device, _ = device_with(answer)
+    device.acquire("test")
+    with pytest.raises(DeviceError, match=f"too old to measure {measure_pass}") as raised:
+        device.measure(msgspec.structs.replace(JOB, measure_pass=measure_pass))
+    assert "device provision" in raised.value.next_step
+    assert "measure" not in asked
