@@ -10,7 +10,8 @@ from hytnas_agent.records import MeasurePass, MeasureSettings, Outcome, ProcessR
 
 EXTRA_PASSES: Final[tuple[MeasurePass, ...]] = ("profile", "energy", "sustained")
 DEFAULT_LOAD_S: Final[dict[MeasurePass, float]] = {"energy": 10.0, "sustained": 120.0}
-MAX_LOAD_S: Final = 20 * 3600.0
+MAX_LOAD_S: Final = 15 * 3600.0
+"""With the time left around it no longer than the deadline that a server takes."""
 LARGEST_OPERATORS: Final = 8
 # A window or the idle time before the load may add to it; the last run may be a long one.
 _DEADLINE_SHARE = 1.5
@@ -31,7 +32,7 @@ def pass_settings(
     Raises
     ------
     AgentError
-        A load below a second or beyond 20 hours.
+        A load below a second or beyond 15 hours.
     """
     if measure_pass not in DEFAULT_LOAD_S:
         return settings

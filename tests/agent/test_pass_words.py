@@ -10,8 +10,9 @@ from hytnas_agent.pass_records import (
     SustainedSeries,
     SustainedWindow,
 )
-from hytnas_agent.passes import describe_pass, pass_settings
-from hytnas_agent.records import MeasureSettings, Outcome
+from hytnas_agent.passes import MAX_LOAD_S, describe_pass, pass_settings
+from hytnas_agent.records import MeasureJob, MeasurePass, MeasureSettings, Outcome
+from hytnas_agent.server.checks import check_job
 
 from .conftest import make_result
 
@@ -83,3 +84,9 @@ def test_the_deadline_leaves_time_for_the_load() -> None:
 def test_a_load_that_makes_no_sense_is_refused(load_s: float) -> None:
     with pytest.raises(AgentError, match="seconds"):
         pass_settings(SETTINGS, "sustained", load_s)
+
+
+@pytest.mark.parametrize("measure_pass", ["energy", "sustained"])
+def test_a_server_takes_the_longest_load(measure_pass: MeasurePass) -> None:
+    longest = pass_settings(SETTINGS, measure_pass, MAX_LOAD_S)
+    check_job(MeasureJob("job", "a" * 64, "onnx", longest, measure_pass))
