@@ -86,9 +86,9 @@ class DriftRule:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One process of the canary that went well."""
+    """One process of the canary that went well: the jobs of its attempts, and what it came to."""
 
-    job_id: str
+    job_ids: tuple[str, ...]
     median_ms: float
 
 
@@ -118,7 +118,8 @@ class CanaryWatch:
     measure : callable
         Measures one process of the canary; None where it did not go well or the collection was stopped.
     reference : callable
-        Medians of the canary's processes so far, milliseconds; those of a drift are to be left out.
+        Medians of the canary's processes so far, milliseconds; those of a drift or of an earlier speed are
+        to be left out.
     tolerance : float
         Ratio, less 1, that is always allowed.
     """
@@ -133,14 +134,13 @@ class CanaryWatch:
         self._measure = measure
         self._reference = reference
         self._tolerance = tolerance
-        self._since = 0
 
     def look(self) -> Sighting:
         """Measure the canary: once if it is as before, three times if it seems not to be.
 
         Without a reference of three it is measured until there is one, and nothing counts as drift.
         """
-        reference = list(self._reference())[self._since :]
+        reference = list(self._reference())
         readings: list[Reading] = []
         wanted = 1 if len(reference) >= LEAST_REFERENCE else LEAST_REFERENCE - len(reference)
         limit = drift_limit(reference, self._tolerance)
@@ -156,7 +156,3 @@ class CanaryWatch:
         shift = shift_of([reading.median_ms for reading in readings], reference)
         drifted = len(readings) == CONFIRMATIONS and abs(shift) > limit
         return Sighting(drifted, math.expm1(shift), tuple(readings))
-
-    def accept_level(self) -> None:
-        """From here on only canaries to come are the reference: the board has another speed now."""
-        self._since = len(self._reference())

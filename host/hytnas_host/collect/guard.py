@@ -78,13 +78,13 @@ class DriftGuard:
         self.drifts += 1
         self._discard(sighting)
         for pause_s in self._rule.pauses_s:
+            self._discard_canaries(sighting)
             if self._wait(pause_s):
                 return
             sighting = self._watch.look()
             if not sighting.drifted:
                 self.say(f"{self._name}: the canary is back")
                 return
-            self._discard_canaries(sighting)
         self._last(sighting)
 
     def _discard(self, sighting: Sighting) -> None:
@@ -93,7 +93,6 @@ class DriftGuard:
         ]
         kept = len(self._since) - len(again)
         self._journal.discard(again, _reason(sighting))
-        self._discard_canaries(sighting)
         self._since.clear()
         self.discarded += len(again)
         self.say(
@@ -102,12 +101,17 @@ class DriftGuard:
         )
 
     def _discard_canaries(self, sighting: Sighting) -> None:
-        self._canary_journal.discard([reading.job_id for reading in sighting.readings], _reason(sighting))
+        job_ids = [job_id for reading in sighting.readings for job_id in reading.job_ids]
+        self._canary_journal.discard(job_ids, _reason(sighting))
 
     def _last(self, sighting: Sighting) -> None:
-        """The drift lasts."""
+        """The drift lasts: what showed it is the first of the new level, and the old one is discarded.
+
+        So the level is in the store, and a collection that is killed goes on at it.
+        """
         what = f"{self._name} has changed speed for good: {_reason(sighting)} and does not come back"
         if self._rule.stop:
+            self._discard_canaries(sighting)
             raise LastingDriftError(
                 what,
                 "see what else runs there and how warm it is (hytnas-profile device doctor), then run the "
@@ -115,7 +119,9 @@ class DriftGuard:
             )
         self._canary_journal.add_failure("drift", what)
         self.say(f"{what}; going on at its new speed, so that labels before and after are not alike")
-        self._watch.accept_level()
+        latest = {job_id for reading in sighting.readings for job_id in reading.job_ids}
+        before = [job_id for job_id in self._canary_journal.standing_ids if job_id not in latest]
+        self._canary_journal.discard(before, f"{self._name} has another speed since")
 
 
 def _reason(sighting: Sighting) -> str:

@@ -169,6 +169,12 @@ class Journal:
         others = [job_id for job_id, device_id in self._others.items() if device_id == self.device_id]
         return [result.job_id for results in attempts for result in results] + others
 
+    @property
+    def standing_ids(self) -> list[str]:
+        """The jobs whose results count here and are not discarded."""
+        slots = (slot for slots in self._attempts.values() for slot in slots)
+        return [result.job_id for slot in slots for result in self._standing(slot)]
+
     def settled(self, slot: Slot) -> bool:
         """Whether the slot needs no further attempt: a disturbed one once its model's are used up."""
         standing = self._standing(slot)
@@ -270,15 +276,16 @@ class Journal:
             if result.outcome is Outcome.OK and result.measure_pass == "timed"  # noqa: S105 (no password)
         ]
 
+    def timed_attempts(self, model_sha256: str) -> dict[int, list[ProcessResult]]:
+        """The attempts of the model's timed processes by replicate, in order, discarded ones left out."""
+        slots = [slot for slot in self._attempts.get(model_sha256, {}) if slot.measure_pass == "timed"]  # noqa: S105 (no password)
+        chosen = sorted(slots, key=lambda slot: slot.replicate)
+        return {slot.replicate: attempts for slot in chosen if (attempts := self._standing(slot))}
+
     @property
     def empty(self) -> bool:
         """Whether nothing is stored."""
         return not self._attempts
-
-    def next_replicate(self, model_sha256: str) -> int:
-        """The number after the highest timed replicate that is settled; for an open-ended series."""
-        settled_ones = [s.replicate for s in self._attempts.get(model_sha256, {}) if self.settled(s)]
-        return max(settled_ones, default=-1) + 1
 
     def _standing(self, slot: Slot) -> list[ProcessResult]:
         return [result for result in self._of(slot) if result.job_id not in self._discarded]

@@ -11,6 +11,7 @@ import numpy as np
 
 from hytnas_agent.records import DeviceContext, MeasureJob, ModelFormat, Outcome, ProcessResult, Reference
 from hytnas_agent.statistics import is_disturbed
+from hytnas_host.collect.canaries import CanarySeries
 from hytnas_host.collect.drift import CanaryWatch, DriftRule, Reading
 from hytnas_host.collect.errors import ContextChangedError
 from hytnas_host.collect.guard import DriftGuard
@@ -94,6 +95,7 @@ class Measurer:
         self._canary_journal = canary_journal
         self._passes = passes
         self._canary = canary
+        self._series = CanarySeries(canary_journal, canary.sha256) if canary is not None else None
         self._canary_every = canary_every
         self._timed_since_canary = canary_every
         self._runtime = runtime
@@ -103,7 +105,7 @@ class Measurer:
             device.name,
             journal,
             canary_journal,
-            CanaryWatch(self._read_canary, lambda: self.canary_ms, tolerance=rule.tolerance),
+            CanaryWatch(self._read_canary, self._reference_ms, tolerance=rule.tolerance),
             rule=rule,
             wait=self._stop.wait,
         )
@@ -180,26 +182,23 @@ class Measurer:
 
     def measure_canary(self) -> ProcessResult | None:
         """One process of the canary; None without one, or once stopped."""
-        if self._canary is None:
+        if self._canary is None or self._series is None:
             return None
         self._timed_since_canary = 0
-        result = self._run(self._canary_journal, self._canary, self._next_canary(self._canary))
+        result = self._run(self._canary_journal, self._canary, self._series.next_slot)
         if result is not None:
             self.tally.canaries += 1
         return result
 
     def settle_canary(self) -> ProcessResult | None:
         """One process of the canary with all the attempts it is due; the last one, or None as above."""
-        if self._canary is None:
+        if self._series is None:
             return None
-        slot = self._next_canary(self._canary)
+        slot = self._series.next_slot
         result = self.measure_canary()
-        while result is not None and not self._canary_journal.settled(slot):
+        while result is not None and not self._series.over(slot):
             result = self.measure_canary()
         return result
-
-    def _next_canary(self, canary: Model) -> Slot:
-        return Slot(canary.sha256, "timed", self._canary_journal.next_replicate(canary.sha256))
 
     def fetch(self, models: Iterable[str]) -> None:
         """Store what the agent's journal holds of the models' next attempts; nothing is measured.
@@ -231,10 +230,15 @@ class Measurer:
             self._timed_since_canary = 0
 
     def _read_canary(self) -> Reading | None:
-        result = self.measure_canary()
-        if result is None or result.outcome is not Outcome.OK or not result.median_ms:
+        """One process of the canary that is over, as those are that it is compared with."""
+        if self._series is None:
             return None
-        return Reading(result.job_id, result.median_ms)
+        slot = self._series.next_slot
+        self.settle_canary()
+        return self._series.reading(slot)
+
+    def _reference_ms(self) -> list[float]:
+        return [] if self._series is None else [reading.median_ms for reading in self._series.readings]
 
     def _measure_timed(self, model: Model, slot: Slot) -> None:
         if self._timed_since_canary >= self._canary_every:

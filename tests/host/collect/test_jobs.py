@@ -17,6 +17,7 @@ from hytnas_agent.records import (
 from hytnas_agent.stopping import StoppingRule
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import ExportRecord, Study
+from hytnas_host.collect.canaries import CanarySeries
 from hytnas_host.collect.jobs import Journal, settled, study_id
 from hytnas_host.collect.schedule import Slot
 
@@ -183,10 +184,12 @@ def test_label_takes_the_last_attempt_of_each_slot_and_no_cancelled_one(study):
 
 
 def test_series_goes_on_after_its_last_settled_number(study):
-    series = journal(study, purpose="canary")
-    assert series.next_replicate(SHA) == 0
-    series.store(FIRST, ended(series, FIRST, Outcome.OK))
-    assert series.next_replicate(SHA) == journal(study, purpose="canary").next_replicate(SHA) == 1
+    ours = journal(study, purpose="canary")
+    series = CanarySeries(ours, SHA)
+    assert series.next_slot == FIRST
+    ours.store(FIRST, ended(ours, FIRST, Outcome.OK))
+    again = CanarySeries(journal(study, purpose="canary"), SHA)
+    assert series.next_slot == again.next_slot == Slot(SHA, "timed", 1)
 
 
 def test_study_keeps_its_identity(tmp_path):

@@ -1,0 +1,61 @@
+"""The canary's series on one board: its next process, and what those so far came to."""
+
+from hytnas_agent.device.verdict import least_disturbed
+from hytnas_agent.records import Outcome, ProcessResult
+from hytnas_host.collect.drift import Reading
+from hytnas_host.collect.jobs import Journal, ending, settled
+from hytnas_host.collect.schedule import Slot
+
+
+class CanarySeries:
+    """Processes of the canary, each with all the attempts that it is due.
+
+    Each has the same number of attempts where something disturbs it, early or late in the series, so that
+    the fastest of three is only ever compared with the fastest of three.
+
+    Parameters
+    ----------
+    journal : Journal
+        Of the canary, on one board.
+    model_sha256 : str
+    """
+
+    def __init__(self, journal: Journal, model_sha256: str) -> None:
+        self._journal = journal
+        self._model_sha256 = model_sha256
+
+    @property
+    def next_slot(self) -> Slot:
+        """The process that is under way, or the one after the last that is over."""
+        over = [replicate for replicate, attempts in self._attempts().items() if _over(attempts)]
+        return Slot(self._model_sha256, "timed", max(over, default=-1) + 1)
+
+    def over(self, slot: Slot) -> bool:
+        """Whether a process needs no further attempt."""
+        return _over(self._attempts().get(slot.replicate, []))
+
+    def reading(self, slot: Slot) -> Reading | None:
+        """What a process came to; None where it is not over, or did not go well."""
+        return _reading(self._attempts().get(slot.replicate, []))
+
+    @property
+    def readings(self) -> list[Reading]:
+        """What the processes came to that went well, in order; discarded attempts are left out."""
+        found = (_reading(attempts) for attempts in self._attempts().values())
+        return [reading for reading in found if reading is not None]
+
+    def _attempts(self) -> dict[int, list[ProcessResult]]:
+        return self._journal.timed_attempts(self._model_sha256)
+
+
+def _over(attempts: list[ProcessResult]) -> bool:
+    return settled([ending(result) for result in attempts])
+
+
+def _reading(attempts: list[ProcessResult]) -> Reading | None:
+    if not _over(attempts):
+        return None
+    result = least_disturbed(attempts)
+    if result.outcome is not Outcome.OK or not result.median_ms:
+        return None
+    return Reading(tuple(attempt.job_id for attempt in attempts), result.median_ms)
