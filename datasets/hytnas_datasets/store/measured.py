@@ -109,7 +109,7 @@ def _put_context(connection: sqlite3.Connection, context: DeviceContext | None) 
         return ""
     fingerprint = context.fingerprint()
     connection.execute(
-        "INSERT INTO context VALUES (?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO context (fingerprint, record) VALUES (?, ?) ON CONFLICT DO NOTHING",
         (fingerprint, msgspec.msgpack.encode(context)),
     )
     return fingerprint
@@ -214,7 +214,7 @@ def discard(database: Database, job_ids: Iterable[str], reason: str, at_unix_s: 
     """Say of stored results that they are to stand in no label, and why; they are kept all the same."""
     with database.transaction() as connection:
         connection.executemany(
-            "INSERT INTO discarded VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO discarded (job_id, reason, at_unix_s) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             [(job_id, reason, at_unix_s) for job_id in job_ids],
         )
 

@@ -36,7 +36,10 @@ def put_space(connection: sqlite3.Connection, space: Space) -> None:
     if row is None:
         stored = [StoredVariable(variable.name, variable.choices) for variable in space.variables]
         variables = msgspec.json.encode(stored).decode()
-        connection.execute("INSERT INTO space VALUES (?, ?, ?)", (space.name, space.hash(), variables))
+        connection.execute(
+            "INSERT INTO space (name, hash, variables) VALUES (?, ?, ?)",
+            (space.name, space.hash(), variables),
+        )
     elif row["hash"] != space.hash():
         raise StudyError(
             f"this study was made with another definition of the space {space.name!r} "

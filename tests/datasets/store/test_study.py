@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -250,3 +252,16 @@ def test_a_discarded_process_is_kept_and_counts_no_more(
     described = study.describe()
     assert (before.discarded, described.discarded, described.jobs) == (0, 1, before.jobs)
     assert described.repeat_noise < before.repeat_noise
+
+
+@pytest.mark.parametrize("table", ["space", "context", "discarded"])
+def test_a_column_that_a_later_schema_adds_does_not_stop_what_is_stored(
+    study: Study, space: Space, make: Make, table: str
+) -> None:
+    with closing(sqlite3.connect(study.folder / "study.sqlite")) as connection:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN later TEXT")
+    study.add_architectures(space, space.decode([[0, 0, 0]]), ["a"], "latency")
+    study.add_export(make.export("m1", "a"))
+    study.add_result(make.result("job", "m1"), model_sha256="m1", purpose="latency", replicate=0)
+    study.discard(["job"], "drift")
+    assert study.discarded() == {"job": "drift"}
