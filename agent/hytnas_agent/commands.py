@@ -1,8 +1,10 @@
 """What the commands of ``hytnas-agent`` do that speak to a person, apart from ``serve`` and ``connect``."""
 
 import argparse
+import contextlib
+import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -60,15 +62,16 @@ def measure(options: argparse.Namespace, state: StateFolder) -> int:
         if sys.stderr.isatty():
             print(f"\rprocess {done} of {total}", end="\n" if done == total else "", file=sys.stderr)
 
-    measurement = measure_file(
-        options.file,
-        state,
-        settings,
-        processes=options.processes,
-        runtime=options.runtime,
-        extra=_extra_passes(options, settings),
-        on_result=show,
-    )
+    with _interrupted_by_signals():
+        measurement = measure_file(
+            options.file,
+            state,
+            settings,
+            processes=options.processes,
+            runtime=options.runtime,
+            extra=_extra_passes(options, settings),
+            on_result=show,
+        )
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(measurement)).decode())
     else:
@@ -78,6 +81,20 @@ def measure(options: argparse.Namespace, state: StateFolder) -> int:
             if result.measure_pass in EXTRA_PASSES:
                 print("\n".join(f"  {line}" for line in describe_pass(result)))
     return 0 if measurement.label.outcome is Outcome.OK else 1
+
+
+@contextlib.contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Let a request to end, or a lost terminal, be an interrupt: what was set on the device is put back."""
+    former = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _extra_passes(

@@ -36,7 +36,8 @@ def tune(
 ) -> TuneResult:
     """Say what would be done, do it, or take it back.
 
-    Until the next boot, which sets the governor anew, unless it is taken back before.
+    Until the next boot, which sets the governor anew, unless it is taken back before. What an agent that was
+    killed has left pinned is put back first, so that it is not taken for what the device had.
 
     Raises
     ------
@@ -56,6 +57,7 @@ def tune(
     lease = DeviceLease(state.lease)
     lease.acquire("hytnas-agent tune", f"{action} the clock's governor", os.getpid())
     try:
+        PinnedGovernors(state.held_governors, root).restore()  # of an agent that was killed
         return _apply(tuned, root) if action == "apply" else _undo(tuned, root)
     finally:
         lease.release()

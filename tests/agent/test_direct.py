@@ -1,10 +1,12 @@
 """Measuring a file without a server: what is measured again, and what stands."""
 
+import signal
 from collections.abc import Sequence
 
 import pytest
 
 from hytnas_agent import direct
+from hytnas_agent.cli import main
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import MeasureJob, MeasureSettings, ProcessResult, Verdict
 
@@ -64,3 +66,24 @@ def test_where_it_is_never_quiet_the_fastest_attempt_stands_and_says_so(
     assert label.process_medians_ms == (14.0, 13.0, 15.0)
     assert label.disturbed_processes == 3
     assert "3 of 3 processes were disturbed: other processes took 50% of core 3" in label.message
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_puts_back_what_was_set(
+    models: Models, state: StateFolder, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    restored: list[bool] = []
+
+    def signalled(*_: object, **__: object) -> ProcessResult:
+        signal.raise_signal(number)
+        raise AssertionError
+
+    monkeypatch.setattr(direct, "run_job", signalled)
+    monkeypatch.setattr(direct.PinnedGovernors, "restore", lambda _: restored.append(True))
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        assert main(["measure", str(models.tiny), "--state", str(state.root)]) == 1
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+    assert restored == [True]

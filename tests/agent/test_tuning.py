@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hytnas_agent.cli import main
-from hytnas_agent.device.governor import governor_file, governors
+from hytnas_agent.device.governor import PinnedGovernors, governor_file, governors
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import ErrorCode, RpcError, TuneAction, TuneResult, TuneStep
@@ -161,3 +161,13 @@ def test_nobody_to_ask_is_no_consent(
     assert set(governors(root).values()) == {"ondemand"}
     assert main(["tune", "--yes", "--state", str(state.root)]) == 0
     assert set(governors(root).values()) == {"performance"}
+
+
+def test_what_a_killed_agent_left_pinned_is_not_taken_for_the_devices_own(
+    state: StateFolder, root: Path
+) -> None:
+    PinnedGovernors(state.held_governors, root).pin()
+    ask(state, root, "apply")
+    ask(state, root, "undo")
+    assert set(governors(root).values()) == {"ondemand"}
+    assert not state.held_governors.exists()

@@ -171,10 +171,13 @@ def pinned_while(held: PinnedGovernors) -> Iterator[None]:
 
 
 def restore_leftovers(held: PinnedGovernors, lease: DeviceLease) -> None:
-    """Put back what an agent that was killed has left pinned, unless somebody measures: he does it then."""
+    """Put back what an agent that was killed has left pinned, unless somebody measures: he does it then.
+
+    Where it cannot be done now, as on a full disk, it stays remembered: a server is to start all the same.
+    """
     if not held.found:
         return
-    with contextlib.suppress(RpcError):
+    with contextlib.suppress(RpcError, AgentError):
         lease.acquire("hytnas-agent", "putting back the clock's governor", os.getpid())
         try:
             held.restore()

@@ -157,3 +157,17 @@ def test_without_frequency_scaling_there_is_nothing_to_pin(tmp_path: Path, memor
 def test_a_governor_that_the_kernel_lacks_is_not_asked_for(root: Path, memory: Path) -> None:
     (governor_file("cpu0", root).parent / "scaling_available_governors").write_text("ondemand schedutil\n")
     assert PinnedGovernors(memory, root).pin() == ["cpu1", "cpu2"]
+
+
+def test_leftovers_that_a_full_disk_keeps_from_being_put_back_stop_nothing(
+    root: Path, memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, lease = PinnedGovernors(memory, root), DeviceLease(tmp_path / "lease")
+    held.pin()
+
+    def full(*_: object) -> int:
+        raise AgentError("the lease cannot be written: No space left on device")
+
+    monkeypatch.setattr(lease, "acquire", full)
+    restore_leftovers(held, lease)
+    assert held.found
