@@ -89,6 +89,7 @@ def _interrupted_by_signals() -> Iterator[None]:
     former = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN  # as nohup sets it
     }
     try:
         yield

@@ -78,12 +78,15 @@ def test_a_signal_to_end_puts_back_what_was_set(
         signal.raise_signal(number)
         raise AssertionError
 
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
     monkeypatch.setattr(direct, "run_job", signalled)
     monkeypatch.setattr(direct.PinnedGovernors, "restore", lambda _: restored.append(True))
-    before = signal.signal(number, signal.SIG_IGN)
+    before = signal.signal(number, refuse)
     try:
         assert main(["measure", str(models.tiny), "--state", str(state.root)]) == 1
-        assert signal.getsignal(number) == signal.SIG_IGN
+        assert signal.getsignal(number) == refuse
     finally:
         signal.signal(number, before)
     assert restored == [True]
