@@ -103,11 +103,14 @@ class Sighting:
         Ratio of its latency to that of before, less 1; 0 where nothing is known.
     readings : tuple of Reading
         What was measured for it.
+    known : bool
+        False where the canary failed, or was stopped, so that it shows neither drift nor that there is none.
     """
 
     drifted: bool
     shift: float
     readings: tuple[Reading, ...]
+    known: bool = True
 
 
 class CanaryWatch:
@@ -147,11 +150,11 @@ class CanaryWatch:
         while len(readings) < wanted:
             reading = self._measure()
             if reading is None:
-                break
+                return Sighting(False, 0.0, tuple(readings), known=False)
             readings.append(reading)
             if wanted == 1 and abs(shift_of([reading.median_ms], reference)) > limit:
                 wanted = CONFIRMATIONS
-        if len(reference) < LEAST_REFERENCE or not readings:
+        if len(reference) < LEAST_REFERENCE:
             return Sighting(False, 0.0, tuple(readings))
         shift = shift_of([reading.median_ms for reading in readings], reference)
         drifted = len(readings) == CONFIRMATIONS and abs(shift) > limit

@@ -66,26 +66,34 @@ class DriftGuard:
     def check(self) -> None:
         """Look at the canary; where it has drifted, discard what was measured since and wait for it.
 
+        Where it fails, what was measured since is still to be checked.
+
         Raises
         ------
         LastingDriftError
             It does not come back, and the board is to be given up then.
         """
-        sighting = self._watch.look()
+        drift = sighting = self._watch.look()
         if not sighting.drifted:
-            self._since.clear()
+            if sighting.known:
+                self._since.clear()
             return
         self.drifts += 1
         self._discard(sighting)
         for pause_s in self._rule.pauses_s:
-            self._discard_canaries(sighting)
+            self._discard_canaries(sighting, _reason(drift))
             if self._wait(pause_s):
                 return
             sighting = self._watch.look()
-            if not sighting.drifted:
+            if sighting.known and not sighting.drifted:
                 self.say(f"{self._name}: the canary is back")
                 return
-        self._last(sighting)
+            drift = sighting if sighting.drifted else drift
+        if sighting.known:
+            self._last(sighting)
+        else:
+            self._discard_canaries(sighting, _reason(drift))
+            self.say(f"{self._name}: the canary fails, so that it is not known whether it is back")
 
     def _discard(self, sighting: Sighting) -> None:
         again = [
@@ -100,9 +108,9 @@ class DriftGuard:
             "again" + (f", {kept} are kept after {MOST_DISCARDS} times" if kept else "")
         )
 
-    def _discard_canaries(self, sighting: Sighting) -> None:
+    def _discard_canaries(self, sighting: Sighting, reason: str) -> None:
         job_ids = [job_id for reading in sighting.readings for job_id in reading.job_ids]
-        self._canary_journal.discard(job_ids, _reason(sighting))
+        self._canary_journal.discard(job_ids, reason)
 
     def _last(self, sighting: Sighting) -> None:
         """The drift lasts: what showed it is the first of the new level, and the old one is discarded.
@@ -111,7 +119,7 @@ class DriftGuard:
         """
         what = f"{self._name} has changed speed for good: {_reason(sighting)} and does not come back"
         if self._rule.stop:
-            self._discard_canaries(sighting)
+            self._discard_canaries(sighting, _reason(sighting))
             raise LastingDriftError(
                 what,
                 "see what else runs there and how warm it is (hytnas-profile device doctor), then run the "

@@ -14,7 +14,7 @@ from hytnas_datasets.store import Study
 from hytnas_host.collect.drift import CanaryWatch, Reading, drift_limit, shift_of
 from hytnas_host.collect.errors import BoardsLostError
 
-from .scripted import CANARY, OPTIONS, ScriptedBoard, run
+from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, run
 
 STEADY = [10.0, 10.01, 9.99, 10.0, 10.02, 9.98]
 
@@ -102,7 +102,37 @@ def test_without_a_reference_it_is_measured_until_there_is_one_and_nothing_is_dr
 
 @pytest.mark.parametrize("values", [(None,), (12.0, None), (12.0, 12.0, None)])
 def test_a_canary_that_fails_shows_nothing(values):
-    assert not Series(*values, kept_ms=STEADY).watch().look().drifted
+    sighting = Series(*values, kept_ms=STEADY).watch().look()
+    assert (sighting.drifted, sighting.known) == (False, False)
+
+
+def test_a_canary_that_fails_leaves_what_was_measured_to_the_next_look(study):
+    """The board is slow from job 16 on, its canary fails at the look after that and shows it at the next."""
+    board = SlowingBoard(lambda job: 1.5 if 16 <= job < 36 else 1.0)
+    fails = lambda job: job.model_sha256 == CANARY and 18 <= len(board.measured) < 24  # noqa: E731
+    board.outcome = lambda job: Outcome.CRASH if fails(job) else Outcome.OK
+    run(study, [board], MODELS, PROTECTED)
+    assert [result for result in study.canaries() if result.outcome is Outcome.CRASH]
+    for each in study.stored_labels("latency"):
+        label, number = each.label, int(each.label.model_sha256, 16)
+        expected = pytest.approx(100 * 1.02**number, rel=0.02)
+        assert all(median_ms == expected for median_ms in label.process_medians_ms)
+
+
+def test_a_canary_that_fails_after_a_drift_is_not_back(study):
+    board = SlowingBoard(lambda job: 1.5 if job >= 16 else 1.0)
+    fails = lambda job: job.model_sha256 == CANARY and len(board.measured) >= 24  # noqa: E731
+    board.outcome = lambda job: Outcome.CRASH if fails(job) else Outcome.OK
+    bars: list[Bar] = []
+
+    def progress(*arguments) -> Bar:
+        bars.append(Bar(*arguments))
+        return bars[-1]
+
+    run(study, [board], MODELS, PROTECTED, progress=progress)
+    events = [event for bar in bars for event in bar.events]
+    assert not [event for event in events if "the canary is back" in event]
+    assert [event for event in events if "not known whether it is back" in event]
 
 
 class SlowingBoard(ScriptedBoard):
