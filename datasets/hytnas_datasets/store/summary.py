@@ -100,7 +100,7 @@ def summarise(database: Database) -> StudySummary:
     by_network = _accuracies_by_network(trainings)
     noise, repeated_models = _pooled_spread([np.log(values) for values in by_model.values()])
     seed_noise, repeated_trainings = _pooled_spread(list(by_network.values()))
-    drift = _canary_drift(results)
+    drift = _canary_drift(standing)
     return StudySummary(
         sampled=purposes,
         networks={purpose: len(set(plans)) for purpose, plans in hashes.items()},
@@ -158,9 +158,12 @@ def _executions(results: list[StoredResult]) -> tuple[Execution, ...]:
 
 
 def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, float]]:
-    """Timed processes that went well, those of a model that were disturbed only where too few were not."""
+    """Timed processes that went well, those of a model that were disturbed only where too few were not.
+
+    One of each process, as its label takes it, however often it was measured again.
+    """
     groups: dict[tuple[str, str, str], list[StoredResult]] = {}
-    for stored in results:
+    for stored in _of_processes(results):
         result = stored.result
         median_ms = result.median_ms
         if result.measure_pass != _TIMED or result.outcome is not Outcome.OK or median_ms is None:
@@ -178,6 +181,29 @@ def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, floa
         for stored in results
         if id(stored) in standing and stored.result.median_ms is not None
     ]
+
+
+def _of_processes(results: list[StoredResult]) -> list[StoredResult]:
+    """What the attempts of each timed process came to."""
+    attempts: dict[tuple[object, ...], list[StoredResult]] = {}
+    for stored in results:
+        result = stored.result
+        if result.measure_pass == _TIMED:
+            context = None if result.context is None else result.context.fingerprint()
+            settings = msgspec.structs.replace(result.settings, deadline_s=0.0)
+            where = (result.identity.device_id, context, settings)
+            key = (stored.model_sha256, stored.purpose, stored.replicate, *where)
+            attempts.setdefault(key, []).append(stored)
+    chosen = {id(_standing_attempt(of_one)) for of_one in attempts.values()}
+    return [stored for stored in results if id(stored) in chosen]
+
+
+def _standing_attempt(attempts: list[StoredResult]) -> StoredResult:
+    """The last attempt, or of disturbed ones the fastest."""
+    disturbed = [s for s in attempts if s.result.verdict is not None and not s.result.verdict.usable]
+    if attempts[-1] not in disturbed:
+        return attempts[-1]
+    return min(disturbed, key=lambda s: np.inf if s.result.median_ms is None else s.result.median_ms)
 
 
 def _medians_by_model(results: list[StoredResult]) -> dict[tuple[str, str, str], NDArray[np.float64]]:

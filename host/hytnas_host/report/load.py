@@ -83,7 +83,8 @@ def load_report_data(study_folder: Path) -> ReportData:
         labels = study.stored_labels("latency")
         results = study.results_by_model("latency")
         accuracies = study.accuracies()
-        canaries = study.canaries()
+        left_out = study.discarded()
+        canaries = [result for result in study.canaries() if result.job_id not in left_out]
         names = study.device_names()
         stage_failures = study.failures()
         passes = {name: study.passes(name) for name in PASSES}

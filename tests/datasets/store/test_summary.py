@@ -133,3 +133,22 @@ def test_where_nearly_all_were_disturbed_they_are_what_the_noise_is_of(study: St
         result = make.result(f"job-{number}", "m", median_ms=median_ms, verdict=Verdict("INVALID", ("heat",)))
         study.add_result(result, model_sha256="m", purpose="latency", replicate=number)
     assert study.describe().repeat_noise > 0.4
+
+
+def test_discarded_canaries_are_no_drift(study: Study, make: Make) -> None:
+    study.add_export(make.export("canary", None))
+    add_processes(study, make, "canary", [10.0, 10.0, 10.5, 30.0], purpose="canary")
+    study.discard([study.canaries()[-1].job_id], "the canary has drifted by +200.0 %")
+    assert study.describe().canary_drift == pytest.approx(0.05)
+
+
+def test_noise_has_one_value_of_each_process_however_often_it_was_measured(study: Study, make: Make) -> None:
+    study.add_export(make.export("m", "p"))
+    medians = {(0, 0): 40.0, (0, 1): 20.0, (0, 2): 30.0, (1, 0): 90.0, (1, 1): 20.0}
+    for (replicate, attempt), median_ms in medians.items():
+        verdict = Verdict("INVALID", ("heat",))
+        result = make.result(f"job-{replicate}-{attempt}", "m", median_ms=median_ms, verdict=verdict)
+        study.add_result(result, model_sha256="m", purpose="latency", replicate=replicate)
+    summary = study.describe()
+    assert summary.repeat_noise == pytest.approx(0.0)
+    assert summary.verdicts == {"INVALID": 5}

@@ -232,3 +232,10 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(study_folder):
     (study_folder / "figures").write_text("in the way")
     with pytest.raises(ReportError, match="hytnas-profile report"):
         write_report(study_folder)
+
+
+def test_discarded_canaries_are_not_drawn(study_folder):
+    with Study.open(study_folder) as study:
+        study.discard([study.canaries()[1].job_id], "the canary has drifted by +200.0 %")
+    (canary,) = load_report_data(study_folder).canary
+    assert [point.minutes for point in canary.points] == [0.0, 2.0]
