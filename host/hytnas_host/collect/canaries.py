@@ -1,8 +1,10 @@
 """The canary's series on one board: its next process, and what those so far came to."""
 
+import math
+
 from hytnas_agent.device.verdict import least_disturbed
 from hytnas_agent.records import Outcome, ProcessResult
-from hytnas_host.collect.drift import Reading
+from hytnas_host.collect.drift import DRIFT_TOLERANCE, Reading, drift_limit, shift_of
 from hytnas_host.collect.jobs import Journal, ending, settled
 from hytnas_host.collect.schedule import Slot
 
@@ -18,9 +20,12 @@ class CanarySeries:
     journal : Journal
         Of the canary, on one board.
     model_sha256 : str
+    tolerance : float
+        Ratio, less 1, by which a process that is well may differ from the others.
     """
 
-    def __init__(self, journal: Journal, model_sha256: str) -> None:
+    def __init__(self, journal: Journal, model_sha256: str, *, tolerance: float = DRIFT_TOLERANCE) -> None:
+        self._tolerance = tolerance
         self._journal = journal
         self._model_sha256 = model_sha256
 
@@ -43,6 +48,21 @@ class CanarySeries:
         """What the processes came to that went well, in order; discarded attempts are left out."""
         found = (_reading(attempts) for attempts in self._attempts().values())
         return [reading for reading in found if reading is not None]
+
+    @property
+    def well_unix_s(self) -> float:
+        """When the last process started that came to what the others did; minus infinity without any.
+
+        One that stands out is not known to be well: the collection may have ended before it was confirmed.
+        """
+        values_ms = [reading.median_ms for reading in self.readings]
+        limit = drift_limit(values_ms, self._tolerance)
+        well = (
+            attempts[-1].started_unix_s
+            for attempts in self._attempts().values()
+            if (one := _reading(attempts)) and abs(shift_of([one.median_ms], values_ms)) <= limit
+        )
+        return max(well, default=-math.inf)
 
     def _attempts(self) -> dict[int, list[ProcessResult]]:
         return self._journal.timed_attempts(self._model_sha256)

@@ -86,9 +86,12 @@ class Fleet:
             pool.stop()
 
     def _pool(self, group: Group) -> Pool:
+        def unchecked(sha256: str) -> list[str]:
+            return [board.device_id for board in group.boards if board.measurer.guard.holds(sha256)]
+
         def done(model: Model) -> bool:
             device_id = group.ledger.done_on(model.sha256)
-            if device_id is None:
+            if device_id is None or device_id in unchecked(model.sha256):
                 return False
             group.ledger.label(model.sha256, device_id)
             self._credit(group, model.sha256, self._options.passes.count)

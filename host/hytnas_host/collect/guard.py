@@ -59,6 +59,10 @@ class DriftGuard:
         """Whether anything was measured since the canary was last well."""
         return bool(self._since)
 
+    def holds(self, model_sha256: str) -> bool:
+        """Whether a process of the model is still to be checked; for any thread."""
+        return any(slot.model_sha256 == model_sha256 for slot, _ in list(self._since))
+
     def note(self, slot: Slot, job_id: str) -> None:
         """A timed process was measured."""
         self._since.append((slot, job_id))

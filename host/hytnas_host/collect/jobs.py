@@ -282,6 +282,16 @@ class Journal:
         chosen = sorted(slots, key=lambda slot: slot.replicate)
         return {slot.replicate: attempts for slot in chosen if (attempts := self._standing(slot))}
 
+    def timed_since(self, unix_s: float) -> list[tuple[Slot, str]]:
+        """Slot and job of timed processes that started after a time of the board's clock; none discarded."""
+        return [
+            (Slot(model_sha256, "timed", replicate), result.job_id)
+            for model_sha256 in self._attempts
+            for replicate, attempts in self.timed_attempts(model_sha256).items()
+            for result in attempts
+            if result.started_unix_s > unix_s
+        ]
+
     @property
     def empty(self) -> bool:
         """Whether nothing is stored."""

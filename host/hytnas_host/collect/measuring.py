@@ -95,12 +95,14 @@ class Measurer:
         self._canary_journal = canary_journal
         self._passes = passes
         self._canary = canary
-        self._series = CanarySeries(canary_journal, canary.sha256) if canary is not None else None
         self._canary_every = canary_every
         self._timed_since_canary = canary_every
         self._runtime = runtime
         self._stop = stop or threading.Event()
         rule = drift or DriftRule()
+        self._series = (
+            None if canary is None else CanarySeries(canary_journal, canary.sha256, tolerance=rule.tolerance)
+        )
         self.guard = DriftGuard(
             device.name,
             journal,
@@ -109,6 +111,9 @@ class Measurer:
             rule=rule,
             wait=self._stop.wait,
         )
+        if self._series is not None:  # what an earlier call had not checked when it ended
+            for slot, job_id in journal.timed_since(self._series.well_unix_s):
+                self.guard.note(slot, job_id)
 
     def measure_window(
         self,
@@ -212,7 +217,10 @@ class Measurer:
         ids = list(by_id)
         for start in range(0, len(ids), FETCHED_AT_ONCE):
             for result in self._device.results(ids[start : start + FETCHED_AT_ONCE]):
-                self._store(self._journal, by_id[result.job_id], result)
+                slot = by_id[result.job_id]
+                self._store(self._journal, slot, result)
+                if self._canary is not None and slot.measure_pass == "timed":  # noqa: S105 (no password)
+                    self.guard.note(slot, result.job_id)
                 self.tally.fetched += 1
 
     def canary_is_due(self) -> None:

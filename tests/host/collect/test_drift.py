@@ -233,6 +233,21 @@ def test_a_collection_goes_on_at_the_new_level_after_it_was_ended(study):
     assert study.discarded() == discarded
 
 
+@pytest.mark.parametrize("dies_at", [19, 21])
+def test_what_was_measured_while_slow_is_checked_after_the_collection_was_ended(study, dies_at):
+    """It ends before the look that would have seen it, or within that, before the canary is confirmed."""
+    board = SlowingBoard(lambda job: 1.5 if 14 <= job < 27 else 1.0)
+    board.dies_at = dies_at
+    with pytest.raises(BoardsLostError):
+        run(study, [board], MODELS, PROTECTED)
+    board.dead, board.dies_at = False, None
+    run(study, [board], MODELS, PROTECTED)
+    for each in study.stored_labels("latency"):
+        label, number = each.label, int(each.label.model_sha256, 16)
+        expected = pytest.approx(100 * 1.02**number, rel=0.02)
+        assert all(median_ms == expected for median_ms in label.process_medians_ms)
+
+
 def test_or_is_given_up_if_that_is_wanted(study):
     board = SlowingBoard(lambda job: 1.2 if job > 30 else 1.0)
     with pytest.raises(BoardsLostError, match=r"changed speed for good") as error:
