@@ -55,7 +55,7 @@ def test_further_passes_are_measured_where_they_are_asked_for(run, models: Model
     assert "energy" not in out
     status, out, err = run("measure", models.tiny, "--processes", 1, "--sustained-s", 1e6)
     assert (status, out) == (1, "")
-    assert "1 to 72000 seconds" in err
+    assert "1 to 54000 seconds" in err
 
 
 def test_a_failed_measurement_says_how_and_leaves_with_1(run, models: Models) -> None:
