@@ -224,11 +224,12 @@ def test_a_new_level_is_what_the_canary_is_held_to_from_then_on(study):
 
 
 def test_a_collection_goes_on_at_the_new_level_after_it_was_ended(study):
-    board = SlowingBoard(lambda job: 1.2 if job > 16 else 1.0)
-    run(study, [board], MODELS // 2, PROTECTED)
+    often = replace(PROTECTED, canary_every=2)  # so that most canaries are of the old level
+    board = SlowingBoard(lambda job: 1.2 if job > 55 else 1.0)
+    run(study, [board], MODELS, often)
     assert len(study.failures("drift")) == 1
     discarded = study.discarded()
-    run(study, [board], MODELS, PROTECTED)
+    run(study, [board], 2 * MODELS, often)
     assert len(study.failures("drift")) == 1
     assert study.discarded() == discarded
 
