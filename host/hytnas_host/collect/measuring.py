@@ -35,6 +35,18 @@ class Model:
     inputs_file: Path | None = None
     outputs_file: Path | None = None
 
+    def job(self, journal: Journal, slot: Slot, runtime: str | None) -> MeasureJob:
+        """The next attempt at one of its processes."""
+        return MeasureJob(
+            job_id=journal.job_id(slot),
+            model_sha256=self.sha256,
+            format=self.format,
+            settings=journal.settings,
+            measure_pass=slot.measure_pass,
+            runtime=runtime,
+            reference=self.reference,
+        )
+
 
 @dataclass
 class Tally:
@@ -260,15 +272,7 @@ class Measurer:
 
     def _run(self, journal: Journal, model: Model, slot: Slot) -> ProcessResult | None:
         """Run one process and store its result; None where it was stopped before it began."""
-        job = MeasureJob(
-            job_id=journal.job_id(slot),
-            model_sha256=model.sha256,
-            format=model.format,
-            settings=journal.settings,
-            measure_pass=slot.measure_pass,
-            runtime=self._runtime,
-            reference=model.reference,
-        )
+        job = model.job(journal, slot, self._runtime)
         # Pushes and memory passes hold the machine, too: they would disturb another device's timed run on it.
         with self._device.quiet():
             if self._stop.is_set():

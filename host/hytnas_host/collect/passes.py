@@ -13,7 +13,6 @@ from hytnas_agent.passes import EXTRA_PASSES
 from hytnas_agent.records import (
     EXECUTION_WORDS,
     Execution,
-    MeasureJob,
     MeasurePass,
     MeasureSettings,
     Outcome,
@@ -224,15 +223,7 @@ def _measure(
 
 def _run(device: Device, journal: Journal, model: Model, slot: Slot, runtime: str | None) -> ProcessResult:
     """Run one process and store its result; the same again gives what the agent's journal holds."""
-    job = MeasureJob(
-        job_id=journal.job_id(slot),
-        model_sha256=model.sha256,
-        format=model.format,
-        settings=journal.settings,
-        measure_pass=slot.measure_pass,
-        runtime=runtime,
-        reference=model.reference,
-    )
+    job = model.job(journal, slot, runtime)
     with device.quiet():
         push_model(device, model)
         result = device.measure(job)

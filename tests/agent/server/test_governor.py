@@ -73,6 +73,7 @@ def test_it_is_pinned_by_the_lease_and_freed_with_it(agent: AgentUnderTest, root
 
 def test_a_host_that_vanishes_frees_it(agent: AgentUnderTest, root: Path) -> None:
     agent.acquire()
+    assert now(root) == "performance"
     agent.close()
     wait_until(lambda: now(root) == "ondemand")
 
@@ -108,6 +109,7 @@ def workers_of(pid: int) -> list[int]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_is_told_to_end_frees_it(agent: AgentUnderTest, root: Path, number: int) -> None:
     agent.acquire()
+    assert now(root) == "performance"
     os.kill(server_pid(agent.state), number)
     wait_until(lambda: now(root) == "ondemand")
 

@@ -1,42 +1,35 @@
 """What a person reads at the end of a collection."""
 
+import msgspec
 import pytest
 
 from hytnas_agent.records import Execution
 from hytnas_host.collect.summary import CollectionSummary, DeviceShare
 
+SUMMARY = CollectionSummary(
+    purpose="latency",
+    models=2,
+    kind="tflite int8",
+    outcomes={"OK": 1, "CRASH": 1},
+    failed_exports=0,
+    measured_jobs=6,
+    resumed_jobs=3,
+    canaries=1,
+    export_s=1.0,
+    measure_s=8.0,
+    seconds=9.0,
+)
+
 
 def said(*executions: Execution) -> str:
-    summary = CollectionSummary(
-        purpose="latency",
-        models=2,
-        kind="tflite int8",
-        outcomes={"OK": 1, "CRASH": 1},
-        failed_exports=0,
-        measured_jobs=6,
-        resumed_jobs=3,
-        canaries=1,
-        export_s=1.0,
-        measure_s=8.0,
-        seconds=9.0,
-        executions=executions,
-    )
-    return summary.describe()
+    return msgspec.structs.replace(SUMMARY, executions=executions).describe()
 
 
 def test_why_a_model_was_not_exported_is_said() -> None:
-    summary = CollectionSummary(
-        purpose="latency",
-        models=2,
-        kind="tflite fp32",
+    summary = msgspec.structs.replace(
+        SUMMARY,
         outcomes={"OK": 1},
         failed_exports=1,
-        measured_jobs=3,
-        resumed_jobs=0,
-        canaries=1,
-        export_s=1.0,
-        measure_s=8.0,
-        seconds=9.0,
         executions=("native",),
         export_failure="the converter is missing",
     )
