@@ -32,7 +32,6 @@ from one_model import load_average, local_agent
 from scipy.stats import kendalltau
 
 from hytnas_agent.records import MeasureSettings, Outcome, ProcessResult
-from hytnas_agent.statistics import is_disturbed
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
@@ -76,7 +75,7 @@ def collect(
     return labels, {
         "seconds": time.monotonic() - begin,
         "processes": len(everything),
-        "judged INVALID": sum(is_disturbed(result) for result in everything),
+        "judged INVALID": sum(result.is_disturbed for result in everything),
         "drifts of the canary": share.drifts,
         "discarded for them": share.discarded,
         "drifts that lasted": lasting,
@@ -89,7 +88,7 @@ def label_by(
     """Median of the medians of each replicate's first attempt that is kept, or of its last one."""
 
     def kept(result: ProcessResult) -> bool:
-        disturbed = verdicts and is_disturbed(result)
+        disturbed = verdicts and result.is_disturbed
         return not disturbed and not (canary and result.job_id in discarded)
 
     labels = {}

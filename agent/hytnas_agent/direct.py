@@ -12,7 +12,7 @@ import msgspec
 from hytnas_agent.device.gate import Gate
 from hytnas_agent.device.governor import PinnedGovernors, pinned_while
 from hytnas_agent.device.identity import device_identity
-from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES, least_disturbed
+from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES
 from hytnas_agent.errors import AgentError
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
@@ -23,8 +23,9 @@ from hytnas_agent.records import (
     MeasureSettings,
     ModelFormat,
     ProcessResult,
+    least_disturbed,
 )
-from hytnas_agent.statistics import aggregate, is_disturbed
+from hytnas_agent.statistics import aggregate
 from hytnas_agent.supervisor import Cancellation, JobFiles, run_job
 
 
@@ -120,7 +121,7 @@ def _with_attempts(
         number = waiting.popleft()
         attempts[number].append(run(*passes[number]))
         again = len(attempts[number]) < DISTURBED_ATTEMPTS and total - len(passes) < DISTURBED_RETRIES
-        if is_disturbed(attempts[number][-1]) and again:
+        if attempts[number][-1].is_disturbed and again:
             waiting.append(number)
             total += 1
         done += 1

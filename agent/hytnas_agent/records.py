@@ -1,6 +1,7 @@
 """What one measurement is: the types that travel from the worker to the agent, the host and the store."""
 
 import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -230,6 +231,23 @@ class ProcessResult(msgspec.Struct, frozen=True):
     verdict: Verdict | None = None
     processor_time: ProcessorTime | None = None
     gate: GateReport | None = None
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether the board's health says that this process may not stand in a label."""
+        return self.verdict is not None and not self.verdict.usable
+
+
+def least_disturbed(attempts: Sequence[ProcessResult], /) -> ProcessResult:
+    """What attempts of one process came to: the last, or of disturbed ones the fastest, n >= 1.
+
+    Others, heat and a weak supply slow a run down and never speed it up.
+    """
+    last = attempts[-1]
+    if not last.is_disturbed or last.median_ms is None:
+        return last
+    disturbed = [each for each in attempts if each.is_disturbed and each.median_ms is not None]
+    return min(disturbed, key=lambda each: each.median_ms or 0.0)
 
 
 class LatencyLabel(msgspec.Struct, frozen=True):

@@ -158,14 +158,9 @@ def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" =
         target_half_width=rule.target_half_width if rule is not None and rule.adaptive else None,
         looks=interval.looks,
         look_confidence=0.95 if rule is None else rule.look_confidence,
-        disturbed_processes=sum(1 for result in well if is_disturbed(result)),
-        rests_on_disturbed=any(is_disturbed(result) for result in good),
+        disturbed_processes=sum(1 for result in well if result.is_disturbed),
+        rests_on_disturbed=any(result.is_disturbed for result in good),
     )
-
-
-def is_disturbed(result: ProcessResult, /) -> bool:
-    """Whether the board's health says that this process may not stand in a label."""
-    return result.verdict is not None and not result.verdict.usable
 
 
 def accepted(well: Sequence[ProcessResult], asked: int, /) -> list[ProcessResult]:
@@ -173,7 +168,7 @@ def accepted(well: Sequence[ProcessResult], asked: int, /) -> list[ProcessResult
 
     ``asked`` is how many there were in all.
     """
-    undisturbed = [result for result in well if not is_disturbed(result)]
+    undisturbed = [result for result in well if not result.is_disturbed]
     return undisturbed if len(undisturbed) >= min(MIN_OK_PROCESSES, asked) else list(well)
 
 
@@ -232,7 +227,7 @@ def _explain(
             (result.message for result in timed if result.outcome in failures and result.message), ""
         )
         parts.append(f"{endings} of {len(timed)} processes" + (f": {first}" if first else ""))
-    disturbed = [result for result in good if is_disturbed(result)]
+    disturbed = [result for result in good if result.is_disturbed]
     if disturbed:
         verdict = disturbed[0].verdict
         reason = f": {', '.join(verdict.reasons)}" if verdict is not None and verdict.reasons else ""

@@ -132,7 +132,7 @@ def process_of(result: ProcessResult, place: Place, method: str, wall_s: float) 
         load_ms=result.load_ms,
         warmup_runs=len(result.warmup_ms),
         steady=result.steady,
-        usable=result.verdict is None or result.verdict.usable,
+        usable=not result.is_disturbed,
         disturbed=() if result.verdict is None else result.verdict.reasons,
         message=result.message,
         steal_ticks=stolen,

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_agent.records import EXECUTION_WORDS, Execution, MeasurePass, Outcome
+from hytnas_agent.records import EXECUTION_WORDS, Execution, MeasurePass, Outcome, least_disturbed
 from hytnas_datasets.store import measured, sampled, trained
 from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, agreements, count_boards, tolerances
 from hytnas_datasets.store.database import Database
@@ -173,7 +173,7 @@ def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, floa
             groups.setdefault(key, []).append(stored)
     standing: set[int] = set()
     for group in groups.values():
-        undisturbed = [s for s in group if s.result.verdict is None or s.result.verdict.usable]
+        undisturbed = [s for s in group if not s.result.is_disturbed]
         chosen = undisturbed if len(undisturbed) >= LEAST_UNDISTURBED else group
         standing.update(id(stored) for stored in chosen)
     return [
@@ -194,16 +194,8 @@ def _of_processes(results: list[StoredResult]) -> list[StoredResult]:
             where = (result.identity.device_id, context, settings)
             key = (stored.model_sha256, stored.purpose, stored.replicate, *where)
             attempts.setdefault(key, []).append(stored)
-    chosen = {id(_standing_attempt(of_one)) for of_one in attempts.values()}
-    return [stored for stored in results if id(stored) in chosen]
-
-
-def _standing_attempt(attempts: list[StoredResult]) -> StoredResult:
-    """The last attempt, or of disturbed ones the fastest."""
-    disturbed = [s for s in attempts if s.result.verdict is not None and not s.result.verdict.usable]
-    if attempts[-1] not in disturbed:
-        return attempts[-1]
-    return min(disturbed, key=lambda s: np.inf if s.result.median_ms is None else s.result.median_ms)
+    chosen = {id(least_disturbed([s.result for s in of_one])) for of_one in attempts.values()}
+    return [stored for stored in results if id(stored.result) in chosen]
 
 
 def _medians_by_model(results: list[StoredResult]) -> dict[tuple[str, str, str], NDArray[np.float64]]:

@@ -2,8 +2,7 @@
 
 import math
 
-from hytnas_agent.device.verdict import least_disturbed
-from hytnas_agent.records import Outcome, ProcessResult
+from hytnas_agent.records import Outcome, ProcessResult, least_disturbed
 from hytnas_host.collect.drift import DRIFT_TOLERANCE, Reading, drift_limit, shift_of
 from hytnas_host.collect.jobs import Journal, ending, settled
 from hytnas_host.collect.schedule import Slot

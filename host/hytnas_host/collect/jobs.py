@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES, least_disturbed
-from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
-from hytnas_agent.statistics import accepted, is_disturbed
+from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES
+from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult, least_disturbed
+from hytnas_agent.statistics import accepted
 from hytnas_agent.stopping import StoppingRule
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
@@ -44,7 +44,7 @@ def settled(outcomes: Sequence[Outcome], /) -> bool:
 
 def ending(result: ProcessResult, /) -> Outcome:
     """How an attempt ended for the collection: THROTTLED if disturbed, be it otherwise OK."""
-    return Outcome.THROTTLED if result.outcome is Outcome.OK and is_disturbed(result) else result.outcome
+    return Outcome.THROTTLED if result.outcome is Outcome.OK and result.is_disturbed else result.outcome
 
 
 def _same_settings(result: ProcessResult, settings: MeasureSettings) -> bool:
@@ -118,7 +118,7 @@ class Journal:
     def _note(self, slot: Slot, result: ProcessResult) -> None:
         if self._is_ours(result):
             attempts = self._attempts.setdefault(slot.model_sha256, {}).setdefault(slot, [])
-            if attempts and is_disturbed(attempts[-1]):
+            if attempts and attempts[-1].is_disturbed:
                 self._retries[slot.model_sha256] += 1
             attempts.append(result)
         else:
@@ -178,7 +178,7 @@ class Journal:
     def settled(self, slot: Slot) -> bool:
         """Whether the slot needs no further attempt: a disturbed one once its model's are used up."""
         standing = self._standing(slot)
-        if standing and is_disturbed(standing[-1]) and self._retries[slot.model_sha256] >= DISTURBED_RETRIES:
+        if standing and standing[-1].is_disturbed and self._retries[slot.model_sha256] >= DISTURBED_RETRIES:
             return True
         return settled([ending(result) for result in standing])
 
@@ -197,7 +197,7 @@ class Journal:
         slot = next((slot for slot in slots if not self.settled(slot)), None)
         if slot is None or slot.replicate < rule.min_processes:
             return slot
-        if all(is_disturbed(result) for result in self._well(model_sha256)):
+        if all(result.is_disturbed for result in self._well(model_sha256)):
             return None
         return slot if rule.decide(self.medians_ms(model_sha256)).state == "CONTINUE" else None
 
@@ -235,7 +235,7 @@ class Journal:
         Both are measured twice, so that both count against how often a process may be discarded.
         """
         attempts = self._of(slot)
-        again = sum(is_disturbed(attempt) for attempt in attempts[:-1])
+        again = sum(attempt.is_disturbed for attempt in attempts[:-1])
         return max(again, len(attempts) - len(self._standing(slot)))
 
     def given_up(self, model_sha256: str) -> bool:

@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 
 from hytnas_agent.records import DeviceContext, MeasureJob, ModelFormat, Outcome, ProcessResult, Reference
-from hytnas_agent.statistics import is_disturbed
 from hytnas_host.collect.canaries import CanarySeries
 from hytnas_host.collect.drift import CanaryWatch, DriftRule, Reading
 from hytnas_host.collect.errors import ContextChangedError
@@ -293,7 +292,7 @@ class Measurer:
 
     def _store(self, journal: Journal, slot: Slot, result: ProcessResult) -> ProcessResult:
         result = _with_context(result, journal.context)
-        self.tally.disturbed += is_disturbed(result)
+        self.tally.disturbed += result.is_disturbed
         journal.store(slot, result)
         self._device.acknowledge([result.job_id])
         return result
