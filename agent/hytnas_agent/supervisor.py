@@ -164,6 +164,9 @@ def run_job(
         message = f"core {job.settings.core} is not one of {sorted(allowed_cores)}"
         ending = _Ending(Report(Outcome.UNSUPPORTED, message))
     report = ending.report
+    verdict = _verdict(job, report)
+    if gate is not None:
+        gate.remember(report.health_after, verdict)
     samples = report.samples_ms if report.outcome is Outcome.OK else ()
     return ProcessResult(
         job_id=job.job_id,
@@ -192,7 +195,7 @@ def run_job(
         involuntary_switches=report.involuntary_switches,
         health_before=report.health_before or before,
         health_after=report.health_after or health_snapshot(cores),
-        verdict=_verdict(job, report),
+        verdict=verdict,
         processor_time=report.processor_time,
         gate=waited,
         profile=report.profile,

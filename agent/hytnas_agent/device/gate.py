@@ -10,9 +10,12 @@ from typing import Final
 
 from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.probes import PROBES
-from hytnas_agent.records import GateReport, HealthSnapshot
+from hytnas_agent.records import GateReport, HealthSnapshot, Verdict
 
 FIRST_PAUSE_S: Final = 0.1
+FRESH_S: Final = 1.0
+"""How long ago an undisturbed process may have ended for the board to need no look of its own."""
+
 LONGEST_PAUSE_S: Final = 2.0
 LEAST_PATIENCE: Final = 1 / 8
 LEAST_PATIENCE_S: Final = 1.0
@@ -47,11 +50,19 @@ class Gate:
     ) -> None:
         self._snapshot, self._clock = snapshot, clock
         self._patience_s = {probe: probe.patience_s for probe in PROBES}
+        self._fit: HealthSnapshot | None = None
+
+    def remember(self, after: HealthSnapshot | None, verdict: Verdict | None) -> None:
+        """How a process ended: after an undisturbed one the next needs no look of a tenth of a second."""
+        undisturbed = verdict is not None and verdict.status != "INVALID"
+        self._fit = after if undisturbed else None
 
     def wait(self, cores: Sequence[int], pause: Pause) -> GateReport | None:
         """Wait until no probe holds the job back, or their patience is at its end; None once cancelled."""
         begin = self._clock()
         earlier = self._snapshot(cores)
+        if self._was_just_fit(earlier):
+            return GateReport(self._clock() - begin)
         pause_s = FIRST_PAUSE_S
         held: dict[str, str] = {}
         while not pause(pause_s):
@@ -68,3 +79,11 @@ class Gate:
                 return GateReport(waited_s, tuple(held.values()), tuple(held_by.values()))
             earlier, pause_s = now, min(2 * pause_s, LONGEST_PAUSE_S)
         return None
+
+    def _was_just_fit(self, now: HealthSnapshot) -> bool:
+        """Whether an undisturbed process ended a moment ago on these cores, and nothing came up since."""
+        fit, self._fit = self._fit, None
+        if fit is None or fit.cores != now.cores or fit.monotonic_s is None or now.monotonic_s is None:
+            return False
+        fresh = now.monotonic_s - fit.monotonic_s <= FRESH_S
+        return fresh and not any(probe.hold(fit, now) for probe in PROBES)

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import pytest
+
 from hytnas_agent.device.gate import MAX_WAIT_S, Gate
 from hytnas_agent.device.health import health_snapshot
-from hytnas_agent.records import GateReport, HealthSnapshot
+from hytnas_agent.records import GateReport, HealthSnapshot, Verdict
 
 from .conftest import CORES
 
@@ -44,6 +46,41 @@ class Board:
 def test_a_fit_board_costs_a_tenth_of_a_second() -> None:
     board = Board()
     assert board.gate().wait(CORES, board.pause) == GateReport(0.1)
+
+
+def test_after_an_undisturbed_process_a_fit_board_costs_nothing() -> None:
+    board = Board()
+    gate = board.gate()
+    gate.remember(board.snapshot(CORES), Verdict("VALID_UNVERIFIED", unverified=("clock",)))
+    assert gate.wait(CORES, board.pause) == GateReport(0.0)
+    assert gate.wait(CORES, board.pause) == GateReport(0.1)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "cores", "passed_s", "busy"),
+    [
+        pytest.param(
+            Verdict("INVALID", ("other processes took 40% of core 3",)), CORES, 0.0, False, id="disturbed"
+        ),
+        pytest.param(None, CORES, 0.0, False, id="not-judged"),
+        pytest.param(Verdict("VALID"), (0,), 0.0, False, id="other-cores"),
+        pytest.param(Verdict("VALID"), CORES, 1.5, False, id="long-ago"),
+        pytest.param(Verdict("VALID"), CORES, 0.5, True, id="busy-since"),
+    ],
+)
+def test_the_board_is_looked_at_unless_it_was_just_fit(verdict, cores, passed_s, busy) -> None:
+    board = Board(busy=lambda now: busy and now < 0.5)
+    gate = board.gate()
+    gate.remember(board.snapshot(cores), verdict)
+    board.pause(passed_s)
+    assert gate.wait(CORES, board.pause).waited_s == pytest.approx(0.1)
+
+
+def test_heat_after_an_undisturbed_process_is_waited_for() -> None:
+    board = Board(temperature=lambda now: 72.0 - now)
+    gate = board.gate()
+    gate.remember(board.snapshot(CORES), Verdict("VALID"))
+    assert gate.wait(CORES, board.pause).waited_s >= 2
 
 
 def test_heat_is_waited_for_until_it_is_gone() -> None:
