@@ -1,6 +1,6 @@
 """Labelled architectures, the one form in which predictors, search and reports take data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_agent.records import DeviceContext, Execution
+from hytnas_datasets.caveats import DOUBTS, CaveatCount, Caveats
+from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.spaces import Architecture, Space
 
 Target = Literal["latency_ms", "accuracy"]
@@ -48,6 +50,10 @@ class LabelledSet:
         One line: where the labels come from.
     devices : tuple of n tuples of str
         Ids of the boards each label was measured on; empty where they do not come from a device.
+    caveats : tuple of n Caveats
+        What is to be said of each latency; empty where nothing is known of that, and for accuracies.
+    left_out : tuple of Caveats
+        Those of the labels that `stable` left out.
     """
 
     space: Space
@@ -64,6 +70,51 @@ class LabelledSet:
     model_files: ModelFiles | None = None
     extra: dict[str, str] = field(default_factory=dict)
     devices: tuple[tuple[str, ...], ...] = ()
+    caveats: tuple[Caveats, ...] = ()
+    left_out: tuple[Caveats, ...] = ()
 
     def __len__(self) -> int:
         return len(self.architectures)
+
+    @property
+    def caveat_count(self) -> CaveatCount | None:
+        """How many labels have which caveat; ``None`` where that is not known."""
+        known = len(self.caveats) == len(self) and self.target == "latency_ms"
+        return CaveatCount.of(self.caveats, self.left_out) if known else None
+
+    def describe_left_out(self) -> str:
+        """Words in brackets, to go with an error about too few labels; empty where none was left out."""
+        if not self.left_out:
+            return ""
+        every = len(self) + len(self.left_out)
+        return (
+            f" (--stable-only left out {len(self.left_out)} of {every}, which are UNSTABLE or rest on "
+            "disturbed processes)"
+        )
+
+    def stable(self) -> "LabelledSet":
+        """The set without its doubtful labels: UNSTABLE ones, and those that rest on disturbed processes.
+
+        Raises DataSetError where it is not known which those are.
+        """
+        if self.target != "latency_ms":
+            raise DataSetError(
+                "accuracies are neither UNSTABLE nor disturbed, so that none can be left out for that",
+                "Do without --stable-only",
+            )
+        if self.caveat_count is None:
+            raise DataSetError(
+                "these labels do not say which of them are UNSTABLE or rest on disturbed processes",
+                "Do without --stable-only",
+            )
+        kept = [row for row, caveats in enumerate(self.caveats) if not caveats & DOUBTS]
+        return replace(
+            self,
+            architectures=tuple(self.architectures[row] for row in kept),
+            plan_hashes=tuple(self.plan_hashes[row] for row in kept),
+            y=self.y[kept],
+            repeats=tuple(self.repeats[row] for row in kept),
+            devices=tuple(self.devices[row] for row in kept) if self.devices else (),
+            caveats=tuple(self.caveats[row] for row in kept),
+            left_out=(*self.left_out, *(caveats for caveats in self.caveats if caveats & DOUBTS)),
+        )

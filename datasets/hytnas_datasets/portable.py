@@ -12,6 +12,7 @@ import numpy as np
 
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import EXECUTION_WORDS, DeviceContext, Execution
+from hytnas_datasets.caveats import CaveatCount, read_caveats, write_caveats
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.labelled import LabelledSet, ModelFiles, Target
 from hytnas_datasets.spaces import get_space
@@ -28,6 +29,11 @@ COLUMNS: Final = {
     "repeats": "independent repeats behind the label, same unit, separated by semicolons",
     "execution": "how a latency came about; only `native` ones are a board's speed. Empty for accuracies",
 }
+CAVEAT_COLUMN: Final = {
+    "caveats": "`unstable`: its interval stayed wider than the target; `disturbed`: it rests on disturbed "
+    "processes; `untargeted`: of a fixed number of processes, held to no width. Separated by semicolons",
+}
+"""A further column of the sets in which that is known."""
 UNITS: Final[dict[Target, str]] = {"latency_ms": "milliseconds", "accuracy": "fraction of the test images"}
 CAUTIONS: Final[dict[Execution, str]] = {
     "native": "Latencies of the device named in the context, and of no other.",
@@ -68,6 +74,7 @@ class DataSheet(msgspec.Struct, frozen=True):
     files: dict[str, FileRecord]
     context: DeviceContext | None = None
     model_files: ModelFiles | None = None
+    caveats: CaveatCount | None = None
     extra: dict[str, str] = {}
     provenance: dict[str, Any] = {}
 
@@ -99,10 +106,11 @@ def write_set(
         execution=labelled.execution,
         latencies=EXECUTION_WORDS[labelled.execution] if labelled.target == "latency_ms" else "",
         caution=CAUTIONS[labelled.execution] if labelled.target == "latency_ms" else "",
-        columns=COLUMNS,
+        columns=_columns(labelled),
         files={TABLE: FileRecord(hashlib.sha256(table).hexdigest(), len(table))},
         context=labelled.context,
         model_files=labelled.model_files,
+        caveats=labelled.caveat_count,
         extra=labelled.extra,
         provenance={"labels": labelled.provenance, **provenance},
     )
@@ -162,6 +170,7 @@ def read_set(folder: Path) -> LabelledSet:
             np.array([_label(v, sheet.target) for v in row["repeats"].split(";")]) for row in rows
         )
         plan_hashes = tuple(row["plan_hash"] for row in rows)
+        caveats = tuple(read_caveats(row["caveats"]) for row in rows if "caveats" in row)
     except (ValueError, csv.Error, HytnasError) as error:
         raise DataSetError(f"{folder / TABLE} cannot be understood: {error}", _ADVICE) from error
     return LabelledSet(
@@ -178,6 +187,7 @@ def read_set(folder: Path) -> LabelledSet:
         provenance=f"{sheet.name}: {sheet.summary}",
         model_files=sheet.model_files,
         extra=sheet.extra,
+        caveats=caveats,
     )
 
 
@@ -187,22 +197,28 @@ _ADVICE: Final = "Get the data set again from where it came"
 def _table(labelled: LabelledSet) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(_columns(labelled))
     ids = labelled.space.format_all(labelled.architectures)
     execution = _execution_cell(labelled.target, labelled.execution)
-    for row in zip(ids, labelled.plan_hashes, labelled.y.tolist(), labelled.repeats, strict=True):
-        architecture, plan_hash, label, repeats = row
-        writer.writerow(
-            (architecture, plan_hash, repr(label), ";".join(map(repr, repeats.tolist())), execution)
-        )
+    labels = [repr(label) for label in labelled.y.tolist()]
+    repeats = [";".join(map(repr, each.tolist())) for each in labelled.repeats]
+    columns = [ids, labelled.plan_hashes, labels, repeats, [execution] * len(labelled)]
+    if labelled.caveats:
+        columns.append([write_caveats(each) for each in labelled.caveats])
+    writer.writerows(zip(*columns, strict=True))
     return text.getvalue().encode()
+
+
+def _columns(labelled: LabelledSet) -> dict[str, str]:
+    return COLUMNS | CAVEAT_COLUMN if labelled.caveats else COLUMNS
 
 
 def _rows(table: bytes, sheet: DataSheet) -> list[dict[str, str]]:
     """The rows of a table, as many as the sheet says and all of its kind; raises ValueError, csv.Error."""
     header, *lines = csv.reader(io.StringIO(table.decode()), strict=True)
-    if header != list(COLUMNS):
-        raise ValueError(f"its columns are {', '.join(header)}, not {', '.join(COLUMNS)}")
+    expected = list(COLUMNS | CAVEAT_COLUMN if "caveats" in sheet.columns else COLUMNS)
+    if header != expected:
+        raise ValueError(f"its columns are {', '.join(header)}, not {', '.join(expected)}")
     rows = [dict(zip(header, line, strict=True)) for line in lines]
     networks = len({row["plan_hash"] for row in rows})
     if not rows or (len(rows), networks) != (sheet.labels, sheet.networks):
@@ -210,10 +226,10 @@ def _rows(table: bytes, sheet: DataSheet) -> list[dict[str, str]]:
             f"it holds {len(rows)} labels of {networks} networks, its data sheet says {sheet.labels} of "
             f"{sheet.networks}"
         )
-    expected = _execution_cell(sheet.target, sheet.execution)
+    execution = _execution_cell(sheet.target, sheet.execution)
     for row in rows:
-        if row["execution"] != expected:
-            raise ValueError(f"a label is {row['execution']!r}, its data sheet says {expected!r}")
+        if row["execution"] != execution:
+            raise ValueError(f"a label is {row['execution']!r}, its data sheet says {execution!r}")
     return rows
 
 

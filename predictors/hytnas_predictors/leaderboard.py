@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_datasets.caveats import describe_caveats
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task
@@ -116,6 +117,7 @@ def build_leaderboard(
         ),
         verdict=make_verdict([contenders[i] for i in order], rivals),
         notes=_notes(labelled, scores, ceiling_note, chosen),
+        caveats=labelled.caveat_count,
     )
 
 
@@ -165,7 +167,7 @@ def _check(labelled: LabelledSet, recipes: Sequence[Recipe]) -> None:
         what = "latency" if labelled.target == "latency_ms" else "accuracy"
         raise NotEnoughDataError(
             f"{networks} labelled networks are too few for a leaderboard of {what}, "
-            f"which takes at least {MINIMUM_NETWORKS}",
+            f"which takes at least {MINIMUM_NETWORKS}{labelled.describe_left_out()}",
             f"Collect more: hytnas-profile collect {what} --n {4 * MINIMUM_NETWORKS}.",
         )
     check_labels(labelled.y)
@@ -266,7 +268,8 @@ def _score_of_chance(y: Floats, predicted: Floats) -> Score:
 def _notes(
     labelled: LabelledSet, scores: Sequence[Score], ceiling_note: str, recipes: Sequence[Recipe]
 ) -> tuple[str, ...]:
-    notes = [ceiling_note]
+    notes = [describe_caveats(labelled.caveat_count)] if labelled.target == "latency_ms" else []
+    notes.append(ceiling_note)
     if labelled.execution != "native":
         notes.append(f"No device was measured: {EXECUTION_WORDS[labelled.execution]}.")
     if any(recipe.scale == "log" for recipe in recipes):

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_agent.records import DeviceContext, Execution
+from hytnas_datasets.caveats import CaveatCount
+from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.labelled import LabelledSet, ModelFiles, Target
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import Estimator
-from hytnas_predictors.estimators.base import check_labels
+from hytnas_predictors.estimators.base import MINIMUM_ROWS, check_labels
 from hytnas_predictors.features import FeatureSet, make_features
 from hytnas_predictors.recipes import Recipe, Scale, default_recipe, from_scale, to_scale
 
@@ -24,7 +26,11 @@ LIBRARIES = ("hytnas", "numpy", "scikit-learn", "xgboost-cpu", "xgboost", "light
 
 
 class PredictorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a predictor was fitted to. ``feature_low`` and ``feature_high`` bound the training rows."""
+    """What a predictor was fitted to.
+
+    ``feature_low`` and ``feature_high`` bound the training rows; ``caveats`` counts the latency labels that
+    are doubtful, ``None`` where that is not known.
+    """
 
     name: str
     target: Target
@@ -48,6 +54,7 @@ class PredictorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provenance: str
     libraries: dict[str, str]
     model_files: ModelFiles | None = None
+    caveats: CaveatCount | None = None
 
     @property
     def task(self) -> Task:
@@ -119,10 +126,17 @@ def fit_predictor(
     Raises
     ------
     PredictorError
-        For an unknown estimator, labels that are NaN, or too few of them.
+        For an unknown estimator, and labels that are NaN.
+    NotEnoughDataError
+        Below 4 labels.
     """
     recipe = recipe or default_recipe(name, labelled.target, labelled.space)
     y = check_labels(labelled.y)
+    if len(y) < MINIMUM_ROWS:
+        raise NotEnoughDataError(
+            f"{len(y)} labels are too few to fit to{labelled.describe_left_out()}",
+            f"Collect at least {MINIMUM_ROWS}",
+        )
     task = Task(resolution=labelled.resolution, classes=labelled.classes)
     table = make_features(labelled.space, labelled.architectures, task, recipe.features)
     estimator = recipe.make().fit(table.x, to_scale(y, recipe.scale), rng=rng)
@@ -149,6 +163,7 @@ def fit_predictor(
         execution=labelled.execution,
         provenance=labelled.provenance,
         libraries=_library_versions(),
+        caveats=labelled.caveat_count,
     )
     return Predictor(info, labelled.space, estimator)
 

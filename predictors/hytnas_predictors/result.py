@@ -3,6 +3,7 @@
 import msgspec
 
 from hytnas_agent.records import Execution
+from hytnas_datasets.caveats import CaveatCount
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -54,7 +55,10 @@ class OutOfFold(msgspec.Struct, frozen=True):
 
 
 class Leaderboard(msgspec.Struct, frozen=True):
-    """Predictors compared by cross-validated Kendall tau-b, best first."""
+    """Predictors compared by cross-validated Kendall tau-b, best first.
+
+    ``caveats`` counts the latency labels that are doubtful; ``None`` where that is not known.
+    """
 
     target: str
     unit: str
@@ -74,3 +78,4 @@ class Leaderboard(msgspec.Struct, frozen=True):
     out_of_fold: tuple[OutOfFold, ...]
     verdict: str
     notes: tuple[str, ...] = ()
+    caveats: CaveatCount | None = None

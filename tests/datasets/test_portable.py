@@ -91,6 +91,40 @@ def test_writing_again_gives_the_same_bytes(folder: Path) -> None:
     assert [(folder / name).read_bytes() for name in (TABLE, DATA_SHEET)] == before
 
 
+CAVEATS = tuple(
+    map(
+        frozenset,
+        ((), ("unstable",), ("disturbed", "untargeted"), ("untargeted",), ("unstable", "disturbed")),
+    )
+)
+
+
+def test_what_is_to_be_said_of_a_label_goes_with_it(tmp_path: Path) -> None:
+    known = replace(make_set(), caveats=CAVEATS)
+    sheet = write_set(known, tmp_path, name="x", summary="", licence="", provenance={})
+    assert set(sheet.columns) == set((tmp_path / TABLE).read_text().splitlines()[0].split(","))
+    assert read_sheet(tmp_path).caveats == known.caveat_count
+    read = read_set(tmp_path)
+    assert read.caveats == CAVEATS
+    assert read.stable().plan_hashes == (known.plan_hashes[0], known.plan_hashes[3])
+
+
+def test_a_caveat_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    write_set(replace(make_set(), caveats=CAVEATS), tmp_path, name="x", summary="", licence="", provenance={})
+    broken = (tmp_path / TABLE).read_bytes().replace(b",disturbed;untargeted", b",disturbed;shaky")
+    (tmp_path / TABLE).write_bytes(broken)
+    _vouch_for(tmp_path, broken)
+    with pytest.raises(DataSetError, match="no caveats of a label"):
+        read_set(tmp_path)
+
+
+def test_a_set_that_does_not_say_which_labels_are_doubtful_has_no_stable_ones(folder: Path) -> None:
+    read = read_set(folder)
+    assert (read.caveats, read.caveat_count, read_sheet(folder).caveats) == ((), None, None)
+    with pytest.raises(DataSetError, match="do not say which of them are UNSTABLE"):
+        read.stable()
+
+
 def test_a_changed_table_is_refused(folder: Path) -> None:
     table = folder / TABLE
     table.write_text(table.read_text().replace("1", "2", 1))
@@ -165,6 +199,13 @@ def test_merging_keeps_the_first_label_of_a_network() -> None:
     merged = merge([one, other, again])
     assert merged.plan_hashes == one.plan_hashes + other.plan_hashes
     assert merged.y.tolist() == [*one.y.tolist(), *other.y.tolist()]
+
+
+def test_merging_keeps_caveats_where_all_sets_have_them() -> None:
+    one, other = replace(make_set(5, seed=0), caveats=CAVEATS), make_set(4, seed=1)
+    again = replace(other, caveats=CAVEATS[:4])
+    assert merge([one, again]).caveats == CAVEATS + CAVEATS[:4]
+    assert merge([one, other]).caveats == ()
 
 
 def _cut_a_row(lines: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hytnas_agent.records import Outcome
+from hytnas_datasets.caveats import caveats_of
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
 from hytnas_datasets.labelled import LabelledSet, ModelFiles
 from hytnas_datasets.spaces import Architecture, Space
@@ -24,10 +24,7 @@ from hytnas_datasets.store.records import AccuracyRecord, recipe_fingerprint
 
 @dataclass(frozen=True)
 class Conditions:
-    """Which labels to take, where a study holds several kinds; ``None`` takes any, if there is only one.
-
-    ``stable_only`` leaves out latencies less certain than the collection asked for (outcome UNSTABLE).
-    """
+    """Which labels to take, where a study holds several kinds; ``None`` takes any, if there is only one."""
 
     context_fingerprint: str | None = None
     resolution: int | None = None
@@ -37,14 +34,13 @@ class Conditions:
     model_format: str | None = None
     precision: str | None = None
     converter: str | None = None
-    stable_only: bool = False
 
 
 def latency(database: Database, space: Space, conditions: Conditions, minimum: int) -> LabelledSet:
     """Latency labels for the study's own sample, of outcome OK or UNSTABLE; see ``Study.labelled``."""
     _check_space(database, space)
     stored = _chosen(database, space, conditions)
-    usable = [label for label in stored if _usable(label, conditions)]
+    usable = [label for label in stored if _usable(label)]
     refuse_mixed(
         latency_conditions(database, usable),
         "latencies",
@@ -57,7 +53,7 @@ def latency(database: Database, space: Space, conditions: Conditions, minimum: i
         assert label.architecture is not None
         groups.setdefault(label.architecture, []).append(label)
     _check_enough(len(groups), minimum, "latency labels", space, "hytnas-profile collect latency")
-    return _latency_set(space, groups, _count_dropped(stored, conditions))
+    return _latency_set(space, groups, _count_dropped(stored))
 
 
 def _chosen(database: Database, space: Space, conditions: Conditions) -> list[StoredLabel]:
@@ -110,11 +106,10 @@ def _latency_set(
         execution=context.execution if context else "native",
         provenance=f"median of the medians of fresh processes, measured on {board}{_count_boards(usable)}",
         devices=tuple(tuple(dict.fromkeys(s.device_id for s in labels)) for labels in groups.values()),
-        extra={
-            "dropped": dropped,
-            "unstable": str(sum(label.label.outcome is Outcome.UNSTABLE for label in usable)),
-            **_named(first.export.converter, first.export.converter_version),
-        },
+        caveats=tuple(
+            frozenset().union(*(caveats_of(s.label) for s in labels)) for labels in groups.values()
+        ),
+        extra={"dropped": dropped, **_named(first.export.converter, first.export.converter_version)},
         model_files=ModelFiles(
             first.export.format,
             first.export.precision,
@@ -167,11 +162,10 @@ def accuracy(database: Database, space: Space, conditions: Conditions, minimum: 
     )
 
 
-def _usable(stored: StoredLabel, conditions: Conditions) -> bool:
+def _usable(stored: StoredLabel) -> bool:
     label = stored.label
     values = (label.median_ms, *label.process_medians_ms)
-    wanted = label.outcome is Outcome.OK if conditions.stable_only else label.usable
-    return wanted and all(value is not None and math.isfinite(value) and value > 0 for value in values)
+    return label.usable and all(value is not None and math.isfinite(value) and value > 0 for value in values)
 
 
 def _median_ms(labels: Sequence[StoredLabel]) -> float:
@@ -181,12 +175,11 @@ def _median_ms(labels: Sequence[StoredLabel]) -> float:
     )
 
 
-def _count_dropped(stored: Iterable[StoredLabel], conditions: Conditions) -> str:
+def _count_dropped(stored: Iterable[StoredLabel]) -> str:
     counts: dict[str, int] = {}
     for label in stored:
-        if not _usable(label, conditions):
-            outcome = label.label.outcome
-            reason = "not finite" if label.label.usable and outcome is Outcome.OK else outcome.value
+        if not _usable(label):
+            reason = "not finite" if label.label.usable else label.label.outcome.value
             counts[reason] = counts.get(reason, 0) + 1
     return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items())) or "0"
 

@@ -284,7 +284,6 @@ class Study:
         model_format: str | None = None,
         precision: str | None = None,
         converter: str | None = None,
-        stable_only: bool = False,
         minimum: int = 1,
     ) -> LabelledSet:
         """The labels for ``target`` of this study's own sample, ready for a predictor.
@@ -307,8 +306,6 @@ class Study:
             several has the median of its labels.
         model_format, precision, converter : str, optional
             Take only the latencies of such model files.
-        stable_only : bool
-            Leave out latencies of outcome UNSTABLE: those that the budget did not suffice for.
         minimum : int
             How many labels there must be.
 
@@ -329,7 +326,6 @@ class Study:
             model_format,
             precision,
             converter,
-            stable_only,
         )
         if target == "latency_ms":
             return labelling.latency(self._database, space, conditions, minimum)

@@ -153,6 +153,7 @@ def sheet(
         ("summary", described.summary),
         ("labels", f"{described.labels} of {described.networks} networks of the space {described.space}"),
         ("target", f"{described.target}, {described.unit}"),
+        *((("doubtful", labelled.caveat_count.describe()),) if labelled.caveat_count else ()),
         ("range", f"{labelled.y.min():.4g} to {labelled.y.max():.4g}"),
         ("task", f"{described.resolution} x {described.resolution}, {described.classes} classes"),
         ("licence", described.licence),

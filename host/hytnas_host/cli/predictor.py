@@ -30,6 +30,13 @@ MeasuredPrecisionOption = Annotated[
 MeasuredConverterOption = Annotated[
     str | None, typer.Option("--converter", help="Take only latencies of models this converter made.")
 ]
+StableOnlyOption = Annotated[
+    bool,
+    typer.Option(
+        "--stable-only",
+        help="Leave out latencies that are UNSTABLE or rest on disturbed processes; by default they count.",
+    ),
+]
 DataOption = Annotated[
     str | None,
     typer.Option(
@@ -58,6 +65,7 @@ def leaderboard(
     precision: MeasuredPrecisionOption = None,
     converter: MeasuredConverterOption = None,
     data: DataOption = None,
+    stable_only: StableOnlyOption = False,
     seed: SeedOption = 0,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the table to this file, too.")] = None,
     as_json: JsonOption = False,
@@ -69,6 +77,8 @@ def leaderboard(
       hytnas-profile leaderboard --target accuracy --json
 
       hytnas-profile leaderboard --data bundled:hyt-icount-a53 --study runs/icount
+
+      hytnas-profile leaderboard --stable-only --study runs/pi
     """
     from hytnas_host.cli.leaderboard_table import print_leaderboard
     from hytnas_host.workflow.labels import LabelChoice
@@ -81,7 +91,7 @@ def leaderboard(
         space,
         folds=folds,
         repeats=repeats,
-        choice=LabelChoice(device, model_format, precision, converter, data),
+        choice=LabelChoice(device, model_format, precision, converter, data, stable_only),
         seed=seed,
         progress=BarProgress,
     )
@@ -106,18 +116,28 @@ def train(
     precision: MeasuredPrecisionOption = None,
     converter: MeasuredConverterOption = None,
     data: DataOption = None,
+    stable_only: StableOnlyOption = False,
     seed: SeedOption = 0,
 ) -> None:
-    """Fit a predictor to all labels of a study and keep it in the study.
+    """Fit a predictor to all labels of a study, or to the stable ones, and keep it in the study.
 
-    Example: hytnas-profile train --target latency_ms --predictor xgboost
+    Examples:
+
+      hytnas-profile train --target latency_ms --predictor xgboost
+
+      hytnas-profile train --stable-only --study runs/pi
     """
+    from hytnas_datasets.caveats import describe_caveats
     from hytnas_host.workflow.labels import LabelChoice
     from hytnas_host.workflow.predictors import train_predictor
+    from hytnas_predictors.persistence import read_info
 
-    choice = LabelChoice(device, model_format, precision, converter, data)
+    choice = LabelChoice(device, model_format, precision, converter, data, stable_only)
     folder = train_predictor(study, target, space, name=name, seed=seed, choice=choice)
-    out.print(f"fitted for {target}: {folder}", highlight=False)
+    info = read_info(folder)
+    out.print(f"fitted for {target} to {info.labels} labels: {folder}", highlight=False)
+    if target == "latency_ms":
+        out.print(describe_caveats(info.caveats), highlight=False)
 
 
 def predict(

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from hytnas_datasets.bundled import set_folder
+from hytnas_datasets.caveats import write_caveats
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.labelled import LabelledSet, Target
 from hytnas_datasets.portable import read_set
@@ -27,6 +28,8 @@ class LabelChoice:
         How the measured model files were made.
     data : str or None
         A data set in files instead of the study: a folder, or ``bundled:NAME``.
+    stable_only : bool
+        Leave out latencies that are UNSTABLE or rest on disturbed processes.
     """
 
     device: str | None = None
@@ -34,6 +37,7 @@ class LabelChoice:
     precision: str | None = None
     converter: str | None = None
     data: str | None = None
+    stable_only: bool = False
 
 
 ANY: Final = LabelChoice()
@@ -49,11 +53,18 @@ def read_labels(study: Path, target: Target, space: str, choice: LabelChoice = A
     NotEnoughDataError
         It holds no label for this target and space.
     DataSetError
-        The data set cannot be read, or is of another target or space, or labels of it are to be chosen.
+        The data set cannot be read, or is of another target or space, or labels of it are to be chosen. Or
+        stable labels alone are wanted where it is not known which those are.
     """
     if choice.data is not None:
         _refuse_to_choose(choice)
-        return _read_files(choice.data, target, space)
+        labelled = _read_files(choice.data, target, space)
+    else:
+        labelled = _read_study(study, target, space, choice)
+    return labelled.stable() if choice.stable_only else labelled
+
+
+def _read_study(study: Path, target: Target, space: str, choice: LabelChoice) -> LabelledSet:
     with Study.open(study, create=False) as opened:
         return opened.labelled(
             target,
@@ -99,6 +110,7 @@ def fingerprint(labels: LabelledSet, *settings: object) -> str:
             for a, y, r in zip(labels.architectures, labels.y.tolist(), labels.repeats, strict=True)
         ],
         labels.context.fingerprint() if labels.context else None,
+        [write_caveats(caveats) for caveats in labels.caveats],
         settings,
     )
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:16]

@@ -1,6 +1,5 @@
 from types import SimpleNamespace
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -161,14 +160,39 @@ def test_mixed_recipes_are_refused_with_the_fields_that_differ(
     assert chosen.y.tolist() == [0.9]
 
 
-def test_an_unstable_latency_is_a_label_and_counted_unless_only_stable_ones_are_wanted(
+@pytest.mark.parametrize(
+    ("change", "caveats"),
+    [
+        ({"outcome": Outcome.UNSTABLE, "target_half_width": 0.015}, {"unstable"}),
+        ({"rests_on_disturbed": True}, {"disturbed", "untargeted"}),
+    ],
+)
+@pytest.mark.usefixtures("measured")
+def test_a_doubtful_latency_is_a_label_unless_only_stable_ones_are_wanted(
+    study: Study, space: Space, make: Make, change: dict, caveats: set[str]
+) -> None:
+    study.add_label(make.label("m0", (9.0, 10.0, 11.0), **change), "latency", "board-1", make.context())
+    study.add_label(make.label("m2", (20.0,), target_half_width=0.015), "latency", "board-1", make.context())
+    labelled = study.labelled("latency_ms", space=space)
+    assert labelled.y.tolist() == [10.0, 20.0, 20.0]
+    assert labelled.caveats == (caveats, set(), set())
+    stable = labelled.stable()
+    assert stable.architectures == labelled.architectures[1:]
+    assert stable.y.tolist() == [20.0, 20.0]
+    assert stable.devices == labelled.devices[1:]
+    assert stable.left_out == (caveats,)
+
+
+def test_a_network_of_two_boards_is_doubtful_if_one_of_its_labels_is(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
-    unstable = msgspec.structs.replace(make.label("m0", (9.0, 10.0, 11.0)), outcome=Outcome.UNSTABLE)
-    study.add_label(unstable, "latency", "board-1", make.context())
+    other = make.label("m0", (12.0, 14.0, 16.0), rests_on_disturbed=True)
+    study.add_label(other, "latency", "board-2", make.context())
+    study.add_export(make.export("canary", "canary-plan"))
+    for board in ("board-1", "board-2"):
+        for number in range(3):
+            canary = make.result(f"{board}-{number}", "canary", identity=DeviceIdentity(board, "pi"))
+            study.add_result(canary, model_sha256="canary", purpose="canary", replicate=number)
     labelled = study.labelled("latency_ms", space=space)
-    assert labelled.architectures[0] == measured[0]
-    assert (labelled.y[0], labelled.extra["unstable"]) == (10.0, "1")
-    stable = study.labelled("latency_ms", space=space, stable_only=True)
-    assert measured[0] not in stable.architectures
-    assert (stable.extra["dropped"], stable.extra["unstable"]) == ("1 OOM, 1 UNSTABLE", "0")
+    assert "disturbed" in labelled.caveats[0]
+    assert len(labelled.stable()) == len(labelled) - 1

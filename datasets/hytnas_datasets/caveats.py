@@ -1,0 +1,99 @@
+"""What is to be said of a latency label: less certain than it was meant to be, or never held to a width."""
+
+from collections.abc import Sequence
+from typing import Final, Literal, get_args
+
+import msgspec
+
+from hytnas_agent.records import LatencyLabel, Outcome
+
+Caveat = Literal["unstable", "disturbed", "untargeted"]
+Caveats = frozenset[Caveat]
+
+ALL: Final[tuple[Caveat, ...]] = get_args(Caveat)
+DOUBTS: Final[Caveats] = frozenset(("unstable", "disturbed"))
+"""Those that make a label doubtful: UNSTABLE, or resting on disturbed processes. An ``untargeted`` one is of
+a fixed number of processes: its interval was held to no width, so that it cannot be UNSTABLE."""
+
+
+class CaveatCount(msgspec.Struct, frozen=True):
+    """How many of ``labels`` latency labels have a caveat.
+
+    Attributes
+    ----------
+    labels : int
+        All labels, those that were left out included.
+    unstable, disturbed : int
+        Labels whose interval stayed wider than its target, and labels that rest on disturbed processes.
+    doubtful : int
+        Labels with one of the two, or both.
+    untargeted : int
+        Labels that are not doubtful, of a fixed number of processes.
+    left_out : int
+        Labels that were left out for being doubtful: none of them, or all.
+    """
+
+    labels: int
+    unstable: int
+    disturbed: int
+    doubtful: int
+    untargeted: int
+    left_out: int = 0
+
+    @classmethod
+    def of(cls, kept: Sequence[Caveats], left_out: Sequence[Caveats] = ()) -> "CaveatCount":
+        """Count the caveats of labels that are there, and of those that were left out."""
+        every = [*kept, *left_out]
+        return cls(
+            labels=len(every),
+            unstable=sum("unstable" in caveats for caveats in every),
+            disturbed=sum("disturbed" in caveats for caveats in every),
+            doubtful=sum(bool(caveats & DOUBTS) for caveats in every),
+            untargeted=sum("untargeted" in caveats and not caveats & DOUBTS for caveats in every),
+            left_out=len(left_out),
+        )
+
+    def describe(self) -> str:
+        """A sentence or two for a person."""
+        kinds = f"{self.unstable} UNSTABLE, {self.disturbed} resting on disturbed processes"
+        if self.left_out:
+            text = f"{self.left_out} of {self.labels} labels were left out: {kinds}."
+        elif self.doubtful:
+            text = f"{self.doubtful} of {self.labels} labels are doubtful and count all the same: {kinds}."
+        else:
+            text = f"None of {self.labels} labels is UNSTABLE or rests on disturbed processes."
+        if self.untargeted:
+            text += (
+                f" {self.untargeted} are of a fixed number of processes, their intervals held to no width."
+            )
+        return text
+
+
+def describe_caveats(count: CaveatCount | None) -> str:
+    """What is said of latency labels wherever they are fitted to or scored on."""
+    if count is None:
+        return "These labels do not say which of them are UNSTABLE or rest on disturbed processes."
+    return count.describe()
+
+
+def caveats_of(label: LatencyLabel) -> Caveats:
+    """The caveats of one label."""
+    found: dict[Caveat, bool] = {
+        "unstable": label.outcome is Outcome.UNSTABLE,
+        "disturbed": label.rests_on_disturbed,
+        "untargeted": label.target_half_width is None,
+    }
+    return frozenset(caveat for caveat, holds in found.items() if holds)
+
+
+def write_caveats(caveats: Caveats) -> str:
+    """A cell of a table: the caveats in a fixed order, separated by semicolons."""
+    return ";".join(caveat for caveat in ALL if caveat in caveats)
+
+
+def read_caveats(cell: str) -> Caveats:
+    """What `write_caveats` wrote; raises ValueError for anything else."""
+    found = frozenset(caveat for caveat in ALL if caveat in cell.split(";"))
+    if write_caveats(found) != cell:
+        raise ValueError(f"{cell!r} are no caveats of a label, which are {', '.join(ALL)}")
+    return found
