@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hytnas_datasets.errors import StudyError
-from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.errors import SpaceError, StudyError
+from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_datasets.spaces.space import Choice
 from hytnas_datasets.store.database import Database
 
@@ -56,6 +56,17 @@ def get_spaces(database: Database) -> list[StoredSpace]:
         )
         for row in database.query("SELECT * FROM space ORDER BY name")
     ]
+
+
+def identifier(architecture: Architecture, stored: StoredSpace) -> str:
+    """The architecture's id, or its choices' positions where this machine has another space, or none."""
+    try:
+        space = get_space(stored.name)
+    except SpaceError:
+        space = None
+    if space is None or space.hash() != stored.hash:
+        return "-".join(map(str, architecture.indices))
+    return space.format(architecture)
 
 
 def put_architecture(connection: sqlite3.Connection, architecture: Architecture) -> int:

@@ -10,18 +10,19 @@ from typing import Any, Final
 
 import msgspec
 
-from hytnas_datasets.errors import SpaceError, StudyError
-from hytnas_datasets.spaces import Architecture, get_space
+from hytnas_datasets.errors import StudyError
+from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.store import measured, sampled, schema, trained
 from hytnas_datasets.store.boards import CANARY_PURPOSE, agreements, tolerances
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel
+from hytnas_datasets.store.pass_tables import PASS_COLUMNS, pass_tables
 from hytnas_datasets.store.records import RunRecord
 from hytnas_datasets.store.sampled import StoredSpace
 
 DATA_SHEET: Final = "datasheet.json"
 
-COLUMNS: Final[dict[str, str]] = {
+COLUMNS: Final[dict[str, str]] = PASS_COLUMNS | {
     "architecture": "id of the architecture, as commands take it; its choices' positions in an unknown space",
     "model": "path of a model file that came from elsewhere, relative to the study",
     "plan_hash": "identity of the network; rows that share it are one network",
@@ -90,6 +91,7 @@ _LABEL_FIELDS: Final = (
 def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: str) -> list[Path]:
     """Write ``latency-<space>.csv``, ``accuracy-<space>.csv``, processes, samples and the data sheet.
 
+    What the passes beside the timed one found is in ``profile*.csv``, ``energy.csv`` and ``sustained*.csv``.
     Each file replaces the one before it in one step. Raises StudyError where the folder cannot be written.
     """
     spaces = {space.name: space for space in sampled.get_spaces(database)}
@@ -111,6 +113,7 @@ def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: 
         if labels or measured.results(database):
             files.append(_write_csv(folder / "processes.csv", _process_rows(database)))
             files.append(_write_csv(folder / "samples.csv", _sample_rows(database)))
+        files += [_write_csv(folder / f"{name}.csv", rows) for name, rows in pass_tables(database)]
         sheet = _data_sheet(database, runs, files, licence, spaces)
         content = msgspec.json.format(msgspec.json.encode(sheet), indent=2)
         files.append(_replace(folder / DATA_SHEET, content))
@@ -125,20 +128,10 @@ def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: 
 def _choices(architecture: Architecture, space: StoredSpace | None) -> dict[str, Any]:
     if space is None:
         return {}
-    row: dict[str, Any] = {"architecture": _identifier(architecture, space)}
+    row: dict[str, Any] = {"architecture": sampled.identifier(architecture, space)}
     for index, variable in zip(architecture.indices, space.variables, strict=True):
         row[variable.name] = variable.value(index)
     return row
-
-
-def _identifier(architecture: Architecture, stored: StoredSpace) -> str:
-    try:
-        space = get_space(stored.name)
-    except SpaceError:
-        space = None
-    if space is None or space.hash() != stored.hash:
-        return "-".join(map(str, architecture.indices))
-    return space.format(architecture)
 
 
 def _latency_rows(

@@ -99,7 +99,7 @@ def export(
         str, typer.Option("--licence", help="Licence said in the data sheet.")
     ] = "unspecified",
 ) -> None:
-    """Write the study as CSV tables with a JSON data sheet.
+    """Write the study as CSV tables with a JSON data sheet: labels, processes, runs, and what passes found.
 
     Example: hytnas-profile dataset export ./csv --licence CC-BY-4.0
     """
