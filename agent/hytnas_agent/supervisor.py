@@ -140,13 +140,14 @@ def run_job(
     cancellation : Cancellation
         Ends the job from another thread.
     gate : Gate, optional
-        Holds the process back until the board is fit; that wait is no part of the job's time.
+        Holds the process back until the board is fit, unless the job asks not to be, and hears how it ended;
+        that wait is no part of the job's time.
     command : sequence of str
         The worker's command line instead of the launcher's; the result descriptor is appended to it.
     """
     cores = worker_cores(job.settings, allowed_cores)
     refusal = current_launcher().refusal(job)
-    held_back = gate is not None and bool(cores) and not refusal and _needs_quiet(job)
+    held_back = gate is not None and bool(cores) and not refusal and _waits(job)
     waited = gate.wait(cores, cancellation.wait) if gate is not None and held_back else None
     started_unix_s, begin = time.time(), time.monotonic()
     watched = _Watched(
@@ -204,9 +205,13 @@ def run_job(
     )
 
 
-def _needs_quiet(job: MeasureJob) -> bool:
-    """Whether something is timed: neither a count of instructions nor a peak of memory depends on others."""
-    return job.measure_pass != "memory" and not current_launcher().counts  # noqa: S105 (no password)
+def _waits(job: MeasureJob) -> bool:
+    """Whether something is timed and may be held back for it.
+
+    Neither a count of instructions nor a peak of memory depends on others.
+    """
+    needs_quiet = job.measure_pass != "memory" and not current_launcher().counts  # noqa: S105 (no password)
+    return needs_quiet and job.gate is not False
 
 
 def _verdict(job: MeasureJob, report: Report) -> Verdict | None:

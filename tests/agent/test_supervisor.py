@@ -15,10 +15,12 @@ from hytnas_agent.device.gate import Gate, Pause
 from hytnas_agent.records import (
     DeviceIdentity,
     GateReport,
+    HealthSnapshot,
     MeasureJob,
     MeasureSettings,
     Outcome,
     ProcessResult,
+    Verdict,
 )
 from hytnas_agent.supervisor import Cancellation, JobFiles, group_rss_bytes, run_job, worker_cores
 
@@ -230,11 +232,16 @@ class StandingGate(Gate):
         super().__init__()
         self.report = report
         self.asked: list[Sequence[int]] = []
+        self.told: list[Verdict | None] = []
 
     def wait(self, cores: Sequence[int], pause: Pause) -> GateReport | None:
         assert pause(0.0) is False
         self.asked.append(tuple(cores))
         return self.report
+
+    def remember(self, after: HealthSnapshot | None, verdict: Verdict | None) -> None:
+        assert after is None or after.cores
+        self.told.append(verdict)
 
 
 def test_a_timed_process_has_a_verdict_and_says_what_it_waited_for(
@@ -261,6 +268,13 @@ def test_only_what_is_timed_waits_and_is_judged(models: Models, cancellation: Ca
     assert (gate.asked, memory.gate, memory.verdict) == ([], None, None)
     failed = run(make_job(models.corrupt), make_files(models.corrupt), cancellation, gate=gate)
     assert failed.verdict is None
+
+
+def test_what_is_not_held_back_is_judged_and_remembered(models: Models, cancellation: Cancellation) -> None:
+    gate = StandingGate(GateReport(0.0))
+    result = run(make_job(models.tiny, gate=False), make_files(models.tiny), cancellation, gate=gate)
+    assert (gate.asked, result.gate, gate.told) == ([], None, [result.verdict])
+    assert result.verdict is not None
 
 
 def test_a_job_cancelled_while_it_waits_is_never_started(models: Models, cancellation: Cancellation) -> None:

@@ -5,16 +5,20 @@ in the record; whether the runs suffered is for the verdict to say.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from hytnas_agent.device.health import health_snapshot
-from hytnas_agent.device.probes import PROBES
+from hytnas_agent.device.probes import PROBES, Probe
 from hytnas_agent.records import GateReport, HealthSnapshot, Verdict
 
 FIRST_PAUSE_S: Final = 0.1
 FRESH_S: Final = 1.0
-"""How long ago an undisturbed process may have ended for the board to need no look of its own."""
+"""How long ago an undisturbed process may have ended for the board to need no look of its own.
+
+Its verdict covers the time until then, the next one's own verdict its runs. What began in between is seen
+from three ticks of work on: over a shorter gap not even a core that is wholly busy is.
+"""
 
 LONGEST_PAUSE_S: Final = 2.0
 LEAST_PATIENCE: Final = 1 / 8
@@ -62,6 +66,7 @@ class Gate:
         begin = self._clock()
         earlier = self._snapshot(cores)
         if self._was_just_fit(earlier):
+            self._learn({})
             return GateReport(self._clock() - begin)
         pause_s = FIRST_PAUSE_S
         held: dict[str, str] = {}
@@ -71,14 +76,16 @@ class Gate:
             held |= {probe.name: reason for probe, reason in held_by.items()}
             waited_s = self._clock() - begin
             if all(waited_s >= self._patience_s[probe] for probe in held_by):
-                for probe, patience_s in self._patience_s.items():
-                    least_s = min(LEAST_PATIENCE_S, LEAST_PATIENCE * probe.patience_s)
-                    self._patience_s[probe] = (
-                        max(least_s, patience_s / 2) if probe in held_by else probe.patience_s
-                    )
+                self._learn(held_by)
                 return GateReport(waited_s, tuple(held.values()), tuple(held_by.values()))
             earlier, pause_s = now, min(2 * pause_s, LONGEST_PAUSE_S)
         return None
+
+    def _learn(self, held_by: Collection[Probe]) -> None:
+        """Halve the patience of the probes that it was in vain for, and give the others all of it back."""
+        for probe, patience_s in self._patience_s.items():
+            least_s = min(LEAST_PATIENCE_S, LEAST_PATIENCE * probe.patience_s)
+            self._patience_s[probe] = max(least_s, patience_s / 2) if probe in held_by else probe.patience_s
 
     def _was_just_fit(self, now: HealthSnapshot) -> bool:
         """Whether an undisturbed process ended a moment ago on these cores, and nothing came up since."""

@@ -202,7 +202,7 @@ class Runner:
                 self._identity,
                 allowed_cores=self.allowed_cores,
                 cancellation=cancellation,
-                gate=None if queued.job.gate is False else self._gate,
+                gate=self._gate,
             )
 
 

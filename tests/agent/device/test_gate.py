@@ -83,6 +83,28 @@ def test_heat_after_an_undisturbed_process_is_waited_for() -> None:
     assert gate.wait(CORES, board.pause).waited_s >= 2
 
 
+def test_patience_comes_back_after_an_undisturbed_process() -> None:
+    board = Board(temperature=lambda now: 75.0)
+    gate = board.gate()
+    waits = [gate.wait(CORES, board.pause).waited_s for _ in range(4)]
+    assert waits[0] > 100
+    assert waits[-1] < 20
+    board.temperature = lambda now: 60.0
+    gate.remember(board.snapshot(CORES), Verdict("VALID"))
+    assert gate.wait(CORES, board.pause) == GateReport(0.0)
+    board.temperature = lambda now: 75.0
+    assert gate.wait(CORES, board.pause).waited_s >= waits[0]
+
+
+@pytest.mark.parametrize(("gap_s", "looked"), [(0.02, False), (0.04, True)])
+def test_who_began_in_a_gap_of_few_ticks_is_left_to_the_verdict(gap_s: float, looked: bool) -> None:
+    board = Board(busy=lambda now: True)
+    gate = board.gate()
+    gate.remember(board.snapshot(CORES), Verdict("VALID"))
+    board.pause(gap_s)
+    assert bool(gate.wait(CORES, board.pause).waited_for) is looked
+
+
 def test_heat_is_waited_for_until_it_is_gone() -> None:
     board = Board(temperature=lambda now: 82.0 - now)
     report = board.gate().wait(CORES, board.pause)
