@@ -5,12 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hytnas_host.cli.console import BarProgress, out, print_json, print_table
-from hytnas_host.cli.options import DEFAULT_STUDY, DeviceOption, JsonOption, SeedOption, StudyOption
+from hytnas_host.cli.options import DEFAULT_STUDY, JsonOption, SeedOption, StudyOption
 
 if TYPE_CHECKING:
     from hytnas_agent.records import MeasurePass
 
 DEFAULT_N = 5
+PassDevicesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        help="Device that measures, `local` (this machine) by default; each of several measures every model: "
+        "repeat it, or join them by commas.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def passes(
     study: StudyOption = DEFAULT_STUDY,
-    device: DeviceOption = "local",
+    device: PassDevicesOption = None,
     profile: Annotated[bool, typer.Option("--profile", help="Time every operator.")] = False,
     energy: Annotated[bool, typer.Option("--energy", help="Read the device's energy meter.")] = False,
     energy_s: Annotated[
@@ -46,11 +54,11 @@ def passes(
 
       hytnas-profile collect passes --energy --all --device pi1
 
-      hytnas-profile collect passes --sustained-s 300 --n 1 --device pi1
+      hytnas-profile collect passes --sustained-s 300 --n 1 --device pi1 --device pi2
     """
     from hytnas_agent.passes import pass_settings
-    from hytnas_host.collect.passes import labelled_models, measure_passes
-    from hytnas_host.devices import open_device
+    from hytnas_host.cli.devices import common_method, device_names, open_devices
+    from hytnas_host.collect.passes import check_lost, labelled_models, measure_passes
     from hytnas_host.report.load import Spaces
     from hytnas_host.report.passes import pass_data, pass_tables
     from hytnas_host.workflow.picked import picked_models
@@ -63,8 +71,9 @@ def passes(
         chosen["energy"] = energy_s
     if sustained_s is not None:
         chosen["sustained"] = sustained_s
+    names = device_names(device)
     config = {
-        "device": device,
+        "device": ", ".join(names),
         "passes": list(chosen),
         "load_s": [load_s for load_s in chosen.values() if load_s is not None],
         "n": None if every else n,
@@ -73,21 +82,41 @@ def passes(
     }
     with (
         recorded_study(study, "hytnas-profile collect passes", config) as opened,
-        open_device(device) as board,
+        open_devices(names) as boards,
     ):
-        method = board.method.settings
+        method = common_method(boards).settings
         settings = {name: pass_settings(method, name, load_s) for name, load_s in chosen.items()}
         models = picked_models(opened, seed=seed) if picks else labelled_models(opened, None if every else n)
-        summary = measure_passes(opened, board, models, settings, progress=BarProgress)
+        summaries = measure_passes(opened, boards, models, settings, progress=BarProgress)
         hashes = {model.sha256 for model in models}
         found = {name: [s for s in opened.passes(name) if s.export.sha256 in hashes] for name in chosen}
-        labels = {s.export.sha256: s.label.median_ms for s in opened.stored_labels(None) if s.label.median_ms}
+        labels = opened.stored_labels(None)
+    of_device = {
+        summary.device_id: {
+            name: [s for s in some if s.result.identity.device_id == summary.device_id]
+            for name, some in found.items()
+        }
+        for summary in summaries
+    }
     if as_json:
-        results = {name: [stored.result for stored in some] for name, some in found.items()}
-        print_json({"summary": summary, "results": results})
+        results = {
+            name: [stored.result for some in of_device.values() for stored in some[name]] for name in chosen
+        }
+        print_json({"summaries": summaries, "results": results})
+        check_lost(summaries)
         return
-    out.print(summary.describe(), markup=False, soft_wrap=True)
     spaces = Spaces()
-    data = pass_data(found, lambda stored: spaces.name(stored.architecture, stored.export.sha256), labels)
-    for table in pass_tables(data):
-        print_table(table.title, table.columns, table.rows, "\n".join(table.notes))
+    for summary in summaries:
+        out.print(summary.describe(), markup=False, soft_wrap=True)
+        data = pass_data(
+            of_device[summary.device_id],
+            lambda stored: spaces.name(stored.architecture, stored.export.sha256),
+            {
+                s.export.sha256: s.label.median_ms
+                for s in labels
+                if s.label.median_ms and s.device_id == summary.device_id
+            },
+        )
+        for table in pass_tables(data):
+            print_table(table.title, table.columns, table.rows, "\n".join(table.notes))
+    check_lost(summaries)

@@ -80,6 +80,12 @@ class Board:
         """What its labels depend on."""
         return self.description.context
 
+    @property
+    def running(self) -> str | None:
+        """The job that it measures now; None between two, and before it is opened."""
+        measurer: Measurer | None = getattr(self, "measurer", None)
+        return measurer.running if measurer is not None else None
+
     def open(self, study: Study) -> None:
         """Take the device, let it describe itself, and record that.
 

@@ -5,17 +5,40 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
-from hytnas_host.collect.board import Board
+from hytnas_host.devices.base import Device
 
 GRACE_S = 15.0
 CLOSE_S = 15.0
 POLL_S = 0.1
 
 
+class Worker(Protocol):
+    """A device with its part of the work; ``running`` is the job that it waits for, if any."""
+
+    @property
+    def name(self) -> str:
+        """What the person calls the device."""
+        ...
+
+    @property
+    def device(self) -> Device:
+        """It itself."""
+        ...
+
+    @property
+    def running(self) -> str | None:
+        """What `Device.cancel` would end."""
+        ...
+
+
+W = TypeVar("W", bound=Worker)
+
+
 def work_together(
-    work: Callable[[Board], None],
-    boards: Sequence[Board],
+    work: Callable[[W], None],
+    boards: Sequence[W],
     stop: threading.Event,
     *,
     on_stop: Callable[[], None] = lambda: None,
@@ -28,7 +51,7 @@ def work_together(
     """
     ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
-    def run(board: Board) -> None:
+    def run(board: W) -> None:
         try:
             work(board)
         except BaseException as error:
@@ -54,14 +77,13 @@ def work_together(
         raise
 
 
-def _wind_up(boards: Sequence[Board], threads: Sequence[threading.Thread]) -> None:
+def _wind_up(boards: Sequence[Worker], threads: Sequence[threading.Thread]) -> None:
     """End the jobs that run, then close the connections to all devices that do not answer any more."""
     cancelled: set[str] = set()
     deadline_s = time.monotonic() + GRACE_S
     while (alive := _alive(boards, threads)) and time.monotonic() < deadline_s:
         for board, _ in alive:
-            measurer = getattr(board, "measurer", None)  # one that is not opened yet has none
-            job_id = measurer.running if measurer is not None else None
+            job_id = board.running
             if job_id is not None and job_id not in cancelled:
                 cancelled.add(job_id)
                 board.device.cancel(job_id)
@@ -77,12 +99,12 @@ def _wind_up(boards: Sequence[Board], threads: Sequence[threading.Thread]) -> No
         thread.join(max(deadline_s - time.monotonic(), 0.0))
 
 
-def _close(board: Board) -> None:
+def _close(board: Worker) -> None:
     with contextlib.suppress(Exception):
         board.device.close()
 
 
 def _alive(
-    boards: Sequence[Board], threads: Sequence[threading.Thread]
-) -> list[tuple[Board, threading.Thread]]:
+    boards: Sequence[Worker], threads: Sequence[threading.Thread]
+) -> list[tuple[Worker, threading.Thread]]:
     return [(board, thread) for board, thread in zip(boards, threads, strict=True) if thread.is_alive()]

@@ -4,8 +4,10 @@ They are asked for on their own, of models that the study holds, and stored unde
 label is made of them, and none waits for them.
 """
 
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -20,12 +22,14 @@ from hytnas_agent.records import (
 )
 from hytnas_datasets.store import Study
 from hytnas_host.collect.board import require_runtime
-from hytnas_host.collect.errors import CollectError
+from hytnas_host.collect.crew import work_together
+from hytnas_host.collect.errors import BoardsLostError, CollectError
 from hytnas_host.collect.exporting import model_of
 from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.measuring import Model, check_same_board, check_same_context, push_model
 from hytnas_host.collect.schedule import Slot
 from hytnas_host.devices.base import Device
+from hytnas_host.devices.errors import DeviceError
 from hytnas_host.export.target import ModelKind
 from hytnas_host.progress import Progress, ProgressFactory, SilentProgress
 
@@ -59,19 +63,34 @@ class PassCount(msgspec.Struct, frozen=True):
 
 
 class PassSummary(msgspec.Struct, frozen=True):
-    """What measuring passes came to, pass by pass, and how the device ran them."""
+    """What measuring passes on a device came to, pass by pass, and how it ran them.
+
+    Attributes
+    ----------
+    models : int
+    device, device_id : str
+        What the person calls it, and which board it is; the latter is empty where it was never reached.
+    passes : tuple of PassCount
+    executions : tuple of Execution
+    lost : str
+        Why it did not come to its end; empty where it did.
+    """
 
     models: int
     device: str
     passes: tuple[PassCount, ...]
     executions: tuple[Execution, ...]
+    device_id: str = ""
+    lost: str = ""
 
     def describe(self) -> str:
-        """A line for the models, one for each pass, and one where it was no real board."""
+        """A line for the models, one for each pass, and one where it was no real board, or was lost."""
         lines = [f"{self.models} models on {self.device}"]
         lines += [f"  {count.describe()}" for count in self.passes]
         if any(execution != "native" for execution in self.executions):
             lines.append(f"  {' and '.join(EXECUTION_WORDS[execution] for execution in self.executions)}")
+        if self.lost:
+            lines.append(f"  lost before the end: {self.lost}")
         return "\n".join(lines)
 
 
@@ -96,61 +115,77 @@ def labelled_models(study: Study, n: int | None = None) -> list[Model]:
 
 def measure_passes(
     study: Study,
-    device: Device,
+    devices: Sequence[Device],
     models: Sequence[Model],
     passes: Mapping[MeasurePass, MeasureSettings],
     *,
     runtime: str | None = None,
     progress: ProgressFactory = SilentProgress,
-) -> PassSummary:
-    """Measure passes of models on a device, each once, and store what they found.
+) -> tuple[PassSummary, ...]:
+    """Measure passes of models on each of the devices, each once, and store what they found.
 
-    Killed anywhere and called again, it goes on where it was. Where a device cannot do a pass at all (it has
-    no energy meter, its runtime no profiler) the first record says so, and that pass is left.
+    The devices work at the same time, and one that is lost does not end the others. Killed anywhere and
+    called again, it goes on where it was. Where a device cannot do a pass at all (it has no energy meter, its
+    runtime no profiler) the first record says so, and that pass is left.
 
     Parameters
     ----------
     study : Study
         It holds the models.
-    device : Device
+    devices : sequence of Device
     models : sequence of Model
     passes : mapping
         The settings of each pass; see ``hytnas_agent.passes.pass_settings``.
     runtime : str, optional
         The device's first usable one by default.
 
+    Returns
+    -------
+    tuple of PassSummary
+        In the order of the devices; see `check_lost` for those that were lost.
+
     Raises
     ------
     CollectError
         There is nothing to measure.
-    DeviceError, StudyError
+    DeviceError
+        No device came to its end.
+    StudyError
     """
     unknown = [name for name in passes if name not in EXTRA_PASSES]
-    if not passes or unknown or not models:
+    if not devices or not passes or unknown or not models:
         raise CollectError(
             f"there is nothing to measure ({len(models)} models, passes: {', '.join(passes) or 'none'})",
             f"Choose of {', '.join(EXTRA_PASSES)}",
         )
-    counts: dict[MeasurePass, _Tally] = {name: _Tally() for name in passes}
-    executions: set[Execution] = set()
-    device.acquire(f"{', '.join(passes)}: {len(models)} models for {study.folder.name}")
-    try:
-        with progress(f"Measuring on {device.name}", len(models) * len(passes)) as bar:
-            for kind, some in _by_kind(study, models):
-                for name, settings in passes.items():
-                    journal, execution = _open_journal(
-                        study, device, name, settings, kind=kind, runtime=runtime
-                    )
-                    executions.add(execution)
-                    _measure(device, journal, name, some, runtime=runtime, tally=counts[name], bar=bar)
-    finally:
-        device.release()
-    return PassSummary(
-        len(models),
-        device.name,
-        tuple(tally.count(name) for name, tally in counts.items()),
-        tuple(execution for execution in EXECUTION_WORDS if execution in executions),
-    )
+    stop = threading.Event()
+    groups = list(_by_kind(study, models))
+    names = ", ".join(device.name for device in devices)
+    with progress(f"Measuring on {names}", len(models) * len(passes) * len(devices)) as bar:
+        lock = threading.Lock()
+        workers = [
+            _Worker(study, device, groups, passes, runtime, bar, lock, stop, others=len(devices) > 1)
+            for device in devices
+        ]
+        work_together(_Worker.work, workers, stop)
+    errors = [worker.error for worker in workers if worker.error is not None]
+    summaries = tuple(worker.summary() for worker in workers)
+    if len(errors) == 1 == len(workers):
+        raise errors[0]
+    if len(errors) == len(workers):
+        check_lost(summaries)
+    return summaries
+
+
+def check_lost(summaries: Sequence[PassSummary], /) -> None:
+    """Raise BoardsLostError, an error of devices, where one was lost before it came to its end."""
+    lost = [summary for summary in summaries if summary.lost]
+    if lost:
+        raise BoardsLostError(
+            f"{len(lost)} of {len(summaries)} devices did not come to the end "
+            f"({'; '.join(f'{summary.device}: {summary.lost}' for summary in lost)})",
+            "see to that, then run the same command again: it goes on where it was",
+        )
 
 
 class _Tally:
@@ -175,70 +210,121 @@ def _by_kind(study: Study, models: Sequence[Model]) -> Iterator[tuple[ModelKind,
     yield from groups.items()
 
 
-def _open_journal(
-    study: Study,
-    device: Device,
-    name: MeasurePass,
-    settings: MeasureSettings,
-    *,
-    kind: ModelKind,
-    runtime: str | None,
-) -> tuple[Journal, Execution]:
-    """The journal of a pass on the device as it is now, and how the device runs."""
-    with device.quiet():
-        found = device.describe(
-            runtime=runtime, threads=settings.threads, model_format=kind.format, precision=kind.precision
+@dataclass(eq=False)
+class _Worker:
+    """One device's part, in a thread of its own."""
+
+    study: Study
+    device: Device
+    groups: Sequence[tuple[ModelKind, list[Model]]]
+    passes: Mapping[MeasurePass, MeasureSettings]
+    runtime: str | None
+    bar: Progress
+    lock: threading.Lock
+    stop: threading.Event
+    others: bool
+    running: str | None = None
+    error: DeviceError | CollectError | None = None
+    device_id: str = ""
+    executions: set[Execution] = field(default_factory=set)
+    tallies: dict[MeasurePass, _Tally] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tallies = {name: _Tally() for name in self.passes}
+
+    @property
+    def name(self) -> str:
+        return self.device.name
+
+    def work(self) -> None:
+        """Measure everything that is left; an error of the device ends its own part alone."""
+        models = sum(len(some) for _, some in self.groups)
+        try:
+            self.device.acquire(f"{', '.join(self.passes)}: {models} models for {self.study.folder.name}")
+            try:
+                for kind, some in self.groups:
+                    for name, settings in self.passes.items():
+                        self._measure(self._open_journal(name, settings, kind), name, some)
+            finally:
+                self.device.release()
+        except (DeviceError, CollectError) as error:
+            self.error = error
+            with self.lock:
+                if self.others:
+                    self.bar.event(f"{self.name} is lost, the others go on: {error.what}")
+
+    def summary(self) -> PassSummary:
+        return PassSummary(
+            sum(len(some) for _, some in self.groups),
+            self.name,
+            tuple(tally.count(name) for name, tally in self.tallies.items()),
+            tuple(execution for execution in EXECUTION_WORDS if execution in self.executions),
+            self.device_id,
+            "" if self.error is None else str(self.error),
         )
-    require_runtime(device.name, found.context, kind.format)
-    study.add_device(found, name=device.name)
-    journal = Journal(study, name, found.identity.device_id, found.context, settings)
-    device.acknowledge(journal.job_ids)
-    return journal, found.context.execution
 
+    def _open_journal(self, name: MeasurePass, settings: MeasureSettings, kind: ModelKind) -> Journal:
+        """The journal of a pass on the device as it is now."""
+        with self.device.quiet():
+            found = self.device.describe(
+                runtime=self.runtime,
+                threads=settings.threads,
+                model_format=kind.format,
+                precision=kind.precision,
+            )
+        require_runtime(self.name, found.context, kind.format)
+        self.study.add_device(found, name=self.name)
+        self.device_id = found.identity.device_id
+        self.executions.add(found.context.execution)
+        journal = Journal(self.study, name, self.device_id, found.context, settings)
+        self.device.acknowledge(journal.job_ids)
+        return journal
 
-def _measure(
-    device: Device,
-    journal: Journal,
-    name: MeasurePass,
-    models: Sequence[Model],
-    *,
-    runtime: str | None,
-    tally: _Tally,
-    bar: Progress,
-) -> None:
-    unable = False
-    for model in models:
-        slot = Slot(model.sha256, name, 0)
-        known = journal.settled(slot)
-        while not (unable or journal.settled(slot)):
-            result = _run(device, journal, model, slot, runtime)
-            tally.measured += 1
-            unable = result.outcome is Outcome.UNSUPPORTED
-            if unable:
-                tally.said = result.message
-        tally.resumed += known
-        tally.outcomes.update(result.outcome.value for result in journal.last_attempts(model.sha256))
-        bar.advance()
+    def _measure(self, journal: Journal, name: MeasurePass, models: Sequence[Model]) -> None:
+        tally, unable = self.tallies[name], False
+        for model in models:
+            slot = Slot(model.sha256, name, 0)
+            known = journal.settled(slot)
+            while not (unable or self.stop.is_set() or journal.settled(slot)):
+                result = self._run(journal, model, slot)
+                if result is None:
+                    return
+                tally.measured += 1
+                unable = result.outcome is Outcome.UNSUPPORTED
+                if unable:
+                    tally.said = result.message
+            tally.resumed += known
+            tally.outcomes.update(result.outcome.value for result in journal.last_attempts(model.sha256))
+            with self.lock:
+                self.bar.advance()
 
+    def _run(self, journal: Journal, model: Model, slot: Slot) -> ProcessResult | None:
+        """Run one process and store its result, or None once stopped.
 
-def _run(device: Device, journal: Journal, model: Model, slot: Slot, runtime: str | None) -> ProcessResult:
-    """Run one process and store its result; the same again gives what the agent's journal holds."""
-    job = model.job(journal, slot, runtime)
-    with device.quiet():
-        push_model(device, model)
-        result = device.measure(job)
-    found = result.context
-    # A process that failed early says nothing of the runtime, or of the precision.
-    early = result.outcome is not Outcome.OK and (
-        found is not None
-        and msgspec.structs.replace(found, precision=journal.context.precision) == journal.context
-    )
-    if found is None or early:
-        result = msgspec.structs.replace(result, context=journal.context)
-    journal.store(slot, result)
-    device.acknowledge([result.job_id])
-    _check_counts(device.name, journal, result)
-    return result
+        The same again gives what the agent's journal holds.
+        """
+        job = model.job(journal, slot, self.runtime)
+        with self.device.quiet():
+            if self.stop.is_set():
+                return None
+            push_model(self.device, model)
+            self.running = job.job_id
+            try:
+                result = self.device.measure(job)
+            finally:
+                self.running = None
+        found = result.context
+        # A process that failed early says nothing of the runtime, or of the precision.
+        early = result.outcome is not Outcome.OK and (
+            found is not None
+            and msgspec.structs.replace(found, precision=journal.context.precision) == journal.context
+        )
+        if found is None or early:
+            result = msgspec.structs.replace(result, context=journal.context)
+        journal.store(slot, result)
+        self.device.acknowledge([result.job_id])
+        _check_counts(self.name, journal, result)
+        return result
 
 
 def _check_counts(name: str, journal: Journal, result: ProcessResult) -> None:

@@ -14,7 +14,7 @@ def test_connections_of_boards_that_hang_are_closed_before_any_of_them_is_waited
     found: list[bool] = []
 
     def board(name: str) -> SimpleNamespace:
-        return SimpleNamespace(name=name, device=SimpleNamespace(close=closed[name].set))
+        return SimpleNamespace(name=name, running=None, device=SimpleNamespace(close=closed[name].set))
 
     def work(some: SimpleNamespace) -> None:
         if some.name == "interrupted":
@@ -22,7 +22,7 @@ def test_connections_of_boards_that_hang_are_closed_before_any_of_them_is_waited
         closed[some.name].wait()
         found.append(all(event.wait(3) for event in closed.values()))
 
-    boards = [board(name) for name in closed] + [SimpleNamespace(name="interrupted")]
+    boards = [board(name) for name in closed] + [SimpleNamespace(name="interrupted", running=None)]
     before = set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         crew.work_together(work, boards, threading.Event())
@@ -48,9 +48,9 @@ def test_connection_that_cannot_be_closed_does_not_keep_the_others_open(monkeypa
         over.set()
 
     boards = [
-        SimpleNamespace(name="stuck", device=SimpleNamespace(close=stuck)),
-        SimpleNamespace(name="well", device=SimpleNamespace(close=close)),
-        SimpleNamespace(name="interrupted"),
+        SimpleNamespace(name="stuck", running=None, device=SimpleNamespace(close=stuck)),
+        SimpleNamespace(name="well", running=None, device=SimpleNamespace(close=close)),
+        SimpleNamespace(name="interrupted", running=None),
     ]
     with pytest.raises(KeyboardInterrupt):
         crew.work_together(work, boards, threading.Event())

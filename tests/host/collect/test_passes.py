@@ -1,17 +1,24 @@
 """Passes of a study's models on a board that answers by rule."""
 
+import json
+import threading
+from contextlib import nullcontext
+
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from hytnas_agent.pass_records import EnergyReading, OperatorProfile, OperatorTime
 from hytnas_agent.passes import pass_settings
 from hytnas_agent.records import MeasureSettings, Outcome
+from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
-from hytnas_host.collect.errors import CollectError, ContextChangedError
-from hytnas_host.collect.passes import labelled_models, measure_passes
+from hytnas_host.cli.app import app
+from hytnas_host.collect.errors import BoardsLostError, CollectError, ContextChangedError
+from hytnas_host.collect.passes import check_lost, labelled_models, measure_passes
 from hytnas_host.devices.errors import DeviceError
 
-from .scripted import ScriptedBoard, other, run
+from .scripted import Bar, ScriptedBoard, other, run
 
 SETTINGS = MeasureSettings()
 PROFILE = {"profile": SETTINGS}
@@ -56,10 +63,10 @@ def test_each_model_is_measured_once_and_never_again(study, board):
     models = labelled_models(study)
     assert len(models) == 3
     labels = study.stored_labels("latency")
-    summary = measure_passes(study, board, models, PROFILE)
+    (summary,) = measure_passes(study, [board], models, PROFILE)
     assert (summary.passes[0].measured, summary.passes[0].outcomes) == (3, {"OK": 3})
     assert board.lease is None
-    again = measure_passes(study, board, models, PROFILE)
+    (again,) = measure_passes(study, [board], models, PROFILE)
     assert (again.passes[0].measured, again.passes[0].resumed) == (0, 3)
     stored = study.passes("profile")
     assert [s.export.sha256 for s in stored] == [m.sha256 for m in models]
@@ -75,9 +82,9 @@ def test_a_board_that_dies_goes_on_where_it_was(study, board):
     models = labelled_models(study)
     board.dies_at = len(board.measured) + 2
     with pytest.raises(DeviceError):
-        measure_passes(study, board, models, PROFILE)
+        measure_passes(study, [board], models, PROFILE)
     board.dead, ran = False, len(board.measured)
-    summary = measure_passes(study, board, models, PROFILE)
+    (summary,) = measure_passes(study, [board], models, PROFILE)
     assert (summary.passes[0].resumed, summary.passes[0].measured) == (1, 2)
     assert len(board.measured) == ran + 1, "the result that was lost came from the board's journal"
 
@@ -85,7 +92,8 @@ def test_a_board_that_dies_goes_on_where_it_was(study, board):
 def test_without_a_meter_one_record_says_so_and_the_other_passes_go_on(study, board):
     board.outcome = lambda job: Outcome.UNSUPPORTED if job.measure_pass == "energy" else Outcome.OK
     passes = {"energy": pass_settings(SETTINGS, "energy"), "profile": SETTINGS}
-    energy, profile = measure_passes(study, board, labelled_models(study), passes).passes
+    (summary,) = measure_passes(study, [board], labelled_models(study), passes)
+    energy, profile = summary.passes
     assert (energy.measured, energy.outcomes) == (1, {"UNSUPPORTED": 1})
     assert "no energy meter" in energy.describe()
     assert profile.outcomes == {"OK": 3}
@@ -95,16 +103,18 @@ def test_without_a_meter_one_record_says_so_and_the_other_passes_go_on(study, bo
 def test_another_load_is_another_measurement(study, board):
     models = labelled_models(study, 1)
     for load_s in (10.0, 20.0, 10.0):
-        measure_passes(study, board, models, {"energy": pass_settings(SETTINGS, "energy", load_s)})
+        measure_passes(study, [board], models, {"energy": pass_settings(SETTINGS, "energy", load_s)})
     loads = [job.settings.load_s for job in board.measured if job.measure_pass == "energy"]
     assert loads == [10.0, 20.0]
 
 
 def test_nothing_to_measure_is_said(study, board, tmp_path):
     with pytest.raises(CollectError, match="nothing to measure"):
-        measure_passes(study, board, labelled_models(study), {})
+        measure_passes(study, [board], labelled_models(study), {})
     with pytest.raises(CollectError, match="nothing to measure"):
-        measure_passes(study, board, labelled_models(study), {"timed": SETTINGS})
+        measure_passes(study, [], labelled_models(study), PROFILE)
+    with pytest.raises(CollectError, match="nothing to measure"):
+        measure_passes(study, [board], labelled_models(study), {"timed": SETTINGS})
     with (
         Study.open(tmp_path / "empty") as empty,
         pytest.raises(CollectError, match="has a latency"),
@@ -118,14 +128,14 @@ def test_a_failure_in_another_context_ends_the_passes_instead_of_being_asked_for
     board.outcome = lambda job: outcome
     board.changes = {"context": other(kernel="6.2")}
     with pytest.raises(ContextChangedError, match=r"kernel: 6\.1 -> 6\.2"):
-        measure_passes(study, board, models, PROFILE)
+        measure_passes(study, [board], models, PROFILE)
     assert len(board.measured) == ran + 1
 
 
 def test_a_failure_before_the_precision_is_known_counts(study, board):
     board.outcome = lambda job: Outcome.CRASH
     board.changes = {"context": other(precision="int8")}
-    summary = measure_passes(study, board, labelled_models(study, 1), PROFILE)
+    (summary,) = measure_passes(study, [board], labelled_models(study, 1), PROFILE)
     assert summary.passes[0].outcomes == {"CRASH": 1}
 
 
@@ -133,5 +143,89 @@ def test_an_agent_that_measures_with_other_settings_is_not_asked_without_end(stu
     ran = len(board.measured)
     board.changes = {"settings": MeasureSettings(threads=2)}
     with pytest.raises(CollectError, match="other settings"):
-        measure_passes(study, board, labelled_models(study), PROFILE)
+        measure_passes(study, [board], labelled_models(study), PROFILE)
     assert len(board.measured) == ran + 1
+
+
+def test_each_device_measures_every_model(study, board):
+    second, models, bars = Board("pi2"), labelled_models(study), []
+
+    def progress(*arguments):
+        bars.append(Bar(*arguments))
+        return bars[0]
+
+    summaries = measure_passes(study, [board, second], models, PROFILE, progress=progress)
+    assert [(s.device, s.device_id, s.passes[0].measured, s.lost) for s in summaries] == [
+        ("pi1", "id-pi1", 3, ""),
+        ("pi2", "id-pi2", 3, ""),
+    ]
+    assert (bars[0].total, bars[0].done) == (6, 6)
+    assert board.lease is second.lease is None
+    found = {(s.export.sha256, s.result.identity.device_id) for s in study.passes("profile")}
+    assert found == {(model.sha256, f"id-{name}") for model in models for name in ("pi1", "pi2")}
+    check_lost(summaries)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_lost_device_does_not_end_the_others_and_goes_on_later(study, board, at_once):
+    second, models = Board("pi2"), labelled_models(study)
+    second.dead, second.dies_at = at_once, 2
+    first, lost = measure_passes(study, [board, second], models, PROFILE)
+    assert (first.passes[0].outcomes, first.lost) == ({"OK": 3}, "")
+    assert "lost before the end" in lost.describe()
+    with pytest.raises(BoardsLostError, match=r"1 of 2 devices .*pi2: .*not reachable.*same command again"):
+        check_lost((first, lost))
+    second.dead, second.dies_at = False, None
+    done, again = measure_passes(study, [board, second], models, PROFILE)
+    assert (done.passes[0].measured, done.passes[0].resumed) == (0, 3)
+    assert (again.passes[0].outcomes, again.lost) == ({"OK": 3}, "")
+    assert len(second.measured) == 3
+
+
+def test_all_devices_lost_is_an_error_that_names_them(study, board):
+    second = Board("pi2")
+    board.dead = second.dead = True
+    with pytest.raises(BoardsLostError, match=r"2 of 2 devices .*pi1: .*pi2: "):
+        measure_passes(study, [board, second], labelled_models(study), PROFILE)
+
+
+def test_an_error_of_the_study_ends_every_device_and_the_jobs_that_run(study, board, monkeypatch):
+    second, models = Board("pi2"), labelled_models(study)
+    second.hang = threading.Event()
+
+    def fail(*_, **__):
+        assert second.hanging.wait(5)
+        raise StudyError("the disk is full")
+
+    monkeypatch.setattr(study, "add_result", fail)
+    with pytest.raises(StudyError, match="the disk is full"):
+        measure_passes(study, [board, second], models, PROFILE)
+    assert second.cancelled == {job.job_id for job in second.measured}
+    assert len(second.measured) == 1
+    assert board.lease is second.lease is None
+
+
+def test_the_command_shows_each_device_and_ends_with_status_1_where_one_was_lost(study, board, monkeypatch):
+    boards = {"pi1": board, "pi2": Board("pi2")}
+    boards["pi2"].dies_at = 2
+    monkeypatch.setattr("hytnas_host.cli.devices.open_device", lambda name: nullcontext(boards[name]))
+    words = ["collect", "passes", "--study", str(study.folder), "--n", "2", "--device"]
+    ended = CliRunner().invoke(app, [*words, "pi1,pi2"])
+    shown = " ".join(ended.stdout.split())
+    assert "2 models on pi1 profile: 2 processes measured; 2 OK" in shown
+    assert "2 models on pi2 profile: 1 processes measured; 1 OK lost before the end" in shown
+    assert ended.stdout.count("Share of the time by kind of operator") == 2
+    assert ended.exit_code == 1
+    assert "1 of 2 devices did not come to the end (pi2: device 'pi2' not reachable" in ended.stderr
+    boards["pi2"].dead = False
+    again = CliRunner().invoke(app, [*words, "pi1", "--device", "pi2", "--json"])
+    assert again.exit_code == 0
+    said = json.loads(again.stdout)
+    assert [(each["device"], each["passes"][0]["outcomes"]) for each in said["summaries"]] == [
+        ("pi1", {"OK": 2}),
+        ("pi2", {"OK": 2}),
+    ]
+    assert [result["identity"]["device_id"] for result in said["results"]["profile"]] == [
+        *["id-pi1"] * 2,
+        *["id-pi2"] * 2,
+    ]
