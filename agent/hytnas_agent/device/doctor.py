@@ -11,7 +11,7 @@ from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.identity import read_hardware
 from hytnas_agent.device.probes.core import BUSY_SHARE
 from hytnas_agent.device.probes.temperature import MARGIN_CELSIUS
-from hytnas_agent.device.probes.throttling import BOOT_BITS, NOW_BITS, said
+from hytnas_agent.device.probes.throttling import NOW_BITS, PAST_BITS, said
 from hytnas_agent.device.processes import busiest, processor_times
 from hytnas_agent.device.sources import Sources
 from hytnas_agent.launcher import current_launcher
@@ -167,15 +167,20 @@ def check_throttling(health: HealthSnapshot, sources: Sources) -> Check:
         return Check("throttling", "fail", "now: under voltage (alarm of rpi_volt)", advice)
     if bits is not None and bits & NOW_BITS:
         return Check("throttling", "fail", f"now: {said(bits)} (bits {bits:#x})", advice)
-    if bits is not None and bits & BOOT_BITS:
-        return Check("throttling", "warn", f"since boot: {said(bits >> 16)} (bits {bits:#x})", advice)
+    if bits is not None and bits & PAST_BITS:
+        return Check("throttling", "warn", f"earlier: {said(bits >> 16)} (bits {bits:#x})", advice)
     if bits is not None:
-        return Check("throttling", "ok", "none since boot")
+        return Check("throttling", "ok", "none now, nor since the firmware's bits were last cleared")
     if health.throttle_events is not None:
         return Check("throttling", "ok", f"the processor counts {health.throttle_events} events since boot")
-    pi = sources.is_raspberry_pi()
-    why = "the firmware does not answer" if pi else "neither a Raspberry Pi's bits nor a processor's counter"
-    return Check("throttling", "unknown", why)
+    if sources.is_raspberry_pi():
+        return Check(
+            "throttling",
+            "unknown",
+            "the firmware does not answer to vcgencmd get_throttled",
+            "Install vcgencmd (raspi-utils) and put the user into the group video",
+        )
+    return Check("throttling", "unknown", "neither a Raspberry Pi's bits nor a processor's counter")
 
 
 def check_temperature(health: HealthSnapshot) -> Check:

@@ -52,6 +52,16 @@ def board(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
     return make
 
 
+@pytest.fixture
+def pi(board) -> Callable[..., Sources]:
+    """Makes a Raspberry Pi of these files whose firmware answers with these bits."""
+
+    def make(files: dict[str, str], bits: str = "0x0") -> Sources:
+        return Sources(board(files), {"get_throttled": f"throttled={bits}"}.get)
+
+    return make
+
+
 CPUFREQ = "sys/devices/system/cpu/cpu0/cpufreq"
 
 
@@ -67,7 +77,6 @@ def pi_files() -> dict[str, str]:
         "proc/loadavg": "0.05 0.10 0.09 1/120 999\n",
         "proc/stat": "cpu  100 0 50 800 10 0 5 3 0 0\ncpu0 100 0 50 800 10 0 5 3 0 0\n",
         "proc/vmstat": "nr_free_pages 1\npswpin 7\npswpout 5\n",
-        "sys/devices/platform/soc/soc:firmware/get_throttled": "0\n",
         "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
         "sys/class/thermal/thermal_zone0/temp": "48312\n",
         "sys/class/hwmon/hwmon1/name": "rpi_volt\n",

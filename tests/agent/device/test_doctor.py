@@ -24,14 +24,13 @@ HEALTH = (
 UNUSABLE = RuntimeInfo("onnxruntime", "", "", ("onnx",), usable=False, reason="dies of SIGILL on this device")
 
 
-def checks(root: Path, tmp_path: Path) -> dict[str, Check]:
-    sources = Sources.at(root)
+def checks(sources: Sources, tmp_path: Path) -> dict[str, Check]:
     found = examine(StateFolder(tmp_path), [USABLE], sources, cores=(0,), sleep=lambda _: None).checks
     return {check.name: check for check in found}
 
 
-def test_a_healthy_pi_has_nothing_to_worry_about(board, pi_files, tmp_path: Path) -> None:
-    found = checks(board(pi_files), tmp_path)
+def test_a_healthy_pi_has_nothing_to_worry_about(pi, pi_files, tmp_path: Path) -> None:
+    found = checks(pi(pi_files), tmp_path)
     for name in HEALTH:
         assert found[name].status == "ok", found[name]
 
@@ -40,8 +39,6 @@ def test_a_healthy_pi_has_nothing_to_worry_about(board, pi_files, tmp_path: Path
     ("file", "text", "expected"),
     [
         ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "ondemand", ("governor", "warn")),
-        ("sys/devices/platform/soc/soc:firmware/get_throttled", "50005", ("throttling", "fail")),
-        ("sys/devices/platform/soc/soc:firmware/get_throttled", "50000", ("throttling", "warn")),
         ("sys/class/hwmon/hwmon1/in0_lcrit_alarm", "1", ("throttling", "fail")),
         ("sys/class/thermal/thermal_zone0/temp", "81000", ("temperature", "warn")),
         ("proc/meminfo", "MemAvailable: 1000 kB", ("memory", "warn")),
@@ -51,16 +48,32 @@ def test_a_healthy_pi_has_nothing_to_worry_about(board, pi_files, tmp_path: Path
     ],
 )
 def test_each_trouble_is_found_with_advice(
-    board, pi_files, tmp_path: Path, *, file: str, text: str, expected: tuple[str, str]
+    pi, pi_files, tmp_path: Path, *, file: str, text: str, expected: tuple[str, str]
 ) -> None:
     name, status = expected
-    found = checks(board(pi_files | {file: text}), tmp_path)[name]
+    found = checks(pi(pi_files | {file: text}), tmp_path)[name]
     assert found.status == status
     assert found.advice
 
 
+@pytest.mark.parametrize(
+    ("bits", "status", "found"),
+    [
+        ("0x50005", "fail", "now: under voltage, throttled (bits 0x50005)"),
+        ("0x50000", "warn", "earlier: under voltage, throttled (bits 0x50000)"),
+        ("error", "unknown", "the firmware does not answer to vcgencmd get_throttled"),
+    ],
+)
+def test_throttling_is_what_the_firmware_says(
+    pi, pi_files, tmp_path: Path, *, bits: str, status: str, found: str
+) -> None:
+    check = checks(pi(pi_files, bits), tmp_path)["throttling"]
+    assert (check.status, check.found) == (status, found)
+    assert check.advice
+
+
 def test_what_cannot_be_seen_is_unknown_and_never_ok(board, tmp_path: Path) -> None:
-    found = checks(board({}), tmp_path)
+    found = checks(Sources.at(board({})), tmp_path)
     for name in HEALTH:
         assert found[name].status == "unknown", found[name]
 
@@ -90,7 +103,7 @@ def test_how_to_install_a_runtime_is_said_once(monkeypatch: pytest.MonkeyPatch) 
 def test_examining_changes_nothing(board, pi_files, tmp_path: Path) -> None:
     root = board(pi_files)
     before = {path: path.read_text() for path in root.rglob("*") if path.is_file()}
-    assert checks(root, tmp_path)["governor"].status == "ok"
+    assert checks(Sources.at(root), tmp_path)["governor"].status == "ok"
     assert {path: path.read_text() for path in root.rglob("*") if path.is_file()} == before
 
 

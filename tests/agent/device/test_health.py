@@ -1,11 +1,16 @@
+import pytest
+
 from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.sources import Sources
 
 at = Sources.at
 
 
-def test_a_pi_says_all(board, pi_files: dict[str, str]) -> None:
-    health = health_snapshot((0,), at(board(pi_files)))
+COPY = "sys/devices/platform/soc/soc:firmware/get_throttled"
+
+
+def test_a_pi_says_all(pi, pi_files: dict[str, str]) -> None:
+    health = health_snapshot((0,), pi(pi_files))
     assert health.throttled_bits == 0
     assert health.under_voltage_alarm is False
     assert health.temperature_celsius == 48.312
@@ -36,17 +41,28 @@ def test_what_is_nonsense_is_unknown(board, pi_files: dict[str, str]) -> None:
     assert health.load_1min is None
 
 
-def test_bits_are_hexadecimal(board, pi_files: dict[str, str]) -> None:
-    pi_files["sys/devices/platform/soc/soc:firmware/get_throttled"] = "50005\n"
+def test_bits_are_hexadecimal(pi, pi_files: dict[str, str]) -> None:
     pi_files["sys/class/hwmon/hwmon1/in0_lcrit_alarm"] = "1\n"
-    health = health_snapshot((0,), at(board(pi_files)))
+    health = health_snapshot((0,), pi(pi_files, "0x50005"))
     assert health.throttled_bits == 0x50005
     assert health.under_voltage_alarm is True
 
 
-def test_only_a_pi_is_asked_for_throttling(board, pi_files: dict[str, str]) -> None:
-    pi_files["proc/device-tree/model"] = "Some Other Board"
-    assert health_snapshot((0,), at(board(pi_files))).throttled_bits is None
+@pytest.mark.parametrize("copy", ["0\n", "50005\n"])
+def test_the_firmware_is_believed_before_the_kernels_copy(pi, pi_files: dict[str, str], copy: str) -> None:
+    assert health_snapshot((0,), pi(pi_files | {COPY: copy}, "0xe0008")).throttled_bits == 0xE0008
+
+
+@pytest.mark.parametrize(("copy", "bits"), [("0\n", None), ("50000\n", None), ("50005\n", 0x50005)])
+def test_a_copy_that_may_be_old_accuses_and_does_not_acquit(
+    board, pi_files: dict[str, str], copy: str, bits: int | None
+) -> None:
+    assert health_snapshot((0,), at(board(pi_files | {COPY: copy}))).throttled_bits == bits
+
+
+def test_only_a_pi_is_asked_for_throttling(pi, pi_files: dict[str, str]) -> None:
+    pi_files |= {"proc/device-tree/model": "Some Other Board", COPY: "50005\n"}
+    assert health_snapshot((0,), pi(pi_files, "0x50005")).throttled_bits is None
 
 
 def test_the_processors_zone_is_preferred(board, pi_files: dict[str, str]) -> None:

@@ -68,6 +68,23 @@ def test_absent_probes_are_named_and_never_healthy(verdict) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("bits", "reasons"),
+    [
+        ((None, None), ()),
+        ((0x50000, None), ()),
+        ((None, 0x50004), ("throttled",)),
+        ((0x1, None), ("under voltage",)),
+    ],
+)
+def test_bits_that_were_read_once_accuse_and_do_not_acquit(
+    bits: tuple[int | None, int | None], reasons: tuple[str, ...]
+) -> None:
+    found = judge(TimedRuns(*(HealthSnapshot(0.0, throttled_bits=some) for some in bits)))
+    assert found.reasons == reasons
+    assert ("throttling" in found.unverified) is not bool(reasons)
+
+
 def test_with_nothing_to_read_nothing_is_verified() -> None:
     nothing = HealthSnapshot(0.0)
     found = judge(TimedRuns(nothing, nothing))
