@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -423,6 +424,15 @@ def test_the_exit_status_of_a_stopped_server_is_0(state: StateFolder) -> None:
     server = start_server(state)
     server.send_signal(signal.SIGTERM)
     assert server.wait(60) == 0
+
+
+def test_a_server_whose_state_folder_is_gone_ends(state: StateFolder, connect: Connect) -> None:
+    server = start_server(state)
+    agent = connect()
+    agent.acquire()
+    shutil.rmtree(state.root)
+    agent.close()
+    assert server.wait(60) == 1
 
 
 def test_an_idle_server_ends_but_not_before_its_client(state: StateFolder, connect: Connect) -> None:

@@ -47,6 +47,8 @@ class Runner:
         Locked (``flock``) while a timed run goes on.
     on_start, on_end : callable
         Called on the runner's thread when a job starts and when it has ended.
+    on_fault : callable
+        Called on the runner's thread, at its unforeseen end, with what ended it: nothing will be measured.
     """
 
     def __init__(
@@ -58,11 +60,12 @@ class Runner:
         timed_lock: Path,
         on_start: Callable[[QueuedJob], None],
         on_end: Callable[[QueuedJob, ProcessResult | RpcError], None],
+        on_fault: Callable[[Exception], None],
     ) -> None:
         self._journal, self._identity, self.allowed_cores = journal, identity, allowed_cores
         self._timed_lock = timed_lock
         self._gate = Gate()
-        self._on_start, self._on_end = on_start, on_end
+        self._on_start, self._on_end, self._on_fault = on_start, on_end, on_fault
         self._condition = threading.Condition()
         self._chores: deque[Callable[[], None]] = deque()
         self._jobs: deque[QueuedJob] = deque()
@@ -145,6 +148,12 @@ class Runner:
         return [*([self._running] if self._running else []), *self._jobs]
 
     def _work(self) -> None:
+        try:
+            self._take_turns()
+        except Exception as error:  # a server whose jobs never begin would keep its clients waiting for ever
+            self._on_fault(error)
+
+    def _take_turns(self) -> None:
         while True:
             with self._condition:
                 self._running, self._chore_running = None, False

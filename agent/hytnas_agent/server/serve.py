@@ -48,7 +48,7 @@ def serve(
     AlreadyServingError
         If a server runs for this state folder and is not to be ended.
     AgentError
-        If the state folder cannot be used.
+        If the state folder cannot be used, or can no longer be.
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(_alone(state, take_over))
@@ -64,6 +64,7 @@ class _Server:
         self.loop = EventLoop()
         self._idle_exit_s = idle_exit_s
         self._idle_since = time.monotonic()
+        self._fault: Exception | None = None
         self._journal = Journal(state.journal)
         self._lease = DeviceLease(state.lease)
         self._governors = PinnedGovernors(state.held_governors)
@@ -80,6 +81,7 @@ class _Server:
             timed_lock=state.timed_lock,
             on_start=self._job_started,
             on_end=self._job_ended,
+            on_fault=self._runner_failed,
         )
         self._tenancy = Tenancy(
             self._lease,
@@ -100,6 +102,11 @@ class _Server:
         self.loop.run(self._tick)
         self._service.stopping()
         self._runner.stop()
+        if self._fault is not None:
+            raise AgentError(
+                f"the agent cannot go on: {self._fault}",
+                "Check its state folder and the free space, then start it again",
+            ) from self._fault
 
     def close(self) -> None:
         if self._lease.held:
@@ -153,6 +160,13 @@ class _Server:
         if self._parts.clients or not self._runner.idle:
             self._idle_since = now
         return max(0.0, self._idle_since + self._idle_exit_s - now)
+
+    def _runner_failed(self, error: Exception) -> None:
+        def end() -> None:
+            self._fault = error
+            self.loop.stop()
+
+        self.loop.call(end)
 
     def _job_started(self, queued: QueuedJob) -> None:
         self.loop.call(lambda: self._service.job_started(queued))

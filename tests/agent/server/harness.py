@@ -77,6 +77,7 @@ class QuietService:
             timed_lock=state.timed_lock,
             on_start=lambda queued: None,
             on_end=lambda queued, ending: None,
+            on_fault=lambda error: None,
         )
         self.lease = DeviceLease(state.lease)
         tenancy = Tenancy(self.lease, lambda: False)
