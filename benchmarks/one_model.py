@@ -95,10 +95,10 @@ def by_agent(device: AgentDevice, sha256: str, core: int) -> Turn:
 
 
 @contextlib.contextmanager
-def local_agent(state: Path, reason: str) -> Iterator[AgentDevice]:
+def local_agent(state: Path, reason: str, kind: type[AgentDevice] = AgentDevice) -> Iterator[AgentDevice]:
     """An agent of its own on this machine, taken for the benchmark and ended with it."""
     transport = LocalTransport(state, idle_exit_s=60)
-    with AgentDevice("local", transport, client_id="benchmark", shares_processor=True) as device:
+    with kind("local", transport, client_id="benchmark", shares_processor=True) as device:
         agent_pid = device.hello().agent_pid
         try:
             device.acquire(reason)
