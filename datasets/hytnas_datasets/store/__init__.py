@@ -6,9 +6,11 @@ It is the resume journal as well: whatever was stored is durable, and storing it
 from hytnas_datasets.store.agreement import Agreement, compare_boards
 from hytnas_datasets.store.measured import StoredLabel
 from hytnas_datasets.store.passed import StoredPass
+from hytnas_datasets.store.quality import LabelQuality
 from hytnas_datasets.store.records import (
     AccuracyRecord,
     CurvePoint,
+    DiscardRecord,
     ExportRecord,
     FailureRecord,
     RunRecord,
@@ -22,8 +24,10 @@ __all__ = [
     "AccuracyRecord",
     "Agreement",
     "CurvePoint",
+    "DiscardRecord",
     "ExportRecord",
     "FailureRecord",
+    "LabelQuality",
     "RunRecord",
     "StoredLabel",
     "StoredPass",

@@ -11,7 +11,7 @@ from hytnas_agent.records import DeviceContext, LatencyLabel, ProcessResult
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.store.database import Database
-from hytnas_datasets.store.records import ExportRecord
+from hytnas_datasets.store.records import DiscardRecord, ExportRecord, FailureRecord
 from hytnas_datasets.store.sampled import as_architecture
 
 T = TypeVar("T")
@@ -219,10 +219,25 @@ def discard(database: Database, job_ids: Iterable[str], reason: str, at_unix_s: 
         )
 
 
+def discards(database: Database) -> list[DiscardRecord]:
+    """Every discarded result, in the order they were; those discarded at once have the same time."""
+    rows = database.query("SELECT job_id, reason, at_unix_s FROM discarded ORDER BY rowid")
+    return [DiscardRecord(*row) for row in rows]
+
+
 def discarded(database: Database) -> dict[str, str]:
     """Why each discarded result was, by job id, in the order they were."""
-    rows = database.query("SELECT job_id, reason FROM discarded ORDER BY rowid")
-    return {row["job_id"]: row["reason"] for row in rows}
+    return {record.job_id: record.reason for record in discards(database)}
+
+
+def failures(database: Database, stage: str | None = None) -> list[FailureRecord]:
+    """What did not work outside a measurement (in ``stage``), oldest first."""
+    rows = database.query(
+        "SELECT stage, subject, message, at_unix_s, run_id FROM failure "
+        "WHERE :stage IS NULL OR stage = :stage ORDER BY id",
+        {"stage": stage},
+    )
+    return [FailureRecord(*row) for row in rows]
 
 
 def standing(database: Database, purpose: str | None = None) -> list[StoredResult]:

@@ -1,7 +1,7 @@
 """What a study keeps besides measurements: runs, exports, accuracies, failures."""
 
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -76,6 +76,23 @@ class AccuracyRecord(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     label: str = ""
     failure: str = ""
+
+
+FORMER_SPEED: Final = "has another speed since"
+"""With which the reason ends for which the canaries of a former speed are discarded."""
+
+
+class DiscardRecord(msgspec.Struct, frozen=True):
+    """A stored result that is to stand in no label, why, and when that was found (by the host's clock)."""
+
+    job_id: str
+    reason: str
+    at_unix_s: float
+
+    @property
+    def of_former_speed(self) -> bool:
+        """Whether it is a canary that was well, but whose device has had another speed since."""
+        return self.reason.endswith(FORMER_SPEED)
 
 
 class FailureRecord(msgspec.Struct, frozen=True):

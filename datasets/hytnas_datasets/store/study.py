@@ -17,7 +17,13 @@ from hytnas_datasets.store import boards, labelling, measured, sampled, summary,
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel
 from hytnas_datasets.store.passed import StoredPass, stored_passes
-from hytnas_datasets.store.records import AccuracyRecord, ExportRecord, FailureRecord, RunRecord
+from hytnas_datasets.store.records import (
+    AccuracyRecord,
+    DiscardRecord,
+    ExportRecord,
+    FailureRecord,
+    RunRecord,
+)
 
 STUDY_FILE = "study.sqlite"
 
@@ -215,6 +221,10 @@ class Study:
         """Why each discarded result was, by job id."""
         return measured.discarded(self._database)
 
+    def discards(self) -> list[DiscardRecord]:
+        """Every discarded result with the reason and the time, in the order they were discarded."""
+        return measured.discards(self._database)
+
     def add_label(
         self, label: LatencyLabel, purpose: str, device_id: str, context: DeviceContext | None
     ) -> None:
@@ -256,12 +266,7 @@ class Study:
 
     def failures(self, stage: str | None = None) -> list[FailureRecord]:
         """What did not work (in ``stage``), oldest first."""
-        rows = self._database.query(
-            "SELECT stage, subject, message, at_unix_s, run_id FROM failure "
-            "WHERE :stage IS NULL OR stage = :stage ORDER BY id",
-            {"stage": stage},
-        )
-        return [FailureRecord(*row) for row in rows]
+        return measured.failures(self._database, stage)
 
     def canaries(self) -> list[ProcessResult]:
         """The canary's series: every result stored for the purpose "canary", in the order they started."""

@@ -12,6 +12,13 @@ from hytnas_datasets.store import measured, sampled, trained
 from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, agreements, count_boards, tolerances
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel, StoredResult
+from hytnas_datasets.store.quality import (
+    LabelQuality,
+    absent_probes,
+    attempts_of,
+    label_qualities,
+    status_of,
+)
 from hytnas_datasets.store.records import AccuracyRecord
 
 _TIMED: Final[MeasurePass] = "timed"
@@ -54,6 +61,7 @@ class StudySummary(msgspec.Struct, frozen=True):
     network. ``verdicts`` counts timed processes that went well by what the device's health says of them, and
     ``unverified`` names the probes that a device did not have. ``executions`` says how what was measured ran,
     from the most real to the least; ``kinds`` counts the model files of each format and precision.
+    ``qualities`` says for each device what its labels rest on.
     """
 
     sampled: dict[str, int]
@@ -84,6 +92,7 @@ class StudySummary(msgspec.Struct, frozen=True):
     discarded: int
     verdicts: dict[str, int]
     unverified: tuple[str, ...]
+    qualities: tuple[LabelQuality, ...]
 
 
 def summarise(database: Database) -> StudySummary:
@@ -95,7 +104,7 @@ def summarise(database: Database) -> StudySummary:
     exports = measured.exports(database)
     labels = measured.labels(database, None)
     trainings = trained.records(database)
-    failures = database.query("SELECT stage, count(*) AS n FROM failure GROUP BY stage ORDER BY stage")
+    failures = measured.failures(database)
     by_model = _medians_by_model(standing)
     by_network = _accuracies_by_network(trainings)
     noise, repeated_models = _pooled_spread([np.log(values) for values in by_model.values()])
@@ -113,7 +122,7 @@ def summarise(database: Database) -> StudySummary:
         trainings=len(trainings),
         trained_networks=len(by_network),
         failed_trainings=sum(record.accuracy is None for record in trainings),
-        failures={row["stage"]: row["n"] for row in failures},
+        failures=dict(sorted(Counter(failure.stage for failure in failures).items())),
         outliers=_outliers(standing),
         repeat_noise=noise,
         repeated_models=repeated_models,
@@ -135,7 +144,10 @@ def summarise(database: Database) -> StudySummary:
         board_agreements=agreements(standing, tolerances(database)),
         discarded=len(results) - len(standing),
         verdicts=_verdicts(results),
-        unverified=_unverified(results),
+        unverified=absent_probes(stored.result for stored in results),
+        qualities=label_qualities(
+            results, labels, measured.discards(database), failures, measured.device_names(database)
+        ),
     )
 
 
@@ -143,13 +155,7 @@ def _verdicts(results: list[StoredResult]) -> dict[str, int]:
     """How many timed processes that went well the device's health lets stand in a label, and how many not."""
     timed = [stored.result for stored in results if stored.result.measure_pass == _TIMED]
     well = [result for result in timed if result.outcome is Outcome.OK]
-    return dict(Counter(result.verdict.status if result.verdict else "not judged" for result in well))
-
-
-def _unverified(results: list[StoredResult]) -> tuple[str, ...]:
-    """The probes that a device did not have."""
-    verdicts = [stored.result.verdict for stored in results if stored.result.verdict is not None]
-    return tuple(dict.fromkeys(name for verdict in verdicts for name in verdict.unverified))
+    return dict(Counter(status_of(result) for result in well))
 
 
 def _executions(results: list[StoredResult]) -> tuple[Execution, ...]:
@@ -185,16 +191,7 @@ def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, floa
 
 def _of_processes(results: list[StoredResult]) -> list[StoredResult]:
     """What the attempts of each timed process came to."""
-    attempts: dict[tuple[object, ...], list[StoredResult]] = {}
-    for stored in results:
-        result = stored.result
-        if result.measure_pass == _TIMED:
-            context = None if result.context is None else result.context.fingerprint()
-            settings = msgspec.structs.replace(result.settings, deadline_s=0.0)
-            where = (result.identity.device_id, context, settings)
-            key = (stored.model_sha256, stored.purpose, stored.replicate, *where)
-            attempts.setdefault(key, []).append(stored)
-    chosen = {id(least_disturbed([s.result for s in of_one])) for of_one in attempts.values()}
+    chosen = {id(least_disturbed([s.result for s in of_one])) for of_one in attempts_of(results)}
     return [stored for stored in results if id(stored.result) in chosen]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from hytnas_datasets.store.records import FORMER_SPEED
 from hytnas_host.collect.drift import CanaryWatch, DriftRule, Sighting
 from hytnas_host.collect.errors import LastingDriftError
 from hytnas_host.collect.jobs import Journal
@@ -133,7 +134,7 @@ class DriftGuard:
         self.say(f"{what}; going on at its new speed, so that labels before and after are not alike")
         latest = {job_id for reading in sighting.readings for job_id in reading.job_ids}
         before = [job_id for job_id in self._canary_journal.standing_ids if job_id not in latest]
-        self._canary_journal.discard(before, f"{self._name} has another speed since")
+        self._canary_journal.discard(before, f"{self._name} {FORMER_SPEED}")
 
 
 def _reason(sighting: Sighting) -> str:
