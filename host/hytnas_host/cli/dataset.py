@@ -16,12 +16,13 @@ app = typer.Typer(help="Describe, export and pack what was gathered.", no_args_i
 
 @app.command()
 def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) -> None:
-    """Show counts, outcomes, duplicates, outliers, repeat noise and coverage.
+    """Show counts, outcomes, duplicates, outliers, repeat noise, coverage, and what the labels rest on.
 
     Example: hytnas-profile dataset describe --study runs/default
     """
     from hytnas_agent.records import EXECUTION_WORDS
     from hytnas_datasets.store import Study
+    from hytnas_host.report.measuring import quality_table
 
     with Study.open(study, create=False) as opened:
         summary = opened.describe()
@@ -37,11 +38,7 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
         ("networks trained", summary.trained_networks),
         ("trainings", summary.trainings),
         ("processes that are outliers", len(summary.outliers)),
-        *((f"timed processes {verdict}", count) for verdict, count in sorted(summary.verdicts.items())),
-        ("processes discarded after a drift of the canary", summary.discarded),
     ]
-    if summary.unverified:
-        rows.append(("not verified (no such probe)", ", ".join(summary.unverified)))
     if summary.repeat_noise is not None:
         rows.append(("spread between processes of a model", f"{100 * summary.repeat_noise:.2f} %"))
     if summary.seed_noise is not None:
@@ -53,6 +50,16 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
     if summary.accuracy_range is not None:
         rows.append(("accuracies", "{:.3f} to {:.3f}".format(*summary.accuracy_range)))
     print_table(f"Study {study}", ["", ""], rows)
+    quality = quality_table(summary.qualities)
+    if quality is not None:
+        print_table(
+            quality.title,
+            ["", *quality.columns],
+            [("  " * row.part + row.name, *row.counts) for row in quality.rows],
+        )
+        meant = [f"{row.name}. {row.meaning}" for row in quality.rows if row.meaning]
+        for line in filter(None, (*meant, quality.note)):
+            out.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     if len(summary.boards) > 1:
         _print_boards(summary)
     if summary.coverage:

@@ -1,12 +1,16 @@
 """Everything a report shows, as plain values: no file, clock or device is touched here."""
 
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from hytnas_agent.protocol import DeviceDescription
-from hytnas_agent.records import EXECUTION_WORDS, Execution
+from hytnas_agent.records import EXECUTION_WORDS, Execution, Outcome
+from hytnas_datasets.store import LabelQuality
 from hytnas_host.report.passes import PassData
 from hytnas_host.search.result import Objective, SearchResult, Verification, VerifiedRow
 from hytnas_predictors.result import Leaderboard
+
+UNSTABLE: Final = Outcome.UNSTABLE.value
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class ModelSpread:
     half_width_percent : float or None
         Half the width of the label's 95 % interval, percent of the label.
     outcome : str
+        OK, or UNSTABLE where that interval is wider than was asked for.
+    disturbed : bool
+        Whether the label rests on disturbed processes, as too few others could be had.
     """
 
     model: str
@@ -35,14 +42,51 @@ class ModelSpread:
     between_percent: float | None
     half_width_percent: float | None
     outcome: str = "OK"
+    disturbed: bool = False
+
+    @property
+    def unstable(self) -> bool:
+        """Whether its interval is wider than was asked for."""
+        return self.outcome == UNSTABLE
+
+    @property
+    def title(self) -> str:
+        """What a tooltip calls it."""
+        marks = [UNSTABLE] * self.unstable + ["measured while disturbed"] * self.disturbed
+        return ", ".join(["Measured model", *marks])
+
+
+CanaryState = Literal["kept", "former", "drifted"]
 
 
 @dataclass(frozen=True)
 class CanaryPoint:
-    """The canary model measured once: minutes since the first time on any device, and its median."""
+    """The canary model measured once.
+
+    Attributes
+    ----------
+    minutes : float
+        Since the first time on any device.
+    median_ms : float
+    state : CanaryState
+        ``kept``, or discarded: as one of a ``former`` speed, or because it had ``drifted``.
+    level : int
+        Lasting changes of the device's speed before it; of no meaning for one that had drifted.
+    """
 
     minutes: float
     median_ms: float
+    state: CanaryState = "kept"
+    level: int = 0
+
+
+@dataclass(frozen=True)
+class DriftSpell:
+    """A stretch whose timed processes were discarded for a drift; from and to when, in minutes, how many."""
+
+    start_minutes: float
+    end_minutes: float
+    processes: int
 
 
 @dataclass(frozen=True)
@@ -51,6 +95,7 @@ class CanarySeries:
 
     device: str
     points: tuple[CanaryPoint, ...]
+    spells: tuple[DriftSpell, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +158,7 @@ class ReportData:
     ``choices`` maps an architecture id to its (stage, choices) lines; ``commands`` are the command lines that
     made the study, in order, ``settings`` the newest one's configuration and ``environment`` the workstation
     it ran on; ``width_target_percent`` is the interval half-width that measuring aims at; ``passes`` holds
-    profiles, energy and sustained latency.
+    profiles, energy and sustained latency; ``qualities`` says what the latency labels rest on.
     """
 
     study: str
@@ -134,6 +179,7 @@ class ReportData:
     environment: tuple[tuple[str, str], ...] = ()
     width_target_percent: float = 1.5
     passes: PassData = field(default_factory=PassData)
+    qualities: tuple[LabelQuality, ...] = ()
 
     @property
     def execution(self) -> Execution:
@@ -164,6 +210,11 @@ class ReportData:
     def leaderboard(self, target: str) -> Leaderboard | None:
         """The leaderboard of one target, if it was made."""
         return next((board for board in self.leaderboards if board.target == target), None)
+
+    @property
+    def unstable(self) -> frozenset[str]:
+        """The models whose labels are UNSTABLE."""
+        return frozenset(spread.model for spread in self.spreads if spread.unstable)
 
     def verified(self) -> dict[str, VerifiedRow]:
         """The freshly measured row of each front architecture."""

@@ -1,7 +1,7 @@
 """Read a study folder into report data: the store and the JSON results beside it."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from hytnas_agent import __version__
 from hytnas_agent.errors import HytnasError
-from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel, ProcessResult
+from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel, Outcome, ProcessResult
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import Architecture, Choice, Space, get_space
 from hytnas_datasets.store import Study
@@ -19,8 +19,6 @@ from hytnas_datasets.store.records import AccuracyRecord
 from hytnas_datasets.store.summary import StudySummary
 from hytnas_host.report.data import (
     AccuracyTraining,
-    CanaryPoint,
-    CanarySeries,
     DataSheet,
     Failure,
     ModelSpread,
@@ -28,6 +26,7 @@ from hytnas_host.report.data import (
     StageTime,
     VariableCoverage,
 )
+from hytnas_host.report.drift import canary_series
 from hytnas_host.report.passes import pass_data
 from hytnas_host.report.words import percent, plural
 from hytnas_host.search.result import SearchResult, Verification
@@ -83,12 +82,13 @@ def load_report_data(study_folder: Path) -> ReportData:
         labels = study.stored_labels("latency")
         results = study.results_by_model("latency")
         accuracies = study.accuracies()
-        left_out = study.discarded()
-        canaries = [result for result in study.canaries() if result.job_id not in left_out]
+        discards = study.discards()
+        timed = [result for purpose in summary.jobs for result in timed_results(study, purpose)]
+        canaries = study.canaries()
         names = study.device_names()
         stage_failures = study.failures()
         passes = {name: study.passes(name) for name in PASSES}
-        measured = {s.export.sha256: s.label.median_ms for s in study.stored_labels(None)}
+        measured = {s.export.sha256: s.label for s in study.stored_labels(None)}
     spaces = Spaces()
     named = [(spaces.name(s.architecture, s.export.sha256), s.label) for s in labels]
     failures = [
@@ -113,7 +113,7 @@ def load_report_data(study_folder: Path) -> ReportData:
             for name, label in named
             if label.median_ms is not None
         ),
-        canary=canary_series(canaries, names),
+        canary=canary_series(canaries, names, timed, discards),
         stages=tuple(stage for stage in journal.stages if stage.status != "running") if journal else (),
         training=accuracy_training(accuracies, summary),
         sheet=data_sheet(summary, tuple(failures)),
@@ -124,8 +124,10 @@ def load_report_data(study_folder: Path) -> ReportData:
         passes=pass_data(
             passes,
             lambda stored: spaces.name(stored.architecture, stored.export.sha256),
-            {sha256: median_ms for sha256, median_ms in measured.items() if median_ms is not None},
+            {sha: label.median_ms for sha, label in measured.items() if label.median_ms is not None},
+            {sha for sha, label in measured.items() if label.outcome is Outcome.UNSTABLE},
         ),
+        qualities=summary.qualities,
     )
 
 
@@ -230,26 +232,15 @@ def model_spread(name: str, label: LatencyLabel, results: Sequence[ProcessResult
     if label.ci_low_ms is not None and label.ci_high_ms is not None:
         half = 100 * (label.ci_high_ms - label.ci_low_ms) / 2 / label.median_ms
     within = float(np.median(inside)) if inside else None
-    return ModelSpread(name, label.median_ms, within, between, half, label.outcome.value)
-
-
-def canary_series(results: Sequence[ProcessResult], names: Mapping[str, str]) -> tuple[CanarySeries, ...]:
-    """The canary's medians over time on each device, ``names`` by device id; one canary model only.
-
-    The series are in the order in which the devices measured it first.
-    """
-    good = [result for result in results if result.median_ms is not None]
-    if not good:
-        return ()
-    first = min(good, key=lambda result: result.started_unix_s)
-    points: dict[str, list[CanaryPoint]] = {}
-    for result in sorted(good, key=lambda result: result.started_unix_s):
-        if result.model_sha256 == first.model_sha256 and result.median_ms is not None:
-            minutes = (result.started_unix_s - first.started_unix_s) / 60
-            points.setdefault(result.identity.device_id, []).append(CanaryPoint(minutes, result.median_ms))
-    return tuple(
-        CanarySeries(names.get(device_id, device_id), tuple(series)) for device_id, series in points.items()
+    return ModelSpread(
+        name, label.median_ms, within, between, half, label.outcome.value, label.rests_on_disturbed
     )
+
+
+def timed_results(study: Study, purpose: str) -> list[ProcessResult]:
+    """What the timed processes of a purpose measured."""
+    stored = (result for results in study.results_by_model(purpose).values() for _, result in results)
+    return [result for result in stored if result.measure_pass == "timed"]  # noqa: S105 (no password)
 
 
 def accuracy_training(records: Sequence[AccuracyRecord], summary: StudySummary) -> AccuracyTraining | None:
@@ -298,7 +289,7 @@ def data_sheet(summary: StudySummary, failures: tuple[Failure, ...]) -> DataShee
         words = f"{percent(100 * summary.repeat_noise)} between processes, {summary.repeated_models} models"
         facts.append(("Repeat noise", words))
     if summary.canary_drift is not None:
-        facts.append(("Canary drift", percent(100 * summary.canary_drift)))
+        facts.append(("Canary drift", f"{percent(100 * summary.canary_drift)}, discarded ones left out"))
     facts.append(("Outlying processes", str(len(summary.outliers))))
     if summary.trainings:
         failed = f", {summary.failed_trainings} failed" if summary.failed_trainings else ""

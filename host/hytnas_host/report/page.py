@@ -12,6 +12,7 @@ from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_host.report import svg, tables, theme
 from hytnas_host.report.data import ReportData
 from hytnas_host.report.figures import Drawing, FigureSpec, Size, describe_figures, describe_overview
+from hytnas_host.report.measuring import quality_table
 from hytnas_host.report.passes import pass_tables
 from hytnas_host.report.verdict import pronounce
 
@@ -83,6 +84,7 @@ def build_report(data: ReportData) -> str:
         verification=tables.verification_rows(data),
         verification_notes=tables.verification_notes(data),
         training_facts=tables.training_facts(data),
+        quality=quality_table(data.qualities),
         pass_tables=pass_tables(data.passes),
         stages=tables.stage_rows(data),
         device_facts=tables.device_facts(data),

@@ -1,12 +1,12 @@
 """Profiles, energy and sustained latency as plain values and tables, for the report and the terminal."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hytnas_agent.pass_records import EnergyReading, SustainedSeries
-from hytnas_agent.records import EXECUTION_WORDS, Execution, MeasurePass
+from hytnas_agent.records import EXECUTION_WORDS, Execution, MeasurePass, Outcome
 from hytnas_datasets.errors import PlanError, SpaceError
 from hytnas_datasets.plan.profile import Breakdown
 from hytnas_datasets.store import StoredPass
@@ -17,12 +17,16 @@ WHOLE = "whole"
 
 @dataclass(frozen=True)
 class Profiled:
-    """Where a model spends its time, how it was run, and its latency where that was measured, too."""
+    """Where a model spends its time, how it was run, and its latency where that was measured, too.
+
+    ``unstable``: the interval of that latency is wider than was asked for.
+    """
 
     model: str
     breakdown: Breakdown
     execution: Execution = "native"
     latency_ms: float | None = None
+    unstable: bool = False
 
     @property
     def staged(self) -> bool:
@@ -80,6 +84,7 @@ def pass_data(
     found: Mapping[MeasurePass, Sequence[StoredPass]],
     name: Callable[[StoredPass], str],
     latencies_ms: Mapping[str, float] | None = None,
+    unstable: Collection[str] = (),
 ) -> PassData:
     """What was stored, made ready to be shown.
 
@@ -91,6 +96,8 @@ def pass_data(
         What to call a model.
     latencies_ms : mapping, optional
         Labels by the hash of the model file.
+    unstable : collection of str, optional
+        Hashes of those whose label is UNSTABLE.
     """
     return PassData(
         tuple(
@@ -99,6 +106,7 @@ def pass_data(
                 breakdown,
                 _execution(stored),
                 (latencies_ms or {}).get(stored.export.sha256),
+                stored.export.sha256 in unstable,
             )
             for stored in found.get("profile", ())
             if (breakdown := _breakdown(stored)) is not None and breakdown.kernel_ms > 0
@@ -141,7 +149,7 @@ def _stage_table(data: PassData, staged: Sequence[Profiled]) -> PlainTable:
             (
                 profiled.model,
                 milliseconds(profiled.breakdown.kernel_ms),
-                milliseconds(profiled.latency_ms),
+                milliseconds(profiled.latency_ms) + f", {Outcome.UNSTABLE}" * profiled.unstable,
                 *(
                     percent(100 * time_ms / profiled.breakdown.kernel_ms)
                     for time_ms in profiled.breakdown.stage_ms.values()

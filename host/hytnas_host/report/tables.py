@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from hytnas_agent.records import EXECUTION_WORDS
-from hytnas_host.report.data import Axes, ReportData, percent_of
+from hytnas_host.report.data import UNSTABLE, Axes, ReportData, percent_of
 from hytnas_host.report.theme import PICK_COLOURS
 from hytnas_host.report.words import (
     NBSP,
@@ -24,12 +24,13 @@ from hytnas_predictors.result import Leaderboard, Score
 
 Facts = tuple[tuple[str, str], ...]
 
+UNSTABLE_WORDS: Final = f"{UNSTABLE}: the interval is wider than was asked for"
 PICK_NAMES: Final = {"BL": "Best latency", "O": "Optimal trade-off", "BA": "Best accuracy"}
 
 
 @dataclass(frozen=True)
 class PickCard:
-    """A pick, ready to be shown."""
+    """A pick, ready to be shown; ``warning`` says where its measurement is less certain than asked for."""
 
     label: str
     name: str
@@ -38,6 +39,7 @@ class PickCard:
     under: str
     rows: Facts
     choices: Facts
+    warning: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class LeaderboardTable:
 
 @dataclass(frozen=True)
 class VerificationRow:
-    """One architecture measured afresh."""
+    """One architecture measured afresh; ``outcome`` is empty where it is OK."""
 
     architecture: str
     role: str
@@ -72,6 +74,7 @@ class VerificationRow:
     interval: str
     error: str
     remarks: str
+    outcome: str
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ def _card(data: ReportData, axes: Axes, pick: Pick) -> PickCard:
         under,
         tuple(rows),
         data.choices.get(pick.architecture, ()),
+        UNSTABLE_WORDS if row is not None and row.outcome == UNSTABLE else "",
     )
 
 
@@ -232,8 +236,6 @@ def _verification_row(data: ReportData, row: VerifiedRow) -> VerificationRow:
     remarks: list[str] = [
         pick.label for pick in picks if pick.architecture == row.architecture and row.role == "front"
     ]
-    if row.outcome != "OK":
-        remarks.append(row.outcome)
     if row.extrapolated:
         remarks.append("outside the training range")
     error = None if row.measured_ms is None else 100 * (row.predicted_ms / row.measured_ms - 1)
@@ -245,6 +247,7 @@ def _verification_row(data: ReportData, row: VerifiedRow) -> VerificationRow:
         interval(row.ci_low_ms, row.ci_high_ms),
         signed_percent(error),
         ", ".join(remarks),
+        "" if row.outcome == "OK" else row.outcome,
     )
 
 
@@ -271,6 +274,12 @@ def verification_notes(data: ReportData) -> tuple[str, ...]:
                 f"{name}: mean absolute error {percent(errors[0])}, bias {signed_percent(errors[1])} "
                 "(minus: predicted too fast)."
             )
+    wide = sum(row.outcome == UNSTABLE for row in data.verification.rows)
+    if wide:
+        notes.append(
+            f"{wide} of {len(data.verification.rows)} are {UNSTABLE}: with an interval that is wider than "
+            "was asked for, and counted all the same."
+        )
     tau = data.verification
     if tau.kendall_tau is not None:
         ends = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hytnas_agent.records import EXECUTION_WORDS
-from hytnas_host.report.data import Axes, ReportData, percent_of
+from hytnas_host.report.data import UNSTABLE, Axes, ReportData, percent_of
 from hytnas_host.report.tables import verification_errors
 from hytnas_host.report.words import milliseconds, percent, plural, signed_percent
 from hytnas_predictors.result import Leaderboard
@@ -103,8 +103,21 @@ def _labels(data: ReportData) -> str:
     return (
         f"Latency labels: half of the {len(data.spreads)} measured networks are known to "
         f"±{np.median(widths):.1f} % or better (95 % interval over fresh processes), and {reached} reach "
-        f"the target of ±{data.width_target_percent:g} %."
+        f"the target of ±{data.width_target_percent:g} %." + _doubts(data)
     )
+
+
+def _doubts(data: ReportData) -> str:
+    """What is bad about the labels, in a sentence; empty where nothing is."""
+    ours = [quality for quality in data.qualities if not quality.afresh]
+    counts = {
+        f"{UNSTABLE} (the interval is wider than asked for)": sum(spread.unstable for spread in data.spreads),
+        "of disturbed processes": sum(quality.disturbed for quality in ours),
+        "from before a lasting change of the device's speed": sum(quality.former_speed for quality in ours),
+        "of processes discarded since": sum(quality.stale for quality in ours),
+    }
+    found = [f"{number} {words}" for words, number in counts.items() if number]
+    return f" Of the labels, these are doubtful: {', '.join(found)}." if found else ""
 
 
 def _latency_predictor(data: ReportData) -> str:

@@ -13,6 +13,7 @@ from hytnas_agent.records import MeasureJob, Outcome, ProcessResult, Verdict
 from hytnas_datasets.store import Study
 from hytnas_host.collect.drift import CanaryWatch, Reading, drift_limit, shift_of
 from hytnas_host.collect.errors import BoardsLostError
+from hytnas_host.report.drift import canary_series
 
 from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, run
 
@@ -209,6 +210,30 @@ def test_a_board_that_stays_slow_goes_on_and_says_so(study):
     assert len(study.stored_labels("latency")) == MODELS
     (failure,) = study.failures("drift")
     assert "changed speed for good: the canary has drifted by +" in failure.message
+
+
+def test_the_report_tells_the_former_speed_and_the_spells(study):
+    board = SlowingBoard(lambda job: 1.0 if job <= 30 else 1.2 if job <= 90 else 1.5)
+    run(study, [board], MODELS, PROTECTED)
+    timed = [r for rs in study.results_by_model("latency").values() for _, r in rs]
+    (series,) = canary_series(
+        study.canaries(), {}, [r for r in timed if r.measure_pass == "timed"], study.discards()
+    )
+    levels = {
+        level: [p.median_ms for p in series.points if p.level == level and p.state != "drifted"]
+        for level in (0, 1, 2)
+    }
+    at_first = float(np.median(levels[0]))
+    assert [float(np.median(levels[level])) / at_first for level in (1, 2)] == [
+        pytest.approx(1.2, rel=0.02),
+        pytest.approx(1.5, rel=0.02),
+    ]
+    assert {p.state for p in series.points if p.level < 2} == {"former"}
+    assert {p.state for p in series.points if p.level == 2} == {"kept", "drifted"}
+    (quality,) = study.describe().qualities
+    assert quality.discarded == sum(spell.processes for spell in series.spells) > 0
+    assert quality.speed_changes == 2
+    assert quality.labels == MODELS
 
 
 def test_a_new_level_is_what_the_canary_is_held_to_from_then_on(study):

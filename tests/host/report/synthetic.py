@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 
 from hytnas_agent.pass_records import EnergyReading, SustainedSeries, SustainedWindow
@@ -9,11 +10,13 @@ from hytnas_agent.protocol import DeviceDescription, RuntimeInfo
 from hytnas_agent.records import DeviceContext, DeviceIdentity, HealthSnapshot
 from hytnas_datasets.plan.profile import DEPTHWISE, Breakdown
 from hytnas_datasets.spaces import get_space
+from hytnas_datasets.store import LabelQuality
 from hytnas_host.report.data import (
     AccuracyTraining,
     CanaryPoint,
     CanarySeries,
     DataSheet,
+    DriftSpell,
     Failure,
     ModelSpread,
     ReportData,
@@ -52,6 +55,29 @@ DEVICE = DeviceDescription(
 )
 
 
+QUALITY = LabelQuality(
+    device_id=DEVICE.identity.device_id,
+    name="board",
+    afresh=False,
+    labels=80,
+    valid=0,
+    unverified=77,
+    not_judged=0,
+    disturbed=3,
+    absent=("throttling", "temperature"),
+    unstable=28,
+    untargeted=0,
+    stale=0,
+    former_speed=0,
+    processes=520,
+    invalid=41,
+    retried=35,
+    discarded=0,
+    reasons={"other processes took \u2026 of core \u2026": 38, "\u2026 pages were swapped": 4},
+    speed_changes=0,
+)
+
+
 def full_report(seed: int = 0) -> ReportData:
     """Every part present."""
     rng = np.random.default_rng(seed)
@@ -74,9 +100,10 @@ def full_report(seed: int = 0) -> ReportData:
             _leaderboard("accuracy", models[:40], rng.normal(0.72, 0.06, 40), 0.07, rng),
         ),
         spreads=tuple(
-            ModelSpread(name, float(y), *(float(v) for v in np.exp(rng.normal(np.log((0.7, 0.9, 1.1)), 0.5))))
+            _spread(name, float(y), np.exp(rng.normal(np.log((0.7, 0.9, 1.1)), 0.5)))
             for name, y in zip(models, latency, strict=True)
         ),
+        qualities=(QUALITY,),
         canary=(
             CanarySeries(
                 "board",
@@ -120,6 +147,33 @@ def full_report(seed: int = 0) -> ReportData:
         environment=(("python", "3.11.2"), ("torch", "2.13.0"), ("onnxruntime", "1.31.1")),
         commands=("hytnas-profile collect latency --n 80 --seed 0", "hytnas-profile search --seed 0"),
     )
+
+
+def _spread(name: str, median_ms: float, percents: np.ndarray) -> ModelSpread:
+    """As a collection with a target of 1.5 % has it."""
+    within, between, half = (float(value) for value in percents)
+    return ModelSpread(name, median_ms, within, between, half, "UNSTABLE" if half > 1.5 else "OK")
+
+
+def drifting(data: ReportData) -> ReportData:
+    """The study with a spell of drift, and a change of the device's speed that lasted."""
+
+    def points(first: int, last: int, median_ms: float, state: str, level: int) -> list[CanaryPoint]:
+        return [CanaryPoint(float(k), median_ms + 0.01 * (k % 3), state, level) for k in range(first, last)]
+
+    series = CanarySeries(
+        "board",
+        (
+            *points(0, 5, 6.0, "former", 0),
+            *points(5, 9, 7.8, "drifted", 0),
+            *points(9, 14, 6.0, "former", 0),
+            *points(14, 18, 7.2, "drifted", 0),
+            *points(18, 22, 7.2, "kept", 1),
+        ),
+        (DriftSpell(4.2, 8.5, 12), DriftSpell(13.1, 17.5, 1)),
+    )
+    quality = msgspec.structs.replace(QUALITY, discarded=13, former_speed=31, speed_changes=1)
+    return replace(data, canary=(series,), qualities=(quality,))
 
 
 def _passes(models: list[str], latency: np.ndarray, rng: np.random.Generator) -> PassData:
@@ -246,7 +300,7 @@ def _verification(search: SearchResult, models: list[str], rng: np.random.Genera
                 measured,
                 measured * 0.988,
                 measured * 1.013,
-                "OK",
+                "OK" if len(rows) != 1 else "UNSTABLE",
             )
         )
     for name, value in zip(models, np.exp(rng.uniform(np.log(3), np.log(28), FRONT)), strict=False):

@@ -7,10 +7,12 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from hytnas_host.report import svg, write_figures
 from hytnas_host.report.figures import describe_figures, describe_overview
 from hytnas_host.report.figures.base import Size, new_axes, series
+from hytnas_host.report.theme import LIGHT
 
 KEYS = {
     "front",
@@ -129,3 +131,110 @@ def test_tooltips_tell_prediction_from_measurement(synthetic):
         row = data.verified()[member.architecture]
         assert tips[member.architecture]["Predicted latency"].startswith(f"{member.values[0]:.3g}"[:3])
         assert tips[member.architecture]["Measured afresh"].startswith(f"{row.measured_ms:.3g}"[:3])
+
+
+def faces(figure, series_name: str) -> list[str]:
+    """The colours that the marks of a series are filled with."""
+    (collection,) = (
+        collection
+        for axes in figure.axes
+        for collection in axes.collections
+        if collection.get_gid() == f"series:{series_name}"
+    )
+    return [to_hex(face) for face in collection.get_facecolors()]
+
+
+def test_unstable_labels_are_hollow_wherever_they_are_drawn_and_counted_in_the_caption(synthetic):
+    data = synthetic.full_report()
+    specs = describe_figures(data)
+    labels = sum(spread.unstable for spread in data.spreads)
+    assert labels == synthetic.QUALITY.unstable
+    for key, name in (("spread", "between"), ("intervals", "models"), ("agreement-latency", "labels")):
+        filled = faces(specs[key].draw(specs[key].sizes[0]).figure, name)
+        assert filled.count(LIGHT["surface"]) == labels, key
+        assert f"Hollow: {labels} labels are UNSTABLE" in specs[key].caption
+    drawn = faces(specs["verification"].draw(specs["verification"].sizes[0]).figure, "fronts")
+    assert drawn.count(LIGHT["surface"]) == 1
+    for key in ("verification", "front"):
+        assert "Hollow: 1 label is UNSTABLE" in specs[key].caption
+    front = specs["front"].draw(specs["front"].sizes[0])
+    assert "UNSTABLE" in [text.get_text() for text in front.figure.axes[0].get_legend().get_texts()]
+    measured = [dict(tip.rows)["Measured afresh"] for tip in front.points["front"]]
+    assert [words.endswith("UNSTABLE") for words in measured].count(True) == 1
+
+
+def test_without_unstable_labels_no_figure_speaks_of_them(synthetic):
+    data = synthetic.full_report()
+    rows = tuple(msgspec.structs.replace(row, outcome="OK") for row in data.verification.rows)
+    data = replace(
+        data,
+        spreads=tuple(replace(spread, outcome="OK") for spread in data.spreads),
+        verification=msgspec.structs.replace(data.verification, rows=rows),
+    )
+    assert not [spec.key for spec in describe_figures(data).values() if "UNSTABLE" in spec.caption]
+
+
+def test_the_canary_figure_tells_what_was_discarded_and_when(synthetic):
+    spec = describe_figures(synthetic.drifting(synthetic.full_report()))["canary"]
+    for size in spec.sizes:
+        drawing = spec.draw(size)
+        (axes,) = drawing.figure.axes
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+            "canary",
+            "canary at a former speed",
+            "canary during a drift",
+            "timed then: discarded, measured again",
+        ]
+        counts = {name: len(tips) for name, tips in drawing.points.items()}
+        assert counts == {"canary": 4, "canary-former": 10, "canary-drifted": 8}
+        states = {name: dict(tips[0].rows).get("State") for name, tips in drawing.points.items()}
+        assert states["canary"] is None
+        assert "former speed" in states["canary-former"]
+        assert "discarded" in states["canary-drifted"]
+        assert set(faces(drawing.figure, "canary-former")) == {LIGHT["surface"]}
+        stretches = [patch.get_extents().transformed(axes.transData.inverted()) for patch in axes.patches]
+        assert [(round(s.x0, 1), round(s.x1, 1)) for s in stretches] == [(4.2, 8.5), (13.1, 17.5)]
+    assert "2\u00a0spells of drift" in spec.caption
+    assert "13\u00a0processes" in spec.caption
+    assert "1\u00a0change of speed that lasted" in spec.caption
+
+
+def test_the_band_of_the_canary_follows_a_new_speed(synthetic):
+    spec = describe_figures(synthetic.drifting(synthetic.full_report()))["canary"]
+    (axes,) = spec.draw(spec.sizes[0]).figure.axes
+    bands = [
+        collection.get_paths()[0].get_extents()
+        for collection in axes.collections
+        if to_hex(collection.get_facecolor()[0]) == LIGHT["band"]
+    ]
+    assert [((b.y0 + b.y1) / 2, b.y1 - b.y0) for b in bands] == [
+        pytest.approx((0, 6)),
+        pytest.approx((20, 6 * 1.2)),
+    ]
+    assert bands[0].x1 == bands[1].x0 == 18
+
+
+def test_a_steady_canary_has_neither_legend_nor_spells(synthetic):
+    spec = describe_figures(synthetic.full_report())["canary"]
+    (axes,) = spec.draw(spec.sizes[0]).figure.axes
+    assert axes.get_legend() is None
+    assert not axes.patches
+    assert "spell" not in spec.caption
+    assert "lasted" not in spec.caption
+
+
+@pytest.mark.parametrize("outcome", ["OK", "UNSTABLE"])
+def test_the_overview_marks_a_pick_that_is_unstable(synthetic, outcome):
+    data = synthetic.full_report()
+    chosen = data.search.picks[0].architecture
+    rows = tuple(
+        msgspec.structs.replace(row, outcome=outcome if row.architecture == chosen else "OK")
+        for row in data.verification.rows
+    )
+    spec = describe_overview(
+        replace(data, verification=msgspec.structs.replace(data.verification, rows=rows))
+    )
+    texts = [text.get_text() for text in spec.draw(spec.sizes[0]).figure.texts]
+    marked = [text for text in texts if text.endswith("\u2020")]
+    assert bool(marked) == (outcome == "UNSTABLE")
+    assert any("\u2020 UNSTABLE" in text for text in texts) == (outcome == "UNSTABLE")

@@ -11,6 +11,7 @@ from hytnas_datasets.store import ExportRecord, Study
 from hytnas_datasets.store.records import AccuracyRecord
 from hytnas_host.report import ReportError, load_report_data, write_report
 from hytnas_host.report import load as loading
+from hytnas_host.report.drift import canary_series
 
 SPACE = get_space("hyt")
 JOURNAL = {
@@ -131,7 +132,7 @@ def test_each_device_has_its_own_series_of_the_canary(synthetic):
         process(synthetic.CONTEXT, identity, "0" * 64, k, [level], purpose="canary")
         for k, (identity, level) in enumerate([(one, 2.0), (other, 4.0), (one, 2.1), (other, 4.2)])
     ]
-    first, second = loading.canary_series(results, {"other": "pi2"})
+    first, second = canary_series(results, {"other": "pi2"})
     assert (first.device, second.device) == (one.device_id, "pi2")
     assert [(point.minutes, point.median_ms) for point in first.points] == [(0.0, 2.0), (2.0, 2.1)]
     assert [(point.minutes, point.median_ms) for point in second.points] == [(1.0, 4.0), (3.0, 4.2)]
@@ -234,8 +235,32 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(study_folder):
         write_report(study_folder)
 
 
-def test_discarded_canaries_are_not_drawn(study_folder):
+def test_discarded_canaries_and_what_was_timed_then_are_told(study_folder):
     with Study.open(study_folder) as study:
-        study.discard([study.canaries()[1].job_id], "the canary has drifted by +200.0 %")
-    (canary,) = load_report_data(study_folder).canary
-    assert [point.minutes for point in canary.points] == [0.0, 2.0]
+        processes = [f"latency-{number * 64}-1" for number in "012"]
+        study.discard([*processes, study.canaries()[1].job_id], "the canary has drifted by +200.0 %")
+    data = load_report_data(study_folder)
+    (canary,) = data.canary
+    states = [(point.minutes, point.state) for point in canary.points]
+    assert states == [(0.0, "kept"), (1.0, "drifted"), (2.0, "kept")]
+    (spell,) = canary.spells
+    assert (spell.start_minutes, spell.processes) == (1.0, 3)
+    assert spell.end_minutes == pytest.approx(1 + 1 / 60)
+    assert [quality.discarded for quality in data.qualities] == [3]
+
+
+def test_what_is_doubtful_about_a_label_goes_with_it(study_folder, synthetic):
+    doubtful = msgspec.structs.replace(
+        label("1" * 64, [2.0, 2.1, 2.4], Outcome.UNSTABLE), target_half_width=0.015, rests_on_disturbed=True
+    )
+    with Study.open(study_folder) as study:
+        study.add_label(doubtful, "latency", synthetic.DEVICE.identity.device_id, synthetic.CONTEXT)
+    data = load_report_data(study_folder)
+    assert [(spread.unstable, spread.disturbed) for spread in data.spreads] == [
+        (False, False),
+        (True, True),
+        (False, False),
+    ]
+    assert data.unstable == {data.spreads[1].model}
+    (quality,) = data.qualities
+    assert (quality.labels, quality.disturbed, quality.unstable, quality.untargeted) == (3, 1, 1, 2)

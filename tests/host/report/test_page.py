@@ -255,6 +255,55 @@ def test_a_suspected_leak_is_said_in_the_verdict_and_the_table(synthetic):
     assert words.count("leak") >= 2
 
 
+def test_it_is_said_how_the_latencies_were_measured(synthetic):
+    page = build_report(synthetic.drifting(synthetic.full_report()))
+    words = check(page).words()
+    table = words[words.index("How the latencies were measured") :]
+    assert table.startswith(f"How the latencies were measured: {EXECUTION_WORDS['native']}")
+    for line in (
+        "probes are absent Nothing here looks for: throttling, temperature. Unknown is not healthy. 77",
+        "Commonest: other processes took \u2026 of core \u2026 (38); \u2026 pages were swapped (4). 41",
+        "None: labels of processes that were not judged",
+    ):
+        assert line in table
+    trust = words[words.index("How far to trust it") : words.index("networks measured")]
+    assert f"{synthetic.QUALITY.unstable} UNSTABLE" in trust
+    assert "3 of disturbed processes" in trust
+    assert "31 from before a lasting change of the device's speed" in trust
+
+
+def test_where_nothing_is_doubtful_nothing_is_said_to_be(synthetic):
+    data = synthetic.full_report()
+    quality = msgspec.structs.replace(synthetic.QUALITY, disturbed=0, unstable=0)
+    spreads = tuple(replace(spread, outcome="OK") for spread in data.spreads)
+    assert "doubtful" in check(build_report(data)).words()
+    assert "doubtful" not in check(build_report(replace(data, spreads=spreads, qualities=(quality,)))).words()
+
+
+def test_a_pick_and_a_row_that_are_unstable_are_marked(synthetic):
+    data = synthetic.full_report()
+    chosen = data.search.picks[0].architecture
+    rows = tuple(
+        msgspec.structs.replace(row, outcome="UNSTABLE" if row.architecture == chosen else "OK")
+        for row in data.verification.rows
+    )
+    page = build_report(replace(data, verification=msgspec.structs.replace(data.verification, rows=rows)))
+    cards = re.findall("<article.*?</article>", page, re.DOTALL)
+    marked = [card for card in cards if '<p class="note">UNSTABLE' in card]
+    assert [chosen in card for card in marked] == [True] * len(marked)
+    assert marked
+    (row,) = re.findall(f'<tr><th scope="row"><code>{chosen}</code></th>.*?</tr>', page)
+    assert '<span class="note">UNSTABLE</span>' in row
+    assert f"1 of {len(rows)} are UNSTABLE" in check(page).words()
+
+
+def test_the_drifting_study_is_well_formed_and_its_marks_have_tooltips(synthetic):
+    page = build_report(synthetic.drifting(synthetic.full_report()))
+    assert [name for name, count in check(page).ids.items() if count > 1] == []
+    test_every_mark_has_its_tooltip(page)
+    test_figures_take_all_their_colours_from_the_page(page)
+
+
 def test_one_network_alone_can_be_drawn(synthetic):
     data = synthetic.full_report()
     member = data.search.front[0]

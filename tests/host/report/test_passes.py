@@ -1,5 +1,7 @@
 """Tables and figures of what the passes found."""
 
+from dataclasses import replace
+
 import pytest
 
 from hytnas_agent.pass_records import SustainedSeries, SustainedWindow
@@ -90,3 +92,10 @@ def test_the_mean_counts_what_a_model_does_not_have_as_nothing():
     one = Profiled("a", Breakdown({"stem": {"convolution": 2.0}}, 0.0, 0.0, 9))
     two = Profiled("b", Breakdown({"stem": {"softmax": 4.0}}, 0.0, 0.0, 9))
     assert mean_breakdown([one, two]) == {"stem": {"convolution": 1.0, "softmax": 2.0}}
+
+
+def test_a_latency_that_is_unstable_is_marked(synthetic):
+    passes = synthetic.full_report().passes
+    first, *others = passes.profiles
+    table = pass_tables(replace(passes, profiles=(replace(first, unstable=True), *others)))[0]
+    assert [row[2].endswith(", UNSTABLE") for row in table.rows] == [True] + [False] * len(others)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from hytnas_agent.records import EXECUTION_WORDS
-from hytnas_host.report.data import ReportData
+from hytnas_host.report.data import UNSTABLE, ReportData
 from hytnas_host.report.figures.base import (
     Drawing,
     FigureSpec,
@@ -17,12 +17,15 @@ from hytnas_host.report.figures.base import (
     add_axes,
     both_widths,
     figure_of,
+    hollow_style,
     legend_above,
+    legend_mark,
     new_axes,
     number_axis,
     padded,
     series,
     spans_decade,
+    unstable_words,
 )
 from hytnas_host.report.figures.front import measured_words
 from hytnas_host.report.theme import LIGHT, RC
@@ -61,7 +64,8 @@ def describe_out_of_fold(data: ReportData, target: str) -> FigureSpec | None:
             "On the dashed line: exact; inside the band: within ±10 %. Below, the error alone."
             if latency
             else "On the dashed line: exact; a flat cloud: the predictor says little."
-        ),
+        )
+        + (unstable_words(_unstable(data, board)) if latency else ""),
         alt=f"Out-of-fold predictions of {what} by {best} against {len(kept)} labels.",
         sizes=both_widths((480, 560), (330, 480)) if latency else both_widths((480, 430), (330, 330)),
         draw=draw,
@@ -71,7 +75,9 @@ def describe_out_of_fold(data: ReportData, target: str) -> FigureSpec | None:
 def _draw_latencies(data: ReportData, board: Leaderboard, kept: tuple[float, ...], size: Size) -> Drawing:
     measured, predicted = np.array(board.measured), np.array(kept)
     errors = 100 * (predicted / measured - 1)
-    style: dict[str, Any] = {"area": 28, "color": LIGHT["blue"], "alpha": 0.7, "linewidths": 0, "zorder": 3}
+    unstable = _unstable(data, board)
+    style: dict[str, Any] = {"area": 28, "edgecolors": LIGHT["blue"], "alpha": 0.7, "zorder": 3}
+    style |= hollow_style(LIGHT["blue"], unstable)
     with mpl.rc_context(RC):
         plot, below = _panels(size, measured, predicted, errors)
         series(plot, "labels", measured, predicted, **style)
@@ -81,15 +87,22 @@ def _draw_latencies(data: ReportData, board: Leaderboard, kept: tuple[float, ...
         Tooltip(
             "Out of fold",
             (
-                ("Measured", milliseconds(float(m))),
+                ("Measured", milliseconds(float(m)) + f", {UNSTABLE}" * wide),
                 ("Predicted", milliseconds(float(p))),
                 ("Error", signed_percent(float(e))),
             ),
             architecture,
         )
-        for architecture, m, p, e in zip(board.architectures, measured, predicted, errors, strict=True)
+        for architecture, m, p, e, wide in zip(
+            board.architectures, measured, predicted, errors, unstable, strict=True
+        )
     ]
     return Drawing(figure_of(plot), {"labels": tooltips, "errors": tooltips})
+
+
+def _unstable(data: ReportData, board: Leaderboard) -> list[bool]:
+    """Of each label of the leaderboard, whether it is UNSTABLE in the study."""
+    return [architecture in data.unstable for architecture in board.architectures]
 
 
 def _draw_accuracies(board: Leaderboard, kept: tuple[float, ...], size: Size) -> Drawing:
@@ -139,7 +152,7 @@ def describe_verification(data: ReportData) -> FigureSpec | None:
         title="Verified afresh on the device",
         caption="Front members and random controls, measured again in new processes; bars are 95 % "
         "intervals, the band is ±10 %. A front that lies lower than its controls was chosen for "
-        "lucky predictions.",
+        "lucky predictions." + unstable_words([row.outcome == UNSTABLE for row in verification.rows]),
         alt=f"Measured against predicted latency of {fronts} front members and "
         f"{len(verification.rows) - fronts} random controls.",
         sizes=both_widths((480, 560), (330, 480)),
@@ -154,6 +167,7 @@ def _draw_verification(verification: Verification, size: Size) -> Drawing:
     predicted = np.array([row.predicted_ms for row in rows])
     ends = np.array([_error_interval(row) for row in rows])
     points: dict[str, list[Tooltip]] = {}
+    handles, labels = [], []
     with mpl.rc_context(RC):
         plot, below = _panels(size, measured, predicted, ends.ravel())
         for role, marker, colour in (("front", "o", LIGHT["blue"]), ("control", "s", LIGHT["orange"])):
@@ -162,7 +176,9 @@ def _draw_verification(verification: Verification, size: Size) -> Drawing:
                 _verified_rows(plot, below, chosen, role, {"marker": marker, "color": colour})
                 tooltips = [_verified_tooltip(row) for row in chosen]
                 points |= {f"{role}s": tooltips, f"{role}-errors": tooltips}
-        legend_above(plot, columns=2)
+                handles.append(legend_mark(colour, marker))
+                labels.append("front" if role == "front" else "random controls")
+        legend_above(plot, columns=2, handles=handles, labels=labels)
         below.set_xlabel(f"latency, ms ({EXECUTION_WORDS[verification.execution]})")
     return Drawing(figure_of(plot), points)
 
@@ -176,9 +192,12 @@ def _verified_rows(plot: Axes, below: Axes, rows: list[VerifiedRow], role: str, 
         if row.ci_low_ms is not None and row.ci_high_ms is not None:
             plot.plot([row.ci_low_ms, row.ci_high_ms], [row.predicted_ms] * 2, **bar)
         below.plot([at, at], _error_interval(row), **bar)
-    style = {"area": 44, "edgecolors": LIGHT["surface"], "zorder": 4, **look}
-    label = "front" if role == "front" else "random controls"
-    series(plot, f"{role}s", measured, predicted, label=label, **style)
+    colour = look["color"]
+    wide = [row.outcome == UNSTABLE for row in rows]
+    edges = [colour if each else LIGHT["surface"] for each in wide]
+    faces = [LIGHT["surface"] if each else colour for each in wide]
+    style = {"area": 44, "marker": look["marker"], "edgecolors": edges, "facecolors": faces, "zorder": 4}
+    series(plot, f"{role}s", measured, predicted, **style)
     series(below, f"{role}-errors", measured, 100 * (predicted / measured - 1), **style)
 
 

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
@@ -105,6 +106,37 @@ def series(
     """A scatter whose marks can be found again in the SVG under ``name``; ``area`` in square pixels."""
     style.setdefault("clip_on", False)
     axes.scatter(x, y, s=area, gid=f"{SERIES_PREFIX}{name}", **style)
+
+
+def legend_mark(colour: str, marker: str, *, hollow: bool = False, size: float = 6) -> Line2D:
+    """What a legend shows of a series, in a colour of the palette by its value."""
+    return Line2D(
+        [],
+        [],
+        linestyle="",
+        marker=marker,
+        markersize=size,
+        markerfacecolor=LIGHT["surface"] if hollow else colour,
+        markeredgecolor=colour,
+        markeredgewidth=1.4 if hollow else 0,
+    )
+
+
+def hollow_style(colour: str, hollow: Sequence[bool]) -> dict[str, Any]:
+    """Faces and line widths of the marks of a series, whose edges are of the same ``colour``."""
+    return {
+        "facecolors": [LIGHT["surface"] if each else colour for each in hollow],
+        "linewidths": [1.4 if each else 0.0 for each in hollow],
+    }
+
+
+def unstable_words(unstable: Sequence[bool]) -> str:
+    """What a caption says of hollow marks; empty where there are none."""
+    number = sum(unstable)
+    if not number:
+        return ""
+    labels = "label is" if number == 1 else "labels are"
+    return f" Hollow: {number} {labels} UNSTABLE, with an interval that is wider than was asked for."
 
 
 def number_axis(axes: Axes, which: str, *, log: bool, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from hytnas_agent.records import EXECUTION_WORDS
-from hytnas_host.report.data import Axes, ReportData, percent_of
+from hytnas_host.report.data import UNSTABLE, Axes, ReportData, percent_of
 from hytnas_host.report.figures.base import (
     Drawing,
     FigureSpec,
@@ -19,11 +19,13 @@ from hytnas_host.report.figures.base import (
     both_widths,
     figure_of,
     legend_above,
+    legend_mark,
     new_axes,
     number_axis,
     padded,
     series,
     spans_decade,
+    unstable_words,
 )
 from hytnas_host.report.theme import LIGHT, PICK_COLOURS, RC
 from hytnas_host.report.words import NBSP, count, milliseconds, percent, significant
@@ -56,6 +58,7 @@ def describe(data: ReportData) -> FigureSpec | None:
             if measured
             else "Nothing on the front has been measured afresh yet."
         )
+        + unstable_words(_unstable(data))
     )
     alt = (
         f"Predicted accuracy against latency of {len(search.evaluated)} evaluated architectures, "
@@ -76,7 +79,8 @@ def describe(data: ReportData) -> FigureSpec | None:
 def draw(data: ReportData, search: SearchResult, axes: Axes, size: Size) -> Drawing:
     """The front on axes of its own."""
     with mpl.rc_context(RC):
-        plot = new_axes(size, left=44, top=84 if size.narrow else 32, bottom=46)
+        top = 84 + 22 * any(_unstable(data)) if size.narrow else 32
+        plot = new_axes(size, left=44, top=top, bottom=46)
         points = draw_on(plot, data, search, axes, columns=2 if size.narrow else None)
         return Drawing(figure_of(plot), points)
 
@@ -123,11 +127,17 @@ def draw_on(
     verified = bool(data.verified())
     plot.set_xlabel(f"latency, ms ({_provenance(data, short=columns is not None)})")
     plot.set_ylabel("predicted accuracy, %")
-    _legend(plot, edges, columns=columns, measured=verified, any_behind=bool(others))
+    unstable = any(_unstable(data))
+    _legend(plot, edges, columns=columns, measured=verified, unstable=unstable, any_behind=bool(others))
     return {
         "evaluated": [_tooltip(data, search, axes, member, "Evaluated") for member in others],
         "front": [_tooltip(data, search, axes, member, "On the front") for member in search.front],
     }
+
+
+def _unstable(data: ReportData) -> list[bool]:
+    """Of each freshly measured front member, whether its interval is wider than was asked for."""
+    return [row.outcome == UNSTABLE for row in data.verified().values()]
 
 
 def _provenance(data: ReportData, *, short: bool) -> str:
@@ -177,10 +187,10 @@ def _measured(plot: PlotAxes, data: ReportData, search: SearchResult, front: NDA
             [row.measured_ms],
             [y],
             "D",
-            color=LIGHT["ink"],
             markersize=6.0,
-            markeredgecolor=LIGHT["surface"],
-            markeredgewidth=1,
+            markerfacecolor=LIGHT["surface" if row.outcome == UNSTABLE else "ink"],
+            markeredgecolor=LIGHT["ink" if row.outcome == UNSTABLE else "surface"],
+            markeredgewidth=1.4 if row.outcome == UNSTABLE else 1,
             zorder=6,
         )
 
@@ -226,7 +236,13 @@ def _picks(plot: PlotAxes, search: SearchResult, front: NDArray[np.float64]) -> 
 
 
 def _legend(
-    plot: PlotAxes, edges: list[float], *, columns: int | None, measured: bool, any_behind: bool
+    plot: PlotAxes,
+    edges: list[float],
+    *,
+    columns: int | None,
+    measured: bool,
+    unstable: bool,
+    any_behind: bool,
 ) -> None:
     def dot(colour: str, area: float, marker: str = "o") -> Line2D:
         return Line2D(
@@ -249,6 +265,9 @@ def _legend(
     if measured:
         handles.append(dot(LIGHT["ink"], 21, "D"))
         labels.append("measured, 95 % interval")
+    if unstable:
+        handles.append(legend_mark(LIGHT["ink"], "D", hollow=True))
+        labels.append(UNSTABLE)
     legend_above(plot, columns=columns or len(handles), handles=handles, labels=labels)
 
 
@@ -272,10 +291,10 @@ def _tooltip(data: ReportData, search: SearchResult, axes: Axes, member: Evaluat
 
 
 def measured_words(median: float | None, low: float | None, high: float | None, outcome: str) -> str:
-    """A measured latency with its interval, or the outcome where there is none."""
+    """A measured latency with its interval, marked if UNSTABLE; the outcome where there is none."""
     if median is None:
         return outcome
     interval = ""
     if low is not None and high is not None:
         interval = f" ({significant(low)}{NBSP}\u2013{NBSP}{significant(high)})"
-    return milliseconds(median) + interval
+    return milliseconds(median) + interval + (f", {UNSTABLE}" if outcome == UNSTABLE else "")

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes as PlotAxes
 from matplotlib.figure import Figure
 
 from hytnas_agent.records import EXECUTION_WORDS
-from hytnas_host.report.data import Axes, ReportData, percent_of
+from hytnas_host.report.data import UNSTABLE, Axes, ReportData, percent_of
 from hytnas_host.report.figures.base import Drawing, FigureSpec, Size, figure_of, new_axes
 from hytnas_host.report.figures.front import draw_on
 from hytnas_host.report.figures.leaderboard import NAMES_PX, forest_on
@@ -50,7 +50,8 @@ def describe(data: ReportData) -> FigureSpec | None:
 def _draw(data: ReportData, search: SearchResult, board: Leaderboard, axes: Axes, size: Size) -> Drawing:
     with mpl.rc_context(RC | LARGER):
         front = new_axes(size, left=64, top=TOP, bottom=54, right=SIDE + 44)
-        draw_on(front, data, search, axes, columns=3)
+        unstable = any(row.outcome == UNSTABLE for row in data.verified().values())
+        draw_on(front, data, search, axes, columns=4 if unstable else 3)
         _title(front, "Accuracy against latency", above=58)
         figure = figure_of(front)
         height = min(180, 36 * (len(board.scores) + len(board.baselines)))
@@ -89,6 +90,7 @@ def _picks(
     assert axes.latency is not None
     assert axes.accuracy is not None
     verified = data.verified()
+    marks = set()
 
     def write(column: float, line: float, text: str, **style: Any) -> None:
         place = ((size.width - SIDE - 20 + column) / size.width, 1 - (top + line) / size.height)
@@ -102,14 +104,17 @@ def _picks(
         y = 30 * line
         write(0, y, pick.label, fontweight="bold", color=LIGHT[PICK_COLOURS[pick.label]], fontsize=15)
         write(36, y, PICK_NAMES[pick.label], color=LIGHT["muted"])
-        write(232, y, words if measured is not None else f"{words}*", fontweight="bold", ha="right")
+        mark = "*" if measured is None else "\u2020" if row is not None and row.outcome == UNSTABLE else ""
+        marks.add(mark)
+        write(232, y, f"{words}{mark}", fontweight="bold", ha="right")
         write(312, y, percent(accuracy), ha="right")
         if axes.params is not None:
             write(398, y, count(pick.values[axes.params]), ha="right")
     write(
         0,
         30 * len(search.picks),
-        f"latency: {EXECUTION_WORDS[data.execution]} (* predicted), accuracy predicted",
+        f"latency: {EXECUTION_WORDS[data.execution]} (* predicted), accuracy predicted"
+        + f"; \u2020 {UNSTABLE}" * ("\u2020" in marks),
         fontsize=11,
         color=LIGHT["muted"],
     )

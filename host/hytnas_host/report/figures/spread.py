@@ -1,5 +1,7 @@
 """How far the labels can be trusted: spread inside and between processes, widths of the intervals."""
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 
@@ -11,12 +13,15 @@ from hytnas_host.report.figures.base import (
     Tooltip,
     both_widths,
     figure_of,
+    hollow_style,
     legend_above,
+    legend_mark,
     new_axes,
     number_axis,
     padded,
     series,
     spans_decade,
+    unstable_words,
 )
 from hytnas_host.report.theme import LIGHT, RC
 from hytnas_host.report.words import milliseconds, percent
@@ -33,7 +38,8 @@ def describe_spread(data: ReportData) -> FigureSpec | None:
         key="spread",
         title="Spread of the runs",
         caption=f"One pair of marks a model. Runs inside a process typically scatter by {percent(within)}, "
-        f"the medians of fresh processes by {percent(between)}; only fresh processes show the latter.",
+        f"the medians of fresh processes by {percent(between)}; only fresh processes show the latter."
+        + unstable_words([model.unstable for model in models]),
         alt=f"Relative spread within and between processes of {len(models)} models; medians {within:.1f} and "
         f"{between:.1f} percent.",
         sizes=both_widths((480, 360), (330, 320)),
@@ -46,6 +52,7 @@ def _draw_spread(data: ReportData, models: list[ModelSpread], size: Size) -> Dra
     floor = 0.01
     within = np.maximum(floor, [m.within_percent or 0.0 for m in models])
     between = np.maximum(floor, [m.between_percent or 0.0 for m in models])
+    unstable = [m.unstable for m in models]
     with mpl.rc_context(RC):
         plot = new_axes(size, left=50, top=40)
         log = spans_decade(latency)
@@ -53,26 +60,18 @@ def _draw_spread(data: ReportData, models: list[ModelSpread], size: Size) -> Dra
         number_axis(plot, "y", log=True)
         plot.set_xlim(padded(latency, log=log))
         plot.set_ylim(padded(np.concatenate([within, between]), log=True))
-        for name, values, marker, colour, label in (
-            ("within", within, "o", LIGHT["blue"], "inside a process"),
-            ("between", between, "^", LIGHT["orange"], "between processes"),
+        handles, labels = [], ["inside a process", "between processes"]
+        for name, values, marker, colour in (
+            ("within", within, "o", LIGHT["blue"]),
+            ("between", between, "^", LIGHT["orange"]),
         ):
-            series(
-                plot,
-                name,
-                latency,
-                values,
-                area=26,
-                color=colour,
-                marker=marker,
-                alpha=0.75,
-                linewidths=0,
-                label=label,
-            )
+            handles.append(legend_mark(colour, marker))
+            style: dict[str, Any] = {"area": 26, "marker": marker, "alpha": 0.75, "edgecolors": colour}
+            series(plot, name, latency, values, **style, **hollow_style(colour, unstable))
             plot.axhline(
                 float(np.median(values)), color=colour, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1
             )
-        legend_above(plot, columns=2)
+        legend_above(plot, columns=2, handles=handles, labels=labels)
         plot.set_xlabel(data.latency_axis)
         plot.set_ylabel("standard deviation, %")
     tooltips = [_tooltip(model) for model in models]
@@ -92,7 +91,7 @@ def describe_intervals(data: ReportData) -> FigureSpec | None:
         key="intervals",
         title="Width of the labels' intervals",
         caption=f"Models in the order of their 95 % interval. {reached} of {len(models)} are within the "
-        f"target of ±{data.width_target_percent:g} %.",
+        f"target of ±{data.width_target_percent:g} %." + unstable_words([model.unstable for model in models]),
         alt=f"Cumulative share of models by half-width of the 95 percent interval; {reached} of "
         f"{len(models)} reach {data.width_target_percent:g} percent.",
         sizes=both_widths((480, 360), (330, 320)),
@@ -123,7 +122,9 @@ def _draw_intervals(data: ReportData, models: list[ModelSpread], size: Size) -> 
             annotation_clip=False,
         )
         plot.plot(widths, share, color=LIGHT["blue"], drawstyle="steps-post", linewidth=1.4)
-        series(plot, "models", widths, share, area=18, color=LIGHT["blue"], linewidths=0)
+        colour = LIGHT["blue"]
+        style = hollow_style(colour, [model.unstable for model in models])
+        series(plot, "models", widths, share, area=18, edgecolors=colour, zorder=3, **style)
         plot.set_xlabel("half-width of the 95 % interval, ±%")
         plot.set_ylabel("share of the models, %")
     return Drawing(figure_of(plot), {"models": [_tooltip(model) for model in models]})
@@ -139,4 +140,4 @@ def _tooltip(model: ModelSpread) -> Tooltip:
             "\u2013" if model.half_width_percent is None else f"±{model.half_width_percent:.2f} %",
         ),
     )
-    return Tooltip("Measured model" if model.outcome == "OK" else model.outcome, rows, model.model)
+    return Tooltip(model.title, rows, model.model)
