@@ -127,7 +127,9 @@ class HealthSnapshot(msgspec.Struct, frozen=True):
 
     ``core_busy_s`` and ``core_steal_s`` are of the measuring ``cores`` together, ``busy_s`` and
     ``steal_ticks`` of all; they, ``swapped_pages`` and ``throttle_events`` count since boot.
-    ``measured_clock_mhz`` is what the firmware counts, ``clock_mhz`` what the kernel says.
+    ``measured_clock_mhz`` is what the firmware counts, ``clock_mhz`` what the kernel says, ``max_clock_mhz``
+    what it allows now and ``hardware_max_clock_mhz`` what the processor can. ``cooling_state`` is above 0
+    while the kernel lowers that limit for heat.
     """
 
     at_unix_s: float
@@ -149,6 +151,8 @@ class HealthSnapshot(msgspec.Struct, frozen=True):
     core_busy_s: float | None = None
     core_steal_s: float | None = None
     busy_s: float | None = None
+    hardware_max_clock_mhz: float | None = None
+    cooling_state: int | None = None
 
 
 class ProcessorTime(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 from hytnas_agent.device.files import ROOT, meminfo_bytes
 from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.identity import read_hardware
+from hytnas_agent.device.probes.clock import is_capped
 from hytnas_agent.device.probes.core import BUSY_SHARE
 from hytnas_agent.device.probes.temperature import MARGIN_CELSIUS
 from hytnas_agent.device.probes.throttling import NOW_BITS, PAST_BITS, said
@@ -148,13 +149,24 @@ def check_governor(health: HealthSnapshot) -> Check:
 
 
 def check_clock(health: HealthSnapshot) -> Check:
-    """Which clock the measuring core has, as the firmware counts it or the kernel says."""
+    """Which clock the measuring core has, as the firmware counts it or the kernel says, and its limit."""
     found = health.clock_mhz if health.measured_clock_mhz is None else health.measured_clock_mhz
     if found is None:
         return Check("clock", "unknown", "neither the kernel nor a firmware says")
     of = "" if health.max_clock_mhz is None else f" of {health.max_clock_mhz:.0f} MHz at most"
     said_by = "says the kernel" if health.measured_clock_mhz is None else "counted by the firmware"
-    return Check("clock", "ok", f"{found:.0f} MHz{of}, {said_by}; idle now, checked again after every run")
+    text = f"{found:.0f} MHz{of}, {said_by}; idle now, checked again after every run"
+    if not is_capped(health):
+        return Check("clock", "ok", text)
+    text += f"; the processor can have {health.hardware_max_clock_mhz:.0f} MHz"
+    if health.cooling_state:
+        return Check("clock", "warn", text, "The kernel limits it for heat: add a heat sink or a fan")
+    return Check(
+        "clock",
+        "warn",
+        text,
+        "Somebody has limited it (scaling_max_freq). Let it stay so for all measurements, or lift it first",
+    )
 
 
 def check_throttling(health: HealthSnapshot, sources: Sources) -> Check:

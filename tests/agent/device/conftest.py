@@ -83,6 +83,11 @@ def pi_files() -> dict[str, str]:
         "sys/class/hwmon/hwmon1/in0_lcrit_alarm": "0\n",
         f"{CPUFREQ}/scaling_cur_freq": "1200000\n",
         f"{CPUFREQ}/scaling_max_freq": "1200000\n",
+        f"{CPUFREQ}/cpuinfo_max_freq": "1200000\n",
+        "sys/class/thermal/cooling_device0/type": "fan\n",
+        "sys/class/thermal/cooling_device0/cur_state": "1\n",
+        "sys/class/thermal/cooling_device1/type": "cpufreq-cpu0\n",
+        "sys/class/thermal/cooling_device1/cur_state": "0\n",
         f"{CPUFREQ}/scaling_governor": "performance\n",
         "etc/os-release": 'NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
     }

@@ -39,6 +39,7 @@ def test_a_healthy_pi_has_nothing_to_worry_about(pi, pi_files, tmp_path: Path) -
     ("file", "text", "expected"),
     [
         ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "ondemand", ("governor", "warn")),
+        ("sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq", "600000", ("clock", "warn")),
         ("sys/class/hwmon/hwmon1/in0_lcrit_alarm", "1", ("throttling", "fail")),
         ("sys/class/thermal/thermal_zone0/temp", "81000", ("temperature", "warn")),
         ("proc/meminfo", "MemAvailable: 1000 kB", ("memory", "warn")),

@@ -49,6 +49,21 @@ def test_what_came_about_during_the_runs_makes_them_invalid(
     assert (found.status, found.reasons, found.usable) == ("INVALID", reasons, False)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "reasons"),
+    [
+        ("healthy", "capped-600", ("the clock's limit was changed (1200 -> 600 MHz)",)),
+        ("cooled-600", "healthy", ("the clock's limit was changed (600 -> 1200 MHz)",)),
+        ("cooled-600", "cooled-600", ("the kernel holds the clock at 600 MHz for heat",)),
+        ("capped-600", "capped-600", ()),
+    ],
+)
+def test_a_limit_of_the_clock_disturbs_where_it_moves_or_cools(
+    verdict, before: str, after: str, reasons: tuple[str, ...]
+) -> None:
+    assert verdict(before, after).reasons == reasons
+
+
 @pytest.mark.parametrize("name", ["under-voltage-sticky", "swap-in-use"])
 def test_what_was_so_before_and_goes_on_quietly_does_not(verdict, name: str) -> None:
     """Bits of since boot tell of the past, and memory that stays swapped out moves nothing."""
