@@ -238,3 +238,12 @@ def test_the_overview_marks_a_pick_that_is_unstable(synthetic, outcome):
     marked = [text for text in texts if text.endswith("\u2020")]
     assert bool(marked) == (outcome == "UNSTABLE")
     assert any("\u2020 UNSTABLE" in text for text in texts) == (outcome == "UNSTABLE")
+
+
+def test_a_tooltip_says_what_is_doubtful_about_a_label(synthetic):
+    data = synthetic.full_report()
+    first, second, *rest = (replace(spread, outcome="OK") for spread in data.spreads)
+    doubtful = replace(first, outcome="UNSTABLE", disturbed=True)
+    spec = describe_figures(replace(data, spreads=(doubtful, second, *rest)))["spread"]
+    titles = [tip.title for tip in spec.draw(spec.sizes[0]).points["within"]]
+    assert titles[:2] == ["Measured model, UNSTABLE, measured while disturbed", "Measured model"]
