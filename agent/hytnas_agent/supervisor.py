@@ -105,8 +105,14 @@ class _Ending:
 
 
 def worker_cores(settings: MeasureSettings, allowed: Sequence[int]) -> tuple[int, ...]:
-    """The cores of a job: ``settings.core`` and those after it, else the last allowed ones, one a thread."""
+    """The cores of a job, one a thread: ``settings.core`` and those after it, else the last allowed ones.
+
+    None where there are too few: threads that share a core wait for one another, which is no latency of the
+    model and cannot be told from waiting for others.
+    """
     ordered = sorted(allowed)
+    if settings.threads > len(ordered):
+        return ()
     if settings.core is None:
         return tuple(ordered[-settings.threads :])
     if settings.core not in ordered:
@@ -162,8 +168,7 @@ def run_job(
     elif cores:
         ending = _run_worker(_request(job, files, cores, watched), watched, cancellation, command)
     else:
-        message = f"core {job.settings.core} is not one of {sorted(allowed_cores)}"
-        ending = _Ending(Report(Outcome.UNSUPPORTED, message))
+        ending = _Ending(Report(Outcome.UNSUPPORTED, _missing(job.settings, allowed_cores)))
     report = ending.report
     verdict = _verdict(job, report)
     if gate is not None:
@@ -203,6 +208,13 @@ def run_job(
         energy=report.energy,
         sustained=report.sustained,
     )
+
+
+def _missing(settings: MeasureSettings, allowed: Sequence[int]) -> str:
+    """Why there are no cores for a job."""
+    if settings.threads > len(allowed):
+        return f"{settings.threads} threads, {len(allowed)} cores"
+    return f"core {settings.core} is not one of {sorted(allowed)}"
 
 
 def _waits(job: MeasureJob) -> bool:

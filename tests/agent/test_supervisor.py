@@ -206,7 +206,9 @@ def test_a_command_that_does_not_exist_is_internal(models: Models, cancellation:
 def test_workers_get_the_last_cores_or_those_asked_for() -> None:
     assert worker_cores(MeasureSettings(), [0, 1, 2, 3]) == (3,)
     assert worker_cores(MeasureSettings(threads=2), [0, 1, 2, 3]) == (2, 3)
-    assert worker_cores(MeasureSettings(threads=8), [0, 1]) == (0, 1)
+    assert worker_cores(MeasureSettings(threads=2), [0, 1]) == (0, 1)
+    assert worker_cores(MeasureSettings(threads=3), [0, 1]) == ()
+    assert worker_cores(MeasureSettings(core=1, threads=3), [0, 1]) == ()
     assert worker_cores(MeasureSettings(core=1), [0, 1, 2, 3]) == (1,)
     assert worker_cores(MeasureSettings(core=3, threads=2), [0, 1, 2, 3]) == (3, 0)
     assert worker_cores(MeasureSettings(core=9), [0, 1]) == ()
@@ -217,6 +219,15 @@ def test_a_core_that_is_not_there_is_unsupported(models: Models, cancellation: C
     result = run(job, make_files(models.tiny), cancellation)
     assert result.outcome is Outcome.UNSUPPORTED
     assert "4096" in result.message
+
+
+def test_more_threads_than_cores_are_unsupported(models: Models, cancellation: Cancellation) -> None:
+    allowed = len(os.sched_getaffinity(0))
+    job = make_job(models.tiny, settings=msgspec.structs.replace(QUICK, threads=allowed + 1))
+    result = run(job, make_files(models.tiny), cancellation)
+    assert result.outcome is Outcome.UNSUPPORTED
+    assert result.message == f"{allowed + 1} threads, {allowed} cores"
+    assert (result.verdict, result.samples_ms) == (None, ())
 
 
 def test_no_descriptors_are_left_behind(models: Models, cancellation: Cancellation) -> None:
