@@ -3,8 +3,9 @@
 import math
 
 from hytnas_agent.records import Outcome, ProcessResult, least_disturbed
+from hytnas_host.collect.attempts import ending, settled
 from hytnas_host.collect.drift import DRIFT_TOLERANCE, Reading, drift_limit, shift_of
-from hytnas_host.collect.jobs import Journal, ending, settled
+from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.schedule import Slot
 
 

@@ -2,49 +2,26 @@
 
 import hashlib
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES
-from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult, least_disturbed
-from hytnas_agent.statistics import accepted
+from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
 from hytnas_agent.stopping import StoppingRule
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
+from hytnas_host.collect.attempts import (
+    came_to,
+    given_up,
+    medians_ms,
+    next_replicate,
+    process_settled,
+    retries_of,
+    well_timed,
+)
 from hytnas_host.collect.schedule import Passes, Slot, slots_of
 from hytnas_host.devices.state import written_once
-
-# How many attempts of one replicate may end so before that is what the replicate came to. What may have been
-# the board's fault (it ran out of memory under something else, its card stood still) is tried once more. What
-# the board's health says was disturbed counts as THROTTLED here: on a device that is never quiet the least
-# disturbed of so many attempts stands.
-ATTEMPTS = {
-    Outcome.TIMEOUT: 2,
-    Outcome.OOM: 2,
-    Outcome.CRASH: 2,
-    Outcome.INTERNAL: 2,
-    Outcome.THROTTLED: DISTURBED_ATTEMPTS,
-    Outcome.CANCELLED: 10,
-}
-
-
-# Endings that say nothing about the model itself.
-PASSING = frozenset({Outcome.OK, Outcome.UNSTABLE, Outcome.THROTTLED, Outcome.CANCELLED})
-
-
-def settled(outcomes: Sequence[Outcome], /) -> bool:
-    """Whether attempts that ended like this, in order, need no further one."""
-    if not outcomes:
-        return False
-    return Counter(outcomes)[outcomes[-1]] >= ATTEMPTS.get(outcomes[-1], 1)
-
-
-def ending(result: ProcessResult, /) -> Outcome:
-    """How an attempt ended for the collection: THROTTLED if disturbed, be it otherwise OK."""
-    return Outcome.THROTTLED if result.outcome is Outcome.OK and result.is_disturbed else result.outcome
 
 
 def _same_settings(result: ProcessResult, settings: MeasureSettings) -> bool:
@@ -108,7 +85,6 @@ class Journal:
         self._fingerprint = context.fingerprint()
         self._attempts: dict[str, dict[Slot, list[ProcessResult]]] = {}
         self._others: dict[str, str] = {}  # device id by job id
-        self._retries: Counter[str] = Counter()  # attempts after a disturbed one, by model
         self._discarded = set(study.discarded())
         known = study.results_by_model(purpose) if stored is None else stored
         for sha256, results in known.items():
@@ -117,10 +93,7 @@ class Journal:
 
     def _note(self, slot: Slot, result: ProcessResult) -> None:
         if self._is_ours(result):
-            attempts = self._attempts.setdefault(slot.model_sha256, {}).setdefault(slot, [])
-            if attempts and attempts[-1].is_disturbed:
-                self._retries[slot.model_sha256] += 1
-            attempts.append(result)
+            self._attempts.setdefault(slot.model_sha256, {}).setdefault(slot, []).append(result)
         else:
             self._others[result.job_id] = result.identity.device_id
 
@@ -177,10 +150,7 @@ class Journal:
 
     def settled(self, slot: Slot) -> bool:
         """Whether the slot needs no further attempt: a disturbed one once its model's are used up."""
-        standing = self._standing(slot)
-        if standing and standing[-1].is_disturbed and self._retries[slot.model_sha256] >= DISTURBED_RETRIES:
-            return True
-        return settled([ending(result) for result in standing])
+        return process_settled(self._standing(slot), self._retries(slot.model_sha256))
 
     def count_settled(self, model_sha256: str, passes: Passes) -> int:
         """How many of the model's processes need no further attempt."""
@@ -191,15 +161,9 @@ class Journal:
 
         More than the least number would say nothing of a model none of whose processes was undisturbed.
         """
-        if self.given_up(model_sha256):
-            return None
-        slots = (Slot(model_sha256, "timed", replicate) for replicate in range(rule.max_processes))
-        slot = next((slot for slot in slots if not self.settled(slot)), None)
-        if slot is None or slot.replicate < rule.min_processes:
-            return slot
-        if all(result.is_disturbed for result in self._well(model_sha256)):
-            return None
-        return slot if rule.decide(self.medians_ms(model_sha256)).state == "CONTINUE" else None
+        timed, retries = self._timed(model_sha256), self._retries(model_sha256)
+        replicate = next_replicate(timed, retries, rule)
+        return None if replicate is None else Slot(model_sha256, "timed", replicate)
 
     def left(self, model_sha256: str, passes: Passes) -> list[Slot]:
         """What the model is known to need yet: its next timed process, and the other passes."""
@@ -244,43 +208,20 @@ class Journal:
         That is one process that needs no further attempt, or as many failures alike where none went well: the
         processes of a model that hangs are not to wait for their deadline one after the other.
         """
-        slots = self._attempts.get(model_sha256, {})
-        chosen = [slot for slot in slots if slot.measure_pass == "timed"]  # noqa: S105 (no password)
-        timed = [attempts for slot in chosen if (attempts := self._standing(slot))]
-        failed = [
-            [attempt.outcome for attempt in attempts]
-            for attempts in timed
-            if attempts[-1].outcome not in PASSING
-        ]
-        went_well = any(attempt.outcome is Outcome.OK for attempts in timed for attempt in attempts)
-        return any(settled(outcomes) for outcomes in failed) or (
-            not went_well and settled([outcome for outcomes in failed for outcome in outcomes])
-        )
+        return given_up(self._timed(model_sha256).values())
 
     def last_attempts(self, model_sha256: str) -> list[ProcessResult]:
         """What each slot of the model came to, cancelled and discarded ones left out."""
         slots = self._attempts.get(model_sha256, {})
-        last = [least_disturbed(attempts) for slot in slots if (attempts := self._standing(slot))]
-        return [result for result in last if result.outcome is not Outcome.CANCELLED]
+        return came_to(self._standing(slot) for slot in slots)
 
     def medians_ms(self, model_sha256: str) -> list[float]:
         """Medians of the model's timed processes that went well; of the undisturbed, if they are enough."""
-        well = self._well(model_sha256)
-        return [result.median_ms for result in accepted(well, len(well)) if result.median_ms]
-
-    def _well(self, model_sha256: str) -> list[ProcessResult]:
-        """What those timed processes of the model came to that went well."""
-        return [
-            result
-            for result in self.last_attempts(model_sha256)
-            if result.outcome is Outcome.OK and result.measure_pass == "timed"  # noqa: S105 (no password)
-        ]
+        return medians_ms(well_timed(self.last_attempts(model_sha256)))
 
     def timed_attempts(self, model_sha256: str) -> dict[int, list[ProcessResult]]:
         """The attempts of the model's timed processes by replicate, in order, discarded ones left out."""
-        slots = [slot for slot in self._attempts.get(model_sha256, {}) if slot.measure_pass == "timed"]  # noqa: S105 (no password)
-        chosen = sorted(slots, key=lambda slot: slot.replicate)
-        return {slot.replicate: attempts for slot in chosen if (attempts := self._standing(slot))}
+        return dict(sorted(self._timed(model_sha256).items()))
 
     def timed_since(self, unix_s: float) -> list[tuple[Slot, str]]:
         """Slot and job of timed processes that started after a time of the board's clock; none discarded."""
@@ -296,6 +237,16 @@ class Journal:
     def empty(self) -> bool:
         """Whether nothing is stored."""
         return not self._attempts
+
+    def _timed(self, model_sha256: str) -> dict[int, list[ProcessResult]]:
+        """As ``timed_attempts``, in the order in which the processes were begun."""
+        slots = self._attempts.get(model_sha256, {})
+        chosen = [slot for slot in slots if slot.measure_pass == "timed"]  # noqa: S105 (no password)
+        return {slot.replicate: attempts for slot in chosen if (attempts := self._standing(slot))}
+
+    def _retries(self, model_sha256: str) -> int:
+        """Attempts after a disturbed one, discarded ones included."""
+        return retries_of(self._attempts.get(model_sha256, {}).values())
 
     def _standing(self, slot: Slot) -> list[ProcessResult]:
         return [result for result in self._of(slot) if result.job_id not in self._discarded]

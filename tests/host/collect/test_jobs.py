@@ -17,8 +17,9 @@ from hytnas_agent.records import (
 from hytnas_agent.stopping import StoppingRule
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import ExportRecord, Study
+from hytnas_host.collect.attempts import settled
 from hytnas_host.collect.canaries import CanarySeries
-from hytnas_host.collect.jobs import Journal, settled, study_id
+from hytnas_host.collect.jobs import Journal, study_id
 from hytnas_host.collect.schedule import Slot
 
 SHA = "a" * 64
