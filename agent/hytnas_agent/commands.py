@@ -12,7 +12,6 @@ from hytnas_agent.device.describe import describe_device
 from hytnas_agent.device.doctor import examine
 from hytnas_agent.direct import measure_file
 from hytnas_agent.errors import AgentError
-from hytnas_agent.instance import single_instance
 from hytnas_agent.passes import EXTRA_PASSES, describe_pass, pass_settings
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import DescribeParams, RuntimeInfo, TuneResult
@@ -24,6 +23,7 @@ from hytnas_agent.records import (
     MeasureSettings,
     Outcome,
 )
+from hytnas_agent.removal import delete_state
 from hytnas_agent.runtimes.probe import probe_runtimes
 from hytnas_agent.stop import check_fetched, stop_server
 from hytnas_agent.tuning import tune
@@ -36,10 +36,7 @@ def stop(options: argparse.Namespace, state: StateFolder) -> int:
         check_fetched(state)
     stopped = stop_server(state, timeout_s=options.timeout_s)
     if options.delete_state:
-        with single_instance(state):  # no host may start another server on what is being deleted
-            if keeps_results:
-                check_fetched(state)  # the job that was running may have ended meanwhile
-            state.delete()
+        delete_state(state, keeps_results=keeps_results)
     if options.json:
         print(msgspec.json.encode(stopped).decode())
         return 0

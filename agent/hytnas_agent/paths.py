@@ -82,6 +82,8 @@ class StateFolder:
     def delete(self) -> None:
         """Delete what the agent keeps here, and the folder if nothing else is in it.
 
+        `hytnas_agent.removal` says when that may be done.
+
         Raises
         ------
         AgentError

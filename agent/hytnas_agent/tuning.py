@@ -57,10 +57,20 @@ def tune(
     lease = DeviceLease(state.lease)
     lease.acquire("hytnas-agent tune", f"{action} the clock's governor", os.getpid())
     try:
+        if action == "undo":
+            return put_back(state, root=root, run=run)
         PinnedGovernors(state.held_governors, root).restore()  # of an agent that was killed
-        return _apply(tuned, root) if action == "apply" else _undo(tuned, root)
+        return _apply(tuned, root)
     finally:
         lease.release()
+
+
+def put_back(state: StateFolder, *, root: Path = ROOT, run: Run = subprocess.run) -> TuneResult:
+    """Take back what ``tune`` has pinned, and what a killed agent has left pinned; hold the lease for it."""
+    PinnedGovernors(state.held_governors, root).restore()
+    return _undo(
+        PinnedGovernors(state.tuned, root, lambda path, value: write_somehow(path, value, run)), root
+    )
 
 
 def write_somehow(path: Path, governor: str, run: Run = subprocess.run) -> None:
