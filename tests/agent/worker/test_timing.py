@@ -8,21 +8,7 @@ from hypothesis import strategies as st
 
 from hytnas_agent.worker.timing import time_runs, warm_up, windows_agree
 
-
-class Replay:
-    """A clock that each run moves on by the next recorded duration."""
-
-    def __init__(self, durations_ns: Iterable[int]) -> None:
-        self.now = 0
-        self.ran = 0
-        self._durations = iter(durations_ns)
-
-    def clock(self) -> int:
-        return self.now
-
-    def run(self) -> None:
-        self.now += next(self._durations)
-        self.ran += 1
+from .replay import Replay
 
 
 def warm(durations: Iterable[int], **options: float) -> tuple[list[int], bool]:
