@@ -24,7 +24,10 @@ EXECUTION_WORDS: Final[dict[Execution, str]] = {
 
 
 class Outcome(StrEnum):
-    """How a measurement ended. The set is closed: every ending is one of these."""
+    """How a measurement ended. The set is closed: every ending is one of these.
+
+    THROTTLED is a process that ran out of time while the device's health says that it was disturbed.
+    """
 
     OK = "OK"
     TIMEOUT = "TIMEOUT"
@@ -248,10 +251,10 @@ def least_disturbed(attempts: Sequence[ProcessResult], /) -> ProcessResult:
     Others, heat and a weak supply slow a run down and never speed it up.
     """
     last = attempts[-1]
-    if not last.is_disturbed or last.median_ms is None:
+    if not last.is_disturbed:
         return last
     disturbed = [each for each in attempts if each.is_disturbed and each.median_ms is not None]
-    return min(disturbed, key=lambda each: each.median_ms or 0.0)
+    return min(disturbed, key=lambda each: each.median_ms or 0.0, default=last)
 
 
 class LatencyLabel(msgspec.Struct, frozen=True):

@@ -32,9 +32,11 @@ from hytnas_agent.launcher import Launch, current_launcher
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import (
     DeviceIdentity,
+    HealthSnapshot,
     MeasureJob,
     MeasureSettings,
     Outcome,
+    ProcessorTime,
     ProcessResult,
     Verdict,
 )
@@ -160,7 +162,7 @@ def run_job(
         deadline=time.monotonic() + job.settings.deadline_s,
         memory_limit_bytes=job.settings.memory_limit_bytes or _default_memory_limit_bytes(),
     )
-    before = health_snapshot(cores)
+    before, spent_s = health_snapshot(cores), _children_cpu_s()
     if refusal:
         ending = _Ending(Report(Outcome.UNSUPPORTED, refusal))
     elif held_back and waited is None:
@@ -170,7 +172,10 @@ def run_job(
     else:
         ending = _Ending(Report(Outcome.UNSUPPORTED, _missing(job.settings, allowed_cores)))
     report = ending.report
-    verdict = _verdict(job, report)
+    if report.outcome is Outcome.TIMEOUT:
+        report, verdict = _account_for(report, cores, before, _children_cpu_s() - spent_s)
+    else:
+        verdict = _verdict(job, report)
     if gate is not None:
         gate.remember(report.health_after, verdict)
     samples = report.samples_ms if report.outcome is Outcome.OK else ()
@@ -235,6 +240,30 @@ def _verdict(job: MeasureJob, report: Report) -> Verdict | None:
     if report.health_before is None or report.health_after is None:
         return Verdict("VALID_UNVERIFIED", unverified=("health",))
     return judge(TimedRuns(report.health_before, report.health_after, report.processor_time))
+
+
+def _account_for(
+    report: Report, cores: Sequence[int], before: HealthSnapshot, cpu_s: float
+) -> tuple[Report, Verdict | None]:
+    """What to say of a process that ran out of time, over all of it: the worker was killed and says nothing.
+
+    That it was late is no fact about the model where the device's health says that it was disturbed.
+    """
+    if current_launcher().counts:
+        return report, None
+    after = health_snapshot(cores)
+    processor = ProcessorTime((after.monotonic_s or 0.0) - (before.monotonic_s or 0.0), cpu_s)
+    verdict = judge(TimedRuns(before, after, processor))
+    if not verdict.usable:
+        message = f"{report.message}; the device was disturbed: {', '.join(verdict.reasons)}"
+        report = msgspec.structs.replace(report, outcome=Outcome.THROTTLED, message=message)
+    return msgspec.structs.replace(report, health_after=after, processor_time=processor), verdict
+
+
+def _children_cpu_s() -> float:
+    """Processor time of this process's children that have ended, theirs included."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def _request(job: MeasureJob, files: JobFiles, cores: tuple[int, ...], watched: _Watched) -> WorkerRequest:

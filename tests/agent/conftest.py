@@ -26,6 +26,8 @@ from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome, ProcessRe
 from hytnas_agent.supervisor import JobFiles
 
 WAIT_S = 60.0
+LATE = {Outcome.TIMEOUT, Outcome.THROTTLED}
+"""What running out of time is called, by whether this machine was left alone meanwhile."""
 QUICK = MeasureSettings(
     warmup_window=2, warmup_max_runs=4, min_runs=3, max_runs=5, timed_budget_s=0.0, deadline_s=60.0
 )

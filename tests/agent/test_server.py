@@ -36,7 +36,7 @@ from hytnas_agent.protocol import (
 )
 from hytnas_agent.records import Outcome
 
-from .conftest import QUICK, AgentUnderTest, Models, make_job, server_pid, start_server, wait_until
+from .conftest import LATE, QUICK, AgentUnderTest, Models, make_job, server_pid, start_server, wait_until
 
 Connect = Callable[..., AgentUnderTest]
 
@@ -125,13 +125,13 @@ def test_the_agent_goes_on_after_whatever_a_model_does(agent: AgentUnderTest, mo
     small = msgspec.structs.replace(QUICK, memory_limit_bytes=256 << 20)
     short = msgspec.structs.replace(QUICK, deadline_s=1.0)
     jobs = [
-        (make_job(models.corrupt, "corrupt"), Outcome.INVALID_MODEL),
-        (make_job(models.huge, "huge", small), Outcome.OOM),
-        (make_job(models.endless, "endless", short), Outcome.TIMEOUT),
-        (make_job(models.tiny, "tiny"), Outcome.OK),
+        (make_job(models.corrupt, "corrupt"), {Outcome.INVALID_MODEL}),
+        (make_job(models.huge, "huge", small), {Outcome.OOM}),
+        (make_job(models.endless, "endless", short), LATE),
+        (make_job(models.tiny, "tiny"), {Outcome.OK}),
     ]
-    for job, outcome in jobs:
-        assert agent.measure(job).result.outcome is outcome
+    for job, outcomes in jobs:
+        assert agent.measure(job).result.outcome in outcomes
 
 
 def test_a_worker_killed_from_outside_is_a_crash(agent: AgentUnderTest, models: Models) -> None:
@@ -222,7 +222,8 @@ def test_a_client_that_returns_attaches_to_its_running_job(
     wait_until(lambda: again.ask("result", ResultParams()).pending == ("long",))
     again.acquire()
     measured = again.measure(job)
-    assert (measured.result.outcome, measured.replayed) == (Outcome.TIMEOUT, False)
+    assert measured.result.outcome in LATE
+    assert not measured.replayed
     assert [result.job_id for result in again.ask("result", ResultParams()).results] == ["long"]
 
 

@@ -80,6 +80,33 @@ def test_going_on_later_tries_no_disturbed_process_a_fourth_time(study: Study) -
     assert len(board.measured) - before <= 3  # of the canary
 
 
+class LateBoard(HoggedBoard):
+    """Where somebody else works on it, processes run out of time."""
+
+    def _run(self, job: MeasureJob) -> Outcome:
+        outcome = super()._run(job)
+        late = job.measure_pass == "timed" and self.disturbed(len(self.measured))
+        return Outcome.THROTTLED if late and job.model_sha256 != CANARY else outcome
+
+    def _result(self, job: MeasureJob, outcome: Outcome) -> ProcessResult:
+        if outcome is Outcome.OK:
+            return msgspec.structs.replace(ScriptedBoard._result(self, job, outcome), verdict=QUIET)
+        return msgspec.structs.replace(ScriptedBoard._result(self, job, outcome), verdict=HOG)
+
+
+def test_running_out_of_time_beside_others_is_tried_again_and_then_forgotten(study: Study) -> None:
+    collected = run(study, [LateBoard(lambda number: 4 <= number <= 9)], 4)
+    assert {label.outcome for label in collected.labels.values()} == {Outcome.OK}
+
+
+def test_where_it_never_ends_in_time_the_label_blames_the_board(study: Study) -> None:
+    board = LateBoard(lambda number: True)
+    collected = run(study, [board], 4)
+    timed = [job for job in board.measured if job.measure_pass == "timed" and job.model_sha256 != CANARY]
+    assert len(timed) == 4 * (OPTIONS.processes + DISTURBED_RETRIES)
+    assert {label.outcome for label in collected.labels.values()} == {Outcome.THROTTLED}
+
+
 ADAPTIVE = MeasureOptions(
     seed=1, processes=5, max_processes=20, window=4, canary_every=20, rejoin_pauses_s=(0.01, 0.02)
 )

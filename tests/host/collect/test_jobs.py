@@ -143,6 +143,14 @@ def test_a_deadline_that_was_kept_changes_nothing(study):
     assert patient.job_id(late) not in ours.job_ids
 
 
+def test_a_process_that_disturbance_made_late_is_due_again_with_more_time(study):
+    ours = journal(study)
+    for _ in range(3):
+        ours.store(FIRST, ended(ours, FIRST, Outcome.THROTTLED))
+    assert ours.settled(FIRST)
+    assert not journal(study, settings=MeasureSettings(deadline_s=900.0)).settled(FIRST)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -239,6 +247,14 @@ def test_on_a_device_that_is_never_quiet_the_least_disturbed_of_three_stands(stu
         assert [result.median_ms for result in each.last_attempts(SHA)] == [12.0]
         assert each.medians_ms(SHA) == [12.0]
         assert not each.given_up(SHA)
+
+
+def test_a_disturbed_latency_stands_before_an_attempt_without_one(study):
+    ours = journal(study)
+    ours.store(FIRST, disturbed(ours, FIRST, 20.0))
+    late = ended(ours, FIRST, Outcome.THROTTLED)
+    ours.store(FIRST, msgspec.structs.replace(late, median_ms=None, verdict=Verdict("INVALID", ("heat",))))
+    assert ours.medians_ms(SHA) == [20.0]
 
 
 def test_undisturbed_processes_stand_alone_once_they_are_enough(study):
