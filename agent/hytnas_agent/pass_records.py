@@ -78,6 +78,7 @@ class SustainedWindow(msgspec.Struct, frozen=True):
     """A few seconds of lasting load: when it ended, its runs, and the device's state then.
 
     What no probe could tell is ``None``. ``steal_ticks`` were taken by a hypervisor within the window.
+    ``measured_clock_mhz`` is what the firmware counts, ``clock_mhz`` what the kernel says.
     """
 
     end_s: float
@@ -87,13 +88,15 @@ class SustainedWindow(msgspec.Struct, frozen=True):
     clock_mhz: float | None = None
     throttled_bits: int | None = None
     steal_ticks: int | None = None
+    measured_clock_mhz: float | None = None
 
 
 class SustainedSeries(msgspec.Struct, frozen=True):
     """Latency under lasting load, against that of its beginning.
 
-    ``burst_ms`` and ``sustained_ms`` are medians of the first and of the last windows. ``throttled_after_s``
-    says when the device first gave in, and ``throttle_sign`` what showed it; both are ``None`` if it did not.
+    ``burst_ms`` is the median of the windows of the first seconds, ``sustained_ms`` that of the last quarter
+    of the windows. ``throttled_after_s`` says when the device first gave in, and ``throttle_sign`` what
+    showed it; both are ``None`` if it did not.
     """
 
     windows: tuple[SustainedWindow, ...]

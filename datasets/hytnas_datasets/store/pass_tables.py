@@ -35,7 +35,7 @@ PASS_COLUMNS: Final[dict[str, str]] = {
     "idle_w": "mean power while nothing ran, watts",
     "mj_per_inference": "energy of one inference, all that the meter counts included, millijoules",
     "mj_above_idle": "the same without what the idle device would have drawn meanwhile, millijoules",
-    "burst_ms": "latency at first: median of the first five windows, milliseconds",
+    "burst_ms": "latency at first: median of the windows that began in the first 5 seconds, milliseconds",
     "sustained_ms": "latency at last: median of the last quarter of the windows, milliseconds",
     "slowdown": "latency at last relative to that at first, less 1",
     "throttled_after_s": "when the device first gave in, seconds; empty if it did not",
@@ -45,7 +45,8 @@ PASS_COLUMNS: Final[dict[str, str]] = {
     "runs": "runs in the window",
     "window_median_ms": "median of the runs in the window, milliseconds",
     "temperature_celsius": "temperature at the end of the window, degrees Celsius; empty if unknown",
-    "clock_mhz": "clock at the end of the window, megahertz; empty if unknown",
+    "clock_mhz": "clock at the end of the window as the kernel says, megahertz; empty if unknown",
+    "measured_clock_mhz": "the same as the firmware counts it; empty if unknown",
     "throttled_bits": "the firmware's throttling bits at the end of the window; empty if unknown",
     "steal_ticks": "ticks taken by a hypervisor within the window; empty if unknown",
 }
@@ -178,6 +179,7 @@ def _window_rows(stored: StoredPass) -> Rows:
                 "window_median_ms": window.median_ms,
                 "temperature_celsius": window.temperature_celsius,
                 "clock_mhz": window.clock_mhz,
+                "measured_clock_mhz": window.measured_clock_mhz,
                 "throttled_bits": window.throttled_bits,
                 "steal_ticks": window.steal_ticks,
             }

@@ -208,7 +208,7 @@ def _sustained_table(data: PassData) -> PlainTable:
         ("model", "at first", "at last", "change", "load", "throttled", "hottest"),
         tuple(_sustained_row(row) for row in data.sustained),
         (
-            "At first: median of the first five windows; at last: of the last quarter.",
+            "At first: median of the windows begun in the first 5 seconds; at last: of the last quarter.",
             "Latency that rises is a sign of throttling only where nothing else ran meanwhile.",
         ),
     )

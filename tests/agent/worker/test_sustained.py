@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hytnas_agent.pass_records import SustainedWindow
 from hytnas_agent.records import HealthSnapshot
-from hytnas_agent.worker.sustained import MAX_WINDOWS, judge_windows, run_windows
+from hytnas_agent.worker.sustained import BURST_S, MAX_WINDOWS, judge_windows, run_windows
 
 
 @dataclass
@@ -28,7 +28,9 @@ class Board:
 
     def health(self) -> HealthSnapshot:
         self.now += 5_000_000
-        return HealthSnapshot(0.0, temperature_celsius=60.0, steal_ticks=self.now // 10**9)
+        return HealthSnapshot(
+            0.0, temperature_celsius=60.0, steal_ticks=self.now // 10**9, measured_clock_mhz=1200.0
+        )
 
 
 def windows_of(board: Board, load_s: float) -> list[SustainedWindow]:
@@ -43,11 +45,27 @@ def test_a_window_is_a_second_of_runs() -> None:
     assert windows[0].end_s == pytest.approx(1.0)
     assert windows[1].end_s == pytest.approx(2.005)
     assert sum(window.steal_ticks or 0 for window in windows) == 10
-    assert windows[0].clock_mhz is None
+    assert (windows[0].clock_mhz, windows[0].measured_clock_mhz) == (None, 1200.0)
 
 
 def test_hours_are_not_cut_into_more_windows_than_fit_a_record() -> None:
-    assert len(windows_of(Board(fast_ms=100.0), 3600.0)) <= MAX_WINDOWS
+    windows = windows_of(Board(fast_ms=100.0), 3600.0)
+    assert 0.9 * MAX_WINDOWS <= len(windows) <= MAX_WINDOWS
+    assert [window.end_s for window in windows[:5]] == pytest.approx([1, 2, 3, 4, 5], abs=0.2)
+    assert windows[6].end_s - windows[5].end_s == pytest.approx(6.0, abs=0.2)
+
+
+def test_the_burst_is_the_first_seconds_of_a_long_load() -> None:
+    """A board that gives in after 8 s of an hour, whose later windows are 6 s long."""
+    series = judge_windows(windows_of(Board(fast_ms=100.0, slow_ms=140.0, hot_s=8.0), 3600.0))
+    assert (series.burst_ms, series.sustained_ms) == (100.0, 140.0)
+    assert series.throttled_after_s == pytest.approx(8.0, abs=6.1)
+
+
+def test_one_long_window_is_the_burst_of_a_record_without_early_ones() -> None:
+    windows = [SustainedWindow(90.0 * (i + 1), 9, 20.0 + i) for i in range(10)]
+    assert windows[0].end_s > BURST_S
+    assert judge_windows(windows).burst_ms == 20.0
 
 
 def test_a_run_longer_than_everything_is_one_window() -> None:
@@ -71,7 +89,10 @@ def test_a_steady_board_does_not_throttle() -> None:
 
 
 def flat(n: int, **last: float) -> list[SustainedWindow]:
-    windows = [SustainedWindow(i + 1.0, 10, 20.0, clock_mhz=1200.0, throttled_bits=0) for i in range(n)]
+    counted = {"measured_clock_mhz": 1200.0} if "measured_clock_mhz" in last else {}
+    windows = [
+        SustainedWindow(i + 1.0, 10, 20.0, clock_mhz=1200.0, throttled_bits=0, **counted) for i in range(n)
+    ]
     return [*windows, SustainedWindow(n + 1.0, 10, **{"median_ms": 20.0, **last})]
 
 
@@ -88,6 +109,8 @@ def test_two_slow_windows_may_be_anything() -> None:
         ({"throttled_bits": 0xF0001}, None),  # under-voltage now, throttled only before
         ({"clock_mhz": 600.0}, "clock"),
         ({"clock_mhz": 1199.0}, None),
+        ({"clock_mhz": 1200.0, "measured_clock_mhz": 600.0}, "clock"),  # asked for, but not reached
+        ({"clock_mhz": 600.0, "measured_clock_mhz": 1200.0}, None),
     ],
 )
 def test_bits_and_clock_are_signs_at_once(last: dict[str, float], sign: str | None) -> None:

@@ -36,7 +36,7 @@ PROFILE = OperatorProfile(
 ENERGY = EnergyReading("ina219 hwmon2", "the board's supply", 301, 10.02, 31.1, 3.0, 6.3)
 SERIES = SustainedSeries(
     (
-        SustainedWindow(1.01, 50, 20.1, 61.5, 1200.0, 0, None),
+        SustainedWindow(1.01, 50, 20.1, 61.5, 1200.0, 0, None, 1199.5),
         SustainedWindow(2.02, 40, 25.3, None, None, None, 3),
     ),
     20.1,

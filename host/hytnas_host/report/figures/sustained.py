@@ -88,6 +88,7 @@ def _tooltip(row: SustainedRow, index: int) -> Tooltip:
     ]
     if window.temperature_celsius is not None:
         rows.append(("Temperature", f"{window.temperature_celsius:.0f} °C"))
-    if window.clock_mhz is not None:
-        rows.append(("Clock", f"{window.clock_mhz:.0f} MHz"))
+    clock_mhz = window.clock_mhz if window.measured_clock_mhz is None else window.measured_clock_mhz
+    if clock_mhz is not None:
+        rows.append(("Clock", f"{clock_mhz:.0f} MHz"))
     return Tooltip("Under load", tuple(rows), row.model)
