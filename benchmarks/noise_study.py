@@ -22,13 +22,14 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from noise.code import CodeWatch, agent_files, digest, study_files
 from noise.hog import client_of
 from noise.journal import Header, Journal
 from noise.markdown import markdown_of
 from noise.measuring import Place, blocks_to_do, run_block
 from noise.methods import METHODS
 from noise.report import CONDITIONS, analyse
-from noise.setup import begin, export_models, kept_models, new_study_id, other_core, push_models
+from noise.setup import begin, export_models, kept_models, other_core, push_models
 from noise.table import lines_of
 
 from hytnas_agent.errors import HytnasError
@@ -46,10 +47,12 @@ def wanted_header(options: argparse.Namespace, device: AgentDevice, models: list
     cores = described.context.cores
     core = cores - 1 if options.core is None else options.core
     return Header(
-        study_id=new_study_id(),
         device=device.name,
         device_id=described.identity.device_id,
         context=described.context.fingerprint(),
+        agent_version=device.hello().agent_version,
+        agent_code=digest(agent_files()),
+        study_code=digest(study_files()),
         resolution=options.resolution,
         seed=options.seed,
         models=tuple(path.stem for path in models),
@@ -103,6 +106,7 @@ class Teller:
 def measure(options: argparse.Namespace, journal: Journal) -> None:
     deadline_s = time.monotonic() + 3600 * options.hours
     client = client_of(options.device)
+    code = CodeWatch([*agent_files(), *study_files()])
     folder = options.folder / "models"
     state = options.folder / "agent" if options.device == "local" else None
     with open_device(options.device, state=state) as device:
@@ -125,7 +129,7 @@ def measure(options: argparse.Namespace, journal: Journal) -> None:
                 return
             began_s, done = time.monotonic(), 0
             expected = len(header.models) * (len(METHODS) - 1 + header.min_processes)
-            for process in run_block(device, client, journal, header, place):
+            for process in run_block(device, client, journal, header, place, code=code):
                 done += 1
                 teller.now(
                     f"repeat {place[0] + 1}, {place[1]}: {done} of {expected} or more; {process.method}"

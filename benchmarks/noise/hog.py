@@ -1,8 +1,8 @@
 """A program that disturbs: it copies memory without pause on one core, all the time or part of it.
 
-It runs on the device, this machine or a board, on nothing but Python's standard library. It ends when its
-standard input does, which the kernel (or sshd) sees to however its owner dies, and after ``life_s`` in any
-case.
+It runs on the device, this machine or a board, on nothing but Python's standard library. Asked by a line, it
+says how long it held its core so far. It ends when its standard input does, which the kernel (or sshd) sees
+to however its owner dies, and after ``life_s`` in any case.
 """
 
 import contextlib
@@ -17,28 +17,44 @@ from hytnas_host.devices.ssh.client import SshClient
 from hytnas_host.devices.transport import Connection, PipeConnection
 
 LIFE_S = 3600.0
+RENEW_S = LIFE_S - 900.0
+"""At this age another is to take its place, before a process that it might not outlive."""
+
 ANSWER_LIMIT_BYTES = 4096
 
 PROGRAM = """
 import json, os, random, select, sys, time
+begin = time.monotonic()
 core, seed = int(sys.argv[1]), int(sys.argv[2])
 busy_s, idle_s, life_s = (float(each) for each in sys.argv[3:])
 os.sched_setaffinity(0, {core})
 draw = random.Random(seed).expovariate
 source, target = bytearray(1 << 22), bytearray(1 << 22)
-begin = time.monotonic()
-sys.stdout.write("ready\\n")
-sys.stdout.flush()
+
+def say():
+    said = {"busy_s": time.process_time(), "life_s": time.monotonic() - begin}
+    sys.stdout.write(json.dumps(said) + "\\n")
+    sys.stdout.flush()
 
 def told_to_end(wait_s):
-    return time.monotonic() - begin > life_s or bool(select.select([0], [], [], wait_s)[0])
+    until = time.monotonic() + wait_s
+    while True:
+        now = time.monotonic()
+        if now - begin > life_s:
+            return True
+        if not select.select([0], [], [], max(0, min(until - now, begin + life_s - now)))[0]:
+            if now >= until:
+                return False
+        elif os.read(0, 64):
+            say()
+        else:
+            return True
 
+say()
 while not told_to_end(draw(1 / idle_s) if idle_s else 0):
     until = time.monotonic() + draw(1 / busy_s)
     while time.monotonic() < until and not told_to_end(0):
         target[:] = source
-said = {"busy_s": time.process_time(), "life_s": time.monotonic() - begin}
-sys.stdout.write(json.dumps(said) + "\\n")
 """
 
 
@@ -76,6 +92,11 @@ class Hog:
     client : SshClient, optional
         Of the board that it runs on; this machine without one.
 
+    Attributes
+    ----------
+    life_s : float
+        How long it had lived when it last spoke.
+
     Raises
     ------
     SystemExit
@@ -88,10 +109,12 @@ class Hog:
             if client is None
             else client.open_exec(plan.argv("python3"))
         )
-        if self._line() != "ready":
-            why = self._connection.diagnosis()
-            self._connection.close()
-            raise SystemExit(f"nothing can be run on core {plan.core} to disturb it: {why}")
+        try:
+            self._busy_s, self.life_s = self._said()
+        except SystemExit:
+            raise SystemExit(
+                f"nothing can be run on core {plan.core} to disturb it: {self._connection.diagnosis()}"
+            ) from None
 
     def __enter__(self) -> Self:
         return self
@@ -101,20 +124,25 @@ class Hog:
     ) -> None:
         self._connection.close()
 
-    def end(self) -> tuple[float, float]:
-        """Seconds of processor time that it took, and seconds that it lived.
+    def held(self) -> tuple[float, float]:
+        """Seconds that it held its core, and seconds that passed, since it last spoke.
 
-        Raises SystemExit where it had ended before: what was measured meanwhile was not disturbed.
+        Raises SystemExit where it has ended: what was measured meanwhile was not disturbed.
         """
+        busy_s, life_s = self._busy_s, self.life_s
         with contextlib.suppress(OSError):
             self._connection.send(b"\n", timeout_s=10)
-        line = self._line()
-        self._connection.close()
-        if not line:
-            raise SystemExit(f"what disturbed the device ended early: {self._connection.diagnosis()}")
+        self._busy_s, self.life_s = self._said()
+        return round(self._busy_s - busy_s, 4), round(self.life_s - life_s, 4)
+
+    def _said(self) -> tuple[float, float]:
+        if not (line := self._line()):
+            self._connection.close()
+            raise SystemExit(
+                f"what disturbed the device ended early ({self._connection.diagnosis() or 'killed'}): the "
+                "process that was measured meanwhile is not kept; the same command goes on"
+            )
         said = json.loads(line)
-        if said["life_s"] >= LIFE_S:
-            raise SystemExit(f"what disturbed the device ended after {LIFE_S:.0f} s: take fewer models")
         return float(said["busy_s"]), float(said["life_s"])
 
     def _line(self) -> str:

@@ -1,7 +1,7 @@
 """The journal of a noise study: one JSON line a process, kept however the study ends.
 
-A line that was being written when the study was killed is cut off on the next start; its process is asked for
-again under the same job id, and the agent answers from its own journal or measures it again.
+A line that was being written when the study was killed is cut off on the next start. Its process is measured
+again, as a job of its own: what the agent may have gone on with meanwhile was not under the same condition.
 """
 
 import fcntl
@@ -22,12 +22,16 @@ class Header(msgspec.Struct, frozen=True, tag="study"):
     """What a study is of: nothing of it may change when the study is gone on with.
 
     ``models`` are hashes, in the order of the sample. Times are in seconds, hog spells means.
+    ``agent_version`` is of the agent that measures, ``agent_code`` a hash of this machine's agent and
+    ``study_code`` one of what decides which processes are measured and how.
     """
 
-    study_id: str
     device: str
     device_id: str
     context: str
+    agent_version: str
+    agent_code: str
+    study_code: str
     resolution: int
     seed: int
     models: tuple[str, ...]
@@ -44,14 +48,17 @@ class Header(msgspec.Struct, frozen=True, tag="study"):
 class Process(msgspec.Struct, frozen=True, tag="process"):
     """One fresh process of one method.
 
-    ``wall_s`` is what it cost the host, ``usable`` whether the agent found it undisturbed; ``disturbed`` says
-    why not, and ``message`` why it failed. ``steal_ticks`` went to other machines during the timed runs.
+    ``replicate`` says which of the label's processes it is an attempt at. ``wall_s`` is what it cost the
+    host, ``usable`` whether the agent found it undisturbed; ``disturbed`` says why not, and ``message`` why
+    it failed. ``steal_s`` went to other machines on the measuring core, of the ``runs_s`` that the timed runs
+    took. The hog held its core for ``hog_busy_s`` of the ``hog_s`` since it was last asked.
     """
 
     condition: str
     repeat: int
     model: str
     method: str
+    replicate: int
     job_id: str
     outcome: Outcome
     started_unix_s: float
@@ -64,22 +71,20 @@ class Process(msgspec.Struct, frozen=True, tag="process"):
     usable: bool = True
     disturbed: tuple[str, ...] = ()
     message: str = ""
-    steal_ticks: int | None = None
+    steal_s: float | None = None
+    runs_s: float | None = None
     involuntary_switches: int | None = None
+    hog_busy_s: float | None = None
+    hog_s: float | None = None
 
 
 class Block(msgspec.Struct, frozen=True, tag="block"):
-    """A pass of all methods over all models under one condition has ended.
-
-    ``hog_busy_s`` of ``hog_life_s`` seconds the hog held its core, in the last stretch if there were several.
-    """
+    """A pass of all methods over all models under one condition has ended, after ``seconds`` of processes."""
 
     condition: str
     repeat: int
     seconds: float
     load_average: float
-    hog_busy_s: float | None = None
-    hog_life_s: float | None = None
 
 
 _LINES: msgspec.json.Decoder[Header | Process | Block] = msgspec.json.Decoder(Header | Process | Block)
@@ -120,7 +125,10 @@ class Journal:
                 self._note(_LINES.decode(line))
             except msgspec.MsgspecError as error:
                 self._file.close()
-                raise SystemExit(f"line {number} of {path} is not of a noise study: {error}") from error
+                raise SystemExit(
+                    f"line {number} of {path} is not of a noise study, or of one by another version of this "
+                    f"program ({error}): take another folder"
+                ) from error
 
     def __enter__(self) -> Self:
         return self

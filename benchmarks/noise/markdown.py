@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from noise.report import ROWS
-from noise.table import NAMES, percent_words, plain_words, tau_words
+from noise.table import MEASURED, NAMES, percent_words, plain_words, share_words, tau_words
 
 HEAD = (
     "condition",
@@ -16,11 +16,21 @@ HEAD = (
     "ceiling",
 )
 COMPARED = ("condition", "ours against", "by", "difference, points", "ratio", "at most a third")
+WEATHER = (
+    "condition",
+    "the machine during",
+    "processes",
+    "seconds",
+    "stolen from timed runs, %",
+    "hog on its core, %",
+    "disturbed",
+    "by",
+)
 CURVE = ("condition", "median of", "s a model", "repeat spread, %", "implied noise, %", "tau between passes")
 
 
 def markdown_of(found: dict[str, Any]) -> Iterator[str]:
-    """Three tables: the methods, their comparison, the curve of noise against cost."""
+    """Four tables: the methods, their comparison, the curve of noise against cost, the machine meanwhile."""
     conditions = found["conditions"].items()
     yield from _table(
         HEAD,
@@ -68,6 +78,23 @@ def markdown_of(found: dict[str, Any]) -> Iterator[str]:
             )
             for name, condition in conditions
             for point in condition["curve"]
+        ),
+    )
+    yield from _table(
+        WEATHER,
+        (
+            (
+                name,
+                MEASURED[method],
+                str(row["processes"]),
+                f"{row['seconds']:.0f}",
+                share_words(row["steal_share"]),
+                "-" if (hog := condition["weather"]["hog_share"]) is None else f"{100 * hog:.0f}",
+                str(row["disturbed"]),
+                "; ".join(f"{count} x {reason}" for reason, count in row["disturbed_by"].items()) or "-",
+            )
+            for name, condition in conditions
+            for method, row in condition["weather"]["methods"].items()
         ),
     )
 

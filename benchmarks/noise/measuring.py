@@ -1,9 +1,9 @@
 """The measuring of a noise study: blocks of processes on a device, each of which goes into the journal."""
 
 import contextlib
-import hashlib
 import os
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -12,9 +12,10 @@ import msgspec
 from hytnas_agent.records import MeasureJob, Outcome, ProcessResult
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.ssh.client import SshClient
-from noise.hog import Hog, HogPlan
+from noise.code import CodeWatch
+from noise.hog import RENEW_S, Hog, HogPlan
 from noise.journal import Block, Header, Journal, Process
-from noise.methods import DEFECTS, Turn, settings_of, turns_of_block
+from noise.methods import DEFECTS, Turn, next_process, settings_of, turns_of_block
 from noise.report import CONDITIONS, rule_of
 
 SAMPLE_DIGITS = 4
@@ -41,27 +42,38 @@ def blocks_to_do(journal: Journal, conditions: Sequence[str], repeats: int) -> l
     return places
 
 
-def hog_plan(header: Header, place: Place) -> HogPlan | None:
-    """What disturbs the device in a block."""
+def hog_plan(header: Header, place: Place, done: int) -> HogPlan | None:
+    """What disturbs the device in a block of which so many processes are measured."""
     repeat, condition = place
     if condition == "other-core":
         return HogPlan(header.other_core)
     if condition == "same-core":
-        return HogPlan(header.core, header.hog_busy_s, header.hog_idle_s, seed=1000 * header.seed + repeat)
+        seed = (1000 * header.seed + repeat) * 100_000 + done
+        return HogPlan(header.core, header.hog_busy_s, header.hog_idle_s, seed)
     return None
 
 
 def run_block(
-    device: AgentDevice, client: SshClient | None, journal: Journal, header: Header, place: Place
+    device: AgentDevice,
+    client: SshClient | None,
+    journal: Journal,
+    header: Header,
+    place: Place,
+    *,
+    code: CodeWatch,
 ) -> Iterator[Process]:
     """Measure what the journal lacks of a block, and note its end; yields every process that was measured.
+
+    A process is kept only where what should disturb the device lived on, and the code was the same, until
+    its end.
 
     Raises
     ------
     DeviceError
         The device is lost.
     SystemExit
-        What should disturb it cannot, or it cannot measure such models at all.
+        What should disturb it cannot, or has ended; the code has changed; or the device cannot measure such
+        models at all.
     """
     repeat, condition = place
     measured: dict[Turn, list[Process]] = defaultdict(list)
@@ -69,16 +81,25 @@ def run_block(
         if (each.repeat, each.condition) == place:
             measured[each.method, each.model].append(each)
     seed = [header.seed, repeat, list(CONDITIONS).index(condition)]
-    began_s, defects = time.monotonic(), 0
-    plan = hog_plan(header, place)
+    rule, defects = rule_of(header), 0
     with contextlib.ExitStack() as stack:
-        hog = None if plan is None else stack.enter_context(Hog(plan, client))
-        for turn in turns_of_block(header.models, measured, rule_of(header), seed):
-            done = measured[turn]
-            process = _measure(device, header, place, turn, len(done))
+        hog: Hog | None = None
+        for turn in turns_of_block(header.models, measured, rule, seed):
+            plan = hog_plan(header, place, sum(map(len, measured.values())))
+            if plan is not None and (hog is None or hog.life_s > RENEW_S):
+                stack.close()
+                hog = stack.enter_context(Hog(plan, client))
+            replicate = next_process(turn[0], measured[turn], rule)
+            assert replicate is not None
+            result, wall_s = _measure(device, header, turn)
+            process = process_of(result, place, turn[0], replicate, wall_s)
+            if hog is not None:
+                busy_s, passed_s = hog.held()
+                process = msgspec.structs.replace(process, hog_busy_s=busy_s, hog_s=passed_s)
+            code.check()
             journal.add(process)
             device.acknowledge([process.job_id])
-            done.append(process)
+            measured[turn].append(process)
             yield process
             defects = defects + 1 if process.outcome in DEFECTS else 0
             if defects == DEFECTS_IN_A_ROW:
@@ -86,16 +107,15 @@ def run_block(
                     f"{defects} processes in a row ended as {process.outcome} ({process.message}): "
                     "check the device with its doctor; the same command goes on"
                 )
-        busy_s, life_s = (None, None) if hog is None else hog.end()
-    seconds = time.monotonic() - began_s
-    journal.add(Block(condition, repeat, seconds, os.getloadavg()[0], busy_s, life_s))
+    seconds = sum(each.wall_s for processes in measured.values() for each in processes)
+    journal.add(Block(condition, repeat, round(seconds, 3), os.getloadavg()[0]))
 
 
-def _measure(device: AgentDevice, header: Header, place: Place, turn: Turn, number: int) -> Process:
-    (repeat, condition), (method, model) = place, turn
-    key = msgspec.json.encode((header.study_id, repeat, condition, method, model, number))
+def _measure(device: AgentDevice, header: Header, turn: Turn) -> tuple[ProcessResult, float]:
+    """A result and what it cost the host in seconds."""
+    method, model = turn
     job = MeasureJob(
-        job_id=hashlib.sha256(key).hexdigest()[:32],
+        job_id=uuid.uuid4().hex,
         model_sha256=model,
         format="onnx",
         settings=settings_of(method, header.core, header.timed_budget_s),
@@ -107,26 +127,22 @@ def _measure(device: AgentDevice, header: Header, place: Place, turn: Turn, numb
         wall_s = time.monotonic() - began_s
     if result.outcome is Outcome.UNSUPPORTED:
         raise SystemExit(f"device {device.name!r} cannot measure this: {result.message}")
-    return process_of(result, place, method, wall_s)
+    return result, wall_s
 
 
-def process_of(result: ProcessResult, place: Place, method: str, wall_s: float) -> Process:
+def process_of(result: ProcessResult, place: Place, method: str, replicate: int, wall_s: float) -> Process:
     """What the study keeps of a result."""
-    before, after = result.health_before, result.health_after
-    waited_s = 0.0 if result.gate is None else result.gate.waited_s
-    stolen = None
-    if before is not None and after is not None and None not in (before.steal_ticks, after.steal_ticks):
-        stolen = (after.steal_ticks or 0) - (before.steal_ticks or 0)
+    steal_s, runs_s = _stolen(result)
     return Process(
         condition=place[1],
         repeat=place[0],
         model=result.model_sha256,
         method=method,
+        replicate=replicate,
         job_id=result.job_id,
         outcome=result.outcome,
         started_unix_s=round(result.started_unix_s, 3),
-        # A result that waited in the agent's journal, the study having been killed, is answered at once.
-        wall_s=round(max(wall_s, result.wall_s + waited_s), 3),
+        wall_s=round(wall_s, 3),
         samples_ms=tuple(round(each, SAMPLE_DIGITS) for each in result.samples_ms),
         cold_ms=result.cold_ms,
         load_ms=result.load_ms,
@@ -135,6 +151,19 @@ def process_of(result: ProcessResult, place: Place, method: str, wall_s: float) 
         usable=not result.is_disturbed,
         disturbed=() if result.verdict is None else result.verdict.reasons,
         message=result.message,
-        steal_ticks=stolen,
+        steal_s=steal_s,
+        runs_s=runs_s,
         involuntary_switches=result.involuntary_switches,
     )
+
+
+def _stolen(result: ProcessResult) -> tuple[float | None, float | None]:
+    """Seconds stolen from the measuring core during the timed runs, and seconds that those took."""
+    before, after = result.health_before, result.health_after
+    if result.outcome is not Outcome.OK or before is None or after is None:
+        return None, None
+    ends = (before.core_steal_s, after.core_steal_s, before.monotonic_s, after.monotonic_s)
+    if any(each is None for each in ends):
+        return None, None
+    steal_before, steal_after, began_s, ended_s = (each or 0.0 for each in ends)
+    return round(steal_after - steal_before, 4), round(ended_s - began_s, 4)

@@ -5,30 +5,40 @@
   same processes, as a script that times its only run would have it.
 - ``fixed``: one fresh process, 10 runs of warm-up and the median of 50 timed ones (nn-Meter's way).
 - ``ours``: the toolkit's method: fresh processes that the health gate holds back until the device is fit,
-  warm-up until two windows agree, the median of timed runs; processes that others disturbed are measured
-  again; the median over processes, of which there are as many as the stopping rule asks for.
+  warm-up until two windows agree, the median of timed runs. Which process comes next and what the label is
+  are decided by the functions that a collection decides with: ``hytnas_host.collect.attempts`` (attempts at
+  disturbed processes, when to stop) and ``hytnas_agent.statistics.aggregate``.
 
 In a *block* every method measures every model once, in rounds: each round holds at most one process of a
-method for each model, in an order drawn anew. The processes of ``ours`` are one a round; the single ones of
-the other methods fall into any of its first rounds, so that all methods meet the same weather.
+method for each model, in an order drawn anew. The processes of ``ours`` are one a round, further attempts
+among them, as in a collection; the single ones of the other methods fall into any of its first rounds, so
+that all methods meet the same weather.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
-from hytnas_agent.records import MeasureSettings, Outcome
-from hytnas_agent.statistics import MIN_OK_PROCESSES, median
+from hytnas_agent.records import (
+    DeviceIdentity,
+    MeasureSettings,
+    Outcome,
+    ProcessResult,
+    Verdict,
+    least_disturbed,
+)
+from hytnas_agent.statistics import accepted, aggregate, median
 from hytnas_agent.stopping import StoppingRule
+from hytnas_host.collect.attempts import next_replicate, retries_of, settled, well_timed
 from noise.journal import Process
 
 METHODS = ("naive", "fixed", "ours")
 DEFECTS = frozenset({Outcome.INTERNAL, Outcome.CANCELLED})
-"""Endings that say nothing about the model: such a process is measured again."""
+"""Endings that say nothing about the model: such a process counts as no attempt."""
 
-FAILURES_ALLOWED = 3
-MEASURED_AGAIN = 5
 FIXED_WARMUP_RUNS, FIXED_TIMED_RUNS = 10, 50
 
 Turn = tuple[str, str]
@@ -39,17 +49,19 @@ Turn = tuple[str, str]
 class Label:
     """What a method says of a model.
 
-    ``processes_ms`` are the medians it rests on, in the order they were measured, and ``costs_s`` what each
-    cost; ``cost_s`` is that of all processes, those that do not count included. ``stable`` says whether the
-    interval came to be as narrow as asked for, ``disturbed`` how many processes did not count.
+    ``processes_ms`` are the medians it rests on, in the order in which they came to stand, and ``spent_s``
+    what had been spent on the label by then, on attempts that count for nothing too; ``cost_s`` is that of
+    all processes. ``stable`` says whether the interval came to be as narrow as asked for, ``disturbed`` how
+    many attempts others disturbed, ``rests_on_disturbed`` whether it takes such ones.
     """
 
     latency_ms: float
     cost_s: float
     processes_ms: tuple[float, ...]
-    costs_s: tuple[float, ...]
+    spent_s: tuple[float, ...]
     stable: bool = True
     disturbed: int = 0
+    rests_on_disturbed: bool = False
 
 
 def settings_of(method: str, core: int, timed_budget_s: float) -> MeasureSettings:
@@ -68,17 +80,12 @@ def settings_of(method: str, core: int, timed_budget_s: float) -> MeasureSetting
     return MeasureSettings(core=core, timed_budget_s=timed_budget_s)
 
 
-def wants_more(method: str, processes: Sequence[Process], rule: StoppingRule) -> bool:
-    """Whether a method wants another process of a model after these."""
-    if _failures(processes) >= FAILURES_ALLOWED:
-        return False
-    well = [each for each in processes if each.outcome is Outcome.OK]
-    if method != "ours":
-        return not well
-    undisturbed = _medians_ms([each for each in well if each.usable])
-    if len(well) >= rule.max_processes + MEASURED_AGAIN:
-        return False
-    return rule.decide(undisturbed).state == "CONTINUE"
+def next_process(method: str, processes: Sequence[Process], rule: StoppingRule) -> int | None:
+    """The replicate that a method wants next of a model after these processes; None for no more."""
+    timed = _attempts(processes)
+    if method == "ours":
+        return next_replicate(timed, retries_of(timed.values()), rule)
+    return None if settled([attempt.outcome for attempt in timed.get(0, ())]) else 0
 
 
 def label_of(method: str, processes: Sequence[Process], rule: StoppingRule) -> Label | None:
@@ -87,29 +94,39 @@ def label_of(method: str, processes: Sequence[Process], rule: StoppingRule) -> L
     ``first`` is a method here, too. None where its processes failed.
     """
     measured_by = "naive" if method == "first" else method
-    if wants_more(measured_by, processes, rule):
+    if next_process(measured_by, processes, rule) is not None:
         return None
-    well = [each for each in processes if each.outcome is Outcome.OK]
-    if not well:
-        return None
+    if method == "ours":
+        return _our_label(processes, rule)
+    well = next((each for each in processes if each.outcome is Outcome.OK), None)
+    value_ms = None if well is None else well.cold_ms if method == "first" else median(well.samples_ms)
     cost_s = sum(each.wall_s for each in processes)
-    if method == "first":
-        cold_ms = well[0].cold_ms
-        return None if cold_ms is None else Label(cold_ms, cost_s, (cold_ms,), (cost_s,))
-    if method != "ours":
-        value_ms = median(well[0].samples_ms)
-        return Label(value_ms, cost_s, (value_ms,), (cost_s,))
-    undisturbed = [each for each in well if each.usable]
-    counted = undisturbed if len(undisturbed) >= MIN_OK_PROCESSES else well
-    medians_ms = _medians_ms(counted)
-    half_width = rule.decide(medians_ms).half_width
+    return None if value_ms is None else Label(value_ms, cost_s, (value_ms,), (cost_s,))
+
+
+def _our_label(processes: Sequence[Process], rule: StoppingRule) -> Label | None:
+    """What a collection would say. A process comes to stand with the last attempt at it, whichever stands."""
+    spent_s = list(accumulate(each.wall_s for each in processes))
+    last_s = {
+        each.replicate: spent
+        for each, spent in zip(processes, spent_s, strict=True)
+        if each.outcome not in DEFECTS
+    }
+    timed = _attempts(processes)
+    order = sorted(last_s, key=last_s.__getitem__)
+    stand = {replicate: least_disturbed(timed[replicate]) for replicate in order}
+    label = aggregate(list(stand.values()), rule)
+    if label.median_ms is None:
+        return None
+    good = accepted(well_timed(stand.values()), len(stand))
     return Label(
-        latency_ms=median(medians_ms),
-        cost_s=cost_s,
-        processes_ms=medians_ms,
-        costs_s=tuple(each.wall_s for each in counted),
-        stable=not rule.adaptive or (half_width is not None and half_width <= rule.target_half_width),
-        disturbed=len(well) - len(undisturbed),
+        latency_ms=label.median_ms,
+        cost_s=spent_s[-1],
+        processes_ms=label.process_medians_ms,
+        spent_s=tuple(last_s[replicate] for replicate, result in stand.items() if result in good),
+        stable=label.outcome is not Outcome.UNSTABLE,
+        disturbed=sum(not each.usable for each in processes),
+        rests_on_disturbed=label.rests_on_disturbed,
     )
 
 
@@ -141,7 +158,7 @@ def turns_of_block(
         for k in order.tolist():
             method, model = turns[k]
             done = measured.get((method, model), ())
-            if not wants_more(method, done, rule):
+            if next_process(method, done, rule) is None:
                 continue
             unfinished = True
             due = number + 1
@@ -152,10 +169,28 @@ def turns_of_block(
         number += 1
 
 
-def _medians_ms(processes: Sequence[Process]) -> tuple[float, ...]:
-    return tuple(median(each.samples_ms) for each in processes)
+def _attempts(processes: Sequence[Process]) -> dict[int, list[ProcessResult]]:
+    """Attempts by replicate, in order."""
+    attempts: dict[int, list[ProcessResult]] = defaultdict(list)
+    for each in processes:
+        if each.outcome not in DEFECTS:
+            attempts[each.replicate].append(_result(each))
+    return attempts
 
 
-def _failures(processes: Sequence[Process]) -> int:
-    """Those that may be the model's."""
-    return sum(each.outcome is not Outcome.OK and each.outcome not in DEFECTS for each in processes)
+def _result(process: Process) -> ProcessResult:
+    """What decisions look at, as the agent's record has it."""
+    return ProcessResult(
+        job_id=process.job_id,
+        model_sha256=process.model,
+        measure_pass="timed",
+        outcome=process.outcome,
+        settings=MeasureSettings(),
+        started_unix_s=process.started_unix_s,
+        wall_s=process.wall_s,
+        agent_version="",
+        identity=DeviceIdentity("", ""),
+        samples_ms=process.samples_ms,
+        median_ms=median(process.samples_ms) if process.samples_ms else None,
+        verdict=Verdict("VALID" if process.usable else "INVALID", process.disturbed),
+    )

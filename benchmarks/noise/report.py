@@ -1,6 +1,7 @@
 """What a journal says: the study's table, the comparison of methods, and the curve of noise against cost."""
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from hytnas_agent.stopping import StoppingRule
 from hytnas_predictors.result import Interval
 from noise.journal import Header, Journal, Process
-from noise.methods import Label, label_of
+from noise.methods import METHODS, Label, label_of
 from noise.statistics import (
     Floats,
     Noise,
@@ -52,10 +53,9 @@ def labels_of(journal: Journal, header: Header, condition: str) -> Labels:
     """
     rule = rule_of(header)
     by_turn: dict[tuple[int, str, str], list[Process]] = defaultdict(list)
-    for each in journal.processes:
-        if each.condition == condition:
-            by_turn[each.repeat, each.method, each.model].append(each)
-    ended = sorted({block.repeat for block in journal.blocks if block.condition == condition})
+    for each in _of_ended_passes(journal, condition):
+        by_turn[each.repeat, each.method, each.model].append(each)
+    ended = sorted(_ended(journal, condition))
     return {
         method: {
             model: [
@@ -99,7 +99,9 @@ def analyse(journal: Journal, *, resamples: int = RESAMPLES) -> dict[str, Any]:
     truth = _logs(next(iter(kept.values()))["ours"]).mean(axis=1)
     weights = weights_of(len(models), resamples, np.random.default_rng(header.seed))
     for name, labels in kept.items():
-        found["conditions"][name] = _condition(labels, truth, weights) | {"weather": _weather(journal, name)}
+        found["conditions"][name] = _condition(labels, truth, weights) | {
+            "weather": _weather(_of_ended_passes(journal, name))
+        }
     return found
 
 
@@ -139,6 +141,7 @@ def _row(noise: Noise, logs: Floats, rows: list[list[Label]]) -> dict[str, Any]:
         "processes_a_label": float(np.mean([len(each.processes_ms) for each in flat])),
         "disturbed_a_label": float(np.mean([each.disturbed for each in flat])),
         "unstable_share": float(np.mean([not each.stable for each in flat])),
+        "rests_on_disturbed_share": float(np.mean([each.rests_on_disturbed for each in flat])),
     }
 
 
@@ -159,7 +162,10 @@ def _compare(ours: Noise, other: Noise) -> dict[str, Any]:
 
 
 def _curve(labels: Kept, truth: Floats, weights: Weights) -> Iterator[dict[str, Any]]:
-    """Noise against cost: medians of several naive or fixed passes, and fewer processes of ours."""
+    """Noise against cost: medians of several naive or fixed passes, and fewer processes of ours.
+
+    A point of ours costs all that had been spent on a label by then, disturbed attempts included.
+    """
     for method in ("naive", "fixed"):
         for size in (1, 2, 3, 5, 7, 10):
             groups = len(labels[method][0]) // size
@@ -179,7 +185,7 @@ def _curve(labels: Kept, truth: Floats, weights: Weights) -> Iterator[dict[str, 
     fewest = min(len(each.processes_ms) for row in labels["ours"] for each in row)
     for size in range(1, fewest + 1):
         logs = np.log([[np.median(each.processes_ms[:size]) for each in row] for row in labels["ours"]])
-        cost_s = np.mean([[sum(each.costs_s[:size]) for each in row] for row in labels["ours"]])
+        cost_s = np.mean([[each.spent_s[size - 1] for each in row] for row in labels["ours"]])
         yield {
             **_plain(noise_of(logs, truth, weights)),
             "method": "ours",
@@ -188,28 +194,42 @@ def _curve(labels: Kept, truth: Floats, weights: Weights) -> Iterator[dict[str, 
         }
 
 
-def _weather(journal: Journal, condition: str) -> dict[str, Any]:
-    """What the machine did meanwhile: ticks (of 10 ms) stolen from timed runs, why processes were disturbed.
+def _ended(journal: Journal, condition: str) -> set[int]:
+    return {block.repeat for block in journal.blocks if block.condition == condition}
 
-    ``hog_share`` is the share of its life that the hog held its core, by its own processor time.
+
+def _of_ended_passes(journal: Journal, condition: str) -> list[Process]:
+    ended = _ended(journal, condition)
+    return [each for each in journal.processes if each.condition == condition and each.repeat in ended]
+
+
+def _weather(processes: list[Process]) -> dict[str, Any]:
+    """What the machine did meanwhile, in the passes that have ended.
+
+    ``hog_share`` is the share of the time that the hog held its core, by its own processor time.
     """
-    own = [each for each in journal.processes if each.condition == condition]
-    hogs = [
-        (b.hog_busy_s or 0.0, b.hog_life_s)
-        for b in journal.blocks
-        if b.condition == condition and b.hog_life_s
-    ]
-    known = [each.steal_ticks for each in own if each.steal_ticks is not None]
-    reasons: dict[str, int] = defaultdict(int)
-    for each in own:
-        if each.method == "ours":
-            for reason in each.disturbed:
-                reasons[" ".join(word for word in reason.split() if not any(map(str.isdigit, word)))] += 1
+    hog_s = sum(each.hog_s or 0.0 for each in processes)
     return {
-        "processes": len(own),
-        "steal_ticks": sum(known),
-        "steal_known_share": len(known) / len(own),
-        "seconds": sum(each.wall_s for each in own),
-        "disturbed_by": dict(reasons),
-        "hog_share": sum(busy for busy, _ in hogs) / sum(life for _, life in hogs) if hogs else None,
+        "processes": len(processes),
+        "seconds": sum(each.wall_s for each in processes),
+        "hog_share": sum(each.hog_busy_s or 0.0 for each in processes) / hog_s if hog_s else None,
+        "methods": {m: _weather_of([each for each in processes if each.method == m]) for m in METHODS},
+    }
+
+
+def _weather_of(processes: list[Process]) -> dict[str, Any]:
+    """Of one method: ``steal_share`` of the time of its timed runs, where known; why it was disturbed."""
+    known = [(each.steal_s, each.runs_s) for each in processes if each.steal_s is not None and each.runs_s]
+    runs_s = sum(runs or 0.0 for _, runs in known)
+    reasons: Counter[str] = Counter()
+    for each in processes:
+        # Numbers differ from one to the next: "other processes took N % of core N".
+        reasons.update({re.sub(r"\d[\d.]*", "N", reason) for reason in each.disturbed})
+    return {
+        "processes": len(processes),
+        "seconds": sum(each.wall_s for each in processes),
+        "runs_s": runs_s,
+        "steal_share": sum(steal or 0.0 for steal, _ in known) / runs_s if runs_s else None,
+        "disturbed": sum(not each.usable for each in processes),
+        "disturbed_by": dict(reasons.most_common()),
     }

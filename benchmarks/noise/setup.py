@@ -1,6 +1,5 @@
 """What a noise study begins with: its models, exported once, and its header."""
 
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,11 @@ from hytnas_host.export import export_onnx
 from noise.journal import Header, Journal
 
 DRAWS_A_NETWORK = 20
+CODE = {
+    "agent_version": "the agent is of another version",
+    "agent_code": "the agent's code has changed",
+    "study_code": "the study's code has changed",
+}
 
 
 def export_models(
@@ -60,14 +64,19 @@ def begin(journal: Journal, wanted: Header) -> Header:
     differing = [
         f"{name}: {getattr(found, name)} -> {getattr(wanted, name)}"
         for name in Header.__struct_fields__
-        if name not in {"study_id", "models"} and getattr(found, name) != getattr(wanted, name)
+        if name not in {*CODE, "models"} and getattr(found, name) != getattr(wanted, name)
+    ]
+    differing += [
+        f"{words} ({getattr(found, name)} -> {getattr(wanted, name)})"
+        for name, words in CODE.items()
+        if getattr(found, name) != getattr(wanted, name)
     ]
     if found.models != wanted.models:
         differing.append("models: other files than before, by another version of the exporter perhaps")
     if differing:
         raise SystemExit(
             f"this study was begun in another way ({'; '.join(differing)}): "
-            "give the same options, or another folder"
+            "give the same options, put the code back as it was, or take another folder"
         )
     return found
 
@@ -75,11 +84,6 @@ def begin(journal: Journal, wanted: Header) -> Header:
 def other_core(core: int, cores: int) -> int:
     """The core for a hog that is not to be on the measuring one; the same one where there is no other."""
     return (core - 1) % cores
-
-
-def new_study_id() -> str:
-    """Random."""
-    return uuid.uuid4().hex
 
 
 def push_models(device: AgentDevice, header: Header, folder: Path) -> None:

@@ -11,6 +11,8 @@ NAMES = {
     "fixed": "10 warm-ups + 50 runs",
     "ours": "ours",
 }
+MEASURED = NAMES | {"naive": "single run"}
+"""The processes of both single runs are the same ones."""
 
 
 def lines_of(found: dict[str, Any]) -> Iterator[str]:
@@ -43,8 +45,9 @@ def _table(condition: dict[str, Any]) -> Iterator[str]:
         )
     ours = condition["methods"]["ours"]
     yield (
-        f"ours: {ours['processes_a_label']:.1f} processes a label and {ours['disturbed_a_label']:.1f} "
-        f"disturbed ones, {ours['unstable_share']:.0%} of labels unstable; whole passes differ by "
+        f"ours: labels of {ours['processes_a_label']:.1f} processes, {ours['disturbed_a_label']:.1f} "
+        f"disturbed attempts a label; {ours['unstable_share']:.0%} of labels unstable, "
+        f"{ours['rests_on_disturbed_share']:.0%} rest on disturbed processes; whole passes differ by "
         f"{ours['pass_shift']:.2%} (the single run's by {condition['methods']['naive']['pass_shift']:.2%})"
     )
 
@@ -75,12 +78,22 @@ def _curve(condition: dict[str, Any]) -> Iterator[str]:
 def _weather(weather: dict[str, Any]) -> Iterator[str]:
     hog = weather["hog_share"]
     yield (
-        f"{weather['processes']} processes in {weather['seconds']:.0f} s; {weather['steal_ticks']} ticks of "
-        f"10 ms stolen from timed runs"
+        f"{weather['processes']} processes in {weather['seconds']:.0f} s"
         + ("" if hog is None else f"; the hog held its core {hog:.0%} of the time")
     )
-    for reason, count in sorted(weather["disturbed_by"].items(), key=lambda item: -item[1]):
-        yield f"  disturbed {count} times: {reason}"
+    yield f"{'the machine during':22} {'processes':>9} {'seconds':>9} {'stolen, %':>9} {'disturbed':>9}"
+    for method, row in weather["methods"].items():
+        yield (
+            f"{MEASURED[method]:22} {row['processes']:9d} {row['seconds']:9.0f} "
+            f"{share_words(row['steal_share']):>9} {row['disturbed']:9d}"
+        )
+        for reason, count in row["disturbed_by"].items():
+            yield f"  {count} x {reason}"
+
+
+def share_words(share: float | None) -> str:
+    """In percent; a question mark where it is not known."""
+    return "?" if share is None else f"{100 * share:.2f}"
 
 
 def tau_words(interval: dict[str, float]) -> str:

@@ -74,15 +74,38 @@ def test_it_says_how_long_it_was_busy() -> None:
     with Hog(HogPlan(CORE)) as hog:
         while not cpu_s(hog._connection._process.pid) > 0.1:  # type: ignore[attr-defined]
             time.sleep(0.02)
-        busy_s, life_s = hog.end()
-    assert 0.1 <= busy_s <= life_s + 0.1
+        busy_s, passed_s = hog.held()
+        assert 0.05 <= busy_s <= passed_s + 0.1
+        assert hog.life_s >= passed_s
+        assert hog.held()[1] < hog.life_s, "it says what passed since it was last asked"
+
+
+@pytest.mark.parametrize("idle_s", [0.0, 1000.0], ids=["busy", "idle"])
+def test_it_answers_and_goes_on(idle_s: float) -> None:
+    with Hog(HogPlan(CORE, idle_s=idle_s)) as hog:
+        pid = hog._connection._process.pid  # type: ignore[attr-defined]
+        spoken = [hog.life_s]
+        for _ in range(3):
+            hog.held()
+            spoken.append(hog.life_s)
+        assert is_running(pid)
+    assert spoken == sorted(set(spoken))
 
 
 def test_one_that_ended_early_is_said() -> None:
     with Hog(HogPlan(CORE)) as hog:
         os.kill(hog._connection._process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
         with pytest.raises(SystemExit, match="ended early"):
-            hog.end()
+            hog.held()
+
+
+def test_one_whose_life_is_over_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noise.hog.LIFE_S", 0.1)
+    with Hog(HogPlan(CORE, idle_s=1000.0)) as hog:
+        while is_running(hog._connection._process.pid):  # type: ignore[attr-defined]
+            time.sleep(0.02)
+        with pytest.raises(SystemExit, match="ended early"):
+            hog.held()
 
 
 def cpu_s(pid: int) -> float:

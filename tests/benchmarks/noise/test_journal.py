@@ -5,8 +5,12 @@ from noise.journal import Block, Header, Journal, Process
 
 from hytnas_agent.records import Outcome
 
-HEADER = Header("id", "local", "board", "context", 64, 0, ("a", "b"), 1, 0, 0.1, 0.015, 5, 10, 4.0, 8.0)
-PROCESS = Process("quiet", 0, "a", "ours", "job", Outcome.OK, 1.5, 0.25, (1.0, 2.0), disturbed=("swap",))
+HEADER = Header(
+    "local", "board", "context", "0.1", "a0", "b0", 64, 0, ("a", "b"), 1, 0, 0.1, 0.015, 5, 10, 4.0, 8.0
+)
+PROCESS = Process(
+    "quiet", 0, "a", "ours", 0, "job", Outcome.OK, 1.5, 0.25, (1.0, 2.0), disturbed=("swap",), hog_s=1.5
+)
 BLOCK = Block("quiet", 0, 12.5, 1.0)
 
 
@@ -37,7 +41,7 @@ def test_a_line_that_was_being_written_is_cut_off(tmp_path: Path) -> None:
 def test_another_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text('{"type":"study"}\n')
-    with pytest.raises(SystemExit, match=r"line 1 .* is not of a noise study"):
+    with pytest.raises(SystemExit, match=r"line 1 .* is not of a noise study.*another folder"):
         Journal(path)
 
 

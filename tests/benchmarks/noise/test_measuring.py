@@ -1,19 +1,22 @@
 """Blocks on a device that answers at once: interrupted anywhere, they go on with the jobs that were left."""
 
 import contextlib
+import os
+import signal
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from noise.code import CodeWatch, agent_files, digest, study_files
+from noise.hog import Hog
 from noise.journal import Header, Journal
-from noise.measuring import process_of, run_block
+from noise.measuring import hog_plan, process_of, run_block
 from noise.setup import begin, export_models, kept_models, other_core
 
 from hytnas_agent.records import (
     DeviceIdentity,
-    GateReport,
     HealthSnapshot,
     MeasureJob,
     MeasureSettings,
@@ -23,7 +26,9 @@ from hytnas_agent.records import (
 )
 
 MODELS = tuple(f"{number:064x}" for number in range(3))
-HEADER = Header("id", "local", "board", "context", 64, 0, MODELS, 1, 0, 0.1, 0.015, 5, 10, 4.0, 8.0)
+HEADER = Header(
+    "local", "board", "context", "0.1", "a0", "b0", 64, 0, MODELS, 1, 0, 0.1, 0.015, 5, 10, 4.0, 8.0
+)
 PLACE = (2, "quiet")
 
 
@@ -70,9 +75,14 @@ class InstantDevice:
         self.acknowledged += job_ids
 
 
-def run(path: Path, device: InstantDevice) -> int:
+def run(
+    path: Path,
+    device: InstantDevice,
+    place: tuple[int, str] = PLACE,
+    code: CodeWatch = CodeWatch([]),  # noqa: B008 (it holds nothing)
+) -> int:
     with Journal(path) as journal:
-        return len(list(run_block(device, None, journal, HEADER, PLACE)))  # type: ignore[arg-type]
+        return len(list(run_block(device, None, journal, HEADER, place, code=code)))  # type: ignore[arg-type]
 
 
 def test_a_block_that_was_interrupted_goes_on(tmp_path: Path) -> None:
@@ -84,10 +94,14 @@ def test_a_block_that_was_interrupted_goes_on(tmp_path: Path) -> None:
         with pytest.raises(ConnectionError):
             run(path, before)
         run(path, after)
-        assert before.jobs + after.jobs == whole.jobs
+        assert turns(before.jobs + after.jobs) == turns(whole.jobs)
         with Journal(path) as journal:
             assert len(journal.processes) == count
             assert [(block.repeat, block.condition) for block in journal.blocks] == [PLACE]
+
+
+def turns(jobs: list[MeasureJob]) -> list[MeasureJob]:
+    return [msgspec.structs.replace(job, job_id="") for job in jobs]
 
 
 def test_every_process_is_a_job_of_its_own_and_acknowledged(tmp_path: Path) -> None:
@@ -129,34 +143,134 @@ def test_a_defect_of_the_agent_ends_the_study_and_is_held_against_no_model(tmp_p
 def test_what_is_kept_of_a_result() -> None:
     job = MeasureJob("0000", MODELS[0], "onnx", MeasureSettings())
     disturbed = Verdict("INVALID", reasons=("other processes took 40% of core 1",))
-    before, after = (HealthSnapshot(0.0, steal_ticks=ticks) for ticks in (7, 10))
+    before = HealthSnapshot(0.0, core_steal_s=7.1, monotonic_s=20.0)
+    after = HealthSnapshot(0.0, core_steal_s=7.13, monotonic_s=20.5)
     result = result_of(
         job, samples_ms=(1.23456789,), verdict=disturbed, health_before=before, health_after=after
     )
-    kept = process_of(result, PLACE, "ours", 0.5)
-    assert (kept.repeat, kept.condition, kept.samples_ms, kept.steal_ticks) == (2, "quiet", (1.2346,), 3)
+    kept = process_of(result, PLACE, "ours", 3, 0.5)
+    assert (kept.repeat, kept.condition, kept.samples_ms, kept.replicate) == (2, "quiet", (1.2346,), 3)
+    assert (kept.steal_s, kept.runs_s) == (0.03, 0.5)
     assert not kept.usable
     assert kept.disturbed == disturbed.reasons
-    unknown = process_of(result_of(job), PLACE, "ours", 0.5)
+    unknown = process_of(result_of(job), PLACE, "ours", 0, 0.5)
     assert unknown.usable
-    assert unknown.steal_ticks is None
+    assert unknown.steal_s is None
 
 
-def test_a_result_from_the_agents_journal_costs_what_it_cost() -> None:
-    job = MeasureJob("0000", MODELS[0], "onnx", MeasureSettings())
-    replayed = msgspec.structs.replace(result_of(job, gate=GateReport(1.5, (), ())), wall_s=0.5)
-    assert process_of(replayed, PLACE, "ours", 0.01).wall_s == 2.0
-    assert process_of(replayed, PLACE, "ours", 2.25).wall_s == 2.25
+class Deadly(InstantDevice):
+    """Kills what disturbs it in the middle of one process."""
+
+    def __init__(self, hogs: list[Hog], at: int) -> None:
+        super().__init__()
+        self.hogs, self.at = hogs, at
+
+    def measure(self, job: MeasureJob) -> ProcessResult:
+        if len(self.jobs) == self.at:
+            os.kill(self.hogs[-1]._connection._process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        return super().measure(job)
+
+
+@pytest.fixture
+def hogs(monkeypatch: pytest.MonkeyPatch) -> list[Hog]:
+    started: list[Hog] = []
+
+    def start(*arguments: Any) -> Hog:
+        started.append(Hog(*arguments))
+        return started[-1]
+
+    monkeypatch.setattr("noise.measuring.Hog", start)
+    return started
+
+
+@pytest.mark.parametrize("at", [0, 5, len(MODELS) * 7 - 1])
+def test_nothing_is_kept_that_was_measured_when_the_hog_had_died(
+    tmp_path: Path, hogs: list[Hog], at: int
+) -> None:
+    path, place = tmp_path / "journal.jsonl", (0, "same-core")
+    with pytest.raises(SystemExit, match="ended early"):
+        run(path, Deadly(hogs, at), place)
+    with Journal(path) as journal:
+        assert (len(journal.processes), journal.blocks) == (at, [])
+    assert run(path, InstantDevice(), place) == len(MODELS) * 7 - at
+    assert len(hogs) == 2
+    with Journal(path) as journal:
+        assert len(journal.blocks) == 1
+        assert len(journal.processes) == len(MODELS) * 7
+        assert all(each.hog_s is not None and each.hog_s > 0 for each in journal.processes)
+        # The spells of the second one are others.
+        assert hog_plan(HEADER, place, at) != hog_plan(HEADER, place, at + 1)
+
+
+def test_a_hog_is_renewed_before_its_life_is_over(
+    tmp_path: Path, hogs: list[Hog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("noise.measuring.RENEW_S", 0.0)
+    count = run(tmp_path / "journal.jsonl", InstantDevice(), (0, "other-core"))
+    assert len(hogs) == count
+    assert hogs[0]._connection._process.poll() is not None  # type: ignore[attr-defined]
+
+
+def test_a_study_that_is_begun_again_after_its_last_process_starts_no_hog(
+    tmp_path: Path, hogs: list[Hog]
+) -> None:
+    path, place = tmp_path / "journal.jsonl", (0, "other-core")
+    run(path, InstantDevice(), place)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    assert run(path, InstantDevice(), place) == 0
+    assert len(hogs) == 1
+    assert path.read_bytes().splitlines()[-1].startswith(b'{"type":"block"')
+    with Journal(path) as journal:
+        assert journal.blocks[0].seconds == pytest.approx(sum(each.wall_s for each in journal.processes))
+
+
+def test_nothing_is_kept_that_was_measured_by_other_code(tmp_path: Path) -> None:
+    worker, path = tmp_path / "worker.py", tmp_path / "journal.jsonl"
+    worker.write_text("one")
+    code = CodeWatch([worker])
+
+    class Edited(InstantDevice):
+        def measure(self, job: MeasureJob) -> ProcessResult:
+            if len(self.jobs) == 4:
+                worker.write_text("two")
+            return super().measure(job)
+
+    with pytest.raises(SystemExit, match="the code that measures has changed"):
+        run(path, Edited(), code=code)
+    with Journal(path) as journal:
+        assert len(journal.processes) == 4
+    worker.write_text("one")
+    assert run(path, InstantDevice(), code=code) == len(MODELS) * 7 - 4
+    worker.unlink()
+    with pytest.raises(SystemExit, match="the code that measures has changed"):
+        code.check()
+
+
+def test_the_code_is_that_of_the_agent_and_of_the_study(tmp_path: Path) -> None:
+    assert {"timing.py", "gate.py", "verdict.py", "stopping.py"} <= {path.name for path in agent_files()}
+    assert {"attempts.py", "methods.py"} <= {path.name for path in study_files()}
+    one, other = tmp_path / "one.py", tmp_path / "other.py"
+    one.write_text("a")
+    other.write_text("a")
+    assert digest([one]) != digest([other])
+    before = digest([one])
+    one.write_text("b")
+    assert digest([one]) != before
 
 
 def test_a_study_goes_on_with_the_same_options_only(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
         assert begin(journal, HEADER) == HEADER
-        assert begin(journal, msgspec.structs.replace(HEADER, study_id="another")) == HEADER
+        assert begin(journal, HEADER) == HEADER
         with pytest.raises(SystemExit, match="resolution: 64 -> 96"):
             begin(journal, msgspec.structs.replace(HEADER, resolution=96))
         with pytest.raises(SystemExit, match="context: context -> changed"):
             begin(journal, msgspec.structs.replace(HEADER, context="changed"))
+        with pytest.raises(SystemExit, match=r"the agent's code has changed \(a0 -> a1\)"):
+            begin(journal, msgspec.structs.replace(HEADER, agent_code="a1"))
+        with pytest.raises(SystemExit, match="the agent is of another version"):
+            begin(journal, msgspec.structs.replace(HEADER, agent_version="0.2"))
         with pytest.raises(SystemExit, match="models: other files"):
             begin(journal, msgspec.structs.replace(HEADER, models=MODELS[::-1]))
 

@@ -12,14 +12,16 @@ import pytest
 from noise.journal import Block, Header, Journal, Process
 from noise.markdown import markdown_of
 from noise.measuring import blocks_to_do, hog_plan
-from noise.methods import Turn, turns_of_block
+from noise.methods import Turn, next_process, turns_of_block
 from noise.report import CONDITIONS, analyse, rule_of
 from noise.table import lines_of
 
 from hytnas_agent.records import Outcome
 
 MODELS = tuple(f"{number:064x}" for number in range(30))
-HEADER = Header("id", "local", "board", "context", 64, 0, MODELS, 1, 0, 0.1, 0.015, 5, 10, 4.0, 8.0)
+HEADER = Header(
+    "local", "board", "context", "0.1", "a0", "b0", 64, 0, MODELS, 1, 0, 0.1, 0.015, 5, 10, 4.0, 8.0
+)
 NOISE = {"naive": 0.12, "fixed": 0.06, "ours": 0.004}
 REPEATS = 8
 
@@ -37,12 +39,26 @@ class Simulated:
         with Journal(path) as journal:
             journal.add(header)
 
-    def measure(self, turn: Turn, condition: str, repeat: int) -> Process:
+    def measure(self, turn: Turn, condition: str, repeat: int, replicate: int) -> Process:
         method, model = turn
         scale = self.noise[method] * (3 if condition == "same-core" else 1)
         value = float(np.exp(self.truth[model] + scale * self.rng.normal()))
         return Process(
-            condition, repeat, model, method, "", Outcome.OK, 0.0, 0.5, (value,), 2 * value, steal_ticks=1
+            condition,
+            repeat,
+            model,
+            method,
+            replicate,
+            "",
+            Outcome.OK,
+            0.0,
+            0.5,
+            (value,),
+            2 * value,
+            steal_s=0.01 if method == "ours" else 0.0,
+            runs_s=0.1,
+            hog_busy_s=None if condition == "quiet" else 0.2,
+            hog_s=None if condition == "quiet" else 0.6,
         )
 
     def block(self, repeat: int, condition: str, *, ended: bool = True, limit: int | None = None) -> None:
@@ -52,12 +68,12 @@ class Simulated:
             for number, turn in enumerate(turns_of_block(self.header.models, measured, rule, seed)):
                 if number == limit:
                     break
-                measured[turn].append(self.measure(turn, condition, repeat))
+                replicate = next_process(turn[0], measured[turn], rule)
+                assert replicate is not None
+                measured[turn].append(self.measure(turn, condition, repeat, replicate))
                 journal.add(measured[turn][-1])
             if ended:
-                journal.add(
-                    Block(condition, repeat, 10.0, 0.5, *((3.0, 9.0) if condition != "quiet" else ()))
-                )
+                journal.add(Block(condition, repeat, 10.0, 0.5))
 
     def run(self, conditions: Sequence[str], repeats: int = REPEATS) -> dict[str, Any]:
         for repeat in range(repeats):
@@ -113,11 +129,39 @@ def test_noise_falls_along_the_curve(found: dict[str, Any]) -> None:
         assert spreads[2] < 0.8 * spreads[0]
 
 
-def test_the_weather_is_told(found: dict[str, Any]) -> None:
+def test_the_weather_is_told_by_method(found: dict[str, Any]) -> None:
     quiet, noisy = (found["conditions"][name]["weather"] for name in ("quiet", "same-core"))
-    assert quiet["steal_ticks"] == quiet["processes"]
     assert quiet["hog_share"] is None
     assert noisy["hog_share"] == pytest.approx(1 / 3)
+    for weather in (quiet, noisy):
+        shares = {method: row["steal_share"] for method, row in weather["methods"].items()}
+        assert shares == pytest.approx({"naive": 0.0, "fixed": 0.0, "ours": 0.1})
+        assert sum(row["processes"] for row in weather["methods"].values()) == weather["processes"]
+        assert weather["methods"]["naive"]["seconds"] == 0.5 * len(MODELS) * REPEATS
+
+
+def test_what_disturbed_processes_is_told_and_charged(tmp_path: Path) -> None:
+    seen: set[tuple[int, str]] = set()
+
+    class Disturbed(Simulated):
+        """The first attempt at each first process is disturbed."""
+
+        def measure(self, turn: Turn, condition: str, repeat: int, replicate: int) -> Process:
+            process = super().measure(turn, condition, repeat, replicate)
+            if turn[0] == "ours" and (repeat, turn[1]) not in seen:
+                seen.add((repeat, turn[1]))
+                reason = f"other processes took {20 + repeat} % of core 1"
+                return msgspec.structs.replace(process, usable=False, disturbed=(reason,))
+            return process
+
+    found = Disturbed(tmp_path / "journal.jsonl").run(["quiet"], repeats=3)["conditions"]["quiet"]
+    row = found["weather"]["methods"]["ours"]
+    assert row["disturbed"] == 3 * len(MODELS)
+    assert row["disturbed_by"] == {"other processes took N % of core N": 3 * len(MODELS)}
+    assert found["methods"]["ours"]["disturbed_a_label"] == 1.0
+    assert found["methods"]["ours"]["rests_on_disturbed_share"] == 0.0
+    points = [point for point in found["curve"] if point["method"] == "ours"]
+    assert [point["seconds"] for point in points] == pytest.approx([0.5 * (p["size"] + 1) for p in points])
 
 
 def test_the_table_shows_every_method_and_condition(found: dict[str, Any]) -> None:
@@ -129,7 +173,9 @@ def test_the_table_shows_every_method_and_condition(found: dict[str, Any]) -> No
 
 def test_the_tables_for_a_document_are_rectangular(found: dict[str, Any]) -> None:
     tables = "\n".join(markdown_of(found)).split("\n\n")
-    assert [len({line.count("|") for line in table.strip().splitlines()}) for table in tables] == [1, 1, 1]
+    assert [len({line.count("|") for line in table.strip().splitlines()}) for table in tables] == [1] * 4
+    assert len(tables[3].strip().splitlines()) == 2 + 2 * 3
+    assert "| same-core | ours |" in tables[3]
     assert [len(table.strip().splitlines()) for table in tables[:2]] == [2 + 2 * 4, 2 + 2 * 3 * 2]
 
 
@@ -159,8 +205,8 @@ def test_too_little_is_said(tmp_path: Path) -> None:
 
 def test_models_that_failed_are_left_out_everywhere(tmp_path: Path) -> None:
     class Failing(Simulated):
-        def measure(self, turn: Turn, condition: str, repeat: int) -> Process:
-            process = super().measure(turn, condition, repeat)
+        def measure(self, turn: Turn, condition: str, repeat: int, replicate: int) -> Process:
+            process = super().measure(turn, condition, repeat, replicate)
             if turn == ("fixed", MODELS[3]) and repeat == 1:
                 return msgspec.structs.replace(process, outcome=Outcome.CRASH, samples_ms=())
             return process
@@ -188,12 +234,12 @@ def test_repeats_come_one_after_the_other_and_ended_blocks_are_not_measured_agai
 
 
 def test_what_disturbs_each_condition() -> None:
-    assert hog_plan(HEADER, (0, "quiet")) is None
-    other, same = hog_plan(HEADER, (0, "other-core")), hog_plan(HEADER, (0, "same-core"))
+    assert hog_plan(HEADER, (0, "quiet"), 0) is None
+    other, same = hog_plan(HEADER, (0, "other-core"), 0), hog_plan(HEADER, (0, "same-core"), 0)
     assert other is not None
     assert same is not None
     assert (other.core, other.idle_s) == (0, 0.0)
     assert (same.core, same.busy_s, same.idle_s) == (1, 4.0, 8.0)
-    again = hog_plan(HEADER, (1, "same-core"))
+    again = hog_plan(HEADER, (1, "same-core"), 0)
     assert again is not None
     assert again.seed != same.seed
