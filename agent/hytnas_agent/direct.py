@@ -65,8 +65,9 @@ def measure_file(
 ) -> Measurement:
     """Measure a file in ``processes`` fresh processes one after another, and its memory in one more.
 
-    A process that was disturbed is measured again, up to three times in all and with five further attempts
-    altogether; every attempt is in the results, and the least disturbed one in the label.
+    A process that was disturbed (but for a lasting load) is measured again, up to three times in all and with
+    five further attempts altogether; every attempt is in the results, and the least disturbed one in the
+    label.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ def _with_attempts(
         number = waiting.popleft()
         attempts[number].append(run(*passes[number]))
         again = len(attempts[number]) < DISTURBED_ATTEMPTS and total - len(passes) < DISTURBED_RETRIES
-        if attempts[number][-1].is_disturbed and again:
+        if attempts[number][-1].asks_again and again:
             waiting.append(number)
             total += 1
         done += 1

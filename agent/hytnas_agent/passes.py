@@ -44,13 +44,15 @@ def pass_settings(
 
 
 def describe_pass(result: ProcessResult) -> list[str]:
-    """What a pass found, or why it found nothing, in lines for a person."""
+    """What a pass found and what disturbed it, or why it found nothing, in lines for a person."""
+    reasons = result.verdict.reasons if result.verdict is not None else ()
+    disturbed = [f"  DISTURBED: {'; '.join(reasons)}"] if result.is_disturbed else []
     if result.profile is not None:
-        return _describe_profile(result.profile)
+        return _describe_profile(result.profile) + disturbed
     if result.energy is not None:
-        return _describe_energy(result.energy)
+        return _describe_energy(result.energy) + disturbed
     if result.sustained is not None:
-        return _describe_sustained(result.sustained)
+        return _describe_sustained(result.sustained) + disturbed
     why = f": {result.message}" if result.message else ""
     outcome = "" if result.outcome is Outcome.OK else f" {result.outcome}"
     return [f"{result.measure_pass}:{outcome}{why}"]

@@ -184,6 +184,8 @@ class GateReport(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True):
     """Whether a process may stand in a label, by the board's health before, during and after its timed runs.
 
+    Or whether to trust what a profile, energy or sustained pass found; the last is judged by others' work.
+
     ``reasons`` says in words what disturbed it. ``unverified`` names the probes that the board does not have:
     what they would have shown is unknown, not healthy.
     """
@@ -241,8 +243,13 @@ class ProcessResult(msgspec.Struct, frozen=True):
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether the board's health says that this process may not stand in a label."""
+        """Whether the board's health says that this process may stand in no label, or a pass be doubted."""
         return self.verdict is not None and not self.verdict.usable
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether it is to be measured again for that: not after minutes or hours of lasting load."""
+        return self.is_disturbed and self.measure_pass != "sustained"  # noqa: S105 (no password)
 
 
 def least_disturbed(attempts: Sequence[ProcessResult], /) -> ProcessResult:

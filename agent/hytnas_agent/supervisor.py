@@ -232,14 +232,15 @@ def _waits(job: MeasureJob) -> bool:
 
 
 def _verdict(job: MeasureJob, report: Report) -> Verdict | None:
-    """Whether the timed runs may stand in a label; None where there are none."""
-    if job.measure_pass != "timed" or report.outcome is not Outcome.OK:  # noqa: S105 (no password)
+    """Whether timed runs may stand in a label, or what a pass found be trusted; None of a peak of memory."""
+    if job.measure_pass == "memory" or report.outcome is not Outcome.OK:  # noqa: S105 (no password)
         return None
     if current_launcher().counts:
         return Verdict("VALID")
     if report.health_before is None or report.health_after is None:
         return Verdict("VALID_UNVERIFIED", unverified=("health",))
-    return judge(TimedRuns(report.health_before, report.health_after, report.processor_time))
+    runs = TimedRuns(report.health_before, report.health_after, report.processor_time)
+    return judge(runs, job.measure_pass)
 
 
 def _account_for(

@@ -11,7 +11,7 @@ from hytnas_agent.pass_records import (
     SustainedWindow,
 )
 from hytnas_agent.passes import MAX_LOAD_S, describe_pass, pass_settings
-from hytnas_agent.records import MeasureJob, MeasurePass, MeasureSettings, Outcome
+from hytnas_agent.records import MeasureJob, MeasurePass, MeasureSettings, Outcome, Verdict
 from hytnas_agent.server.checks import check_job
 
 from .conftest import make_result
@@ -47,6 +47,15 @@ def test_energy_names_its_meter_and_the_idle_power() -> None:
     assert "1250 mJ an inference, 750 mJ above idle" in said
     assert "5 W under load" in said
     assert "2 W idle; meter: ina219 hwmon2 (what the sensor is wired to)" in said
+
+
+@pytest.mark.parametrize("status", ["VALID", "INVALID"])
+def test_what_disturbed_a_pass_is_said_with_it(status: str) -> None:
+    reading = EnergyReading("ina219 hwmon2", "what the sensor is wired to", 40, 10.0, 50.0, 3.0, 6.0)
+    verdict = Verdict(status, ("throttled", "12 pages were swapped") if status == "INVALID" else ())
+    said = words(measure_pass="energy", energy=reading, verdict=verdict)
+    assert said.startswith("energy: 1250 mJ")
+    assert said.endswith("\n  DISTURBED: throttled; 12 pages were swapped") is (status == "INVALID")
 
 
 def test_no_meter_is_said() -> None:

@@ -1,6 +1,8 @@
 """The passes beside the timed one, each a job of its own in a real process."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +75,33 @@ def test_the_sustained_pass_is_cut_into_windows(models: Models, cancellation: Ca
     assert (result.samples_ms, result.median_ms) == ((), None)
     assert result.parity is not None
     assert result.steady is not None
+
+
+@pytest.mark.parametrize("measure_pass", ["profile", "sustained"])
+def test_a_pass_is_judged_by_what_it_got_of_the_processor(
+    models: Models, cancellation: Cancellation, measure_pass: MeasurePass
+) -> None:
+    result = run(job_of(models, measure_pass, load_s=1.0), models, cancellation)
+    assert result.outcome is Outcome.OK
+    assert result.verdict is not None
+    assert result.processor_time.runs is None
+    assert 0 < result.processor_time.cpu_s <= result.processor_time.wall_s * 1.1
+    assert result.health_before.monotonic_s < result.health_after.monotonic_s
+
+
+def test_a_hog_beside_a_lasting_load_is_found(models: Models, cancellation: Cancellation) -> None:
+    core = max(os.sched_getaffinity(0))
+    hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        os.sched_setaffinity(hog.pid, {core})
+        result = run(job_of(models, "sustained", load_s=1.0, core=core), models, cancellation)
+    finally:
+        hog.kill()
+        hog.wait()
+    assert result.sustained is not None
+    assert result.is_disturbed
+    assert not result.asks_again
+    assert "other processes took" in result.verdict.reasons[0]
 
 
 def test_a_timed_pass_has_none_of_it(models: Models, cancellation: Cancellation) -> None:

@@ -170,19 +170,9 @@ def check_clock(health: HealthSnapshot) -> Check:
 
 
 def check_throttling(health: HealthSnapshot, sources: Sources) -> Check:
-    """Whether the firmware lowers the clock for heat or a weak supply."""
-    bits, advice = (
-        health.throttled_bits,
-        "Use a stronger power supply and a shorter cable, and cool the board",
-    )
-    if health.under_voltage_alarm:
-        return Check("throttling", "fail", "now: under voltage (alarm of rpi_volt)", advice)
-    if bits is not None and bits & NOW_BITS:
-        return Check("throttling", "fail", f"now: {said(bits)} (bits {bits:#x})", advice)
-    if bits is not None and bits & PAST_BITS:
-        return Check("throttling", "warn", f"earlier: {said(bits >> 16)} (bits {bits:#x})", advice)
-    if bits is not None:
-        return Check("throttling", "ok", "none now, nor since the firmware's bits were last cleared")
+    """Whether the firmware or the processor lowers the clock for heat or a weak supply."""
+    if health.under_voltage_alarm or health.throttled_bits is not None:
+        return _firmware_throttling(health.throttled_bits or 0, alarm=bool(health.under_voltage_alarm))
     if health.throttle_events is not None:
         return Check("throttling", "ok", f"the processor counts {health.throttle_events} events since boot")
     if sources.is_raspberry_pi():
@@ -193,6 +183,17 @@ def check_throttling(health: HealthSnapshot, sources: Sources) -> Check:
             "Install vcgencmd (raspi-utils) and put the user into the group video",
         )
     return Check("throttling", "unknown", "neither a Raspberry Pi's bits nor a processor's counter")
+
+
+def _firmware_throttling(bits: int, *, alarm: bool) -> Check:
+    advice = "Use a stronger power supply and a shorter cable, and cool the board"
+    if alarm:
+        return Check("throttling", "fail", "now: under voltage (alarm of rpi_volt)", advice)
+    if bits & NOW_BITS:
+        return Check("throttling", "fail", f"now: {said(bits)} (bits {bits:#x})", advice)
+    if bits & PAST_BITS:
+        return Check("throttling", "warn", f"earlier: {said(bits >> 16)} (bits {bits:#x})", advice)
+    return Check("throttling", "ok", "none now, nor since the firmware's bits were last cleared")
 
 
 def check_temperature(health: HealthSnapshot) -> Check:

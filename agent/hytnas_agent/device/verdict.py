@@ -1,9 +1,10 @@
-"""Whether the timed runs of a process may stand in a label, by all probes together."""
+"""Whether timed runs may stand in a label, by all probes together, and whether to trust other passes."""
 
 from typing import Final
 
 from hytnas_agent.device.probes import PROBES, TimedRuns
-from hytnas_agent.records import Verdict
+from hytnas_agent.device.probes.core import work_of_others
+from hytnas_agent.records import MeasurePass, Verdict
 
 DISTURBED_ATTEMPTS: Final = 3
 """How often a process is measured at most where each time something disturbed it."""
@@ -12,11 +13,22 @@ DISTURBED_RETRIES: Final = 5
 """How many further attempts the disturbed processes of one model get in all; then each stands as it is."""
 
 
-def judge(runs: TimedRuns) -> Verdict:
-    """INVALID with what disturbed the runs; else VALID, or VALID_UNVERIFIED naming the absent probes."""
-    found = {probe.name: probe.judge(runs) for probe in PROBES}
-    reasons = tuple(reason for reason in found.values() if reason)
+OF_OTHERS: Final = ("other processes", "steal time")
+"""The probes that judge a lasting load, whose subject is what heat and the supply do to the clock."""
+
+
+def judge(runs: TimedRuns, measure_pass: MeasurePass = "timed") -> Verdict:  # noqa: S107 (no password)
+    """INVALID with what disturbed the runs; else VALID, or VALID_UNVERIFIED naming the absent probes.
+
+    A meter counts the work of all cores, so that energy is disturbed by that of others on any of them.
+    """
+    of_others = measure_pass == "sustained"  # noqa: S105 (no password)
+    probes = [probe for probe in PROBES if probe.name in OF_OTHERS or not of_others]
+    found = {probe.name: probe.judge(runs) for probe in probes}
+    reasons = [reason for reason in found.values() if reason]
+    if measure_pass == "energy" and (elsewhere := work_of_others(runs)):  # noqa: S105 (no password)
+        reasons.append(elsewhere)
     unverified = tuple(name for name, reason in found.items() if reason is None)
     if reasons:
-        return Verdict("INVALID", reasons, unverified)
+        return Verdict("INVALID", tuple(reasons), unverified)
     return Verdict("VALID_UNVERIFIED" if unverified else "VALID", (), unverified)

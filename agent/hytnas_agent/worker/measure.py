@@ -3,8 +3,9 @@
 The other passes leave this way early, or take something else than timed runs at its end.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
     emit(Stage("loading the model", precision=read_precision(path, job.format)))
     if job.measure_pass == "profile":  # noqa: S105 (no password)
         emit(Stage("in the profile pass"))
-        measured["profile"] = _profile(request, runtime, path)
+        with _accounted(measured, request):
+            measured["profile"] = _profile(request, runtime, path)
         return
     meter = require_meter() if job.measure_pass == "energy" else None  # noqa: S105 (no password)
     clock = process_clock()
@@ -91,11 +93,23 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
     _warm_up(measured, request, lambda: model.run(inputs), clock)
     emit(Stage(f"in the {job.measure_pass} pass" if job.measure_pass != "timed" else "in the timed runs"))  # noqa: S105
     if meter is not None:
-        measured["energy"] = measure_energy(meter, lambda: model.run(inputs), load_s=_load_s(request))
+        with _accounted(measured, request):
+            measured["energy"] = measure_energy(meter, lambda: model.run(inputs), load_s=_load_s(request))
     elif job.measure_pass == "sustained":  # noqa: S105 (no password)
-        measured["sustained"] = _sustain(request, lambda: model.run(inputs), clock)
+        with _accounted(measured, request):
+            measured["sustained"] = _sustain(request, lambda: model.run(inputs), clock)
     else:
         _time(measured, request, lambda: model.run(inputs), clock)
+
+
+@contextlib.contextmanager
+def _accounted(measured: dict[str, Any], request: WorkerRequest) -> Iterator[None]:
+    """Keep the board's health before and after a pass that went well, and its processor time."""
+    measured["health_before"] = health_snapshot(request.cores)
+    meter = ProcessorMeter()
+    yield
+    measured["processor_time"] = meter.read()
+    measured["health_after"] = health_snapshot(request.cores)
 
 
 def _profile(request: WorkerRequest, runtime: Runtime, path: Path) -> OperatorProfile:

@@ -20,8 +20,8 @@ class ProcessorMeter:
         self._preemptions = _preemptions()
         self._begin_s = time.monotonic()
 
-    def read(self, runs: int) -> ProcessorTime:
-        """The time since then, in which there were so many runs."""
+    def read(self, runs: int | None = None) -> ProcessorTime:
+        """The time since then, in which there were so many runs; without them it is judged as a whole."""
         wall_s = time.monotonic() - self._begin_s
         cpu_s = time.process_time() - self._cpu_s
         now_s = run_delay_s(self._threads)

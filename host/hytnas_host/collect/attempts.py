@@ -38,8 +38,8 @@ def settled(outcomes: Sequence[Outcome], /) -> bool:
 
 
 def ending(result: ProcessResult, /) -> Outcome:
-    """How an attempt ended for the collection: THROTTLED if disturbed, be it otherwise OK."""
-    return Outcome.THROTTLED if result.outcome is Outcome.OK and result.is_disturbed else result.outcome
+    """How an attempt ended for the collection: THROTTLED if to be measured again, be it otherwise OK."""
+    return Outcome.THROTTLED if result.outcome is Outcome.OK and result.asks_again else result.outcome
 
 
 def retries_of(processes: Iterable[Sequence[ProcessResult]], /) -> int:

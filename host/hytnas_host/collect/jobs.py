@@ -29,7 +29,10 @@ def _same_settings(result: ProcessResult, settings: MeasureSettings) -> bool:
 
     A deadline changes nothing about a process that kept it, nor about one that has missed a later one.
     """
-    if result.outcome in (Outcome.TIMEOUT, Outcome.THROTTLED) and result.settings.deadline_s < settings.deadline_s:
+    if (
+        result.outcome in (Outcome.TIMEOUT, Outcome.THROTTLED)
+        and result.settings.deadline_s < settings.deadline_s
+    ):
         return False
     return msgspec.structs.replace(result.settings, deadline_s=settings.deadline_s) == settings
 

@@ -19,6 +19,7 @@ from hytnas_agent.records import (
     MeasureSettings,
     Outcome,
     ProcessResult,
+    Verdict,
 )
 from hytnas_datasets.store import Study
 from hytnas_host.collect.board import require_runtime
@@ -46,6 +47,11 @@ class PassCount(msgspec.Struct, frozen=True):
         How many of both ended with each outcome.
     said : str
         What the device said where it could not do the pass.
+    disturbed : int
+        How many of those that went well something disturbed, after up to three attempts (of a lasting load
+        after one).
+    disturbed_by : tuple of str
+        By what, each reason once.
     """
 
     measure_pass: MeasurePass
@@ -53,13 +59,19 @@ class PassCount(msgspec.Struct, frozen=True):
     resumed: int
     outcomes: dict[str, int]
     said: str = ""
+    disturbed: int = 0
+    disturbed_by: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """One line for a person."""
         endings = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
         resumed = f" ({self.resumed} were there already)" if self.resumed else ""
         said = f": {self.said}" if self.said else ""
-        return f"{self.measure_pass}: {self.measured} processes measured{resumed}; {endings or 'none'}{said}"
+        disturbed = f"; {self.disturbed} DISTURBED: {'; '.join(self.disturbed_by)}" if self.disturbed else ""
+        return (
+            f"{self.measure_pass}: {self.measured} processes measured{resumed}; {endings or 'none'}{said}"
+            f"{disturbed}"
+        )
 
 
 class PassSummary(msgspec.Struct, frozen=True):
@@ -196,9 +208,18 @@ class _Tally:
         self.resumed = 0
         self.outcomes: Counter[str] = Counter()
         self.said = ""
+        self.disturbed: list[Verdict] = []
 
     def count(self, name: MeasurePass) -> PassCount:
-        return PassCount(name, self.measured, self.resumed, dict(self.outcomes), self.said)
+        return PassCount(
+            name,
+            self.measured,
+            self.resumed,
+            dict(self.outcomes),
+            self.said,
+            len(self.disturbed),
+            tuple(dict.fromkeys(reason for verdict in self.disturbed for reason in verdict.reasons)),
+        )
 
 
 def _by_kind(study: Study, models: Sequence[Model]) -> Iterator[tuple[ModelKind, list[Model]]]:
@@ -294,7 +315,9 @@ class _Worker:
                 if unable:
                     tally.said = result.message
             tally.resumed += known
-            tally.outcomes.update(result.outcome.value for result in journal.last_attempts(model.sha256))
+            last = journal.last_attempts(model.sha256)
+            tally.outcomes.update(result.outcome.value for result in last)
+            tally.disturbed += [result.verdict for result in last if result.verdict and result.is_disturbed]
             with self.lock:
                 self.bar.advance()
 

@@ -5,7 +5,7 @@ import pytest
 from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.probes import PROBES, TimedRuns
 from hytnas_agent.device.verdict import judge
-from hytnas_agent.records import HealthSnapshot, ProcessorTime, Verdict
+from hytnas_agent.records import HealthSnapshot, MeasurePass, ProcessorTime, Verdict
 
 from .conftest import CORES, TREES
 
@@ -137,3 +137,52 @@ def test_only_a_raspberry_pi_is_asked_for_vcgencmd(tree) -> None:
     assert sources.ask_firmware("get_throttled") == "throttled=0x0"
     (sources.root / "proc/device-tree/model").write_text("Another Board")
     assert sources.ask_firmware("get_throttled") is None
+
+
+def busy(busy_s: float, core_busy_s: float, **changes: object) -> HealthSnapshot:
+    return HealthSnapshot(
+        0.0, cores=(3,), busy_s=busy_s, core_busy_s=core_busy_s, core_steal_s=0.0, **changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("measure_pass", "elsewhere_s", "reasons"),
+    [
+        ("energy", 0.9, ()),
+        ("energy", 5.0, ("other processes worked for 50% of a core's time",)),
+        ("profile", 5.0, ()),
+        ("sustained", 5.0, ()),
+    ],
+)
+def test_work_on_other_cores_disturbs_a_meter_alone(
+    measure_pass: MeasurePass, elsewhere_s: float, reasons: tuple[str, ...]
+) -> None:
+    runs = TimedRuns(busy(0.0, 0.0), busy(10.0 + elsewhere_s, 10.0), ProcessorTime(10.0, 10.0))
+    assert judge(runs, measure_pass).reasons == reasons
+
+
+@pytest.mark.parametrize(
+    ("measure_pass", "reasons"),
+    [
+        ("profile", ("throttled", "81 degrees Celsius", "12 pages were swapped")),
+        ("energy", ("throttled", "81 degrees Celsius", "12 pages were swapped")),
+        ("sustained", ()),
+    ],
+)
+def test_heat_is_the_subject_of_a_lasting_load(measure_pass: MeasurePass, reasons: tuple[str, ...]) -> None:
+    quiet = busy(0.0, 0.0, throttled_bits=0, swapped_pages=0)
+    hot = busy(
+        10.0,
+        10.0,
+        throttled_bits=4,
+        swapped_pages=12,
+        temperature_celsius=81.0,
+        temperature_limit_celsius=80.0,
+    )
+    assert judge(TimedRuns(quiet, hot, ProcessorTime(10.0, 10.0)), measure_pass).reasons == reasons
+
+
+def test_others_on_its_core_disturb_every_pass() -> None:
+    runs = TimedRuns(busy(0.0, 0.0), busy(10.0, 10.0), ProcessorTime(10.0, 5.0, 5.0))
+    for measure_pass in ("profile", "energy", "sustained"):
+        assert judge(runs, measure_pass).reasons[0] == "other processes took 50% of core 3"

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from hytnas_agent.pass_records import EnergyReading, OperatorProfile, OperatorTime
 from hytnas_agent.passes import pass_settings
-from hytnas_agent.records import MeasureSettings, Outcome
+from hytnas_agent.records import MeasureSettings, Outcome, Verdict
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.cli.app import app
@@ -98,6 +98,47 @@ def test_without_a_meter_one_record_says_so_and_the_other_passes_go_on(study, bo
     assert "no energy meter" in energy.describe()
     assert profile.outcomes == {"OK": 3}
     assert study.passes("energy") == []
+
+
+def one(summaries):
+    """The passes on the only device."""
+    (summary,) = summaries
+    return summary.passes
+
+
+HOG = Verdict("INVALID", ("other processes took 50% of core 3",))
+
+
+def test_a_disturbed_pass_is_measured_again_and_then_said_to_be(study, board):
+    board.changes = {"verdict": HOG}
+    models, ran = labelled_models(study, 1), len(board.measured)
+    (energy,) = one(measure_passes(study, [board], models, {"energy": pass_settings(SETTINGS, "energy")}))
+    assert (len(board.measured) - ran, energy.measured) == (3, 3)
+    assert (energy.outcomes, energy.disturbed) == ({"OK": 1}, 1)
+    assert "1 DISTURBED: other processes took 50% of core 3" in energy.describe()
+    assert [stored.result.verdict for stored in study.passes("energy")] == [HOG]
+
+
+def test_a_lasting_load_is_not_repeated_for_it(study, board):
+    board.changes = {"verdict": HOG}
+    models = labelled_models(study, 1)
+    (load,) = one(measure_passes(study, [board], models, {"sustained": pass_settings(SETTINGS, "sustained")}))
+    assert (load.measured, load.disturbed) == (1, 1)
+
+
+def test_a_pass_that_went_well_the_second_time_is_not_called_disturbed(study, board):
+    board.changes = {"verdict": HOG}
+    models, ran = labelled_models(study, 1), len(board.measured)
+
+    def outcome(job):
+        if len(board.measured) > ran + 1:
+            board.changes = {"verdict": Verdict("VALID")}
+        return Outcome.OK
+
+    board.outcome = outcome
+    (profile,) = one(measure_passes(study, [board], models, PROFILE))
+    assert (profile.measured, profile.disturbed) == (2, 0)
+    assert "DISTURBED" not in profile.describe()
 
 
 def test_another_load_is_another_measurement(study, board):

@@ -126,6 +126,17 @@ class Load(Probe):
         return None if runs.after.load_1min is None else ""
 
 
+def work_of_others(runs: TimedRuns) -> str:
+    """More than a tenth of a core's time spent by others on any core; empty if less, or where unknown."""
+    before_s, after_s, processor = runs.before.busy_s, runs.after.busy_s, runs.processor
+    if before_s is None or after_s is None or processor is None:
+        return ""
+    others_s = after_s - before_s - processor.cpu_s
+    if others_s < LEAST_LOST_S or others_s <= OTHERS_SHARE * processor.wall_s:
+        return ""
+    return f"other processes worked for {others_s / processor.wall_s:.0%} of a core's time"
+
+
 def _few_were_hit(processor: ProcessorTime) -> bool:
     """Whether so few runs can have been preempted that their median does not tell; False if not known."""
     preemptions, runs = processor.preemptions, processor.runs
