@@ -116,7 +116,8 @@ def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" =
     results : sequence of ProcessResult
     rule : StoppingRule, optional
         By which the number of processes was chosen; a fixed number by default. A label whose interval is not
-        as narrow as it asks for is UNSTABLE.
+        as narrow as it asks for is UNSTABLE, and so is one of fewer processes than it looks at first, since
+        its coverage is not known.
 
     Raises
     ------
@@ -187,11 +188,8 @@ def _interval(medians_ms: Sequence[float], rule: "StoppingRule | None") -> _Inte
     if rule is not None:
         decision = rule.decide(medians_ms)
         low, high, half, looks = decision.low_ms, decision.high_ms, decision.half_width, decision.looks
-        if rule.adaptive and half is not None and half > rule.target_half_width:
-            message = (
-                f"not stable: +-{100 * half:.1f} % after {len(medians_ms)} processes, the target is "
-                f"+-{100 * rule.target_half_width:.1f} %"
-            )
+        if rule.adaptive and medians_ms and decision.state != "STABLE":
+            message = _why_unstable(len(medians_ms), half, rule)
             return _Interval(low, high, half, looks, Outcome.UNSTABLE, message)
         return _Interval(low, high, half, looks)
     interval = geometric_t_interval(medians_ms)
@@ -199,6 +197,15 @@ def _interval(medians_ms: Sequence[float], rule: "StoppingRule | None") -> _Inte
         return _Interval()
     low, high = interval
     return _Interval(low, high, math.sqrt(high / low) - 1)
+
+
+def _why_unstable(processes: int, half_width: float | None, rule: "StoppingRule") -> str:
+    if half_width is None or half_width <= rule.target_half_width:
+        return f"not stable: {processes} processes count, {rule.min_processes} are the least"
+    return (
+        f"not stable: +-{100 * half_width:.1f} % after {processes} processes, the target is "
+        f"+-{100 * rule.target_half_width:.1f} %"
+    )
 
 
 def _over(reduce: Callable[[Sequence[float]], float], values: Sequence[float | None]) -> float | None:

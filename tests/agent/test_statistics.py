@@ -156,6 +156,26 @@ def test_an_unstable_label_keeps_its_latency_and_says_so() -> None:
     assert label.message == "not stable: +-2.5 % after 20 processes, the target is +-1.5 %"
 
 
+@pytest.mark.parametrize("count", [3, 4])
+def test_fewer_undisturbed_processes_than_the_rule_looks_at_first_are_unstable_however_narrow(
+    count: int,
+) -> None:
+    """At the end of the budget: the rule is calibrated for five before the first look."""
+    good = processes_of([10.0, 10.01, 10.0, 10.01][:count])
+    disturbed = processes_of([20.0] * (20 - count), verdict=Verdict("INVALID", ("throttled",)))
+    label = aggregate([*good, *disturbed], StoppingRule())
+    assert (label.outcome, label.processes, label.rests_on_disturbed) == (Outcome.UNSTABLE, count, False)
+    assert label.half_width < label.target_half_width
+    assert label.message == f"not stable: {count} processes count, 5 are the least"
+    assert aggregate([*good, *disturbed], StoppingRule(min_processes=3)).outcome is Outcome.OK
+
+
+def test_a_label_that_the_rule_made_of_too_few_processes_says_what_failed_alone() -> None:
+    bad = [make_result(outcome=Outcome.CRASH, message="SIGSEGV") for _ in range(3)]
+    label = aggregate([*processes_of([1.0, 1.0]), *bad], StoppingRule())
+    assert (label.outcome, label.message) == (Outcome.CRASH, "3 CRASH of 5 processes: SIGSEGV")
+
+
 def test_disturbed_processes_count_only_where_too_few_others_did() -> None:
     invalid = Verdict("INVALID", ("throttled",))
     good = processes_of([1.0, 1.0, 1.0], verdict=Verdict("VALID_UNVERIFIED"))
