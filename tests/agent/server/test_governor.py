@@ -60,7 +60,7 @@ def agent(state: StateFolder, start: Callable[[], object]) -> Iterator[AgentUnde
 
 
 def now(root: Path) -> str | None:
-    """The governor; None for the moment in which this plain file is being written, as one of sysfs never is."""
+    """The governor; None while the file is being written, which one of sysfs never is half."""
     return governors(root).get("cpu0")
 
 
