@@ -129,9 +129,6 @@ def summarise(name: str, label: LatencyLabel, executions: Collection[Execution])
         lines.append(
             f"  peak memory {label.peak_rss_bytes / 2**20:.1f} MiB, interpreter and runtime included"
         )
-    if label.steady_processes < label.processes:
-        unsteady = label.processes - label.steady_processes
-        lines.append(f"  no steady state was reached in {unsteady} of {label.processes} processes")
     if label.message:
         lines.append(f"  {label.message}")
     return "\n".join(lines)

@@ -239,4 +239,7 @@ def _explain(
         verdict = disturbed[0].verdict
         reason = f": {', '.join(verdict.reasons)}" if verdict is not None and verdict.reasons else ""
         parts.append(f"{len(disturbed)} of {len(good)} processes were disturbed{reason}")
+    unsteady = sum(1 for result in good if result.steady is False)
+    if unsteady:
+        parts.append(f"no steady state was reached in {unsteady} of {len(good)} processes")
     return "; ".join([*parts, unstable] if unstable else parts)

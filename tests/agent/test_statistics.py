@@ -186,6 +186,15 @@ def test_disturbed_processes_count_only_where_too_few_others_did() -> None:
     assert few.message == "3 of 5 processes were disturbed: throttled"
 
 
+def test_processes_without_a_steady_state_are_said_so() -> None:
+    steady = processes_of([1.0, 1.0, 1.0], steady=True)
+    label = aggregate([*steady, *processes_of([1.0, 1.0], steady=False)])
+    assert (label.steady_processes, label.outcome) == (3, Outcome.OK)
+    assert label.message == "no steady state was reached in 2 of 5 processes"
+    invalid = processes_of([9.0], steady=False, verdict=Verdict("INVALID", ("throttled",)))
+    assert aggregate([*steady, *invalid]).message == ""  # it is not in the label
+
+
 def test_a_failure_and_too_wide_an_interval_are_both_said() -> None:
     results = [*processes_of([1.0, 2.0] * 3), make_result(outcome=Outcome.CRASH, message="SIGSEGV")]
     label = aggregate(results, StoppingRule())

@@ -33,7 +33,8 @@ class LabelQuality(msgspec.Struct, frozen=True):
     process of before the device's last lasting change of speed.
 
     Of ``processes``, the timed ones that went well, every attempt counted, ``invalid`` were disturbed,
-    ``retried`` of these were measured again, and ``discarded`` stand in no label for a drift of the canary.
+    ``retried`` of these were measured again, and ``discarded`` stand in no label for a drift of the canary;
+    ``unsteady`` ones were timed although their warm-up had not come to a steady state.
     ``reasons`` says how often each kind of disturbance was seen, numbers left out, the commonest first.
     ``speed_changes`` counts the device's drifts that lasted. ``name`` is what the person calls the device.
     """
@@ -55,6 +56,7 @@ class LabelQuality(msgspec.Struct, frozen=True):
     invalid: int
     retried: int
     discarded: int
+    unsteady: int
     reasons: dict[str, int]
     speed_changes: int
 
@@ -141,6 +143,7 @@ def _quality(
         invalid=len(invalid),
         retried=sum(result.job_id not in evidence.last for result in invalid),
         discarded=sum(result.job_id in evidence.gone for result in well),
+        unsteady=sum(result.steady is False for result in well),
         reasons=_reasons(invalid),
         speed_changes=evidence.lasting[device_id],
     )

@@ -57,6 +57,8 @@ COLUMNS: Final[dict[str, str]] = PASS_COLUMNS | {
     "exceeded by UNSTABLE labels",
     "looks": "how often the interval was looked at, for which it is corrected; 0 for a fixed number",
     "disturbed_processes": "processes that went well but for the health of the device",
+    "steady": "whether the warm-up came to a steady state before its runs or its time were used up; empty: "
+    "there was none",
     "verdict": "VALID, VALID_UNVERIFIED, INVALID (disturbed, and measured again), or empty: not judged",
     "disturbed_by": "what the device's health says disturbed the timed runs",
     "unverified": "probes that the device does not have, so that nothing is known of what they look for",
@@ -204,6 +206,7 @@ def _process_rows(database: Database) -> Iterable[dict[str, Any]]:
             "cold_ms": result.cold_ms,
             "load_ms": result.load_ms,
             "peak_rss_bytes": result.peak_rss_bytes,
+            "steady": result.steady,
             "verdict": result.verdict.status if result.verdict else "",
             "disturbed_by": "; ".join(result.verdict.reasons) if result.verdict else "",
             "unverified": "; ".join(result.verdict.unverified) if result.verdict else "",

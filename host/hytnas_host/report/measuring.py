@@ -168,6 +168,12 @@ _LINES: Final = (
         _says("The device was at another speed meanwhile (red in the figure of the canary)."),
     ),
     _Line(
+        "timed before a steady state was reached",
+        lambda q: q.unsteady,
+        _says("The warm-up was cut off at its cap: latencies still moved when timing began."),
+        absent="processes that were timed before a steady state was reached",
+    ),
+    _Line(
         "Changes of the device's speed that lasted",
         lambda q: q.speed_changes,
         _says("Measuring went on at the new speed, so that labels from before and after are not alike."),

@@ -95,6 +95,14 @@ def test_attempts_after_disturbed_ones_are_counted_with_the_kinds_of_reasons(
     ]
 
 
+def test_processes_without_a_steady_state_are_counted(study: Study, make: Make) -> None:
+    study.add_export(make.export("a", None))
+    for number, steady in enumerate((True, False, None, False)):
+        result = make.result(f"job-{number}", "a", steady=steady)
+        study.add_result(result, model_sha256="a", purpose="latency", replicate=number)
+    assert (quality(study).processes, quality(study).unsteady) == (4, 2)
+
+
 def test_what_was_discarded_is_counted_and_a_label_that_still_rests_on_it_is_stale(
     study: Study, make: Make
 ) -> None:

@@ -50,17 +50,19 @@ def test_every_raw_sample_is_written_exactly(study: Study, make: Make, tmp_path:
     assert [row["job_id"] for row in read(tmp_path / "processes.csv")] == ["job"]
 
 
-def test_each_process_says_what_disturbed_it(study: Study, make: Make, tmp_path: Path) -> None:
+def test_each_process_says_what_disturbed_it_and_whether_it_was_steady(
+    study: Study, make: Make, tmp_path: Path
+) -> None:
     study.add_export(make.export("m", "p"))
     verdict = Verdict("INVALID", ("82 degrees Celsius", "5 pages were swapped"), ("clock",))
-    for replicate, found in enumerate((verdict, None)):
-        result = make.result(f"job-{replicate}", "m", verdict=found)
+    for replicate, (found, steady) in enumerate(((verdict, False), (None, None))):
+        result = make.result(f"job-{replicate}", "m", verdict=found, steady=steady)
         study.add_result(result, model_sha256="m", purpose="latency", replicate=replicate)
     study.export_csv(tmp_path)
-    columns = ("verdict", "disturbed_by", "unverified")
+    columns = ("steady", "verdict", "disturbed_by", "unverified")
     assert [tuple(row[name] for name in columns) for row in read(tmp_path / "processes.csv")] == [
-        ("INVALID", "82 degrees Celsius; 5 pages were swapped", "clock"),
-        ("", "", ""),
+        ("False", "INVALID", "82 degrees Celsius; 5 pages were swapped", "clock"),
+        ("", "", "", ""),
     ]
 
 

@@ -73,6 +73,7 @@ QUALITY = LabelQuality(
     invalid=41,
     retried=35,
     discarded=0,
+    unsteady=0,
     reasons={"other processes took \u2026 of core \u2026": 38, "\u2026 pages were swapped": 4},
     speed_changes=0,
 )

@@ -37,6 +37,7 @@ def test_lines_asked_for_are_there_even_at_none_and_the_rest_is_in_the_note(synt
 
 def test_every_bad_count_is_marked_and_explained(synthetic):
     fields = {"not_judged": 1, "former_speed": 2, "stale": 3, "speed_changes": 1, "untargeted": 4}
+    fields["unsteady"] = 5
     table = quality_table((msgspec.structs.replace(synthetic.QUALITY, **fields),))
     bad = {row.name: row.meaning for row in table.rows if row.warning}
     assert len(bad) == 6
