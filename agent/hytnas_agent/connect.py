@@ -8,6 +8,7 @@ import fcntl
 import os
 import selectors
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -54,6 +55,9 @@ def connect_or_start(state: StateFolder, server_options: Sequence[str] = ()) -> 
     while time.monotonic() < deadline:
         sock = open_socket(state)
         if sock is not None:
+            if _peer_pid(sock) != server.pid:
+                # Still on its way up, it would serve on if the other were stopped before it comes to the lock.
+                server.terminate()
             return sock
         # A server that has ended may have lost against another that is still on its way up.
         if server.poll() not in (None, 0) and not someone_serves(state):
@@ -71,6 +75,12 @@ def _start_server(state: StateFolder, options: Sequence[str]) -> subprocess.Pope
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
         )
+
+
+def _peer_pid(sock: socket.socket) -> int:
+    """The process that listens at the other end (unix(7), ``SO_PEERCRED``)."""
+    pid, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(pid)
 
 
 def someone_serves(state: StateFolder) -> bool:

@@ -1,5 +1,6 @@
 """``hytnas-agent connect``: the bridge, and the server that it starts."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -8,12 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hytnas_agent import protocol, wire
 from hytnas_agent.connect import bridge, open_socket
 from hytnas_agent.paths import StateFolder
 
-from .conftest import server_pid, start_server
+from .conftest import server_pid, start_server, wait_until
 
 HELLO = wire.encode_request(1, "hello", protocol.HelloParams(1, 0, "me"))
 
@@ -56,6 +58,18 @@ def test_several_that_start_at_once_share_one_server(state: StateFolder) -> None
     with bridged(state) as one, bridged(state) as two, bridged(state) as three:
         pids = {say_hello(process).agent_pid for process in (one, two, three)}
     assert pids == {server_pid(state)}
+    wait_until(lambda: servers_of(state) == pids)
+
+
+def servers_of(state: StateFolder) -> set[int]:
+    """The processes that serve the state folder, or are on their way to."""
+    found = set()
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = command.read_bytes().split(b"\0")
+            if os.fsencode(state.root) in words and b"serve" in words:
+                found.add(int(command.parent.name))
+    return found
 
 
 def test_a_socket_left_by_a_killed_server_is_replaced(state: StateFolder) -> None:
