@@ -5,7 +5,8 @@ the measuring core for part of the time, in spells; once with no protection at a
 the collection that is protected every process is kept, also those that the canary had discarded or that were
 judged INVALID, so that what each part does can be told from one measurement:
 
-- ``none``: the first attempt of each process, none of them held back, in a collection of its own;
+- ``none``: the first attempt of each process, none of them held back, in a collection of its own that has
+  no canary;
 - ``gate``: the first attempt of each process, held back while the core was busy;
 - ``gate, verdict``: the first attempt that was not judged INVALID;
 - ``gate, canary``: the first attempt that the canary did not discard;
@@ -70,7 +71,8 @@ def collect(
         processes=options.processes,
         max_processes=options.processes,
         window=options.n,
-        canary_every=options.canary_every,
+        # Also without what it discards a canary protects: a collection pauses while it is off.
+        canary_every=options.canary_every if kind is AgentDevice else 0,
         memory_pass=False,
     )
     begin = time.monotonic()
@@ -141,8 +143,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=5)
     parser.add_argument("--canary-every", type=int, default=8)
     parser.add_argument("--core", type=int, default=1)
-    parser.add_argument("--busy-s", type=float, default=20.0, help="mean spell of the hog")
-    parser.add_argument("--idle-s", type=float, default=20.0, help="mean pause between them")
+    parser.add_argument("--busy-s", type=float, default=15.0, help="mean spell of the hog")
+    parser.add_argument("--idle-s", type=float, default=15.0, help="mean pause between them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
