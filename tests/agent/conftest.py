@@ -178,10 +178,9 @@ def state() -> Iterator[StateFolder]:
         server = _SERVERS.pop()
         server.kill()
         server.wait()
-    pid = server_pid(folder)
-    if pid is not None:
+    while (pid := server_pid(folder)) is not None:  # one that was on its way up may come after it
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: server_pid(folder) is None)
+        wait_until(lambda killed=pid: server_pid(folder) != killed)
     shutil.rmtree(root)
 
 
