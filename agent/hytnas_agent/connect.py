@@ -56,7 +56,7 @@ def connect_or_start(state: StateFolder, server_options: Sequence[str] = ()) -> 
         sock = open_socket(state)
         if sock is not None:
             if _peer_pid(sock) != server.pid:
-                # Still on its way up, it would serve on if the other were stopped before it comes to the lock.
+                # It would serve on if the other were stopped before it comes to the lock.
                 server.terminate()
             return sock
         # A server that has ended may have lost against another that is still on its way up.
