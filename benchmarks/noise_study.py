@@ -166,6 +166,8 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"unknown condition {', '.join(sorted(unknown))}: choose from {', '.join(CONDITIONS)}")
     if options.architectures < 2 or options.repeats < 2:
         parser.error("there must be at least 2 architectures and 2 repeats")
+    if options.min_processes < 2:
+        parser.error("a label of ours needs at least 2 processes, or nothing says how they scatter")
     return options
 
 

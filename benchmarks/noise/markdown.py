@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from noise.report import ROWS
-from noise.table import MEASURED, NAMES, percent_words, plain_words, share_words, tau_words
+from noise.table import CALM_WORDS, MEASURED, NAMES, percent_words, plain_words, share_words, tau_words
 
 HEAD = (
     "condition",
@@ -26,11 +26,19 @@ WEATHER = (
     "disturbed",
     "by",
 )
+CALMNESS = (
+    "condition",
+    "our passes, by the scatter of processes within a label",
+    "passes",
+    "scatter, %",
+    "tau between them",
+    "at least 0.98",
+)
 CURVE = ("condition", "median of", "s a model", "repeat spread, %", "implied noise, %", "tau between passes")
 
 
 def markdown_of(found: dict[str, Any]) -> Iterator[str]:
-    """Four tables: the methods, their comparison, the curve of noise against cost, the machine meanwhile."""
+    """Five tables: methods, their comparison, noise against cost, the machine, calm and rough passes."""
     conditions = found["conditions"].items()
     yield from _table(
         HEAD,
@@ -95,6 +103,21 @@ def markdown_of(found: dict[str, Any]) -> Iterator[str]:
             )
             for name, condition in conditions
             for method, row in condition["weather"]["methods"].items()
+        ),
+    )
+    yield from _table(
+        CALMNESS,
+        (
+            (
+                name,
+                f"{kind}, {CALM_WORDS[kind]}",
+                str(part["passes"]),
+                "-" if part["scatter"] is None else f"{100 * part['scatter']:.2f}",
+                "-" if (tau := part["tau_between_passes"]) is None else tau_words(tau),
+                part["tau_reached"] or "-",
+            )
+            for name, condition in conditions
+            for kind, part in condition["weather_permitting"].items()
         ),
     )
 

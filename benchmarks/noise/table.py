@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from noise.report import CONDITIONS, ROWS
+from noise.report import CALM, CONDITIONS, ROWS
 
 NAMES = {
     "first": "single run, the first",
@@ -13,6 +13,8 @@ NAMES = {
 }
 MEASURED = NAMES | {"naive": "single run"}
 """The processes of both single runs are the same ones."""
+
+CALM_WORDS = {"calm": f"at most {CALM:.0%}", "rough": f"more than {CALM:.0%}"}
 
 
 def lines_of(found: dict[str, Any]) -> Iterator[str]:
@@ -61,6 +63,16 @@ def _comparison(condition: dict[str, Any]) -> Iterator[str]:
                 f"at most a third: {each['at_most_a_third']}"
             )
     yield f"tau between two passes of ours at least 0.98: {condition['tau_reached']}"
+    for name, part in condition["weather_permitting"].items():
+        tau = part["tau_between_passes"]
+        yield (
+            f"  {name} passes (processes scatter by {CALM_WORDS[name]}): {part['passes']}"
+            + (
+                ""
+                if tau is None
+                else f", tau between them {tau_words(tau)}, at least 0.98: {part['tau_reached']}"
+            )
+        )
 
 
 def _curve(condition: dict[str, Any]) -> Iterator[str]:

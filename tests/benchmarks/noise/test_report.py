@@ -173,10 +173,33 @@ def test_the_table_shows_every_method_and_condition(found: dict[str, Any]) -> No
 
 def test_the_tables_for_a_document_are_rectangular(found: dict[str, Any]) -> None:
     tables = "\n".join(markdown_of(found)).split("\n\n")
-    assert [len({line.count("|") for line in table.strip().splitlines()}) for table in tables] == [1] * 4
+    assert [len({line.count("|") for line in table.strip().splitlines()}) for table in tables] == [1] * 5
     assert len(tables[3].strip().splitlines()) == 2 + 2 * 3
     assert "| same-core | ours |" in tables[3]
+    assert len(tables[4].strip().splitlines()) == 2 + 2 * 2
     assert [len(table.strip().splitlines()) for table in tables[:2]] == [2 + 2 * 4, 2 + 2 * 3 * 2]
+
+
+def test_passes_in_which_processes_scatter_are_told_from_calm_ones(tmp_path: Path) -> None:
+    class Moody(Simulated):
+        """Every third pass is rough."""
+
+        def measure(self, turn: Turn, condition: str, repeat: int, replicate: int) -> Process:
+            self.noise = NOISE | {"ours": 0.08 if repeat % 3 == 0 else 0.01}
+            return super().measure(turn, condition, repeat, replicate)
+
+    found = Moody(tmp_path / "journal.jsonl").run(["quiet"])["conditions"]["quiet"]
+    calm, rough = found["weather_permitting"]["calm"], found["weather_permitting"]["rough"]
+    assert (calm["passes"], rough["passes"]) == (5, 3)
+    assert calm["scatter"] == pytest.approx(0.01, rel=0.2)
+    assert rough["scatter"] == pytest.approx(0.08, rel=0.2)
+    assert calm["tau_between_passes"]["value"] > 0.98 > rough["tau_between_passes"]["value"] + 0.02
+    assert rough["tau_reached"] == "no"
+
+
+def test_a_study_without_a_rough_pass_says_nothing_of_such(found: dict[str, Any]) -> None:
+    rough = found["conditions"]["quiet"]["weather_permitting"]["rough"]
+    assert rough == {"passes": 0, "scatter": None, "tau_between_passes": None, "tau_reached": None}
 
 
 def test_a_method_that_is_no_better_is_not_called_better(tmp_path: Path) -> None:
