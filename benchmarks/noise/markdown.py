@@ -4,7 +4,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from noise.report import ROWS
-from noise.table import CALM_WORDS, MEASURED, NAMES, percent_words, plain_words, share_words, tau_words
+from noise.table import (
+    AIM_WORDS,
+    CALM_WORDS,
+    MEASURED,
+    NAMES,
+    percent_words,
+    plain_words,
+    share_words,
+    tau_words,
+)
 
 HEAD = (
     "condition",
@@ -32,7 +41,7 @@ CALMNESS = (
     "passes",
     "scatter, %",
     "tau between them",
-    "at least 0.98",
+    AIM_WORDS,
 )
 CURVE = ("condition", "median of", "s a model", "repeat spread, %", "implied noise, %", "tau between passes")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from noise.report import CALM, CONDITIONS, ROWS
+from noise.report import CALM, CONDITIONS, ROWS, TAU_AIM
 
 NAMES = {
     "first": "single run, the first",
@@ -14,6 +14,7 @@ NAMES = {
 MEASURED = NAMES | {"naive": "single run"}
 """The processes of both single runs are the same ones."""
 
+AIM_WORDS = f"at least {TAU_AIM:g}"
 CALM_WORDS = {"calm": f"at most {CALM:.0%}", "rough": f"more than {CALM:.0%}"}
 
 
@@ -62,7 +63,7 @@ def _comparison(condition: dict[str, Any]) -> Iterator[str]:
                 f"{percent_words(each['difference'])} points, ratio {plain_words(each['ratio'])}; "
                 f"at most a third: {each['at_most_a_third']}"
             )
-    yield f"tau between two passes of ours at least 0.98: {condition['tau_reached']}"
+    yield f"tau between two passes of ours {AIM_WORDS}: {condition['tau_reached']}"
     for name, part in condition["weather_permitting"].items():
         tau = part["tau_between_passes"]
         yield (
@@ -70,7 +71,7 @@ def _comparison(condition: dict[str, Any]) -> Iterator[str]:
             + (
                 ""
                 if tau is None
-                else f", tau between them {tau_words(tau)}, at least 0.98: {part['tau_reached']}"
+                else f", tau between them {tau_words(tau)}, {AIM_WORDS}: {part['tau_reached']}"
             )
         )
 

@@ -21,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hytnas_agent import protocol, wire
 from hytnas_agent.connect import open_socket
+from hytnas_agent.device.governor import governor_file
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome, ProcessResult, Reference
 from hytnas_agent.supervisor import JobFiles
@@ -182,6 +183,16 @@ def state() -> Iterator[StateFolder]:
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda killed=pid: server_pid(folder) != killed)
     shutil.rmtree(root)
+
+
+def make_cores(root: Path, *cores: str) -> Path:
+    """A made-up /sys whose cores are governed by ``ondemand`` and could be by ``performance``."""
+    for core in cores:
+        file = governor_file(core, root)
+        file.parent.mkdir(parents=True)
+        file.write_text("ondemand\n")
+        (file.parent / "scaling_available_governors").write_text("ondemand performance\n")
+    return root
 
 
 def server_pid(state: StateFolder) -> int | None:

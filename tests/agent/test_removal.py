@@ -15,14 +15,12 @@ from hytnas_agent.protocol import ErrorCode, RpcError
 from hytnas_agent.removal import delete_state
 from hytnas_agent.tuning import tune
 
+from .conftest import make_cores
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    file = governor_file("cpu0", tmp_path)
-    file.parent.mkdir(parents=True)
-    file.write_text("ondemand\n")
-    (file.parent / "scaling_available_governors").write_text("ondemand performance\n")
-    return tmp_path
+    return make_cores(tmp_path, "cpu0")
 
 
 def now(root: Path) -> str:

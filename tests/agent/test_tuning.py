@@ -14,16 +14,12 @@ from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import ErrorCode, RpcError, TuneAction, TuneResult, TuneStep
 from hytnas_agent.tuning import tune, write_somehow
 
+from .conftest import make_cores
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    root = tmp_path / "root"
-    for core in ("cpu0", "cpu1"):
-        file = governor_file(core, root)
-        file.parent.mkdir(parents=True)
-        file.write_text("ondemand\n")
-        (file.parent / "scaling_available_governors").write_text("ondemand performance\n")
-    return root
+    return make_cores(tmp_path / "root", "cpu0", "cpu1")
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 
 from hytnas_agent import protocol
 from hytnas_agent.connect import open_socket
-from hytnas_agent.device.governor import PinnedGovernors, governor_file, governors
+from hytnas_agent.device.governor import PinnedGovernors, governors
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import Outcome
 from hytnas_agent.stop import stop_server
 
-from ..conftest import AgentUnderTest, Models, make_job, server_pid, wait_until
+from ..conftest import AgentUnderTest, Models, make_cores, make_job, server_pid, wait_until
 
 SERVE = (
     "import functools, pathlib, sys; from hytnas_agent.paths import StateFolder;"
@@ -28,11 +28,7 @@ SERVE = (
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    file = governor_file("cpu0", tmp_path)
-    file.parent.mkdir(parents=True)
-    file.write_text("ondemand\n")
-    (file.parent / "scaling_available_governors").write_text("ondemand performance\n")
-    return tmp_path
+    return make_cores(tmp_path, "cpu0")
 
 
 @pytest.fixture
