@@ -49,27 +49,39 @@ CURVE = ("condition", "median of", "s a model", "repeat spread, %", "implied noi
 def markdown_of(found: dict[str, Any]) -> Iterator[str]:
     """Five tables: methods, their comparison, noise against cost, the machine, calm and rough passes."""
     conditions = found["conditions"].items()
-    yield from _table(
-        HEAD,
-        (
-            (
-                f"{name}, {condition['passes']} passes",
-                NAMES[method],
-                f"{row['seconds_a_model']:.2f}",
-                tau_words(row["tau_between_passes"]),
-                percent_words(row["repeat_spread"]),
-                percent_words(row["implied_noise"]),
-                tau_words(row["ceiling"]),
-            )
-            for name, condition in conditions
-            for method in ROWS
-            for row in [condition["methods"][method]]
-        ),
-    )
-    yield from _table(
-        COMPARED,
-        (
-            (
+    for head, rows in (
+        (HEAD, _methods),
+        (COMPARED, _comparisons),
+        (CURVE, _curve),
+        (WEATHER, _weather),
+        (CALMNESS, _calmness),
+    ):
+        yield f"| {' | '.join(head)} |"
+        yield "|" + "---|" * len(head)
+        for name, condition in conditions:
+            for row in rows(name, condition):
+                yield f"| {' | '.join(row)} |"
+        yield ""
+
+
+def _methods(name: str, condition: dict[str, Any]) -> Iterator[Sequence[str]]:
+    for method in ROWS:
+        row = condition["methods"][method]
+        yield (
+            f"{name}, {condition['passes']} passes",
+            NAMES[method],
+            f"{row['seconds_a_model']:.2f}",
+            tau_words(row["tau_between_passes"]),
+            percent_words(row["repeat_spread"]),
+            percent_words(row["implied_noise"]),
+            tau_words(row["ceiling"]),
+        )
+
+
+def _comparisons(name: str, condition: dict[str, Any]) -> Iterator[Sequence[str]]:
+    for method, compared in condition["ours_against"].items():
+        for measure, each in compared.items():
+            yield (
                 name,
                 NAMES[method],
                 measure.replace("_", " "),
@@ -77,63 +89,43 @@ def markdown_of(found: dict[str, Any]) -> Iterator[str]:
                 plain_words(each["ratio"]),
                 each["at_most_a_third"],
             )
-            for name, condition in conditions
-            for method, compared in condition["ours_against"].items()
-            for measure, each in compared.items()
-        ),
-    )
-    yield from _table(
-        CURVE,
-        (
-            (
-                name,
-                f"{point['size']} x {NAMES[point['method']]}",
-                f"{point['seconds']:.2f}",
-                percent_words(point["repeat_spread"]),
-                percent_words(point["implied_noise"]),
-                tau_words(point["tau_between_passes"]),
-            )
-            for name, condition in conditions
-            for point in condition["curve"]
-        ),
-    )
-    yield from _table(
-        WEATHER,
-        (
-            (
-                name,
-                MEASURED[method],
-                str(row["processes"]),
-                f"{row['seconds']:.0f}",
-                share_words(row["steal_share"]),
-                "-" if (hog := condition["weather"]["hog_share"]) is None else f"{100 * hog:.0f}",
-                str(row["disturbed"]),
-                "; ".join(f"{count} x {reason}" for reason, count in row["disturbed_by"].items()) or "-",
-            )
-            for name, condition in conditions
-            for method, row in condition["weather"]["methods"].items()
-        ),
-    )
-    yield from _table(
-        CALMNESS,
-        (
-            (
-                name,
-                f"{kind}, {CALM_WORDS[kind]}",
-                str(part["passes"]),
-                "-" if part["scatter"] is None else f"{100 * part['scatter']:.2f}",
-                "-" if (tau := part["tau_between_passes"]) is None else tau_words(tau),
-                part["tau_reached"] or "-",
-            )
-            for name, condition in conditions
-            for kind, part in condition["weather_permitting"].items()
-        ),
-    )
 
 
-def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield "|" + "---|" * len(head)
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-    yield ""
+def _curve(name: str, condition: dict[str, Any]) -> Iterator[Sequence[str]]:
+    for point in condition["curve"]:
+        yield (
+            name,
+            f"{point['size']} x {NAMES[point['method']]}",
+            f"{point['seconds']:.2f}",
+            percent_words(point["repeat_spread"]),
+            percent_words(point["implied_noise"]),
+            tau_words(point["tau_between_passes"]),
+        )
+
+
+def _weather(name: str, condition: dict[str, Any]) -> Iterator[Sequence[str]]:
+    hog = condition["weather"]["hog_share"]
+    for method, row in condition["weather"]["methods"].items():
+        yield (
+            name,
+            MEASURED[method],
+            str(row["processes"]),
+            f"{row['seconds']:.0f}",
+            share_words(row["steal_share"]),
+            "-" if hog is None else f"{100 * hog:.0f}",
+            str(row["disturbed"]),
+            "; ".join(f"{count} x {reason}" for reason, count in row["disturbed_by"].items()) or "-",
+        )
+
+
+def _calmness(name: str, condition: dict[str, Any]) -> Iterator[Sequence[str]]:
+    for kind, part in condition["weather_permitting"].items():
+        tau = part["tau_between_passes"]
+        yield (
+            name,
+            f"{kind}, {CALM_WORDS[kind]}",
+            str(part["passes"]),
+            "-" if part["scatter"] is None else f"{100 * part['scatter']:.2f}",
+            "-" if tau is None else tau_words(tau),
+            part["tau_reached"] or "-",
+        )
