@@ -91,7 +91,7 @@ def by_agent(device: AgentDevice, sha256: str, core: int) -> Turn:
     if result.outcome is not Outcome.OK or result.cold_ms is None:
         raise SystemExit(f"the agent reports {result.outcome}: {result.message}")
     runs_ms = result.cold_ms + sum(result.warmup_ms) + sum(result.samples_ms)
-    return Turn(float(np.median(result.samples_ms)), wall_s, runs_ms / 1e3)
+    return Turn(float(np.median(result.counted_ms)), wall_s, runs_ms / 1e3)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ and what it adds is used where the agent's ``capabilities`` name it.
 1.2    the passes ``profile``, ``energy`` and ``sustained`` (``measure.profile`` ...) and their ``load_s``;
        a job that the device's health does not hold back (``gate``)
 1.3    ``tune`` (``tune``): pin the clock's governor, or take that back
+1.4    ``core_speed`` in results: which timed runs count
 =====  ==============================================================================================
 """
 
@@ -35,7 +36,7 @@ from hytnas_agent.records import (
 )
 
 PROTOCOL_MAJOR = 1
-PROTOCOL_MINOR = 3
+PROTOCOL_MINOR = 4
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 RequestId = int | str | None

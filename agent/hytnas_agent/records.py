@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from enum import StrEnum
+from itertools import compress
 from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from hytnas_agent.core_speed import CoreSpeed, counting
 from hytnas_agent.pass_records import EnergyReading, OperatorProfile, SustainedSeries
 
 ModelFormat = Literal["onnx", "tflite"]
@@ -240,6 +242,17 @@ class ProcessResult(msgspec.Struct, frozen=True):
     verdict: Verdict | None = None
     processor_time: ProcessorTime | None = None
     gate: GateReport | None = None
+    core_speed: CoreSpeed | None = None
+
+    @property
+    def counts(self) -> tuple[bool, ...]:
+        """For each of ``samples_ms`` whether it counts: those at the core's speed if enough, else all."""
+        return tuple(counting(len(self.samples_ms), self.core_speed))
+
+    @property
+    def counted_ms(self) -> tuple[float, ...]:
+        """The timed runs that count; ``median_ms`` is their median."""
+        return tuple(compress(self.samples_ms, self.counts))
 
     @property
     def is_disturbed(self) -> bool:

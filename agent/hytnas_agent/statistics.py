@@ -131,15 +131,15 @@ def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" =
     good = accepted(well, len(timed))
     failures = Counter(result.outcome for result in timed if result not in well)
     enough = len(good) >= min(MIN_OK_PROCESSES, len(timed))
-    medians = tuple(median(result.samples_ms) for result in good)
-    pooled = [sample for result in good for sample in result.samples_ms] if enough else []
+    medians = tuple(median(result.counted_ms) for result in good)
+    pooled = [sample for result in good for sample in result.counted_ms] if enough else []
     centre = median(medians) if enough else None
     interval = _interval(medians if enough else (), rule)
     return LatencyLabel(
         model_sha256=timed[0].model_sha256,
         outcome=interval.outcome if enough else failures.most_common(1)[0][0],
         processes=len(good),
-        samples=sum(len(result.samples_ms) for result in good),
+        samples=sum(len(result.counted_ms) for result in good),
         median_ms=centre,
         process_medians_ms=medians,
         ci_low_ms=interval.low_ms,

@@ -16,12 +16,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from hytnas_agent import __version__
+from hytnas_agent.core_speed import counting
 from hytnas_agent.device.files import meminfo_bytes, read_counters, read_text
 from hytnas_agent.device.gate import Gate
 from hytnas_agent.device.health import health_snapshot
@@ -41,7 +43,7 @@ from hytnas_agent.records import (
     Verdict,
 )
 from hytnas_agent.statistics import median
-from hytnas_agent.worker.messages import Report, WorkerMessage, WorkerRequest
+from hytnas_agent.worker.messages import Report, SpeedRequest, WorkerMessage, WorkerRequest
 
 WATCH_INTERVAL_S = 0.25
 MAX_RESULT_BYTES = 2 * 1024 * 1024
@@ -168,7 +170,8 @@ def run_job(
     elif held_back and waited is None:
         ending = _Ending(Report(Outcome.CANCELLED, "cancelled while waiting until the device is fit"))
     elif cores:
-        ending = _run_worker(_request(job, files, cores, watched), watched, cancellation, command)
+        speed = _speed_request(job, gate, before) if held_back else None
+        ending = _run_worker(_request(job, files, cores, watched, speed), watched, cancellation, command)
     else:
         ending = _Ending(Report(Outcome.UNSUPPORTED, _missing(job.settings, allowed_cores)))
     report = ending.report
@@ -177,8 +180,9 @@ def run_job(
     else:
         verdict = _verdict(job, report)
     if gate is not None:
-        gate.remember(report.health_after, verdict)
-    samples = report.samples_ms if report.outcome is Outcome.OK else ()
+        gate.remember(report.health_after, verdict, report.core_speed)
+    well = report.outcome is Outcome.OK
+    counted = tuple(compress(report.samples_ms, counting(len(report.samples_ms), report.core_speed)))
     return ProcessResult(
         job_id=job.job_id,
         model_sha256=job.model_sha256,
@@ -198,8 +202,8 @@ def run_job(
         cold_ms=report.cold_ms,
         warmup_ms=report.warmup_ms,
         steady=report.steady,
-        samples_ms=samples,
-        median_ms=median(samples) if samples else None,
+        samples_ms=report.samples_ms if well else (),
+        median_ms=median(counted) if well and counted else None,
         peak_rss_bytes=report.peak_rss_bytes,
         model_bytes=files.model.stat().st_size if files.model.exists() else None,
         parity=report.parity,
@@ -209,6 +213,7 @@ def run_job(
         verdict=verdict,
         processor_time=report.processor_time,
         gate=waited,
+        core_speed=report.core_speed if well else None,
         profile=report.profile,
         energy=report.energy,
         sustained=report.sustained,
@@ -239,7 +244,7 @@ def _verdict(job: MeasureJob, report: Report) -> Verdict | None:
         return Verdict("VALID")
     if report.health_before is None or report.health_after is None:
         return Verdict("VALID_UNVERIFIED", unverified=("health",))
-    runs = TimedRuns(report.health_before, report.health_after, report.processor_time)
+    runs = TimedRuns(report.health_before, report.health_after, report.processor_time, report.core_speed)
     return judge(runs, job.measure_pass)
 
 
@@ -267,7 +272,21 @@ def _children_cpu_s() -> float:
     return spent.ru_utime + spent.ru_stime
 
 
-def _request(job: MeasureJob, files: JobFiles, cores: tuple[int, ...], watched: _Watched) -> WorkerRequest:
+def _speed_request(job: MeasureJob, gate: Gate | None, now: HealthSnapshot) -> SpeedRequest | None:
+    """Whether the core's speed is watched: that of one real core, beside timed runs."""
+    timed = job.measure_pass == "timed"  # noqa: S105 (no password)
+    if gate is None or not timed or job.settings.threads > 1 or read_hardware().execution != "native":
+        return None
+    return SpeedRequest(gate.best_speed_us(now))
+
+
+def _request(
+    job: MeasureJob,
+    files: JobFiles,
+    cores: tuple[int, ...],
+    watched: _Watched,
+    speed: SpeedRequest | None,
+) -> WorkerRequest:
     limit = watched.memory_limit_bytes
     return WorkerRequest(
         job,
@@ -277,6 +296,7 @@ def _request(job: MeasureJob, files: JobFiles, cores: tuple[int, ...], watched: 
         agent_pid=os.getpid(),
         inputs_path=str(files.inputs) if files.inputs else None,
         outputs_path=str(files.outputs) if files.outputs else None,
+        speed=speed,
     )
 
 

@@ -7,13 +7,16 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
 from hytnas_agent import supervisor
+from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.device.gate import Gate, Pause
+from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.probes import TimedRuns
 from hytnas_agent.records import (
     DeviceIdentity,
@@ -26,6 +29,7 @@ from hytnas_agent.records import (
     Verdict,
 )
 from hytnas_agent.supervisor import Cancellation, JobFiles, group_rss_bytes, run_job, worker_cores
+from hytnas_agent.worker.speed import PATIENCE_S
 
 from .conftest import LATE, QUICK, Models, make_files, make_job, sha256, wait_until
 
@@ -305,9 +309,12 @@ class StandingGate(Gate):
         self.asked.append(tuple(cores))
         return self.report
 
-    def remember(self, after: HealthSnapshot | None, verdict: Verdict | None) -> None:
+    def remember(
+        self, after: HealthSnapshot | None, verdict: Verdict | None, speed: CoreSpeed | None = None
+    ) -> None:
         assert after is None or after.cores
         self.told.append(verdict)
+        super().remember(after, verdict, speed)
 
 
 def test_a_timed_process_has_a_verdict_and_says_what_it_waited_for(
@@ -324,6 +331,60 @@ def test_a_timed_process_has_a_verdict_and_says_what_it_waited_for(
     time = result.processor_time
     assert 0 < time.cpu_s <= time.wall_s * 1.1
     assert time.wall_s >= sum(result.samples_ms) / 1000
+
+
+def test_the_speed_of_the_core_is_watched_beside_timed_runs(
+    models: Models, cancellation: Cancellation
+) -> None:
+    gate = StandingGate(GateReport(0.0))
+    result = run(make_job(models.tiny), make_files(models.tiny), cancellation, gate=gate)
+    found = result.core_speed
+    assert len(found.before) == len(result.samples_ms) == len(result.counts)
+    assert max(found.before) + 1 == len(found.probe_us) - 1
+    assert 1 < found.best_us <= sorted(found.probe_us)[len(found.probe_us) // 2]
+    assert gate.best_speed_us(result.health_after) >= found.best_us
+    assert result.median_ms == pytest.approx(np.median(result.counted_ms))
+    assert "core speed" not in result.verdict.unverified
+
+
+def test_runs_on_a_core_that_has_been_faster_are_disturbed_and_all_count(
+    models: Models, cancellation: Cancellation
+) -> None:
+    gate = StandingGate(GateReport(0.0))
+    before = health_snapshot(worker_cores(QUICK, sorted(os.sched_getaffinity(0))))
+    gate.remember(before, None, CoreSpeed(0.1, (0.1,), ()))
+    result = run(make_job(models.tiny), make_files(models.tiny), cancellation, gate=gate)
+    assert result.outcome is Outcome.OK
+    assert result.verdict.status == "INVALID"
+    assert any(reason.endswith("slower than at best") for reason in result.verdict.reasons)
+    assert result.core_speed.best_us == pytest.approx(0.1)
+    assert result.core_speed.waited_s >= PATIENCE_S
+    assert result.counted_ms == result.samples_ms
+
+
+@pytest.mark.parametrize(
+    ("job", "options"),
+    [
+        pytest.param({"gate": False}, {"gate": StandingGate(GateReport(0.0))}, id="not-held-back"),
+        pytest.param({}, {}, id="no-gate"),
+        pytest.param({"measure_pass": "profile"}, {"gate": StandingGate(GateReport(0.0))}, id="another-pass"),
+    ],
+)
+def test_what_is_not_watched_is_unverified(
+    models: Models, cancellation: Cancellation, job: dict[str, Any], options: dict[str, Any]
+) -> None:
+    result = run(make_job(models.tiny, **job), make_files(models.tiny), cancellation, **options)
+    assert result.core_speed is None
+    assert "core speed" in result.verdict.unverified
+    assert result.counted_ms == result.samples_ms
+
+
+def test_several_threads_are_not_watched(models: Models, cancellation: Cancellation) -> None:
+    settings = msgspec.structs.replace(QUICK, threads=2)
+    gate = StandingGate(GateReport(0.0))
+    result = run(make_job(models.tiny, settings=settings), make_files(models.tiny), cancellation, gate=gate)
+    assert (result.outcome, result.core_speed) == (Outcome.OK, None)
+    assert "core speed" in result.verdict.unverified
 
 
 def test_only_what_is_timed_waits_and_is_judged(models: Models, cancellation: Cancellation) -> None:

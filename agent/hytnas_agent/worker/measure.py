@@ -25,6 +25,7 @@ from hytnas_agent.worker.energy import measure_energy, require_meter
 from hytnas_agent.worker.messages import Report, Stage, WorkerRequest
 from hytnas_agent.worker.processor import ProcessorMeter
 from hytnas_agent.worker.profiling import profile_model
+from hytnas_agent.worker.speed import SpeedProbe, SpeedWatch
 from hytnas_agent.worker.sustained import judge_windows, run_windows
 from hytnas_agent.worker.tensors import (
     ParityFailure,
@@ -158,18 +159,23 @@ def _time(
     settings = request.job.settings
     measured["health_before"] = health_snapshot(request.cores)
     meter = ProcessorMeter()
+    watch = None
+    if request.speed is not None:
+        watch = SpeedWatch(SpeedProbe(clock), clock=clock, best_us=request.speed.best_us)
     samples_ns = time_runs(
         run,
         clock=clock,
         min_runs=settings.min_runs,
         max_runs=settings.max_runs,
         budget_s=settings.timed_budget_s,
+        watch=watch,
     )
     # At once: what comes after, the end of the runtime for one, is no part of the runs.
     measured["processor_time"] = meter.read(len(samples_ns))
     measured["involuntary_switches"] = measured["processor_time"].preemptions
     measured["health_after"] = health_snapshot(request.cores)
     measured["samples_ms"] = tuple(duration / 1e6 for duration in samples_ns)
+    measured["core_speed"] = None if watch is None else watch.read()
 
 
 def _first_usable(request: WorkerRequest) -> tuple[Runtime, RuntimeInfo]:

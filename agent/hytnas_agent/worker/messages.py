@@ -2,15 +2,23 @@
 
 import msgspec
 
+from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.pass_records import EnergyReading, OperatorProfile, SustainedSeries
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import HealthSnapshot, MeasureJob, Outcome, ParityResult, ProcessorTime
 
 
+class SpeedRequest(msgspec.Struct, frozen=True):
+    """That the speed of the core is to be watched; ``best_us`` is the best of the processes before."""
+
+    best_us: float | None = None
+
+
 class WorkerRequest(msgspec.Struct, frozen=True):
     """A job with the paths of its files, the cores to run on, and the limit on private memory.
 
-    ``scratch_path`` is an empty folder for a pass that needs one; the agent deletes it.
+    ``scratch_path`` is an empty folder for a pass that needs one; the agent deletes it. ``speed`` is there
+    where the core's speed is to be watched beside timed runs.
     """
 
     job: MeasureJob
@@ -21,6 +29,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
     inputs_path: str | None = None
     outputs_path: str | None = None
     scratch_path: str | None = None
+    speed: SpeedRequest | None = None
 
 
 class Stage(msgspec.Struct, frozen=True, tag="stage"):
@@ -47,6 +56,7 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     health_before: HealthSnapshot | None = None
     health_after: HealthSnapshot | None = None
     processor_time: ProcessorTime | None = None
+    core_speed: CoreSpeed | None = None
     profile: OperatorProfile | None = None
     energy: EnergyReading | None = None
     sustained: SustainedSeries | None = None

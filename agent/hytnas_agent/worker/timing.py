@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from hytnas_agent.statistics import mad, median, quantile
+from hytnas_agent.worker.speed import SpeedWatch
 
 QUARTILE_TOLERANCE = 0.05
 MAD_TOLERANCE = 0.10
 # Two small windows of a steady series seldom have deviations within 10 % of each other by chance alone. A
 # difference below this share of the median cannot move the label and counts as agreement.
 MAD_FLOOR = 0.02
+WATCHED_BUDGETS = 3
+"""How often the budget may be spent for want of runs beside which the core was as fast as at best."""
 
 
 def windows_agree(earlier: Sequence[float], later: Sequence[float], /) -> bool:
@@ -67,22 +70,43 @@ def warm_up(
 
 
 def time_runs(
-    run: Callable[[], object], *, clock: Callable[[], int], min_runs: int, max_runs: int, budget_s: float
+    run: Callable[[], object],
+    *,
+    clock: Callable[[], int],
+    min_runs: int,
+    max_runs: int,
+    budget_s: float,
+    watch: SpeedWatch | None = None,
 ) -> list[int]:
-    """Nanoseconds of each of ``max_runs`` runs; fewer once ``min_runs`` are done and the budget is spent."""
+    """Nanoseconds of each of ``max_runs`` runs; fewer once ``min_runs`` are done and the budget is spent.
+
+    With a watch ``min_runs`` are asked for that count, which may take the budget three times over while it is
+    patient; for how long it holds runs back is no part of that.
+    """
     samples = array("q", bytes(8 * max_runs))
     budget_ns = budget_s * 1e9
     done = 0
     with _no_garbage_collection():
         begin = clock()
         while done < max_runs:
+            if watch is not None:
+                watch.before_run()
             before = clock()
             run()
             after = clock()
             samples[done] = after - before
             done += 1
-            if done >= min_runs and after - begin >= budget_ns:
+            if watch is not None:
+                if not watch.after_run(after):
+                    continue
+                spent_ns = after - begin - watch.waited_ns
+                wanting = watch.patient and watch.runs_at_speed < min_runs
+                if done >= min_runs and spent_ns >= (WATCHED_BUDGETS if wanting else 1) * budget_ns:
+                    break
+            elif done >= min_runs and after - begin >= budget_ns:
                 break
+        if watch is not None:
+            watch.end_group()
     return samples[:done].tolist()
 
 

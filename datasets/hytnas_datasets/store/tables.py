@@ -217,8 +217,14 @@ def _process_rows(database: Database) -> Iterable[dict[str, Any]]:
 
 def _sample_rows(database: Database) -> Iterable[dict[str, Any]]:
     for stored in measured.results(database):
-        for index, duration_ms in enumerate(stored.result.samples_ms):
-            yield {"job_id": stored.result.job_id, "sample": index, "duration_ms": duration_ms}
+        result = stored.result
+        for index, (duration_ms, counts) in enumerate(zip(result.samples_ms, result.counts, strict=True)):
+            yield {
+                "job_id": result.job_id,
+                "sample": index,
+                "duration_ms": duration_ms,
+                "counts": counts,
+            }
 
 
 def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> Path:

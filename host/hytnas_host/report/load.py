@@ -222,7 +222,7 @@ def model_spread(name: str, label: LatencyLabel, results: Sequence[ProcessResult
     assert label.median_ms is not None
     inside = []
     for result in results:
-        samples = np.array(result.samples_ms)
+        samples = np.array(result.counted_ms)
         if samples.size >= 2 and np.median(samples) > 0:
             mad = np.median(np.abs(samples - np.median(samples)))
             inside.append(100 * NORMAL_MAD * float(mad) / float(np.median(samples)))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.probes import PROBES, TimedRuns
 from hytnas_agent.device.verdict import judge
@@ -9,6 +10,7 @@ from hytnas_agent.records import HealthSnapshot, MeasurePass, ProcessorTime, Ver
 
 from .conftest import CORES, TREES
 
+AT_SPEED = CoreSpeed(40.0, (40.0, 40.5), (0,) * 10)
 QUIET = ProcessorTime(wall_s=0.5, cpu_s=0.498, run_delay_s=0.001)
 TREE_NAMES = sorted(path.stem for path in TREES.glob("*.toml"))
 
@@ -17,7 +19,7 @@ TREE_NAMES = sorted(path.stem for path in TREES.glob("*.toml"))
 def verdict(tree):
     def between(before: str, after: str, processor: ProcessorTime | None = QUIET) -> Verdict:
         snapshots = [health_snapshot(CORES, tree(name)) for name in (before, after)]
-        return judge(TimedRuns(*snapshots, processor))
+        return judge(TimedRuns(*snapshots, processor, AT_SPEED))
 
     return between
 

@@ -5,6 +5,7 @@ from typing import Final
 from hytnas_agent.device.probes.base import Probe, TimedRuns
 from hytnas_agent.device.probes.clock import Clock, governor
 from hytnas_agent.device.probes.core import Load, OtherProcesses, Steal
+from hytnas_agent.device.probes.speed import Speed
 from hytnas_agent.device.probes.swap import Swap
 from hytnas_agent.device.probes.temperature import Temperature
 from hytnas_agent.device.probes.throttling import Throttling
@@ -16,6 +17,7 @@ PROBES: Final[tuple[Probe, ...]] = (
     Swap(),
     OtherProcesses(),
     Steal(),
+    Speed(),
     Load(),
 )
 """In the order in which a verdict names them."""

@@ -5,17 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.device.sources import Sources
 from hytnas_agent.records import HealthSnapshot, ProcessorTime
 
 
 @dataclass(frozen=True)
 class TimedRuns:
-    """What is known of a process's timed runs: the board before and after, and their processor time."""
+    """What is known of a process's timed runs: the board before and after, their processor time and speed."""
 
     before: HealthSnapshot
     after: HealthSnapshot
     processor: ProcessorTime | None = None
+    speed: CoreSpeed | None = None
 
 
 class Probe(ABC):

@@ -58,7 +58,7 @@ class OtherProcesses(Probe):
         busy_s = now.core_busy_s - earlier.core_busy_s
         if available_s <= 0 or busy_s < LEAST_LOST_S or busy_s <= BUSY_SHARE * available_s:
             return ""
-        return f"{_named(now)} {min(1.0, busy_s / available_s):.0%} busy"
+        return f"{named_cores(now)} {min(1.0, busy_s / available_s):.0%} busy"
 
     def judge(self, runs: TimedRuns) -> str | None:
         """More than a tenth of the cores' time in the hands of others, and a tenth of the runs hit by it.
@@ -75,7 +75,7 @@ class OtherProcesses(Probe):
         available_s = runs.processor.wall_s * max(1, len(runs.after.cores))
         if lost_s < LEAST_LOST_S or lost_s <= OTHERS_SHARE * available_s or _few_were_hit(runs.processor):
             return ""
-        return f"other processes took {min(1.0, lost_s / available_s):.0%} of {_named(runs.after)}"
+        return f"other processes took {min(1.0, lost_s / available_s):.0%} of {named_cores(runs.after)}"
 
 
 class Steal(Probe):
@@ -102,7 +102,7 @@ class Steal(Probe):
         if round(lost_s * TICKS_PER_S) < round(LEAST_LOST_S * TICKS_PER_S):
             return ""
         stolen = lost_s > STEAL_SHARE * available_s
-        return f"the hypervisor took {lost_s / available_s:.0%} of {_named(after)}" if stolen else ""
+        return f"the hypervisor took {lost_s / available_s:.0%} of {named_cores(after)}" if stolen else ""
 
 
 class Load(Probe):
@@ -155,7 +155,8 @@ def _ticks(sources: Sources, cores: Sequence[int] | None) -> list[int] | None:
     return [sum(column) for column in zip(*found, strict=True)] if len(found) == len(wanted) else None
 
 
-def _named(snapshot: HealthSnapshot) -> str:
+def named_cores(snapshot: HealthSnapshot) -> str:
+    """Which cores measure, in words."""
     if len(snapshot.cores) < 2:
         return f"core {snapshot.cores[0]}" if snapshot.cores else "the core"
     return f"cores {', '.join(map(str, snapshot.cores))}"

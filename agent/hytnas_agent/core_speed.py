@@ -1,0 +1,71 @@
+"""How fast the measuring core was beside each timed run, and which runs count for it; pure.
+
+Two hardware threads share a core, and who has the other one is nowhere to be read: neither the kernel's
+counters nor a hypervisor's steal time know. So a small fixed piece of work is timed between the runs
+(`hytnas_agent.worker.speed`). Beside a neighbour it takes a fifth to a third longer than alone, and a model
+with it; a run counts where it took no longer than at best on both sides of the run.
+"""
+
+from typing import Final
+
+import msgspec
+
+TOLERANCE: Final = 0.10
+"""By which the work may take longer than at best: alone within 6 %, beside a neighbour above 18 %."""
+
+OWN_QUANTILE: Final = 0.10
+"""What the work takes at best within one process, among all its times: a single lucky one is not it."""
+
+LEAST_AT_SPEED: Final = 5
+LEAST_SHARE: Final = 0.5
+"""So many runs at speed, and this share of all runs, make a median; else all runs count, as disturbed ones.
+
+A neighbour that comes and goes within milliseconds slows the inside of runs that look fast from both ends.
+"""
+
+
+class CoreSpeed(msgspec.Struct, frozen=True):
+    """What the fixed work took beside the timed runs of a process.
+
+    Attributes
+    ----------
+    best_us : float
+        What it takes on this device at best, by this process and those before it; microseconds.
+    probe_us : tuple of float
+        What it took, in order; microseconds.
+    before : tuple of int
+        For each timed run the place in ``probe_us`` of the last work before it; the one after that place is
+        the next after the run.
+    waited_s : float
+        How long runs were held back in all, for the core to be fast again.
+    """
+
+    best_us: float
+    probe_us: tuple[float, ...]
+    before: tuple[int, ...]
+    waited_s: float = 0.0
+
+    def at_speed(self) -> list[bool]:
+        """For each run, whether the core was as fast as at best on both sides of it."""
+        limit_us = (1 + TOLERANCE) * self.best_us
+        fast = [each <= limit_us for each in self.probe_us]
+        return [place + 1 < len(fast) and fast[place] and fast[place + 1] for place in self.before]
+
+    def enough(self) -> bool:
+        """Whether there are enough runs at speed to count without the others."""
+        runs = len(self.before)
+        return sum(self.at_speed()) >= max(min(LEAST_AT_SPEED, runs), LEAST_SHARE * runs)
+
+    def slowdown(self) -> float:
+        """By which share the work took longer than at best beside the middle one of all runs."""
+        worst_us = sorted(
+            max(self.probe_us[place : place + 2], default=self.best_us) for place in self.before
+        )
+        return worst_us[len(worst_us) // 2] / self.best_us - 1 if worst_us else 0.0
+
+
+def counting(runs: int, speed: CoreSpeed | None, /) -> list[bool]:
+    """For each timed run whether it counts: those at speed if they are enough, else all."""
+    if speed is None or len(speed.before) != runs or not speed.enough():
+        return [True] * runs
+    return speed.at_speed()

@@ -1,0 +1,31 @@
+"""How fast the measuring core is, by a fixed piece of work beside the runs: `hytnas_agent.core_speed`.
+
+The kernel tells what other processes have of a core, and a hypervisor what other machines have of it. Neither
+tells of who has the other hardware thread of the same core, as is common where machines are rented.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hytnas_agent.device.probes.base import Probe, TimedRuns
+from hytnas_agent.device.probes.core import named_cores
+from hytnas_agent.device.sources import Sources
+
+
+class Speed(Probe):
+    """The speed of the core beside the timed runs."""
+
+    name = "core speed"
+
+    def read(self, sources: Sources, cores: Sequence[int]) -> dict[str, Any]:
+        """Nothing: only a process that works can tell."""
+        del sources, cores
+        return {}
+
+    def judge(self, runs: TimedRuns) -> str | None:
+        """Too few runs beside which the core was as fast as at best."""
+        if runs.speed is None:
+            return None
+        if runs.speed.enough():
+            return ""
+        return f"{named_cores(runs.after)} {runs.speed.slowdown():.0%} slower than at best"

@@ -1,0 +1,139 @@
+"""A fixed piece of work that tells how fast the core is, and the watch that takes it between timed runs."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hytnas_agent.core_speed import OWN_QUANTILE, TOLERANCE, CoreSpeed
+from hytnas_agent.statistics import quantile
+
+SIDE = 40
+WARMING_PRODUCTS, TIMED_PRODUCTS = 8, 16
+LEAST_GROUP_S = 0.002
+LEAST_GROUP_PROBES = 20
+PATIENCE_S = 0.25
+
+
+class SpeedProbe:
+    """Multiplies small matrices that stay in the first-level cache, on the calling thread alone.
+
+    The first products, which are not timed, bring the matrices and the code back to the caches from which the
+    model has driven them: only then do the times of a fast and of a shared core lie apart.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._matrix = np.linspace(-1, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
+        self._product = np.empty_like(self._matrix)
+
+    def __call__(self) -> int:
+        """Nanoseconds that it takes now."""
+        for _ in range(WARMING_PRODUCTS):
+            np.matmul(self._matrix, self._matrix, out=self._product)
+        before = self._clock()
+        for _ in range(TIMED_PRODUCTS):
+            np.matmul(self._matrix, self._matrix, out=self._product)
+        return self._clock() - before
+
+
+class SpeedWatch:
+    """Takes a probe around groups of runs, and holds a group back while the core is slow.
+
+    A group lasts twenty times as long as a probe or longer, so that watching takes a twentieth at most.
+
+    Parameters
+    ----------
+    probe : callable
+        Nanoseconds that the fixed work takes now.
+    clock : callable
+        Nanoseconds.
+    best_us : float, optional
+        What it takes at best, by processes before this one.
+    patience_s : float
+        For how long groups are held back at most, all together.
+    """
+
+    def __init__(
+        self,
+        probe: Callable[[], int],
+        *,
+        clock: Callable[[], int],
+        best_us: float | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._probe, self._clock = probe, clock
+        self._known_ns = None if best_us is None else 1e3 * best_us
+        self._patience_ns = 1e9 * patience_s
+        self._probes_ns: list[int] = []
+        self._before: list[int] = []
+        self._waited_ns = 0
+        self._group_began = 0
+        self._open = False
+
+    @property
+    def waited_ns(self) -> int:
+        """For how long groups have been held back so far."""
+        return self._waited_ns
+
+    @property
+    def patient(self) -> bool:
+        """Whether groups may still be held back; a core that stays slow is not worth more runs."""
+        return self._waited_ns < self._patience_ns
+
+    def before_run(self) -> None:
+        """To be called before each run: at the begin of a group it may hold it back."""
+        if not self._open:
+            if not self._probes_ns:
+                self._probe()  # the very first is slower: its code has never run
+                self._probes_ns.append(self._probe())
+            self._wait()
+            self._open = True
+            self._group_began = self._clock()
+        self._before.append(len(self._probes_ns) - 1)
+
+    def after_run(self, now: int) -> bool:
+        """To be called after each run, with the time: whether the group has ended, and its probe is taken."""
+        least_ns = max(1e9 * LEAST_GROUP_S, LEAST_GROUP_PROBES * self._probes_ns[-1])
+        if now - self._group_began < least_ns:
+            return False
+        self.end_group()
+        return True
+
+    def end_group(self) -> None:
+        """Take the probe after the last run, unless it is taken."""
+        if self._open:
+            self._probes_ns.append(self._probe())
+            self._open = False
+
+    @property
+    def runs_at_speed(self) -> int:
+        """How many runs of ended groups count so far."""
+        return sum(self.read().at_speed())
+
+    def read(self) -> CoreSpeed:
+        """What the probes came to."""
+        own_ns = quantile(self._probes_ns, OWN_QUANTILE)
+        best_ns = own_ns if self._known_ns is None else min(own_ns, self._known_ns)
+        return CoreSpeed(
+            best_us=round(best_ns / 1e3, 3),
+            probe_us=tuple(each / 1e3 for each in self._probes_ns),
+            before=tuple(self._before),
+            waited_s=self._waited_ns / 1e9,
+        )
+
+    def _wait(self) -> None:
+        """Take probes until one is as fast as at best, or patience ends."""
+        if self._is_fast(self._probes_ns[-1]):
+            return
+        begin = self._clock()
+        spent_before = self._waited_ns
+        while self.patient:
+            latest = self._probe()
+            self._waited_ns = spent_before + self._clock() - begin
+            if self._is_fast(latest):
+                self._probes_ns.append(latest)
+                return
+
+    def _is_fast(self, duration_ns: int) -> bool:
+        best_ns = min(self._probes_ns) if self._known_ns is None else self._known_ns
+        return duration_ns <= (1 + TOLERANCE) * best_ns

@@ -1,0 +1,167 @@
+"""The watch on the core's speed, on a simulated core that a neighbour shares for a part of the time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from hytnas_agent.core_speed import counting
+from hytnas_agent.statistics import median
+from hytnas_agent.worker.speed import PATIENCE_S, SpeedProbe, SpeedWatch
+from hytnas_agent.worker.timing import WATCHED_BUDGETS, time_runs
+
+PROBE_NS, RUN_NS = 160_000, 4_000_000
+BESIDE_NEIGHBOUR = 1.3
+US = 1000
+STEP_NS = 4 * US
+
+
+@dataclass
+class Core:
+    """A core that works ``BESIDE_NEIGHBOUR`` times as long while it is shared."""
+
+    shared: Callable[[int], bool]
+    run_ns: int = RUN_NS
+    now: int = 0
+    ran: int = 0
+    probed: int = 0
+    runs_shared: list[bool] = field(default_factory=list)
+
+    def clock(self) -> int:
+        return self.now
+
+    def work(self, work_ns: float) -> bool:
+        """Do so much work in steps of 4 us; whether the core was shared during any of it."""
+        found = False
+        while work_ns > 0:
+            shared = self.shared(self.now)
+            found = found or shared
+            self.now += STEP_NS
+            work_ns -= STEP_NS / (BESIDE_NEIGHBOUR if shared else 1)
+        return found
+
+    def run(self) -> None:
+        self.ran += 1
+        self.runs_shared.append(self.work(self.run_ns))
+
+    def probe(self) -> int:
+        self.probed += 1
+        before = self.now
+        self.work(PROBE_NS)
+        return self.now - before
+
+    def timed(
+        self, *, best_us: float | None = PROBE_NS / US, **options: float
+    ) -> tuple[list[int], SpeedWatch]:
+        watch = SpeedWatch(self.probe, clock=self.clock, best_us=best_us)
+        limits = {"min_runs": 10, "max_runs": 100, "budget_s": 0.05} | options
+        return time_runs(self.run, clock=self.clock, watch=watch, **limits), watch
+
+
+def counted(samples: list[int], watch: SpeedWatch) -> list[int]:
+    which = counting(len(samples), watch.read())
+    return [each for each, counts in zip(samples, which, strict=True) if counts]
+
+
+def test_a_core_of_ones_own_takes_the_budget_and_every_run_counts() -> None:
+    core = Core(lambda now: False)
+    samples, watch = core.timed()
+    assert len(samples) == pytest.approx(0.05e9 / RUN_NS, abs=2)
+    assert counted(samples, watch) == samples
+    assert watch.read().waited_s == 0
+    assert core.probed == len(samples) + 2  # one a run of this length, one before them, one that never counts
+
+
+def test_short_runs_are_watched_in_groups() -> None:
+    core = Core(lambda now: False, run_ns=100 * US)
+    samples, watch = core.timed()
+    assert len(samples) == 100
+    assert core.probed < 10
+    assert all(watch.read().at_speed())
+    assert core.probed * PROBE_NS < sum(samples) / 20 + 3 * PROBE_NS
+
+
+def test_runs_wait_while_the_core_is_shared() -> None:
+    core = Core(lambda now: now < 100_000_000)
+    samples, watch = core.timed()
+    assert watch.read().waited_s == pytest.approx(0.1, abs=0.001)
+    assert counted(samples, watch) == samples
+    assert median(samples) == pytest.approx(RUN_NS, rel=0.01)
+
+
+def test_a_neighbour_who_comes_and_goes_is_left_out() -> None:
+    core = Core(lambda now: now % 60_000_000 > 40_000_000)
+    samples, watch = core.timed()
+    kept = counted(samples, watch)
+    assert len(kept) < len(samples)
+    assert len(kept) >= 10
+    assert median(kept) == pytest.approx(RUN_NS, rel=0.005)
+    assert max(samples) > 1.1 * RUN_NS
+    of_those = counting(len(samples), watch.read())
+    assert not any(shared for shared, counts in zip(core.runs_shared, of_those, strict=True) if counts)
+
+
+def test_more_runs_are_taken_where_too_few_count() -> None:
+    alone = len(Core(lambda now: False).timed()[0])
+    samples, watch = Core(lambda now: now % 20_000_000 > 12_000_000).timed()
+    assert alone < len(samples)
+    spent_s = sum(samples) / 1e9
+    assert spent_s <= WATCHED_BUDGETS * 0.05 + 2 * RUN_NS / 1e9
+    assert sum(watch.read().at_speed()) >= 10
+
+
+def test_a_core_that_is_always_shared_costs_the_patience_and_the_budget() -> None:
+    core = Core(lambda now: True)
+    samples, watch = core.timed()
+    found = watch.read()
+    assert found.waited_s == pytest.approx(PATIENCE_S, abs=0.001)
+    assert sum(samples) <= 1.2 * 0.05e9
+    assert not found.enough()
+    assert counted(samples, watch) == samples
+    assert found.slowdown() == pytest.approx(BESIDE_NEIGHBOUR - 1, abs=0.03)
+
+
+def test_without_a_best_of_earlier_processes_its_own_is_the_measure() -> None:
+    shared_for_good, watch = Core(lambda now: True).timed(best_us=None)
+    assert counted(shared_for_good, watch) == shared_for_good
+    assert watch.read().enough()
+    found = Core(lambda now: now > 25_000_000).timed(best_us=None)[1].read()
+    assert found.best_us == pytest.approx(PROBE_NS / US, rel=0.02)
+    assert not found.enough()
+
+
+def test_a_quicker_core_than_ever_sets_the_measure() -> None:
+    found = Core(lambda now: False).timed(best_us=2 * PROBE_NS / US)[1].read()
+    assert found.best_us == pytest.approx(PROBE_NS / US, rel=0.02)
+    assert found.enough()
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_the_fewest_runs_have_a_probe_on_both_sides(runs: int) -> None:
+    samples, watch = Core(lambda now: False, run_ns=100 * US).timed(min_runs=runs, max_runs=runs)
+    assert len(samples) == runs
+    assert watch.read().at_speed() == [True] * runs
+
+
+def test_the_simulated_label_keeps_to_the_truth_where_the_plain_one_does_not() -> None:
+    """Spells of both kinds by a seeded chance: thirty processes, each its median."""
+    rng = np.random.default_rng(5)
+    plain, watched = [], []
+    for _ in range(30):
+        ends = np.cumsum(rng.exponential([[0.15e9, 0.08e9]] * 40).ravel())
+        core = Core(lambda now, ends=ends: int(np.searchsorted(ends, now)) % 2 == 1)
+        samples, watch = core.timed()
+        if watch.read().enough():
+            watched.append(median(counted(samples, watch)))
+        late = Core(core.shared)
+        plain.append(median(time_runs(late.run, clock=late.clock, min_runs=10, max_runs=100, budget_s=0.05)))
+    assert len(watched) > 15
+    assert np.std(np.log(watched)) < np.std(np.log(plain)) / 5
+    assert max(watched) < 1.02 * RUN_NS
+
+
+def test_the_work_is_done_on_this_thread_and_takes_as_long_again() -> None:
+    ticks = iter(range(0, 10**6, 7))
+    probe = SpeedProbe(lambda: next(ticks))
+    assert [probe() for _ in range(3)] == [7, 7, 7]
