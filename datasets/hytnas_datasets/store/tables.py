@@ -79,6 +79,7 @@ COLUMNS: Final[dict[str, str]] = PASS_COLUMNS | {
     "started_unix_s": "start, seconds since 1970-01-01 UTC",
     "sample": "number of the timed run in its process",
     "duration_ms": "one timed run, milliseconds",
+    "counts": "whether the run counts: the core was at its best speed beside it, or too few runs had it so",
 }
 """Meaning and unit of every column that is not a variable of the space."""
 

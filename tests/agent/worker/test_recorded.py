@@ -5,13 +5,17 @@ measuring core. No board's are at hand.
 """
 
 import json
+from itertools import compress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hytnas_agent.core_speed import CoreSpeed, counting
 from hytnas_agent.records import MeasureSettings
 from hytnas_agent.statistics import median
 from hytnas_agent.stopping import Decision, StoppingRule
+from hytnas_agent.worker.speed import PATIENCE_S, SpeedWatch
 from hytnas_agent.worker.timing import time_runs, warm_up
 
 from .replay import Replay
@@ -74,3 +78,57 @@ def test_a_hog_is_as_narrow_and_wrong_so_that_only_the_verdict_tells_it() -> Non
     assert all(process["steady"] for process in RECORDED["hog"])
     assert {process["verdict"] for process in RECORDED["hog"]} == {"INVALID"}
     assert {process["verdict"] for process in RECORDED["quiet"]} == {"VALID_UNVERIFIED"}
+
+
+# The first process of an agent knows no best of others, and where patience ended the probes are not all recorded.
+WAITED_IN_TIME = [each for each in RECORDED["watched"][1:] if each["waited_s"] < PATIENCE_S]
+
+
+def recorded_speed(process: dict[str, Any]) -> CoreSpeed:
+    return CoreSpeed(process["best_us"], tuple(process["probe_us"]), tuple(process["before"]))
+
+
+@pytest.mark.parametrize("process", RECORDED["watched"])
+def test_each_watched_process_has_the_verdict_that_it_had(process: dict[str, Any]) -> None:
+    usable = process["verdict"] != "INVALID"
+    assert recorded_speed(process).enough() is usable
+    assert bool(process["reasons"]) is not usable
+
+
+def test_beside_a_neighbour_runs_are_slower_and_those_that_count_agree() -> None:
+    usable, disturbed = [], []
+    for process in RECORDED["watched"]:
+        samples = process["samples_us"]
+        counts = counting(len(samples), recorded_speed(process))
+        (disturbed if process["verdict"] == "INVALID" else usable).append(
+            median([*compress(samples, counts)])
+        )
+    assert max(usable) < 1.03 * min(usable)
+    assert min(disturbed) > 1.1 * max(usable)
+
+
+@pytest.mark.parametrize("process", WAITED_IN_TIME)
+def test_watched_runs_are_taken_again_as_they_were_unless_patience_ended(process: dict[str, Any]) -> None:
+    recorded = [1000 * us for us in process["samples_us"]]
+    runs = Replay(recorded)
+    # The very first probe is not recorded, nor are those of a wait but for its last.
+    probes = iter([process["probe_us"][0], *process["probe_us"], process["probe_us"][-1]])
+
+    def probe() -> int:
+        duration = round(1000 * next(probes))
+        runs.now += duration
+        return duration
+
+    watch = SpeedWatch(probe, clock=runs.clock, best_us=process["best_us"])
+    taken = time_runs(
+        runs.run,
+        clock=runs.clock,
+        min_runs=SETTINGS.min_runs,
+        # The moments between runs, which no series holds, spent the last of the budget.
+        max_runs=len(recorded),
+        budget_s=SETTINGS.timed_budget_s,
+        watch=watch,
+    )
+    assert taken == recorded
+    assert list(watch.read().before) == process["before"]
+    assert watch.read().at_speed() == recorded_speed(process).at_speed()
