@@ -80,7 +80,7 @@ def test_a_hog_is_as_narrow_and_wrong_so_that_only_the_verdict_tells_it() -> Non
     assert {process["verdict"] for process in RECORDED["quiet"]} == {"VALID_UNVERIFIED"}
 
 
-# The first process of an agent knows no best of others, and where patience ended the probes are not all recorded.
+# The first process of an agent knows no best of others; where patience ended not all probes are recorded.
 WAITED_IN_TIME = [each for each in RECORDED["watched"][1:] if each["waited_s"] < PATIENCE_S]
 
 
