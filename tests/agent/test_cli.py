@@ -41,7 +41,8 @@ def test_a_file_is_measured_for_a_program(run, models: Models) -> None:
     status, out, _ = run("measure", models.tiny, "--processes", 2, "--json")
     measurement = msgspec.json.decode(out, type=Measurement)
     assert (status, measurement.label.outcome, measurement.label.processes) == (0, Outcome.OK, 2)
-    assert [result.measure_pass for result in measurement.results] == ["timed", "timed", "memory"]
+    kept = [result.measure_pass for result in measurement.results if not result.is_disturbed]
+    assert kept.count("memory") == 1
     assert measurement.label == aggregate(measurement.results)
     assert measurement.label.peak_rss_bytes > 0
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hytnas_agent.core_speed import OWN_QUANTILE, TOLERANCE
+from hytnas_agent.device.core_watch import CoreWatch, watch_core
 from hytnas_agent.device.files import ROOT, meminfo_bytes
 from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.identity import read_hardware
@@ -20,6 +22,7 @@ from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import Check, DoctorResult, RuntimeInfo
 from hytnas_agent.records import EXECUTION_WORDS, HealthSnapshot
 from hytnas_agent.runtimes.base import RUNTIMES
+from hytnas_agent.statistics import median, quantile
 
 HOT_CELSIUS = 70.0
 LOOK_S = 0.5
@@ -28,6 +31,8 @@ LOOK_S = 0.5
 LOW_DISK_BYTES = 512 * 1024**2
 LOW_MEMORY_BYTES = 256 * 1024**2
 MANY_STEAL_SHARE = 0.01
+SLOW_SHARE = 0.1
+LEAST_WATCHED = 50
 OF_TIME = {
     "cores",
     "governor",
@@ -37,6 +42,7 @@ OF_TIME = {
     "swap",
     "load",
     "other processes",
+    "core speed",
     "steal time",
 }
 """Checks of what disturbs a clock; no count of instructions depends on them."""
@@ -49,8 +55,11 @@ def examine(
     *,
     cores: Sequence[int] | None = None,
     sleep: Callable[[float], object] = time.sleep,
+    watch: Callable[[int], CoreWatch] = watch_core,
 ) -> DoctorResult:
-    """Every check, none of which changes anything; it takes half a second of watching.
+    """Every check, none of which changes anything: half a second of watching, and a second of work.
+
+    That work is done on the measuring core when the watching is over, lest it be taken for somebody else's.
 
     ``cores`` are those that measurements may use, where the asking process keeps off some of them.
     """
@@ -61,6 +70,8 @@ def examine(
     sleep(LOOK_S)
     health = health_snapshot(measuring, sources)
     names = busiest(times, processor_times(sources.root))
+    native = read_hardware(sources.root).execution == "native"
+    watched = watch(allowed[-1]) if native else CoreWatch(reason="emulated: a speed says nothing")
     checks = (
         *check_runtimes(runtimes),
         check_architecture(),
@@ -74,6 +85,7 @@ def examine(
         check_swap(health),
         check_load(health),
         check_other_processes(earlier, health, names),
+        check_core_speed(allowed[-1], watched),
         check_steal(sources.root),
         check_disk(state),
     )
@@ -259,6 +271,33 @@ def check_other_processes(earlier: HealthSnapshot, health: HealthSnapshot, names
         advice = "End them, or move them off the core: taskset -cp 0 PID. Disturbed runs are measured again"
         return Check("other processes", "warn", found, advice)
     return Check("other processes", "ok", found)
+
+
+def check_core_speed(core: int, watched: CoreWatch) -> Check:
+    """Whether the measuring core keeps its speed for a second, or somebody whom no counter shows has a part.
+
+    What the work takes is counted, not added up: one that waited for another process says little of the core.
+    """
+    durations_us = sorted(watched.durations_us)
+    many = len(durations_us)
+    if watched.reason or many < LEAST_WATCHED:
+        found = watched.reason or f"the work was done {many} times in a second, {LEAST_WATCHED} are the least"
+        return Check("core speed", "unknown", found)
+    best_us = quantile(durations_us, OWN_QUANTILE)
+    slow_us = [each for each in durations_us if each > (1 + TOLERANCE) * best_us]
+    if len(slow_us) > SLOW_SHARE * many:
+        slower, share = median(slow_us) / best_us - 1, len(slow_us) / many
+        return Check(
+            "core speed",
+            "warn",
+            f"core {core} was {slower:.0%} slower than at best for {share:.0%} of a second",
+            "Unless a line above says why, somebody shares its hardware, as another virtual machine on the "
+            "same physical core: nothing on this device shows or can stop that. Runs beside it are left out "
+            "or measured again, which takes longer",
+        )
+    within = durations_us[-1 - int(SLOW_SHARE * many)] / best_us - 1
+    found = f"core {core} keeps its speed: within {within:.0%} of its best for nine tenths of a second"
+    return Check("core speed", "ok", found)
 
 
 def check_steal(root: Path = ROOT) -> Check:

@@ -1,7 +1,15 @@
-"""A fixed piece of work that tells how fast the core is, and the watch that takes it between timed runs."""
+"""A fixed piece of work that tells how fast the core is, and the watch that takes it between timed runs.
 
+``python -m hytnas_agent.worker.speed CORE SECONDS`` does it on one core for so long, and prints how long it
+took each time: `hytnas_agent.device.core_watch`.
+"""
+
+import os
+import sys
+import time
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 
 from hytnas_agent.core_speed import OWN_QUANTILE, TOLERANCE, CoreSpeed
@@ -12,6 +20,7 @@ WARMING_PRODUCTS, TIMED_PRODUCTS = 8, 16
 LEAST_GROUP_S = 0.002
 LEAST_GROUP_PROBES = 20
 PATIENCE_S = 0.25
+RISING_S = 0.2
 
 
 class SpeedProbe:
@@ -137,3 +146,29 @@ class SpeedWatch:
     def _is_fast(self, duration_ns: int) -> bool:
         best_ns = min(self._probes_ns) if self._known_ns is None else self._known_ns
         return duration_ns <= (1 + TOLERANCE) * best_ns
+
+
+def durations_us(core: int, seconds: float) -> list[float]:
+    """Microseconds that the fixed work takes on a core, again and again for so long."""
+    os.sched_setaffinity(0, {core})
+    probe = SpeedProbe(time.perf_counter_ns)
+    _again_and_again(probe, RISING_S)  # a clock that follows the load has to rise first
+    return _again_and_again(probe, seconds)
+
+
+def _again_and_again(probe: Callable[[], int], seconds: float) -> list[float]:
+    taken_us = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        taken_us.append(probe() / 1e3)
+    return taken_us
+
+
+def main() -> None:
+    """Print what the work takes on the core, and for the seconds, of the command line."""
+    taken_us = durations_us(int(sys.argv[1]), float(sys.argv[2]))
+    sys.stdout.buffer.write(msgspec.json.encode({"durations_us": taken_us}) + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,14 @@
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hytnas_agent.device.doctor import check_runtimes, examine
+from hytnas_agent.device import core_watch
+from hytnas_agent.device.core_watch import CoreWatch, watch_core
+from hytnas_agent.device.doctor import LEAST_WATCHED, check_core_speed, check_runtimes, examine
+from hytnas_agent.device.identity import EXECUTION_VARIABLE
 from hytnas_agent.device.sources import Sources
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import Check, RuntimeInfo
@@ -19,13 +24,17 @@ HEALTH = (
     "swap",
     "load",
     "other processes",
+    "core speed",
     "steal time",
 )
 UNUSABLE = RuntimeInfo("onnxruntime", "", "", ("onnx",), usable=False, reason="dies of SIGILL on this device")
+CALM = CoreWatch((100.0, 100.0, 100.0, 104.0) * 250)
 
 
-def checks(sources: Sources, tmp_path: Path) -> dict[str, Check]:
-    found = examine(StateFolder(tmp_path), [USABLE], sources, cores=(0,), sleep=lambda _: None).checks
+def checks(sources: Sources, tmp_path: Path, watched: CoreWatch = CALM) -> dict[str, Check]:
+    found = examine(
+        StateFolder(tmp_path), [USABLE], sources, cores=(0,), sleep=lambda _: None, watch=lambda _: watched
+    ).checks
     return {check.name: check for check in found}
 
 
@@ -74,7 +83,7 @@ def test_throttling_is_what_the_firmware_says(
 
 
 def test_what_cannot_be_seen_is_unknown_and_never_ok(board, tmp_path: Path) -> None:
-    found = checks(Sources.at(board({})), tmp_path)
+    found = checks(Sources.at(board({})), tmp_path, CoreWatch(reason="no such core"))
     for name in HEALTH:
         assert found[name].status == "unknown", found[name]
 
@@ -112,7 +121,9 @@ def test_the_servers_own_affinity_does_not_count(board, tmp_path: Path) -> None:
     state = StateFolder(tmp_path / "state").create()
 
     def cores(*allowed: int) -> Check:
-        found = examine(state, (), Sources.at(board({})), cores=allowed, sleep=lambda _: None).checks
+        found = examine(
+            state, (), Sources.at(board({})), cores=allowed, sleep=lambda _: None, watch=lambda _: CALM
+        ).checks
         return next(check for check in found if check.name == "cores")
 
     assert (cores(0, 1, 2, 3).status, cores(0).status) == ("ok", "warn")
@@ -127,8 +138,123 @@ def test_who_works_on_the_measuring_core_is_named(board, pi_files, tmp_path: Pat
         board({"proc/stat": pi_files["proc/stat"].replace("cpu0 100", "cpu0 9999")})
 
     found = examine(
-        StateFolder(tmp_path), [USABLE], Sources.at(root), cores=(0,), sleep=half_a_second_of_work
+        StateFolder(tmp_path),
+        [USABLE],
+        Sources.at(root),
+        cores=(0,),
+        sleep=half_a_second_of_work,
+        watch=lambda _: CALM,
     ).checks
     check = next(check for check in found if check.name == "other processes")
     assert check.status == "warn"
     assert "core 0 is 100% busy; at work: kworker (x) (77)" in check.found
+
+
+@pytest.mark.parametrize(
+    ("durations_us", "status", "found"),
+    [
+        pytest.param(CALM.durations_us, "ok", "within 4% of its best", id="calm"),
+        pytest.param((100.0,) * 90 + (131.0,) * 10, "ok", "within 0% of its best", id="a tenth is no more"),
+        pytest.param((50.0,) + (100.0,) * 99, "ok", "within 0% of its best", id="a lucky one"),
+        pytest.param((100.0,) * 999 + (1e5,), "ok", "within 0% of its best", id="one waits for a process"),
+        pytest.param((100.0,) * 89 + (131.0,) * 11, "warn", "31% slower than at best for 11%", id="barely"),
+        pytest.param((131.0,) * 38 + (100.0,) * 62, "warn", "31% slower than at best for 38%", id="shared"),
+        pytest.param((100.0,) * (LEAST_WATCHED - 1), "unknown", "49 times in a second, 50 are", id="too few"),
+        pytest.param((), "unknown", "0 times in a second", id="none"),
+    ],
+)
+def test_a_core_that_somebody_shares_is_told_by_its_speed(
+    durations_us: tuple[float, ...], status: str, found: str
+) -> None:
+    check = check_core_speed(1, CoreWatch(durations_us))
+    assert check.status == status
+    assert found in check.found
+    assert ("another virtual machine on the same physical core" in check.advice) == (status == "warn")
+
+
+def test_what_is_said_of_the_cores_speed_names_the_core() -> None:
+    shared = CoreWatch((100.0,) * 62 + (131.0,) * 38)
+    assert check_core_speed(1, shared).found == "core 1 was 31% slower than at best for 38% of a second"
+    assert check_core_speed(3, CALM).found.startswith("core 3 keeps its speed: within 4% of its best")
+    unknown = Check("core speed", "unknown", "no such core")
+    assert check_core_speed(1, CoreWatch(reason="no such core")) == unknown
+
+
+def test_work_that_tells_the_speed_is_nobody_elses(board, pi_files, tmp_path: Path) -> None:
+    root = board(pi_files)
+    watched = []
+
+    def watch(core: int) -> CoreWatch:
+        watched.append(core)
+        board({"proc/stat": pi_files["proc/stat"].replace("cpu0 100", "cpu0 9999")})
+        return CALM
+
+    found = examine(
+        StateFolder(tmp_path), [USABLE], Sources.at(root), cores=(0,), sleep=lambda _: None, watch=watch
+    ).checks
+    assert watched == [0]
+    assert next(check for check in found if check.name == "other processes").status == "ok"
+    names = [check.name for check in found]
+    place = names.index("core speed")
+    assert (names[place - 1], names[place + 1]) == ("other processes", "steal time")
+
+
+def test_an_emulated_speed_is_not_looked_at(board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(EXECUTION_VARIABLE, "emulated")
+    check = checks(Sources.at(board({})), tmp_path)["core speed"]
+    assert (check.status, check.found) == ("unknown", "emulated: a speed says nothing")
+
+
+def test_a_core_of_this_machine_is_watched() -> None:
+    found = watch_core(max(os.sched_getaffinity(0)))
+    assert found.reason == ""
+    assert len(found.durations_us) >= LEAST_WATCHED
+
+
+@pytest.fixture
+def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a shell script in the place of this Python."""
+
+    def put(script: str) -> None:
+        path = tmp_path / "python"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(path))
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exec sleep 60", "gave no answer within 0.2 s"),
+        ("kill -KILL $$", "dies of SIGKILL on this device"),
+        ("echo Traceback >&2; echo 'OSError: no such core' >&2; exit 1", "OSError: no such core"),
+        ("exit 3", "left with status 3"),
+        ("echo nonsense", "gave an answer that is malformed"),
+        ("echo '{\"durations_us\": [100.0, 0.0]}'", "gave an answer that is malformed"),
+    ],
+)
+def test_a_core_that_cannot_be_watched_is_unknown(
+    python: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, *, script: str, reason: str
+) -> None:
+    if "sleep" in script:
+        monkeypatch.setattr(core_watch, "TIMEOUT_S", 0.2)
+    python(script)
+    found = watch_core(0)
+    assert found.durations_us == ()
+    assert found.reason.startswith(reason)
+    assert check_core_speed(0, found).status == "unknown"
+
+
+def test_without_a_python_the_speed_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    assert watch_core(0).reason.startswith("/nonexistent/python cannot be started: No such file")
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(
+    python: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core_watch, "MAX_OUTPUT_BYTES", 20)
+    python("echo '{\"durations_us\": [100.0, 100.0, 100.0]}'")
+    assert watch_core(0).reason.startswith("gave an answer that is malformed")

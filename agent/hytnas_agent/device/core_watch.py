@@ -1,0 +1,63 @@
+"""Watching the speed of a core for a second, in a throw-away process: the agent does without numpy.
+
+``python -m hytnas_agent.worker.speed CORE SECONDS`` is that process.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from typing import Annotated
+
+import msgspec
+
+WATCH_S = 1.0
+TIMEOUT_S = 30.0
+"""A small board takes seconds for the import of numpy alone."""
+
+MAX_OUTPUT_BYTES = 1 << 20
+MAX_REASON_CHARACTERS = 200
+
+
+class CoreWatch(msgspec.Struct, frozen=True):
+    """What the fixed work took on a core, again and again.
+
+    Attributes
+    ----------
+    durations_us : tuple of float
+        In order; microseconds.
+    reason : str
+        Why there are none; empty if there are.
+    """
+
+    durations_us: tuple[Annotated[float, msgspec.Meta(gt=0)], ...] = ()
+    reason: str = ""
+
+
+def watch_core(core: int) -> CoreWatch:
+    """Do the fixed work on a core for a second; natively, whatever the launcher."""
+    try:
+        process = subprocess.run(
+            [sys.executable, "-P", "-m", "hytnas_agent.worker.speed", str(core), f"{WATCH_S:g}"],
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        )
+    except OSError as error:
+        return CoreWatch(reason=f"{sys.executable} cannot be started: {error.strerror}")
+    except subprocess.TimeoutExpired:
+        return CoreWatch(reason=f"gave no answer within {TIMEOUT_S:g} s")
+    if process.returncode != 0:
+        return CoreWatch(reason=_why(process.returncode, process.stderr))
+    try:
+        return msgspec.json.decode(process.stdout[:MAX_OUTPUT_BYTES], type=CoreWatch)
+    except ValueError as error:
+        return CoreWatch(reason=f"gave an answer that is malformed: {error}")
+
+
+def _why(status: int, errors: bytes) -> str:
+    if status < 0:
+        return f"dies of {signal.Signals(-status).name} on this device"
+    lines = errors.decode(errors="replace").strip().splitlines()
+    return lines[-1][:MAX_REASON_CHARACTERS] if lines else f"left with status {status}"
