@@ -26,6 +26,9 @@ from rich.text import Text
 PIPED_WIDTH = 140
 """Columns where standard output is no terminal and says none."""
 
+LONGEST_NAME = 40
+"""Characters up to which the first cell of a row stays on one line."""
+
 
 def plain(text: str, kept: str = "") -> str:
     """Text from elsewhere in one line: what a terminal would obey is blank, but for ``kept``."""
@@ -124,8 +127,10 @@ def print_table(
     table = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left")
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) or _figure(str(row[index])) for row in rows)
+        # Names stay whole; sentences wrap, or a narrow terminal has no room for what is said of them.
+        named = index == 0 and all(len(str(row[0])) <= LONGEST_NAME for row in rows)
         table.add_column(
-            column, justify="right" if numeric and rows else "left", overflow="fold", no_wrap=index == 0
+            column, justify="right" if numeric and rows else "left", overflow="fold", no_wrap=named
         )
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))

@@ -16,13 +16,14 @@ from hytnas_agent.records import (
 )
 from hytnas_agent.statistics import aggregate
 from hytnas_datasets.store import ExportRecord, Study
+from hytnas_host.cli import console
 from hytnas_host.cli.app import app
 
 CONTEXT = DeviceContext("Pi", "bcm", "aarch64", 4, 2**30, "Debian", "6.1", "onnxruntime", "1", "x", 1, "fast")
 
 
 def test_the_labels_of_each_device_are_described(tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(console.out, "width", 80)
     verdict = Verdict("VALID_UNVERIFIED", (), ("clock", "temperature"))
     results = [
         ProcessResult(

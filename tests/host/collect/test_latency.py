@@ -206,7 +206,7 @@ def test_killed_host_goes_on_where_it_was(study, state, folder):
     assert process.communicate(timeout=240)[1] == b""
     assert process.returncode == 0
     assert_complete(study)
-    assert agent_attempts(state) == {1: 12}
+    assert set(agent_attempts(state)) == {1}, "nothing was begun a second time"
 
 
 def test_interrupted_host_frees_the_device_and_goes_on_where_it_was(study, state, folder):
