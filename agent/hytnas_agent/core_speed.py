@@ -17,7 +17,7 @@ OWN_QUANTILE: Final = 0.10
 """What the work takes at best within one process, among all its times: a single lucky one is not it."""
 
 LEAST_AT_SPEED: Final = 5
-LEAST_SHARE: Final = 0.5
+LEAST_SHARE: Final = 0.75
 """So many runs at speed, and this share of all runs, make a median; else all runs count, as disturbed ones.
 
 A neighbour that comes and goes within milliseconds slows the inside of runs that look fast from both ends.
@@ -55,13 +55,6 @@ class CoreSpeed(msgspec.Struct, frozen=True):
         """Whether there are enough runs at speed to count without the others."""
         runs = len(self.before)
         return sum(self.at_speed()) >= max(min(LEAST_AT_SPEED, runs), LEAST_SHARE * runs)
-
-    def slowdown(self) -> float:
-        """By which share the work took longer than at best beside the middle one of all runs."""
-        worst_us = sorted(
-            max(self.probe_us[place : place + 2], default=self.best_us) for place in self.before
-        )
-        return worst_us[len(worst_us) // 2] / self.best_us - 1 if worst_us else 0.0
 
 
 def counting(runs: int, speed: CoreSpeed | None, /) -> list[bool]:

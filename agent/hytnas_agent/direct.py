@@ -12,6 +12,7 @@ import msgspec
 from hytnas_agent.device.gate import Gate
 from hytnas_agent.device.governor import PinnedGovernors, pinned_while
 from hytnas_agent.device.identity import device_identity
+from hytnas_agent.device.speed_memory import SpeedMemory
 from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES
 from hytnas_agent.errors import AgentError
 from hytnas_agent.lease import DeviceLease
@@ -92,7 +93,8 @@ def measure_file(
     allowed = tuple(sorted(os.sched_getaffinity(0)))
     lease = DeviceLease(state.lease)
     lease.acquire("hytnas-agent measure", path.name, os.getpid())
-    cancellation, gate, identity = Cancellation(), Gate(), device_identity(state)
+    cancellation, identity = Cancellation(), device_identity(state)
+    gate = Gate(speeds=SpeedMemory(state.core_speeds))
 
     def run(measure_pass: MeasurePass, chosen: MeasureSettings) -> ProcessResult:
         job = MeasureJob(secrets.token_hex(16), digest, kind, chosen, measure_pass, runtime)

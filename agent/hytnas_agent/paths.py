@@ -75,6 +75,11 @@ class StateFolder:
         return self.root / "governors-tuned.json"
 
     @property
+    def core_speeds(self) -> Path:
+        """How fast the cores have been at best."""
+        return self.root / "core-speeds.json"
+
+    @property
     def runtimes(self) -> Path:
         """What the runtimes answered when last tried."""
         return self.root / "runtimes.json"
@@ -96,6 +101,7 @@ class StateFolder:
             self.timed_lock,
             self.identity,
             self.runtimes,
+            self.core_speeds,
             self.held_governors,
             self.tuned,
             *journal,

@@ -188,8 +188,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     Or whether to trust what a profile, energy or sustained pass found; the last is judged by others' work.
 
-    ``reasons`` says in words what disturbed it. ``unverified`` names the probes that the board does not have:
-    what they would have shown is unknown, not healthy.
+    ``reasons`` says in words what disturbed it. ``unverified`` names the probes that the board does not have
+    or that did not look: what they would have shown is unknown, not healthy.
     """
 
     status: Literal["VALID", "VALID_UNVERIFIED", "INVALID"]

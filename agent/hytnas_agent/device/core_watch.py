@@ -42,7 +42,7 @@ def watch_core(core: int) -> CoreWatch:
             capture_output=True,
             timeout=TIMEOUT_S,
             check=False,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
     except OSError as error:
         return CoreWatch(reason=f"{sys.executable} cannot be started: {error.strerror}")

@@ -5,15 +5,14 @@ in the record; whether the runs suffered is for the verdict to say.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from hytnas_agent.core_speed import OWN_QUANTILE, CoreSpeed
+from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.device.probes import PROBES, Probe
+from hytnas_agent.device.speed_memory import SpeedMemory
 from hytnas_agent.records import GateReport, HealthSnapshot, Verdict
-from hytnas_agent.statistics import quantile
 
 FIRST_PAUSE_S: Final = 0.1
 FRESH_S: Final = 1.0
@@ -31,17 +30,7 @@ LEAST_PATIENCE_S: Final = 1.0
 It halves each time: a state that stands, such as a weak supply, is not to cost every process a long wait.
 """
 
-REMEMBERED: Final = 256
-BEST_QUANTILE: Final = 0.05
-"""The best speed of the core is that of the best twentieth of so many processes.
-
-A spell during which it is slow all the time is seen for what it is for as long as they take; a device that
-has become slower for good, by a lower clock for one, is measured as it is then.
-"""
-
 MAX_WAIT_S: Final = max(probe.patience_s for probe in PROBES) + LONGEST_PAUSE_S
-
-_KindOfCore = tuple[tuple[int, ...], float | None]
 
 Pause = Callable[[float], bool]
 """Waits so many seconds; true at once where the job was cancelled."""
@@ -58,17 +47,20 @@ class Gate:
         The board's health now, for the cores that will measure.
     clock : callable
         Seconds, monotonic.
+    speeds : SpeedMemory, optional
+        Of how fast the cores have been; by default it begins empty and is kept nowhere.
     """
 
     def __init__(
         self,
         snapshot: Callable[[Sequence[int]], HealthSnapshot] = health_snapshot,
         clock: Callable[[], float] = time.monotonic,
+        speeds: SpeedMemory | None = None,
     ) -> None:
         self._snapshot, self._clock = snapshot, clock
+        self._speeds = speeds or SpeedMemory()
         self._patience_s = {probe: probe.patience_s for probe in PROBES}
         self._fit: HealthSnapshot | None = None
-        self._bests_us: dict[_KindOfCore, deque[float]] = {}
 
     def remember(
         self, after: HealthSnapshot | None, verdict: Verdict | None, speed: CoreSpeed | None = None
@@ -80,16 +72,11 @@ class Gate:
         undisturbed = verdict is not None and verdict.status != "INVALID"
         self._fit = after if undisturbed else None
         if after is not None and speed is not None and speed.probe_us:
-            own_us = quantile(speed.probe_us, OWN_QUANTILE)
-            self._bests_us.setdefault(_kind_of_core(after), deque(maxlen=REMEMBERED)).append(own_us)
+            self._speeds.add(after, speed)
 
     def best_speed_us(self, now: HealthSnapshot) -> float | None:
-        """What the fixed work of `hytnas_agent.core_speed` takes at best, by the last processes.
-
-        Those on the same cores at the same limit of their clock, that is; None if there were none.
-        """
-        bests_us = self._bests_us.get(_kind_of_core(now))
-        return quantile(bests_us, BEST_QUANTILE) if bests_us else None
+        """What the fixed work of `hytnas_agent.core_speed` takes at best, by the processes before."""
+        return self._speeds.best_us(now)
 
     def wait(self, cores: Sequence[int], pause: Pause) -> GateReport | None:
         """Wait until no probe holds the job back, or their patience is at its end; None once cancelled."""
@@ -124,8 +111,3 @@ class Gate:
             return False
         fresh = now.monotonic_s - fit.monotonic_s <= FRESH_S
         return fresh and not any(probe.hold(fit, now) for probe in PROBES)
-
-
-def _kind_of_core(state: HealthSnapshot) -> _KindOfCore:
-    """What the best speed is that of: a board may have slow and fast cores, and limits of their clock."""
-    return state.cores, state.max_clock_mhz

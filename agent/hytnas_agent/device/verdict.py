@@ -13,6 +13,9 @@ DISTURBED_RETRIES: Final = 5
 """How many further attempts the disturbed processes of one model get in all; then each stands as it is."""
 
 
+OF_TIMED_RUNS: Final = "core speed"
+"""The probe that only timed runs have between them."""
+
 OF_OTHERS: Final = ("other processes", "steal time")
 """The probes that judge a lasting load, whose subject is what heat and the supply do to the clock."""
 
@@ -24,6 +27,8 @@ def judge(runs: TimedRuns, measure_pass: MeasurePass = "timed") -> Verdict:  # n
     """
     of_others = measure_pass == "sustained"  # noqa: S105 (no password)
     probes = [probe for probe in PROBES if probe.name in OF_OTHERS or not of_others]
+    if measure_pass != "timed":  # noqa: S105 (no password)
+        probes = [probe for probe in probes if probe.name != OF_TIMED_RUNS]
     found = {probe.name: probe.judge(runs) for probe in probes}
     reasons = [reason for reason in found.values() if reason]
     if measure_pass == "energy" and (elsewhere := work_of_others(runs)):  # noqa: S105 (no password)

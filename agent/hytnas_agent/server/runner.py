@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hytnas_agent import __version__
 from hytnas_agent.device.gate import Gate
+from hytnas_agent.device.speed_memory import SpeedMemory
 from hytnas_agent.errors import AgentError
 from hytnas_agent.journal import Journal
 from hytnas_agent.protocol import ErrorCode, RpcError
@@ -45,6 +46,8 @@ class Runner:
         Cores that workers may be pinned to.
     timed_lock : Path
         Locked (``flock``) while a timed run goes on.
+    core_speeds : Path
+        Where it is kept how fast the cores have been.
     on_start, on_end : callable
         Called on the runner's thread when a job starts and when it has ended.
     on_fault : callable
@@ -58,13 +61,14 @@ class Runner:
         allowed_cores: tuple[int, ...],
         *,
         timed_lock: Path,
+        core_speeds: Path,
         on_start: Callable[[QueuedJob], None],
         on_end: Callable[[QueuedJob, ProcessResult | RpcError], None],
         on_fault: Callable[[Exception], None],
     ) -> None:
         self._journal, self._identity, self.allowed_cores = journal, identity, allowed_cores
         self._timed_lock = timed_lock
-        self._gate = Gate()
+        self._gate = Gate(speeds=SpeedMemory(core_speeds))
         self._on_start, self._on_end, self._on_fault = on_start, on_end, on_fault
         self._condition = threading.Condition()
         self._chores: deque[Callable[[], None]] = deque()

@@ -79,6 +79,7 @@ class _Server:
             identity,
             tuple(allowed),
             timed_lock=state.timed_lock,
+            core_speeds=state.core_speeds,
             on_start=self._job_started,
             on_end=self._job_ended,
             on_fault=self._runner_failed,

@@ -22,10 +22,10 @@ from hytnas_agent.runtimes.base import LoadedModel, Runtime, RuntimeFailure, can
 from hytnas_agent.runtimes.precision import read_precision
 from hytnas_agent.worker.clock import process_clock
 from hytnas_agent.worker.energy import measure_energy, require_meter
-from hytnas_agent.worker.messages import Report, Stage, WorkerRequest
+from hytnas_agent.worker.messages import Report, SpeedRequest, Stage, WorkerRequest
 from hytnas_agent.worker.processor import ProcessorMeter
 from hytnas_agent.worker.profiling import profile_model
-from hytnas_agent.worker.speed import SpeedProbe, SpeedWatch
+from hytnas_agent.worker.speed import SpeedProbe, SpeedWatch, look_for_best
 from hytnas_agent.worker.sustained import judge_windows, run_windows
 from hytnas_agent.worker.tensors import (
     ParityFailure,
@@ -90,6 +90,10 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
         measured["peak_rss_bytes"] = peak_rss_bytes()
         return
     measured["parity"] = _parity(request, model, cases, outputs)
+    watch = None
+    if request.speed is not None:
+        emit(Stage("looking for the core's best speed"))
+        watch = _speed_watch(request.speed, clock)
     emit(Stage("warming up"))
     _warm_up(measured, request, lambda: model.run(inputs), clock)
     emit(Stage(f"in the {job.measure_pass} pass" if job.measure_pass != "timed" else "in the timed runs"))  # noqa: S105
@@ -100,7 +104,7 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
         with _accounted(measured, request):
             measured["sustained"] = _sustain(request, lambda: model.run(inputs), clock)
     else:
-        _time(measured, request, lambda: model.run(inputs), clock)
+        _time(measured, request, lambda: model.run(inputs), clock, watch)
 
 
 @contextlib.contextmanager
@@ -154,14 +158,15 @@ def _warm_up(
 
 
 def _time(
-    measured: dict[str, Any], request: WorkerRequest, run: Callable[[], object], clock: Callable[[], int]
+    measured: dict[str, Any],
+    request: WorkerRequest,
+    run: Callable[[], object],
+    clock: Callable[[], int],
+    watch: SpeedWatch | None,
 ) -> None:
     settings = request.job.settings
     measured["health_before"] = health_snapshot(request.cores)
     meter = ProcessorMeter()
-    watch = None
-    if request.speed is not None:
-        watch = SpeedWatch(SpeedProbe(clock), clock=clock, best_us=request.speed.best_us)
     samples_ns = time_runs(
         run,
         clock=clock,
@@ -176,6 +181,12 @@ def _time(
     measured["health_after"] = health_snapshot(request.cores)
     measured["samples_ms"] = tuple(duration / 1e6 for duration in samples_ns)
     measured["core_speed"] = None if watch is None else watch.read()
+
+
+def _speed_watch(speed: SpeedRequest, clock: Callable[[], int]) -> SpeedWatch:
+    probe = SpeedProbe(clock)
+    best_us = look_for_best(probe, clock=clock) if speed.best_us is None else speed.best_us
+    return SpeedWatch(probe, clock=clock, best_us=best_us)
 
 
 def _first_usable(request: WorkerRequest) -> tuple[Runtime, RuntimeInfo]:

@@ -9,7 +9,7 @@ from hytnas_agent.records import HealthSnapshot, MeasureJob, Outcome, ParityResu
 
 
 class SpeedRequest(msgspec.Struct, frozen=True):
-    """That the speed of the core is to be watched; ``best_us`` is the best of the processes before."""
+    """That the core's speed is to be watched; ``best_us`` is the best of the processes before, if any."""
 
     best_us: float | None = None
 

@@ -18,8 +18,11 @@ from hytnas_agent.statistics import quantile
 SIDE = 40
 WARMING_PRODUCTS, TIMED_PRODUCTS = 8, 16
 LEAST_GROUP_S = 0.002
-LEAST_GROUP_PROBES = 20
-PATIENCE_S = 0.25
+LEAST_GROUP_PROBES = 30
+"""A probe takes half as long again as it says: the first products are not timed."""
+PATIENCE_S = 0.5
+FIRST_LOOK_S = 1.0
+"""For how long the best speed is looked for by the first process, which knows of none before it."""
 RISING_S = 0.2
 
 
@@ -45,10 +48,24 @@ class SpeedProbe:
         return self._clock() - before
 
 
+def look_for_best(
+    probe: Callable[[], int], *, clock: Callable[[], int], seconds: float = FIRST_LOOK_S
+) -> float:
+    """What the fixed work takes at best, by doing it again and again for so long; microseconds.
+
+    A process that begins beside a neighbour would take the slow core for the device's best.
+    """
+    durations_ns: list[int] = []
+    end = clock() + 1e9 * seconds
+    while clock() < end or not durations_ns:
+        durations_ns.append(probe())
+    return quantile(durations_ns, OWN_QUANTILE) / 1e3
+
+
 class SpeedWatch:
     """Takes a probe around groups of runs, and holds a group back while the core is slow.
 
-    A group lasts twenty times as long as a probe or longer, so that watching takes a twentieth at most.
+    A group lasts twenty times as long as the probe between two or longer, so that watching takes a twentieth.
 
     Parameters
     ----------
@@ -56,8 +73,8 @@ class SpeedWatch:
         Nanoseconds that the fixed work takes now.
     clock : callable
         Nanoseconds.
-    best_us : float, optional
-        What it takes at best, by processes before this one.
+    best_us : float
+        What it takes at best, by processes before this one or by `look_for_best`.
     patience_s : float
         For how long groups are held back at most, all together.
     """
@@ -67,11 +84,11 @@ class SpeedWatch:
         probe: Callable[[], int],
         *,
         clock: Callable[[], int],
-        best_us: float | None = None,
+        best_us: float,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._probe, self._clock = probe, clock
-        self._known_ns = None if best_us is None else 1e3 * best_us
+        self._best_ns = 1e3 * best_us
         self._patience_ns = 1e9 * patience_s
         self._probes_ns: list[int] = []
         self._before: list[int] = []
@@ -102,7 +119,7 @@ class SpeedWatch:
 
     def after_run(self, now: int) -> bool:
         """To be called after each run, with the time: whether the group has ended, and its probe is taken."""
-        least_ns = max(1e9 * LEAST_GROUP_S, LEAST_GROUP_PROBES * self._probes_ns[-1])
+        least_ns = max(1e9 * LEAST_GROUP_S, LEAST_GROUP_PROBES * min(self._probes_ns))
         if now - self._group_began < least_ns:
             return False
         self.end_group()
@@ -111,7 +128,11 @@ class SpeedWatch:
     def end_group(self) -> None:
         """Take the probe after the last run, unless it is taken."""
         if self._open:
-            self._probes_ns.append(self._probe())
+            taken = self._probe()
+            if not self._is_fast(taken):
+                # Of whatever holds up the work for some microseconds a run knows nothing; a neighbour stays.
+                taken = min(taken, self._probe())
+            self._probes_ns.append(taken)
             self._open = False
 
     @property
@@ -120,11 +141,9 @@ class SpeedWatch:
         return sum(self.read().at_speed())
 
     def read(self) -> CoreSpeed:
-        """What the probes came to."""
-        own_ns = quantile(self._probes_ns, OWN_QUANTILE)
-        best_ns = own_ns if self._known_ns is None else min(own_ns, self._known_ns)
+        """What the probes came to; there is one at least."""
         return CoreSpeed(
-            best_us=round(best_ns / 1e3, 3),
+            best_us=round(min(self._best_ns, quantile(self._probes_ns, OWN_QUANTILE)) / 1e3, 3),
             probe_us=tuple(each / 1e3 for each in self._probes_ns),
             before=tuple(self._before),
             waited_s=self._waited_ns / 1e9,
@@ -144,8 +163,7 @@ class SpeedWatch:
                 return
 
     def _is_fast(self, duration_ns: int) -> bool:
-        best_ns = min(self._probes_ns) if self._known_ns is None else self._known_ns
-        return duration_ns <= (1 + TOLERANCE) * best_ns
+        return duration_ns <= (1 + TOLERANCE) * self._best_ns
 
 
 def durations_us(core: int, seconds: float) -> list[float]:

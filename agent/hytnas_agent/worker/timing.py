@@ -100,9 +100,10 @@ def time_runs(
                 if not watch.after_run(after):
                     continue
                 spent_ns = after - begin - watch.waited_ns
-                wanting = watch.patient and watch.runs_at_speed < min_runs
-                if done >= min_runs and spent_ns >= (WATCHED_BUDGETS if wanting else 1) * budget_ns:
-                    break
+                if done >= min_runs and spent_ns >= budget_ns:
+                    wanting = watch.patient and watch.runs_at_speed < min_runs
+                    if not wanting or spent_ns >= WATCHED_BUDGETS * budget_ns:
+                        break
             elif done >= min_runs and after - begin >= budget_ns:
                 break
         if watch is not None:

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import pytest
 
-from hytnas_agent.core_speed import CoreSpeed
-from hytnas_agent.device.gate import MAX_WAIT_S, REMEMBERED, Gate
+from hytnas_agent.device.gate import MAX_WAIT_S, Gate
 from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.records import GateReport, HealthSnapshot, Verdict
 
@@ -178,53 +176,3 @@ def test_the_trees_hold_a_measurement_back(tree) -> None:
         "under-voltage-sticky": (),
         "emulated": (),
     }
-
-
-def speeds(*probes_us: float) -> CoreSpeed:
-    return CoreSpeed(min(probes_us), probes_us, ())
-
-
-def test_the_best_speed_is_that_of_the_best_processes() -> None:
-    board, gate = Board(), Board().gate()
-    state = board.snapshot(CORES)
-    assert gate.best_speed_us(state) is None
-    for own_us in [52.0] * 30 + [40.0] * 10:
-        gate.remember(state, Verdict("INVALID", ("core 3 30% slower than at best",)), speeds(own_us))
-    assert gate.best_speed_us(state) == pytest.approx(40.0)
-
-
-def test_one_lucky_process_does_not_set_the_best_speed_for_good() -> None:
-    gate, state = Board().gate(), Board().snapshot(CORES)
-    for own_us in [10.0] + [40.0] * 60:
-        gate.remember(state, Verdict("VALID"), speeds(own_us))
-    assert gate.best_speed_us(state) == pytest.approx(40.0)
-
-
-def test_one_lucky_probe_does_not_set_it_either() -> None:
-    gate, state = Board().gate(), Board().snapshot(CORES)
-    gate.remember(state, Verdict("VALID"), speeds(10.0, *[40.0] * 20))
-    assert gate.best_speed_us(state) == pytest.approx(40.0)
-
-
-def test_a_device_that_is_slower_for_good_is_measured_as_it_is_in_the_end() -> None:
-    gate, state = Board().gate(), Board().snapshot(CORES)
-    for own_us in [40.0] * 300 + [52.0] * (REMEMBERED - 20):
-        gate.remember(state, Verdict("VALID"), speeds(own_us))
-    assert gate.best_speed_us(state) == pytest.approx(40.0)
-    for _ in range(20):
-        gate.remember(state, Verdict("VALID"), speeds(52.0))
-    assert gate.best_speed_us(state) == pytest.approx(52.0)
-
-
-def test_the_best_speed_is_that_of_these_cores_at_this_clock() -> None:
-    gate, state = Board().gate(), Board().snapshot(CORES)
-    gate.remember(state, Verdict("VALID"), speeds(40.0))
-    assert gate.best_speed_us(Board().snapshot((0,))) is None
-    assert gate.best_speed_us(msgspec.structs.replace(state, max_clock_mhz=600.0)) is None
-
-
-def test_processes_that_were_not_watched_say_nothing_of_it() -> None:
-    gate, state = Board().gate(), Board().snapshot(CORES)
-    gate.remember(state, Verdict("VALID"), None)
-    gate.remember(None, None, speeds(40.0))
-    assert gate.best_speed_us(state) is None

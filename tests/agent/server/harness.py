@@ -75,6 +75,7 @@ class QuietService:
             IDENTITY,
             (0,),
             timed_lock=state.timed_lock,
+            core_speeds=state.core_speeds,
             on_start=lambda queued: None,
             on_end=lambda queued, ending: None,
             on_fault=lambda error: None,

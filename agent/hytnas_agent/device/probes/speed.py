@@ -28,4 +28,6 @@ class Speed(Probe):
             return None
         if runs.speed.enough():
             return ""
-        return f"{named_cores(runs.after)} {runs.speed.slowdown():.0%} slower than at best"
+        at_speed = runs.speed.at_speed()
+        share = 1 - sum(at_speed) / max(1, len(at_speed))
+        return f"{named_cores(runs.after)} slower than at best beside {share:.0%} of the runs"

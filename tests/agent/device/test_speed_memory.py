@@ -1,0 +1,104 @@
+"""What is remembered of how fast the cores have been."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hytnas_agent.core_speed import CoreSpeed
+from hytnas_agent.device.gate import Gate
+from hytnas_agent.device.speed_memory import GIVEN_UP_AFTER, MOST_KINDS, REMEMBERED, SpeedMemory
+from hytnas_agent.records import HealthSnapshot, Verdict
+
+STATE = HealthSnapshot(0.0, cores=(3,), max_clock_mhz=1200.0)
+
+
+def memory(*own_us: float, path: Path | None = None) -> SpeedMemory:
+    found = SpeedMemory(path)
+    for each in own_us:
+        found.add(STATE, CoreSpeed(each, (each,), ()))
+    return found
+
+
+def test_at_first_nothing_is_known() -> None:
+    assert SpeedMemory().best_us(STATE) is None
+
+
+def test_processes_that_did_not_see_the_best_change_nothing() -> None:
+    assert memory(40.0, *[52.0] * (GIVEN_UP_AFTER - 1)).best_us(STATE) == 40.0
+    seen = memory(40.0, *([52.0] * (GIVEN_UP_AFTER - 1) + [41.0]) * 3)
+    assert seen.best_us(STATE) == pytest.approx(40.3)
+
+
+def test_a_device_that_is_slower_for_good_is_measured_as_it_is_in_the_end() -> None:
+    assert memory(*[40.0] * 300, *[52.0] * GIVEN_UP_AFTER).best_us(STATE) == 52.0
+
+
+def test_a_core_that_is_faster_again_is_known_soon() -> None:
+    slow = [40.0, *[52.0] * (GIVEN_UP_AFTER + REMEMBERED)]
+    assert memory(*slow).best_us(STATE) == 52.0
+    assert memory(*slow, *[40.0] * 4).best_us(STATE) < 42.0
+
+
+def test_one_lucky_process_does_not_set_it() -> None:
+    assert memory(*[40.0] * REMEMBERED, 10.0).best_us(STATE) == 40.0
+
+
+def test_one_lucky_probe_does_not_set_it() -> None:
+    found = memory(40.0)
+    found.add(STATE, CoreSpeed(40.0, (10.0, *[40.0] * 20), ()))
+    assert found.best_us(STATE) == pytest.approx(40.0)
+
+
+def test_what_the_first_process_looked_for_counts_and_what_others_were_told_does_not() -> None:
+    found = SpeedMemory()
+    found.add(STATE, CoreSpeed(40.0, (52.0,), ()))
+    assert found.best_us(STATE) == 40.0
+    found.add(STATE, CoreSpeed(30.0, (41.0,), ()))
+    assert found.best_us(STATE) == pytest.approx(40.1)
+
+
+@pytest.mark.parametrize(
+    "other", [{"cores": (0,)}, {"max_clock_mhz": 600.0}, {"max_clock_mhz": None}, {"governor": "powersave"}]
+)
+def test_it_is_that_of_these_cores_at_this_clock(other: dict[str, object]) -> None:
+    assert memory(40.0).best_us(msgspec.structs.replace(STATE, **other)) is None
+
+
+def test_it_outlives_the_agent(tmp_path: Path) -> None:
+    path = tmp_path / "core-speeds.json"
+    memory(40.0, 52.0, path=path)
+    assert SpeedMemory(path).best_us(STATE) == memory(40.0, 52.0).best_us(STATE)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b'{"a": "b"}', b'{"a": {"bests_us": []}}', b"\xff\xfe"]
+)
+def test_a_damaged_file_is_begun_again(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "core-speeds.json"
+    path.write_bytes(content)
+    assert SpeedMemory(path).best_us(STATE) is None
+    memory(40.0, path=path)
+    assert SpeedMemory(path).best_us(STATE) == 40.0
+
+
+def test_a_file_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    assert memory(40.0, path=tmp_path / "missing" / "core-speeds.json").best_us(STATE) == 40.0
+
+
+def test_the_kinds_of_cores_are_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "core-speeds.json"
+    found = memory(40.0, path=path)
+    for core in range(MOST_KINDS + 3):
+        found.add(msgspec.structs.replace(STATE, cores=(100 + core,)), CoreSpeed(40.0, (40.0,), ()))
+    assert len(msgspec.json.decode(path.read_bytes())) == MOST_KINDS
+    assert found.best_us(STATE) is None
+
+
+def test_the_gate_hands_it_on() -> None:
+    gate = Gate(speeds=memory(40.0))
+    gate.remember(STATE, Verdict("VALID"), CoreSpeed(40.0, (30.0,), ()))
+    gate.remember(STATE, Verdict("VALID"), None)
+    gate.remember(None, None, CoreSpeed(40.0, (1.0,), ()))
+    assert gate.best_speed_us(STATE) == memory(40.0, 30.0).best_us(STATE)
