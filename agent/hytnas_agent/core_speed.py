@@ -2,7 +2,7 @@
 
 Two hardware threads share a core, and who has the other one is nowhere to be read: neither the kernel's
 counters nor a hypervisor's steal time know. So a small fixed piece of work is timed between the runs
-(`hytnas_agent.worker.speed`). Beside a neighbour it takes a fifth to a third longer than alone, and a model
+(`hytnas_agent.worker.speed`). Beside a neighbour it takes some 20 to 40 % longer than alone, and a model
 with it; a run counts where it took no longer than at best on both sides of the run.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 TOLERANCE: Final = 0.10
-"""By which the work may take longer than at best: alone within 6 %, beside a neighbour above 18 %."""
+"""By which the work may take longer than at best: alone mostly within 6 %, beside a neighbour above 18 %."""
 
 OWN_QUANTILE: Final = 0.10
 """What the work takes at best within one process, among all its times: a single lucky one is not it."""

@@ -102,6 +102,7 @@ class StateFolder:
             self.identity,
             self.runtimes,
             self.core_speeds,
+            self.core_speeds.with_suffix(".draft"),
             self.held_governors,
             self.tuned,
             *journal,

@@ -48,9 +48,10 @@ class Header(msgspec.Struct, frozen=True, tag="study"):
 class Process(msgspec.Struct, frozen=True, tag="process"):
     """One fresh process of one method.
 
-    ``replicate`` says which of the label's processes it is an attempt at. ``wall_s`` is what it cost the
-    host, ``usable`` whether the agent found it undisturbed; ``disturbed`` says why not, and ``message`` why
-    it failed. ``steal_s`` went to other machines on the measuring core, of the ``runs_s`` that the timed runs
+    ``replicate`` says which of the label's processes it is an attempt at. ``samples_ms`` are the timed runs
+    that count, those at the core's best speed where they are enough. ``wall_s`` is what it cost the host,
+    ``usable`` whether the agent found it undisturbed; ``disturbed`` says why not, and ``message`` why it
+    failed. ``steal_s`` went to other machines on the measuring core, of the ``runs_s`` that the timed runs
     took. The hog held its core for ``hog_busy_s`` of the ``hog_s`` since it was last asked.
     """
 

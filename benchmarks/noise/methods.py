@@ -5,9 +5,9 @@
   same processes, as a script that times its only run would have it.
 - ``fixed``: one fresh process, 10 runs of warm-up and the median of 50 timed ones (nn-Meter's way).
 - ``ours``: the toolkit's method: fresh processes that the health gate holds back until the device is fit,
-  warm-up until two windows agree, the median of timed runs. Which process comes next and what the label is
-  are decided by the functions that a collection decides with: ``hytnas_host.collect.attempts`` (attempts at
-  disturbed processes, when to stop) and ``hytnas_agent.statistics.aggregate``.
+  warm-up until two windows agree, the median of the timed runs that count. Which process comes next and what
+  the label is are decided by the functions that a collection decides with: ``hytnas_host.collect.attempts``
+  (attempts at disturbed processes, when to stop) and ``hytnas_agent.statistics.aggregate``.
 
 In a *block* every method measures every model once, in rounds: each round holds at most one process of a
 method for each model, in an order drawn anew. The processes of ``ours`` are one a round, further attempts
@@ -179,7 +179,7 @@ def _attempts(processes: Sequence[Process]) -> dict[int, list[ProcessResult]]:
 
 
 def _result(process: Process) -> ProcessResult:
-    """What decisions look at, as the agent's record has it."""
+    """What decisions look at, as the agent's record has it; of the timed runs those that count."""
     return ProcessResult(
         job_id=process.job_id,
         model_sha256=process.model,

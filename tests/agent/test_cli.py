@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,8 @@ def test_a_file_is_measured_for_a_person(run, models: Models) -> None:
     status, out, err = run("measure", models.tiny)
     assert status == 0, err
     assert out.startswith("tiny.onnx: ")
-    assert "median of 5 processes, 95 % interval" in out
+    # Fewer than five where the machine disturbed every attempt at one.
+    assert re.search(r"median of [345] processes, 95 % interval", out)
     assert "peak memory" in out
 
 
@@ -41,6 +43,7 @@ def test_a_file_is_measured_for_a_program(run, models: Models) -> None:
     status, out, _ = run("measure", models.tiny, "--processes", 2, "--json")
     measurement = msgspec.json.decode(out, type=Measurement)
     assert (status, measurement.label.outcome, measurement.label.processes) == (0, Outcome.OK, 2)
+    assert [result.measure_pass for result in measurement.results].count("memory") == 1
     undisturbed = [result for result in measurement.results if not result.is_disturbed]
     if len(undisturbed) == 3:  # else an attempt that the machine disturbed stands
         assert [result.measure_pass for result in undisturbed] == ["timed", "timed", "memory"]

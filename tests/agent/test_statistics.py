@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.errors import AgentError
 from hytnas_agent.records import Outcome, Verdict
 from hytnas_agent.statistics import (
@@ -95,6 +96,19 @@ def test_the_label_is_the_median_of_process_medians() -> None:
     assert (label.cold_ms, label.load_ms, label.peak_rss_bytes, label.model_bytes) == (5.0, 1.0, 77, 5)
     assert label.p90_ms == pytest.approx(np.quantile(np.concatenate(processes), 0.9))
     assert label.message == ""
+
+
+def test_runs_beside_which_the_core_was_slow_are_in_no_figure_of_the_label() -> None:
+    speed = CoreSpeed(40.0, (40.0, 40.0, 52.0, 40.0, 40.0), (0, 0, 0, 1, 2, 3, 3, 3))
+    at_speed = np.add.outer([1.0, 2.0, 3.0], [0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    results = [make_result((*fast[:3], 9.0, 9.0, *fast[3:]), core_speed=speed) for fast in at_speed.tolist()]
+    label = aggregate(results)
+    assert label.process_medians_ms == pytest.approx((1.25, 2.25, 3.25))
+    assert (label.median_ms, label.samples) == (pytest.approx(2.25), 18)
+    assert label.mad_ms == pytest.approx(stats.median_abs_deviation(at_speed, axis=None))
+    assert label.mean_ms == pytest.approx(at_speed.mean())
+    assert label.p90_ms == pytest.approx(np.quantile(at_speed, 0.9))
+    assert label.p99_ms == pytest.approx(np.quantile(at_speed, 0.99))
 
 
 def test_three_good_processes_make_a_label_and_say_what_failed() -> None:

@@ -4,10 +4,9 @@ An agent that begins beside a neighbour would otherwise take the slow core for t
 """
 
 import contextlib
-import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -33,7 +32,7 @@ MAX_FILE_BYTES: Final = 1 << 20
 class KnownSpeed(msgspec.Struct):
     """The best times of the last processes, and how many in a row since have been slower."""
 
-    bests_us: list[float] = []
+    bests_us: list[Annotated[float, msgspec.Meta(gt=0)]] = []
     slower: int = 0
 
     @property
@@ -84,7 +83,7 @@ class SpeedMemory:
         for oldest in list(self._kinds)[:-MOST_KINDS]:
             del self._kinds[oldest]
         if self._path is not None:
-            draft = self._path.with_suffix(f".{os.getpid()}")
+            draft = self._path.with_suffix(".draft")
             with contextlib.suppress(OSError):
                 draft.write_bytes(msgspec.json.encode(self._kinds))
                 draft.replace(self._path)

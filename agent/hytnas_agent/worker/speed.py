@@ -119,7 +119,7 @@ class SpeedWatch:
 
     def after_run(self, now: int) -> bool:
         """To be called after each run, with the time: whether the group has ended, and its probe is taken."""
-        least_ns = max(1e9 * LEAST_GROUP_S, LEAST_GROUP_PROBES * min(self._probes_ns))
+        least_ns = max(1e9 * LEAST_GROUP_S, LEAST_GROUP_PROBES * min(self._best_ns, *self._probes_ns))
         if now - self._group_began < least_ns:
             return False
         self.end_group()
@@ -142,8 +142,9 @@ class SpeedWatch:
 
     def read(self) -> CoreSpeed:
         """What the probes came to; there is one at least."""
+        best_ns = min(self._best_ns, quantile(self._probes_ns, OWN_QUANTILE))
         return CoreSpeed(
-            best_us=round(min(self._best_ns, quantile(self._probes_ns, OWN_QUANTILE)) / 1e3, 3),
+            best_us=round(best_ns / 1e3, 3),
             probe_us=tuple(each / 1e3 for each in self._probes_ns),
             before=tuple(self._before),
             waited_s=self._waited_ns / 1e9,

@@ -167,7 +167,7 @@ def status_of(result: ProcessResult) -> str:
 
 
 def absent_probes(results: Iterable[ProcessResult]) -> tuple[str, ...]:
-    """The probes that the devices of these processes did not have."""
+    """The probes that the devices of these processes did not have or that did not look."""
     verdicts = [result.verdict for result in results if result.verdict is not None]
     return tuple(dict.fromkeys(name for verdict in verdicts for name in verdict.unverified))
 

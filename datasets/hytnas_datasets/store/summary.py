@@ -59,9 +59,9 @@ class StudySummary(msgspec.Struct, frozen=True):
     showed that the device had changed speed. ``canary_drift`` is the largest departure of the canary's median
     from the median of its series, a fraction. ``duplicates`` counts architectures beyond the first of each
     network. ``verdicts`` counts timed processes that went well by what the device's health says of them, and
-    ``unverified`` names the probes that a device did not have. ``executions`` says how what was measured ran,
-    from the most real to the least; ``kinds`` counts the model files of each format and precision.
-    ``qualities`` says for each device what its labels rest on.
+    ``unverified`` names the probes that a device did not have or that did not look. ``executions`` says how
+    what was measured ran, from the most real to the least; ``kinds`` counts the model files of each format
+    and precision. ``qualities`` says for each device what its labels rest on.
     """
 
     sampled: dict[str, int]

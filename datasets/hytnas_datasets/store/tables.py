@@ -61,7 +61,8 @@ COLUMNS: Final[dict[str, str]] = PASS_COLUMNS | {
     "there was none",
     "verdict": "VALID, VALID_UNVERIFIED, INVALID (disturbed, and measured again), or empty: not judged",
     "disturbed_by": "what the device's health says disturbed the timed runs",
-    "unverified": "probes that the device does not have, so that nothing is known of what they look for",
+    "unverified": "probes that the device does not have or that did not look, so that nothing is known of "
+    "what they look for",
     "rests_on_disturbed": "whether they count in the label, as too few others went well",
     "discarded": "why the process stands in no label, where the canary showed that it must not",
     "message": "what the agent said about the outcome",

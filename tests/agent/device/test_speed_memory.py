@@ -73,7 +73,8 @@ def test_it_outlives_the_agent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[1]", b'{"a": "b"}', b'{"a": {"bests_us": []}}', b"\xff\xfe"]
+    "content",
+    [b"", b"{", b"[1]", b'{"a": "b"}', b'{"a": {"bests_us": []}}', b'{"a": {"bests_us": [-1]}}', b"\xff\xfe"],
 )
 def test_a_damaged_file_is_begun_again(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "core-speeds.json"

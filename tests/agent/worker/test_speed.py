@@ -1,5 +1,6 @@
 """The watch on the core's speed, on a simulated core that a neighbour shares for a part of the time."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -8,7 +9,16 @@ import pytest
 
 from hytnas_agent.core_speed import counting
 from hytnas_agent.statistics import median
-from hytnas_agent.worker.speed import FIRST_LOOK_S, PATIENCE_S, SpeedProbe, SpeedWatch, look_for_best
+from hytnas_agent.worker.speed import (
+    FIRST_LOOK_S,
+    PATIENCE_S,
+    SIDE,
+    TIMED_PRODUCTS,
+    WARMING_PRODUCTS,
+    SpeedProbe,
+    SpeedWatch,
+    look_for_best,
+)
 from hytnas_agent.worker.timing import WATCHED_BUDGETS, time_runs
 
 PROBE_NS, RUN_NS = 120_000, 4_000_000
@@ -19,7 +29,10 @@ STEP_NS = 4 * US
 
 @dataclass
 class Core:
-    """A core that works ``BESIDE_NEIGHBOUR`` times as long while it is shared."""
+    """A core that works ``BESIDE_NEIGHBOUR`` times as long while it is shared.
+
+    ``held_up_ns`` is by how much longer single probes take, by their number from the very first, which is 0.
+    """
 
     shared: Callable[[int], bool]
     run_ns: int = RUN_NS
@@ -27,6 +40,7 @@ class Core:
     ran: int = 0
     probed: int = 0
     runs_shared: list[bool] = field(default_factory=list)
+    held_up_ns: dict[int, int] = field(default_factory=dict)
 
     def clock(self) -> int:
         return self.now
@@ -46,13 +60,16 @@ class Core:
         self.runs_shared.append(self.work(self.run_ns))
 
     def probe(self) -> int:
-        self.probed += 1
         before = self.now
         self.work(PROBE_NS)
+        self.now += self.held_up_ns.get(self.probed, 0)
+        self.probed += 1
         return self.now - before
 
-    def timed(self, *, best_us: float = PROBE_NS / US, **options: float) -> tuple[list[int], SpeedWatch]:
-        watch = SpeedWatch(self.probe, clock=self.clock, best_us=best_us)
+    def timed(
+        self, *, best_us: float = PROBE_NS / US, patience_s: float = PATIENCE_S, **options: float
+    ) -> tuple[list[int], SpeedWatch]:
+        watch = SpeedWatch(self.probe, clock=self.clock, best_us=best_us, patience_s=patience_s)
         limits = {"min_runs": 10, "max_runs": 100, "budget_s": 0.05} | options
         return time_runs(self.run, clock=self.clock, watch=watch, **limits), watch
 
@@ -151,6 +168,37 @@ def test_the_fewest_runs_have_a_probe_on_both_sides(runs: int) -> None:
     assert watch.read().at_speed() == [True] * runs
 
 
+def test_a_probe_that_something_held_up_is_taken_again_and_drops_no_run() -> None:
+    core = Core(lambda now: False, held_up_ns={4: PROBE_NS})
+    samples, watch = core.timed()
+    found = watch.read()
+    assert core.probed == len(samples) + 3
+    assert max(found.probe_us) == PROBE_NS / US
+    assert found.at_speed() == [True] * len(samples)
+    assert found.waited_s == 0
+
+
+def test_a_probe_that_was_preempted_makes_no_group_long() -> None:
+    """Once patience has ended nothing is waited for: the slow probe is the last one before the next group."""
+    core = Core(lambda now: True, run_ns=100 * US, held_up_ns={2: 10_000 * US, 3: 10_000 * US})
+    samples, watch = core.timed(patience_s=0.0, max_runs=200, budget_s=1.0)
+    found = watch.read()
+    assert len(samples) == 200
+    assert found.probe_us[1] > 10_000
+    groups = Counter(found.before)
+    assert groups[1] == groups[0] < 50
+
+
+def test_a_group_that_the_last_run_cuts_short_has_a_probe_after_it() -> None:
+    samples, watch = Core(lambda now: False, run_ns=100 * US).timed(max_runs=50)
+    found = watch.read()
+    assert len(samples) == 50
+    groups = Counter(found.before)
+    assert 0 < groups[1] < groups[0]
+    assert len(found.probe_us) == 3
+    assert found.at_speed() == [True] * 50
+
+
 def test_the_simulated_label_keeps_to_the_truth_where_the_plain_one_does_not() -> None:
     """Spells of both kinds by a seeded chance: thirty processes, each its median."""
     rng = np.random.default_rng(5)
@@ -168,7 +216,22 @@ def test_the_simulated_label_keeps_to_the_truth_where_the_plain_one_does_not() -
     assert max(watched) < 1.02 * RUN_NS
 
 
-def test_the_work_is_done_on_this_thread_and_takes_as_long_again() -> None:
+def test_the_work_is_the_same_products_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
     ticks = iter(range(0, 10**6, 7))
-    probe = SpeedProbe(lambda: next(ticks))
+    multiply = np.matmul
+
+    def clock() -> int:
+        done.append("clock")
+        return next(ticks)
+
+    def product(left: np.ndarray, right: np.ndarray, *, out: np.ndarray) -> np.ndarray:
+        assert left.shape == right.shape == (SIDE, SIDE)
+        done.append("product")
+        return multiply(left, right, out=out)
+
+    monkeypatch.setattr(np, "matmul", product)
+    probe = SpeedProbe(clock)
     assert [probe() for _ in range(3)] == [7, 7, 7]
+    once = [*["product"] * WARMING_PRODUCTS, "clock", *["product"] * TIMED_PRODUCTS, "clock"]
+    assert done == 3 * once

@@ -15,6 +15,7 @@ from noise.journal import Header, Journal
 from noise.measuring import hog_plan, process_of, run_block
 from noise.setup import begin, export_models, kept_models, other_core
 
+from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.records import (
     DeviceIdentity,
     HealthSnapshot,
@@ -156,6 +157,13 @@ def test_what_is_kept_of_a_result() -> None:
     unknown = process_of(result_of(job), PLACE, "ours", 0, 0.5)
     assert unknown.usable
     assert unknown.steal_s is None
+
+
+def test_only_the_runs_that_count_are_kept() -> None:
+    job = MeasureJob("0000", MODELS[0], "onnx", MeasureSettings())
+    speed = CoreSpeed(40.0, (40.0, 40.0, 52.0, 40.0, 40.0), (0, 0, 0, 1, 2, 3, 3, 3))
+    result = result_of(job, samples_ms=(1.0, 1.1, 1.2, 9.0, 9.0, 1.3, 1.4, 1.5), core_speed=speed)
+    assert process_of(result, PLACE, "ours", 0, 0.5).samples_ms == (1.0, 1.1, 1.2, 1.3, 1.4, 1.5)
 
 
 class Deadly(InstantDevice):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceIdentity, HealthSnapshot, Outcome, ParityResult
 from hytnas_datasets.errors import StudyError
@@ -203,16 +204,19 @@ def test_failures_are_listed_by_stage(study: Study) -> None:
 
 finite = st.floats(allow_nan=False)
 text = st.text(st.characters(codec="utf-8"), max_size=20)
+several = st.lists(finite, max_size=30).map(tuple)
+places = st.lists(st.integers(0, 2**31), max_size=30).map(tuple)
 
 
 reported = st.fixed_dictionaries(
     {
-        "samples_ms": st.lists(finite, max_size=30).map(tuple),
+        "samples_ms": several,
         "warmup_ms": st.lists(finite, max_size=5).map(tuple),
         "message": text,
         "outcome": st.sampled_from(Outcome),
         "parity": st.none() | st.builds(ParityResult, finite, finite),
         "peak_rss_bytes": st.none() | st.integers(0, 2**60),
+        "core_speed": st.none() | st.builds(CoreSpeed, finite, several, places, finite),
     }
 )
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.records import Verdict
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture, Space, Variable, When, get_space
@@ -48,6 +49,21 @@ def test_every_raw_sample_is_written_exactly(study: Study, make: Make, tmp_path:
     study.export_csv(tmp_path)
     assert tuple(float(row["duration_ms"]) for row in read(tmp_path / "samples.csv")) == samples
     assert [row["job_id"] for row in read(tmp_path / "processes.csv")] == ["job"]
+
+
+def test_runs_that_do_not_count_are_written_and_say_so(study: Study, make: Make, tmp_path: Path) -> None:
+    samples = (1.0, 1.1, 1.2, 9.0, 9.0, 1.3, 1.4, 1.5)
+    speed = CoreSpeed(40.0, (40.0, 40.0, 52.0, 40.0, 40.0), (0, 0, 0, 1, 2, 3, 3, 3))
+    study.add_export(make.export("m", None))
+    for replicate, found in enumerate((speed, None)):
+        result = make.result(f"job-{replicate}", "m", samples_ms=samples, core_speed=found)
+        study.add_result(result, model_sha256="m", purpose="latency", replicate=replicate)
+    study.export_csv(tmp_path)
+    rows = read(tmp_path / "samples.csv")
+    assert [(row["job_id"], float(row["duration_ms"]), row["counts"]) for row in rows] == [
+        *(("job-0", each, str(each != 9.0)) for each in samples),
+        *(("job-1", each, "True") for each in samples),
+    ]
 
 
 def test_each_process_says_what_disturbed_it_and_whether_it_was_steady(

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.records import LatencyLabel, MeasureSettings, Outcome, ProcessResult
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import get_space
@@ -169,6 +170,19 @@ def test_spread_inside_and_between_processes(synthetic):
     assert spread.within_percent == pytest.approx(100 * 1.4826 * 0.02)
     assert spread.between_percent == pytest.approx(100 * np.std(np.log(medians), ddof=1))
     assert spread.half_width_percent == pytest.approx(1.0)
+
+
+def test_runs_beside_which_the_core_was_slow_are_no_spread(synthetic):
+    speed = CoreSpeed(40.0, (40.0, 40.0, 52.0, 40.0, 40.0), (0, 0, 0, 1, 2, 3, 3, 3))
+    samples = [0.96, 0.98, 0.99, 1.3, 1.3, 1.01, 1.02, 1.04]
+    results = [
+        msgspec.structs.replace(
+            process(synthetic.CONTEXT, synthetic.DEVICE.identity, "a", k, samples), core_speed=speed
+        )
+        for k in range(3)
+    ]
+    spread = loading.model_spread("model", label("a", [1.0] * 3), results)
+    assert spread.within_percent == pytest.approx(100 * 1.4826 * 0.02)
 
 
 def test_one_process_has_no_spread_between_processes():
