@@ -45,6 +45,9 @@ from hytnas_agent.records import (
 from hytnas_agent.statistics import median
 from hytnas_agent.worker.messages import Report, SpeedRequest, WorkerMessage, WorkerRequest
 
+CORE_SPEED_VARIABLE = "HYTNAS_AGENT_CORE_SPEED"
+"""``off`` in the agent's environment leaves the core's speed alone: records are unverified for it."""
+
 WATCH_INTERVAL_S = 0.25
 MAX_RESULT_BYTES = 2 * 1024 * 1024
 MEMORY_SHARE = 0.8
@@ -273,9 +276,11 @@ def _children_cpu_s() -> float:
 
 
 def _speed_request(job: MeasureJob, gate: Gate | None, now: HealthSnapshot) -> SpeedRequest | None:
-    """Whether the core's speed is watched: that of one real core, beside timed runs."""
+    """Whether the core's speed is watched: that of one real core beside timed runs, unless told not to."""
     timed = job.measure_pass == "timed"  # noqa: S105 (no password)
-    if gate is None or not timed or job.settings.threads > 1 or read_hardware().execution != "native":
+    if gate is None or not timed or job.settings.threads > 1:
+        return None
+    if read_hardware().execution != "native" or os.environ.get(CORE_SPEED_VARIABLE) == "off":
         return None
     return SpeedRequest(gate.best_speed_us(now))
 

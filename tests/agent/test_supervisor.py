@@ -379,6 +379,16 @@ def test_timed_runs_that_are_not_watched_are_unverified(
     assert result.counted_ms == result.samples_ms
 
 
+def test_the_agent_can_be_told_not_to_watch(
+    models: Models, cancellation: Cancellation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYTNAS_AGENT_CORE_SPEED", "off")
+    gate = StandingGate(GateReport(0.0))
+    result = run(make_job(models.tiny), make_files(models.tiny), cancellation, gate=gate)
+    assert (result.outcome, result.core_speed) == (Outcome.OK, None)
+    assert "core speed" in result.verdict.unverified
+
+
 def test_several_threads_are_not_watched(models: Models, cancellation: Cancellation) -> None:
     settings = msgspec.structs.replace(QUICK, threads=2)
     gate = StandingGate(GateReport(0.0))

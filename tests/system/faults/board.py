@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from hytnas_agent.paths import StateFolder
+from hytnas_agent.supervisor import CORE_SPEED_VARIABLE
 from hytnas_host.devices.inventory import DeviceEntry, Inventory
 
 from ..ssh.server import SshServer
@@ -69,8 +70,9 @@ class Board:
         self.sshd = SshServer(folder)
         self.inventory = Inventory(folder / "devices.toml")
         path = os.environ.get("PYTHONPATH")
-        environment = ["env", f"PYTHONPATH={path}"] if path else []
-        self._agent = (*environment, *wrapper, sys.executable, "-P", "-m", "hytnas_agent")
+        # A neighbour on the machine that runs the tests is none of the faults that they provoke.
+        environment = [f"{CORE_SPEED_VARIABLE}=off", *([f"PYTHONPATH={path}"] if path else [])]
+        self._agent = ("env", *environment, *wrapper, sys.executable, "-P", "-m", "hytnas_agent")
         self._options = list(options)
         self.accounted_for: set[str] = set()
 
