@@ -6,6 +6,8 @@ counters nor a hypervisor's steal time know. So a small fixed piece of work is t
 with it; a run counts where it took no longer than at best on both sides of the run.
 """
 
+from collections.abc import Sequence
+from itertools import compress
 from typing import Final
 
 import msgspec
@@ -47,14 +49,23 @@ class CoreSpeed(msgspec.Struct, frozen=True):
 
     def at_speed(self) -> list[bool]:
         """For each run, whether the core was as fast as at best on both sides of it."""
-        limit_us = (1 + TOLERANCE) * self.best_us
-        fast = [each <= limit_us for each in self.probe_us]
+        fast = [is_fast(each, self.best_us) for each in self.probe_us]
         return [place + 1 < len(fast) and fast[place] and fast[place + 1] for place in self.before]
 
     def enough(self) -> bool:
         """Whether there are enough runs at speed to count without the others."""
         runs = len(self.before)
         return sum(self.at_speed()) >= max(min(LEAST_AT_SPEED, runs), LEAST_SHARE * runs)
+
+
+def is_fast(duration: float, best: float, /) -> bool:
+    """Whether the work took no longer than at best, both in one unit."""
+    return duration <= (1 + TOLERANCE) * best
+
+
+def counted(samples: Sequence[float], speed: CoreSpeed | None, /) -> tuple[float, ...]:
+    """Those of ``(n,)`` timed runs that count."""
+    return tuple(compress(samples, counting(len(samples), speed)))
 
 
 def counting(runs: int, speed: CoreSpeed | None, /) -> list[bool]:

@@ -3,13 +3,12 @@
 import hashlib
 from collections.abc import Sequence
 from enum import StrEnum
-from itertools import compress
 from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from hytnas_agent.core_speed import CoreSpeed, counting
+from hytnas_agent.core_speed import CoreSpeed, counted, counting
 from hytnas_agent.pass_records import EnergyReading, OperatorProfile, SustainedSeries
 
 ModelFormat = Literal["onnx", "tflite"]
@@ -252,7 +251,7 @@ class ProcessResult(msgspec.Struct, frozen=True):
     @property
     def counted_ms(self) -> tuple[float, ...]:
         """The timed runs that count; ``median_ms`` is their median."""
-        return tuple(compress(self.samples_ms, self.counts))
+        return counted(self.samples_ms, self.core_speed)
 
     @property
     def is_disturbed(self) -> bool:

@@ -16,14 +16,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from hytnas_agent import __version__
-from hytnas_agent.core_speed import counting
+from hytnas_agent.core_speed import counted
 from hytnas_agent.device.files import meminfo_bytes, read_counters, read_text
 from hytnas_agent.device.gate import Gate
 from hytnas_agent.device.health import health_snapshot
@@ -185,7 +184,7 @@ def run_job(
     if gate is not None:
         gate.remember(report.health_after, verdict, report.core_speed)
     well = report.outcome is Outcome.OK
-    counted = tuple(compress(report.samples_ms, counting(len(report.samples_ms), report.core_speed)))
+    good = counted(report.samples_ms, report.core_speed) if well else ()
     return ProcessResult(
         job_id=job.job_id,
         model_sha256=job.model_sha256,
@@ -206,7 +205,7 @@ def run_job(
         warmup_ms=report.warmup_ms,
         steady=report.steady,
         samples_ms=report.samples_ms if well else (),
-        median_ms=median(counted) if well and counted else None,
+        median_ms=median(good) if good else None,
         peak_rss_bytes=report.peak_rss_bytes,
         model_bytes=files.model.stat().st_size if files.model.exists() else None,
         parity=report.parity,

@@ -3,13 +3,12 @@
 ``python -m hytnas_agent.worker.speed CORE SECONDS`` is that process.
 """
 
-import os
-import signal
-import subprocess
 import sys
 from typing import Annotated
 
 import msgspec
+
+from hytnas_agent.throwaway import Died, last_words, run_apart
 
 WATCH_S = 1.0
 TIMEOUT_S = 30.0
@@ -37,27 +36,16 @@ class CoreWatch(msgspec.Struct, frozen=True):
 def watch_core(core: int) -> CoreWatch:
     """Do the fixed work on a core for a second; natively, whatever the launcher."""
     try:
-        process = subprocess.run(
+        process = run_apart(
             [sys.executable, "-P", "-m", "hytnas_agent.worker.speed", str(core), f"{WATCH_S:g}"],
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            check=False,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            timeout_s=TIMEOUT_S,
+            environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
-    except OSError as error:
-        return CoreWatch(reason=f"{sys.executable} cannot be started: {error.strerror}")
-    except subprocess.TimeoutExpired:
-        return CoreWatch(reason=f"gave no answer within {TIMEOUT_S:g} s")
+    except Died as death:
+        return CoreWatch(reason=str(death))
     if process.returncode != 0:
-        return CoreWatch(reason=_why(process.returncode, process.stderr))
+        return CoreWatch(reason=last_words(process)[:MAX_REASON_CHARACTERS])
     try:
         return msgspec.json.decode(process.stdout[:MAX_OUTPUT_BYTES], type=CoreWatch)
     except ValueError as error:
         return CoreWatch(reason=f"gave an answer that is malformed: {error}")
-
-
-def _why(status: int, errors: bytes) -> str:
-    if status < 0:
-        return f"dies of {signal.Signals(-status).name} on this device"
-    lines = errors.decode(errors="replace").strip().splitlines()
-    return lines[-1][:MAX_REASON_CHARACTERS] if lines else f"left with status {status}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hytnas_agent.core_speed import OWN_QUANTILE, TOLERANCE
+from hytnas_agent.core_speed import OWN_QUANTILE, is_fast
 from hytnas_agent.device.core_watch import CoreWatch, watch_core
 from hytnas_agent.device.files import ROOT, meminfo_bytes
 from hytnas_agent.device.health import health_snapshot
@@ -284,7 +284,7 @@ def check_core_speed(core: int, watched: CoreWatch) -> Check:
         found = watched.reason or f"the work was done {many} times in a second, {LEAST_WATCHED} are the least"
         return Check("core speed", "unknown", found)
     best_us = quantile(durations_us, OWN_QUANTILE)
-    slow_us = [each for each in durations_us if each > (1 + TOLERANCE) * best_us]
+    slow_us = [each for each in durations_us if not is_fast(each, best_us)]
     if len(slow_us) > SLOW_SHARE * many:
         slower, share = median(slow_us) / best_us - 1, len(slow_us) / many
         return Check(

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from hytnas_agent.core_speed import OWN_QUANTILE, TOLERANCE, CoreSpeed
+from hytnas_agent.core_speed import OWN_QUANTILE, CoreSpeed, is_fast
 from hytnas_agent.device.identity import read_hardware
 from hytnas_agent.records import HealthSnapshot
 from hytnas_agent.statistics import quantile
@@ -42,7 +42,7 @@ class KnownSpeed(msgspec.Struct):
 
     def add(self, own_us: float) -> None:
         """Take in the best time of a further process."""
-        if self.bests_us and own_us > (1 + TOLERANCE) * self.best_us:
+        if self.bests_us and not is_fast(own_us, self.best_us):
             self.slower += 1
             if self.slower < GIVEN_UP_AFTER:
                 return

@@ -13,23 +13,12 @@ DISTURBED_RETRIES: Final = 5
 """How many further attempts the disturbed processes of one model get in all; then each stands as it is."""
 
 
-OF_TIMED_RUNS: Final = "core speed"
-"""The probe that only timed runs have between them."""
-
-OF_OTHERS: Final = ("other processes", "steal time")
-"""The probes that judge a lasting load, whose subject is what heat and the supply do to the clock."""
-
-
 def judge(runs: TimedRuns, measure_pass: MeasurePass = "timed") -> Verdict:  # noqa: S107 (no password)
     """INVALID with what disturbed the runs; else VALID, or VALID_UNVERIFIED naming the absent probes.
 
     A meter counts the work of all cores, so that energy is disturbed by that of others on any of them.
     """
-    of_others = measure_pass == "sustained"  # noqa: S105 (no password)
-    probes = [probe for probe in PROBES if probe.name in OF_OTHERS or not of_others]
-    if measure_pass != "timed":  # noqa: S105 (no password)
-        probes = [probe for probe in probes if probe.name != OF_TIMED_RUNS]
-    found = {probe.name: probe.judge(runs) for probe in probes}
+    found = {probe.name: probe.judge(runs) for probe in PROBES if measure_pass in probe.passes}
     reasons = [reason for reason in found.values() if reason]
     if measure_pass == "energy" and (elsewhere := work_of_others(runs)):  # noqa: S105 (no password)
         reasons.append(elsewhere)

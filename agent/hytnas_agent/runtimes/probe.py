@@ -7,8 +7,6 @@ node and prints the `RuntimeInfo` as the last line of its output.
 import contextlib
 import hashlib
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +17,7 @@ from hytnas_agent import __version__
 from hytnas_agent.launcher import current_launcher
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.runtimes.base import RUNTIMES, RuntimeFailure, create
+from hytnas_agent.throwaway import Died, last_words, run_apart
 
 PROBE_TIMEOUT_S = 60.0
 
@@ -46,25 +45,18 @@ def probe_runtime(name: str) -> RuntimeInfo:
     """Try one runtime in a process of its own."""
     try:
         with current_launcher().launch("-P", "-m", "hytnas_agent.runtimes.probe", name) as launch:
-            process = subprocess.run(
+            process = run_apart(
                 launch.argv,
-                capture_output=True,
-                timeout=PROBE_TIMEOUT_S,
-                check=False,
-                env=os.environ | launch.environment,
-                pass_fds=launch.descriptors,
+                timeout_s=PROBE_TIMEOUT_S,
+                environment=launch.environment,
+                descriptors=launch.descriptors,
             )
-    except OSError as error:
-        return _unusable(name, f"{error.filename} cannot be started: {error.strerror}")
-    except subprocess.TimeoutExpired:
-        return _unusable(name, f"gave no answer within {PROBE_TIMEOUT_S:g} s")
-    if process.returncode < 0:
-        return _unusable(name, f"dies of {signal.Signals(-process.returncode).name} on this device")
+    except Died as death:
+        return _unusable(name, str(death))
     try:
         return msgspec.json.decode(process.stdout.splitlines()[-1], type=RuntimeInfo)
     except (IndexError, ValueError):
-        errors = process.stderr.decode(errors="replace").strip().splitlines()
-        return _unusable(name, errors[-1] if errors else f"left with status {process.returncode}")
+        return _unusable(name, last_words(process))
 
 
 def _unusable(name: str, reason: str) -> RuntimeInfo:

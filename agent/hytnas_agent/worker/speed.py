@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from hytnas_agent.core_speed import OWN_QUANTILE, TOLERANCE, CoreSpeed
+from hytnas_agent.core_speed import OWN_QUANTILE, CoreSpeed, is_fast
 from hytnas_agent.statistics import quantile
 
 SIDE = 40
@@ -55,11 +55,16 @@ def look_for_best(
 
     A process that begins beside a neighbour would take the slow core for the device's best.
     """
+    return quantile(again_and_again(probe, clock=clock, seconds=seconds), OWN_QUANTILE) / 1e3
+
+
+def again_and_again(probe: Callable[[], int], *, clock: Callable[[], int], seconds: float) -> list[int]:
+    """Nanoseconds that the fixed work takes each time, for so long; at least once."""
     durations_ns: list[int] = []
     end = clock() + 1e9 * seconds
     while clock() < end or not durations_ns:
         durations_ns.append(probe())
-    return quantile(durations_ns, OWN_QUANTILE) / 1e3
+    return durations_ns
 
 
 class SpeedWatch:
@@ -164,23 +169,16 @@ class SpeedWatch:
                 return
 
     def _is_fast(self, duration_ns: int) -> bool:
-        return duration_ns <= (1 + TOLERANCE) * self._best_ns
+        return is_fast(duration_ns, self._best_ns)
 
 
 def durations_us(core: int, seconds: float) -> list[float]:
     """Microseconds that the fixed work takes on a core, again and again for so long."""
     os.sched_setaffinity(0, {core})
-    probe = SpeedProbe(time.perf_counter_ns)
-    _again_and_again(probe, RISING_S)  # a clock that follows the load has to rise first
-    return _again_and_again(probe, seconds)
-
-
-def _again_and_again(probe: Callable[[], int], seconds: float) -> list[float]:
-    taken_us = []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        taken_us.append(probe() / 1e3)
-    return taken_us
+    clock = time.perf_counter_ns
+    probe = SpeedProbe(clock)
+    again_and_again(probe, clock=clock, seconds=RISING_S)  # a clock that follows the load has to rise first
+    return [each / 1e3 for each in again_and_again(probe, clock=clock, seconds=seconds)]
 
 
 def main() -> None:

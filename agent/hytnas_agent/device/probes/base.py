@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.device.sources import Sources
-from hytnas_agent.records import HealthSnapshot, ProcessorTime
+from hytnas_agent.records import HealthSnapshot, MeasurePass, ProcessorTime
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,14 @@ class Probe(ABC):
         What a verdict calls it where it is absent.
     patience_s : float
         How long a measurement is held back for it at most.
+    passes : set of str
+        Those it judges. Not a lasting load, unless it looks for the work of others: what heat and the supply
+        do to the clock is the subject there.
     """
 
     name: ClassVar[str]
     patience_s: ClassVar[float] = 0.0
+    passes: ClassVar[frozenset[MeasurePass]] = frozenset({"timed", "profile", "energy"})
 
     @abstractmethod
     def read(self, sources: Sources, cores: Sequence[int]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class OtherProcesses(Probe):
     """Other processes on the measuring cores."""
 
     name = "other processes"
+    passes = Probe.passes | {"sustained"}
     patience_s = 3.0
 
     def read(self, sources: Sources, cores: Sequence[int]) -> dict[str, Any]:
@@ -82,6 +83,7 @@ class Steal(Probe):
     """Time that a hypervisor gave to other machines."""
 
     name = "steal time"
+    passes = Probe.passes | {"sustained"}
 
     def read(self, sources: Sources, cores: Sequence[int]) -> dict[str, Any]:
         """``core_steal_s`` of the measuring cores and ``steal_ticks`` of all, since boot."""

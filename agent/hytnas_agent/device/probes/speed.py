@@ -16,6 +16,7 @@ class Speed(Probe):
     """The speed of the core beside the timed runs."""
 
     name = "core speed"
+    passes = frozenset({"timed"})
 
     def read(self, sources: Sources, cores: Sequence[int]) -> dict[str, Any]:
         """Nothing: only a process that works can tell."""
