@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -295,6 +296,31 @@ def start_server(
     _SERVERS.append(server)
     wait_until(lambda: server_pid(state) is not None)
     return server
+
+
+def start_endless(agent: AgentUnderTest, models: Models, job_id: str = "endless") -> int:
+    """Send an endless job and wait until its process runs; the id of the request."""
+    request = agent.send("measure", protocol.MeasureParams(make_job(models.endless, job_id), agent.token))
+    worker_of(agent.state, job_id)
+    return request
+
+
+def worker_of(state: StateFolder, job_id: str) -> int:
+    """The process id of the server's worker, once the journal says that the job began."""
+    database = sqlite3.connect(state.journal)
+
+    def begun() -> bool:
+        return bool(database.execute("SELECT 1 FROM jobs WHERE job_id = ?", (job_id,)).fetchone())
+
+    wait_until(lambda: begun() and workers(state))
+    database.close()
+    return workers(state)[0]
+
+
+def workers(state: StateFolder) -> list[int]:
+    tasks = Path(f"/proc/{server_pid(state)}/task").iterdir()
+    children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    return [pid for pid in children if b"hytnas_agent.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def make_job(

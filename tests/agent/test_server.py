@@ -36,7 +36,19 @@ from hytnas_agent.protocol import (
 )
 from hytnas_agent.records import Outcome
 
-from .conftest import LATE, QUICK, AgentUnderTest, Models, make_job, server_pid, start_server, wait_until
+from .conftest import (
+    LATE,
+    QUICK,
+    AgentUnderTest,
+    Models,
+    make_job,
+    server_pid,
+    start_endless,
+    start_server,
+    wait_until,
+    worker_of,
+    workers,
+)
 
 Connect = Callable[..., AgentUnderTest]
 
@@ -55,31 +67,6 @@ def code_of(call: Callable[..., object], *arguments: object) -> int:
     with pytest.raises(RpcError) as raised:
         call(*arguments)
     return raised.value.code
-
-
-def start_endless(agent: AgentUnderTest, models: Models, job_id: str = "endless") -> int:
-    """Send an endless job and wait until its process runs; the id of the request."""
-    request = agent.send("measure", MeasureParams(make_job(models.endless, job_id), agent.token))
-    worker_of(agent.state, job_id)
-    return request
-
-
-def worker_of(state: StateFolder, job_id: str) -> int:
-    """The process id of the server's worker, once the journal says that the job began."""
-    database = sqlite3.connect(state.journal)
-
-    def begun() -> bool:
-        return bool(database.execute("SELECT 1 FROM jobs WHERE job_id = ?", (job_id,)).fetchone())
-
-    wait_until(lambda: begun() and workers(state))
-    database.close()
-    return workers(state)[0]
-
-
-def workers(state: StateFolder) -> list[int]:
-    tasks = Path(f"/proc/{server_pid(state)}/task").iterdir()
-    children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
-    return [pid for pid in children if b"hytnas_agent.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def is_gone(pid: int) -> bool:

@@ -13,10 +13,10 @@ from hytnas_agent.connect import someone_serves
 from hytnas_agent.errors import AgentError
 from hytnas_agent.instance import single_instance
 from hytnas_agent.paths import StateFolder
-from hytnas_agent.protocol import ErrorCode, MeasureParams
+from hytnas_agent.protocol import ErrorCode
 from hytnas_agent.stop import Stopped, stop_server
 
-from .conftest import AgentUnderTest, Models, make_job, server_pid, start_server, wait_until
+from .conftest import AgentUnderTest, Models, make_job, server_pid, start_endless, start_server, wait_until
 
 Connect = Callable[..., AgentUnderTest]
 
@@ -52,7 +52,7 @@ def test_the_running_job_is_handed_back_and_finished_results_are_counted(
     agent.upload(models.tiny)
     agent.upload(models.endless)
     agent.measure(make_job(models.tiny, "done"))
-    running = agent.send("measure", MeasureParams(make_job(models.endless, "endless"), agent.token))
+    running = start_endless(agent, models)
     stopped = stop_server(state, timeout_s=30.0)
     response = agent.receive()
     assert (response.id, response.error.code) == (running, ErrorCode.SHUTTING_DOWN)

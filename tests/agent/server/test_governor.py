@@ -16,7 +16,7 @@ from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import Outcome
 from hytnas_agent.stop import stop_server
 
-from ..conftest import AgentUnderTest, Models, make_cores, make_job, server_pid, wait_until
+from ..conftest import AgentUnderTest, Models, make_cores, server_pid, start_endless, wait_until, worker_of
 
 SERVE = (
     "import functools, pathlib, sys; from hytnas_agent.paths import StateFolder;"
@@ -80,27 +80,14 @@ def test_a_killed_worker_changes_nothing_about_that(
 ) -> None:
     agent.acquire()
     agent.upload(models.endless)
-    asked = agent.send("measure", protocol.MeasureParams(make_job(models.endless), agent.token))
-    pid = server_pid(agent.state)
-    wait_until(lambda: workers_of(pid))
-    os.kill(workers_of(pid)[0], signal.SIGKILL)
+    asked = start_endless(agent, models)
+    os.kill(worker_of(agent.state, "endless"), signal.SIGKILL)
     response = agent.receive()
     assert response.id == asked
     assert now(root) == "performance"
     assert agent.ask("result", protocol.ResultParams()).results[0].outcome is Outcome.CRASH
     agent.ask("release", protocol.TokenParams(agent.token))
     assert now(root) == "ondemand"
-
-
-def workers_of(pid: int) -> list[int]:
-    children = [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
-    return [
-        child for child in children if b"hytnas_agent.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
