@@ -107,9 +107,9 @@ def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" =
     """The label of one model from all its processes, whatever pass they are of.
 
     The label is OK with at least three processes that ended OK and undisturbed, or with all of them where
-    fewer were asked for. Where too few were undisturbed, the disturbed ones count as well, and the label says
-    so. Otherwise its outcome is the most frequent failure, it carries no latency, and ``message`` says how
-    many processes ended how. A failed memory pass leaves ``peak_rss_bytes`` unset.
+    fewer were asked for. Where too few were undisturbed, the fastest disturbed ones make up the number, and
+    the label says so. Otherwise its outcome is the most frequent failure, it carries no latency, and
+    ``message`` says how many processes ended how. A failed memory pass leaves ``peak_rss_bytes`` unset.
 
     Parameters
     ----------
@@ -165,12 +165,18 @@ def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" =
 
 
 def accepted(well: Sequence[ProcessResult], asked: int, /) -> list[ProcessResult]:
-    """Those of the processes that went well which make the label: the undisturbed, if they are enough.
+    """Those of the processes that went well which make the label, in their order.
 
-    ``asked`` is how many there were in all.
+    The undisturbed. Where they are too few the fastest of the disturbed make up the number, as disturbances
+    only slow down: a median of all would be one of the disturbance. ``asked`` is how many there were in all.
     """
-    undisturbed = [result for result in well if not result.is_disturbed]
-    return undisturbed if len(undisturbed) >= min(MIN_OK_PROCESSES, asked) else list(well)
+    undisturbed = [place for place, result in enumerate(well) if not result.is_disturbed]
+    fastest_first = sorted(
+        (place for place, result in enumerate(well) if result.is_disturbed),
+        key=lambda place: median(well[place].counted_ms),
+    )
+    wanting = max(0, min(MIN_OK_PROCESSES, asked) - len(undisturbed))
+    return [well[place] for place in sorted(undisturbed + fastest_first[:wanting])]
 
 
 @dataclass(frozen=True)
@@ -238,7 +244,7 @@ def _explain(
     if disturbed:
         verdict = disturbed[0].verdict
         reason = f": {', '.join(verdict.reasons)}" if verdict is not None and verdict.reasons else ""
-        parts.append(f"{len(disturbed)} of {len(good)} processes were disturbed{reason}")
+        parts.append(f"{len(disturbed)} of {len(good)} processes that count were disturbed{reason}")
     unsteady = sum(1 for result in good if result.steady is False)
     if unsteady:
         parts.append(f"no steady state was reached in {unsteady} of {len(good)} processes")

@@ -195,9 +195,12 @@ def test_disturbed_processes_count_only_where_too_few_others_did() -> None:
     good = processes_of([1.0, 1.0, 1.0], verdict=Verdict("VALID_UNVERIFIED"))
     label = aggregate([*good, *processes_of([9.0, 9.0], verdict=invalid)])
     assert (label.median_ms, label.processes, label.disturbed_processes) == (1.0, 3, 2)
-    few = aggregate([*good[:2], *processes_of([9.0, 9.0, 9.0], verdict=invalid)])
-    assert (few.median_ms, few.processes, few.disturbed_processes) == (9.0, 5, 3)
-    assert few.message == "3 of 5 processes were disturbed: throttled"
+    few = aggregate([good[0], *processes_of([9.0, 7.0, 1.5, 8.0], verdict=invalid)])
+    assert few.process_medians_ms == (1.0, 7.0, 1.5)  # the fastest make up three
+    assert (few.median_ms, few.processes, few.disturbed_processes) == (1.5, 3, 4)
+    assert few.message == "2 of 3 processes that count were disturbed: throttled"
+    none = aggregate(processes_of([9.0, 7.0, 1.5, 8.0], verdict=invalid), StoppingRule())
+    assert (none.median_ms, none.outcome, none.rests_on_disturbed) == (7.0, Outcome.UNSTABLE, True)
 
 
 def test_processes_without_a_steady_state_are_said_so() -> None:

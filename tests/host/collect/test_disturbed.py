@@ -8,6 +8,7 @@ import pytest
 
 from hytnas_agent.device.verdict import DISTURBED_RETRIES
 from hytnas_agent.records import MeasureJob, Outcome, ProcessResult, Verdict
+from hytnas_agent.statistics import MIN_OK_PROCESSES
 from hytnas_datasets.store import Study
 from hytnas_host.collect.options import MeasureOptions
 
@@ -126,4 +127,5 @@ def test_a_board_that_is_never_quiet_costs_each_model_its_one_budget(study: Stud
     timed = [job for job in board.measured if job.measure_pass == "timed" and job.model_sha256 != CANARY]
     assert len(timed) == 8 * (ADAPTIVE.processes + DISTURBED_RETRIES)
     assert all(label.rests_on_disturbed for label in collected.labels.values())
-    assert all(label.processes == ADAPTIVE.processes for label in collected.labels.values())
+    assert all(label.disturbed_processes == ADAPTIVE.processes for label in collected.labels.values())
+    assert all(label.processes == MIN_OK_PROCESSES for label in collected.labels.values())
