@@ -9,7 +9,9 @@ method has at most a third of the noise of a single run, and how noise falls wit
 The processes of all methods are interleaved in an order drawn anew, and so are the conditions, so that the
 machine's mood hits all alike. Everything is kept in the folder as it is measured: interrupt the study
 anywhere, give the same command again, and it goes on. Repeats come one after the other, so a study that is
-ended early is a whole one of fewer repeats, and one with more ``--repeats`` goes on from there.
+ended early is a whole one of fewer repeats, and one with more ``--repeats`` goes on from there. Journals of
+the same study by other machines of a kind, or by other versions of the code, can be reported together
+(``--pool``): passes are compared within one journal only.
 
 Run: python benchmarks/noise_study.py [--architectures 60] [--repeats 20] [--device local] [--hours 2.5]
 See docs/guide/noise-study.md.
@@ -20,6 +22,7 @@ import json
 import sys
 import time
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 
 from noise.code import CodeWatch, agent_files, digest, study_files
@@ -158,6 +161,14 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--hog-idle-s", type=float, default=8.0, help="mean pause between them (8)")
     add("--hours", type=float, default=24.0, help="begin no block that would end later than that")
     add("--show", action="store_true", help="measure nothing: report what is there")
+    add(
+        "--pool",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="JOURNAL",
+        help="report this journal (.jsonl, .jsonl.xz) of the same study, too; may be given more than once",
+    )
     add("--json", type=Path, help="the figures; result.json in the folder by default")
     options = parser.parse_args(arguments)
     options.folder = options.folder.absolute()
@@ -174,20 +185,25 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     options = parsed()
     path = options.folder / "journal.jsonl"
-    if options.show and not path.exists():
+    if options.show and not path.exists() and not options.pool:
         raise SystemExit(f"there is no noise study in {options.folder}")
+    if missing := [each for each in options.pool if not each.is_file()]:
+        raise SystemExit(f"there is no journal {missing[0]}")
     options.folder.mkdir(parents=True, exist_ok=True)
-    with Journal(path, writable=not options.show) as journal:
+    with ExitStack() as opened:
+        pooled = [opened.enter_context(Journal(each, writable=False)) for each in options.pool]
+        journals = pooled
+        if not options.show or path.exists():
+            own = opened.enter_context(Journal(path, writable=not options.show))
+            journals = [own, *pooled]
         try:
             if not options.show:
-                measure(options, journal)
+                measure(options, own)
         except HytnasError as error:
             raise SystemExit(f"{error} The same command goes on") from error
         except KeyboardInterrupt:
             raise SystemExit("interrupted: what was measured is kept; the same command goes on") from None
-        if journal.header is None:
-            raise SystemExit("nothing is measured yet")
-        found = analyse(journal)
+        found = analyse(journals)
     print("\n".join(lines_of(found)))
     result = options.json or options.folder / "result.json"
     result.write_text(json.dumps(found, indent=2) + "\n")

@@ -5,11 +5,12 @@ again, as a job of its own: what the agent may have gone on with meanwhile was n
 """
 
 import fcntl
+import lzma
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import IO, Self
 
 import msgspec
 
@@ -97,6 +98,7 @@ class Journal:
     Parameters
     ----------
     path : Path
+        A file to read may be compressed with xz (``.xz``).
     writable : bool
         Else the file is only read, and may be another process's.
 
@@ -117,19 +119,17 @@ class Journal:
         self.header: Header | None = None
         self.processes: list[Process] = []
         self.blocks: list[Block] = []
-        self._file: BinaryIO = path.open("a+b" if writable else "rb")
         if writable:
+            self._file: IO[bytes] = path.open("a+b")
             self._claim(path)
             self._cut_torn_line()
-        for number, line in enumerate(self._lines(), start=1):
-            try:
-                self._note(_LINES.decode(line))
-            except msgspec.MsgspecError as error:
-                self._file.close()
-                raise SystemExit(
-                    f"line {number} of {path} is not of a noise study, or of one by another version of this "
-                    f"program ({error}): take another folder"
-                ) from error
+        else:
+            self._file = (lzma.open if path.suffix == ".xz" else open)(path, "rb")
+        try:
+            self._read(path)
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -146,6 +146,20 @@ class Journal:
         if not isinstance(entry, Process):
             os.fsync(self._file.fileno())
         self._note(entry)
+
+    def _read(self, path: Path) -> None:
+        number = 0
+        try:
+            for line in self._lines():
+                number += 1
+                self._note(_LINES.decode(line))
+        except msgspec.MsgspecError as error:
+            raise SystemExit(
+                f"line {number} of {path} is not of a noise study, or of one by another version of this "
+                f"program ({error}): take another folder"
+            ) from error
+        except (lzma.LZMAError, EOFError) as error:
+            raise SystemExit(f"{path} cannot be unpacked ({error}): get it once more") from error
 
     def _note(self, entry: Header | Process | Block) -> None:
         if isinstance(entry, Process):

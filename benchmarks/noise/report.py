@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from noise.methods import METHODS, Label, label_of
 from noise.statistics import (
     Floats,
     Noise,
+    Strata,
     Weights,
     at_most,
     difference,
@@ -37,10 +38,23 @@ CALM = 0.02
 ten of them then make a label that is good to some 0.8 %."""
 SHARE_AIM = 1 / 3
 RESAMPLES = 1000
+SAME = (
+    "resolution",
+    "seed",
+    "timed_budget_s",
+    "target_half_width",
+    "min_processes",
+    "max_processes",
+    "hog_busy_s",
+    "hog_idle_s",
+)
+"""What journals of one study have in common; machines and versions of the code may differ."""
 
-Labels = dict[str, dict[str, list[Label | None]]]
-Kept = dict[str, list[list[Label]]]
-"""By method: labels of each model (outer) in each pass (inner)."""
+Labels = dict[str, list[list[Label | None]]]
+Rows = list[list[Label]]
+"""Labels of each model (outer) in each pass (inner)."""
+Kept = dict[str, list[Rows]]
+"""By method: those of each stratum."""
 
 
 def rule_of(header: Header) -> StoppingRule:
@@ -53,7 +67,7 @@ def labels_of(journal: Journal, header: Header, condition: str) -> Labels:
 
     Returns
     -------
-    dict of method to {model: [label of each pass]}
+    dict of method to [[label of each pass] of each model, in the header's order]
     """
     rule = rule_of(header)
     by_turn: dict[tuple[int, str, str], list[Process]] = defaultdict(list)
@@ -61,51 +75,96 @@ def labels_of(journal: Journal, header: Header, condition: str) -> Labels:
         by_turn[each.repeat, each.method, each.model].append(each)
     ended = sorted(_ended(journal, condition))
     return {
-        method: {
-            model: [
+        method: [
+            [
                 label_of(method, by_turn[repeat, "naive" if method == "first" else method, model], rule)
                 for repeat in ended
             ]
             for model in header.models
-        }
+        ]
         for method in ROWS
     }
 
 
-def analyse(journal: Journal, *, resamples: int = RESAMPLES) -> dict[str, Any]:
+def check_same_study(journals: Sequence[Journal]) -> list[Header]:
+    """The headers, of journals that are of one study: of the same networks, measured in the same way.
+
+    Raises
+    ------
+    SystemExit
+        One is empty, or of another study.
+    """
+    headers = [journal.header for journal in journals if journal.header is not None]
+    if len(headers) < len(journals):
+        raise SystemExit("nothing is measured yet")
+    for header in headers[1:]:
+        for name in SAME:
+            one, other = getattr(headers[0], name), getattr(header, name)
+            if one != other:
+                raise SystemExit(f"these journals are not of the same study: {name} is {one} and {other}")
+        if len(header.models) != len(headers[0].models):
+            raise SystemExit(
+                f"these journals are not of the same study: they have {len(headers[0].models)} and "
+                f"{len(header.models)} models"
+            )
+    return headers
+
+
+def analyse(journals: Sequence[Journal], *, resamples: int = RESAMPLES) -> dict[str, Any]:
     """Everything that is reported, as plain values; intervals are at 95 %, noise is relative.
 
-    Models that failed in any pass are left out everywhere. The truth whose gaps turn tau into noise is the
-    mean logarithm of ``ours`` in the first condition. A condition needs two passes that have ended.
+    Each journal is a stratum: its passes are compared with each other only. Models that failed in any pass
+    are left out everywhere. The truth whose gaps turn tau into noise is the mean logarithm of ``ours`` in the
+    first condition. A condition needs two passes that have ended, of one journal.
+
+    Parameters
+    ----------
+    journals : sequence of Journal
+        Of one study; models are told apart by their places in the header.
+
+    Raises
+    ------
+    SystemExit
+        See ``check_same_study``.
     """
-    header = journal.header
-    assert header is not None
-    labelled = {name: labels_of(journal, header, name) for name in CONDITIONS}
-    labelled = {name: each for name, each in labelled.items() if len(each["ours"][header.models[0]]) >= 2}
+    headers = check_same_study(journals)
+    places = range(len(headers[0].models))
+    labelled: dict[str, list[tuple[Journal, Labels]]] = {}
+    for name in CONDITIONS:
+        strata = [(j, labels_of(j, header, name)) for j, header in zip(journals, headers, strict=True)]
+        if several := [(j, labels) for j, labels in strata if len(labels["ours"][0]) >= 2]:
+            labelled[name] = several
     failed = {
-        model
-        for labels in labelled.values()
+        place
+        for strata in labelled.values()
+        for _, labels in strata
         for rows in labels.values()
-        for model, row in rows.items()
-        if None in row
+        for place in places
+        if None in rows[place]
     }
-    models = [model for model in header.models if model not in failed]
-    found: dict[str, Any] = {"models": len(models), "failed_models": sorted(failed), "conditions": {}}
+    models = [place for place in places if place not in failed]
+    found: dict[str, Any] = {
+        "models": len(models),
+        "failed_models": sorted(headers[0].models[place] for place in failed),
+        "conditions": {},
+    }
     if len(models) < 2 or not labelled:
         return found
-    kept = {
+    kept: dict[str, Kept] = {
         name: {
-            method: [[each for each in rows[model] if each is not None] for model in models]
-            for method, rows in labels.items()
+            method: [
+                [[each for each in labels[method][place] if each is not None] for place in models]
+                for _, labels in strata
+            ]
+            for method in ROWS
         }
-        for name, labels in labelled.items()
+        for name, strata in labelled.items()
     }
-    truth = _logs(next(iter(kept.values()))["ours"]).mean(axis=1)
-    weights = weights_of(len(models), resamples, np.random.default_rng(header.seed))
-    for name, labels in kept.items():
-        found["conditions"][name] = _condition(labels, truth, weights) | {
-            "weather": _weather(_of_ended_passes(journal, name))
-        }
+    truth = np.concatenate(_logs(next(iter(kept.values()))["ours"]), axis=1).mean(axis=1)
+    weights = weights_of(len(models), resamples, np.random.default_rng(headers[0].seed))
+    for name, each in kept.items():
+        processes = [one for journal, _ in labelled[name] for one in _of_ended_passes(journal, name)]
+        found["conditions"][name] = _condition(each, truth, weights) | {"weather": _weather(processes)}
     return found
 
 
@@ -113,7 +172,8 @@ def _condition(labels: Kept, truth: Floats, weights: Weights) -> dict[str, Any]:
     logs = {method: _logs(labels[method]) for method in ROWS}
     noises = {method: noise_of(logs[method], truth, weights) for method in ROWS}
     return {
-        "passes": logs["ours"].shape[1],
+        "passes": sum(each.shape[1] for each in logs["ours"]),
+        "journals": len(logs["ours"]),
         "methods": {method: _row(noises[method], logs[method], labels[method]) for method in ROWS},
         "ours_against": {m: _compare(noises["ours"], noises[m]) for m in ROWS if m != "ours"},
         "tau_reached": _reaches_aim(noises["ours"].tau.interval),
@@ -126,25 +186,33 @@ def _reaches_aim(tau: Interval) -> str:
     return at_most(Interval(-tau.value, -tau.high, -tau.low), -TAU_AIM)
 
 
-def _by_calm(rows: list[list[Label]], logs: Floats, weights: Weights) -> dict[str, Any]:
+def _by_calm(strata: list[Rows], logs: Strata, weights: Weights) -> dict[str, Any]:
     """Our passes, apart by how much the processes within a label scatter: what the machine itself permits."""
-    scatter = [[np.log(each.processes_ms).std(ddof=1) for each in row] for row in rows]
-    of_pass = np.median(scatter, axis=0)
+    scatter = [_scatter_of_passes(rows) for rows in strata]
     found = {}
-    for name, chosen in (("calm", of_pass <= CALM), ("rough", of_pass > CALM)):
-        enough = chosen.sum() >= 2
-        tau = tau_between_passes(logs[:, chosen], weights).interval if enough else None
+    for name in ("calm", "rough"):
+        of_kind = [(each <= CALM) == (name == "calm") for each in scatter]
+        chosen = np.concatenate([each[kind] for each, kind in zip(scatter, of_kind, strict=True)])
+        apart = [each[:, kind] for each, kind in zip(logs, of_kind, strict=True)]
+        several = [each for each in apart if each.shape[1] >= 2]
+        tau = tau_between_passes(several, weights).interval if several else None
         found[name] = {
-            "passes": int(chosen.sum()),
-            "scatter": float(np.median(of_pass[chosen])) if chosen.any() else None,
+            "passes": len(chosen),
+            "scatter": float(np.median(chosen)) if len(chosen) else None,
             "tau_between_passes": None if tau is None else msgspec.to_builtins(tau),
             "tau_reached": None if tau is None else _reaches_aim(tau),
         }
     return found
 
 
-def _logs(rows: list[list[Label]]) -> Floats:
-    return np.log([[each.latency_ms for each in row] for row in rows])
+def _scatter_of_passes(rows: Rows) -> Floats:
+    """(r,) median over models of the standard deviation, on the logarithm, of a label's processes."""
+    scatter = [[np.log(each.processes_ms).std(ddof=1) for each in row] for row in rows]
+    return np.asarray(np.median(scatter, axis=0))
+
+
+def _logs(strata: list[Rows]) -> list[Floats]:
+    return [np.log([[each.latency_ms for each in row] for row in rows]) for rows in strata]
 
 
 def _plain(noise: Noise) -> dict[str, Any]:
@@ -156,12 +224,12 @@ def _plain(noise: Noise) -> dict[str, Any]:
     }
 
 
-def _row(noise: Noise, logs: Floats, rows: list[list[Label]]) -> dict[str, Any]:
-    flat = [each for row in rows for each in row]
+def _row(noise: Noise, logs: Strata, strata: list[Rows]) -> dict[str, Any]:
+    flat = [each for rows in strata for row in rows for each in row]
     return {
         **_plain(noise),
         "seconds_a_model": float(np.mean([each.cost_s for each in flat])),
-        "latency_ms": float(np.exp(logs.mean())),
+        "latency_ms": float(np.exp(np.concatenate(logs, axis=1).mean())),
         "pass_shift": pass_shift(logs),
         "processes_a_label": float(np.mean([len(each.processes_ms) for each in flat])),
         "disturbed_a_label": float(np.mean([each.disturbed for each in flat])),
@@ -193,30 +261,35 @@ def _curve(labels: Kept, truth: Floats, weights: Weights) -> Iterator[dict[str, 
     """
     for method in ("naive", "fixed"):
         for size in (1, 2, 3, 5, 7, 10):
-            groups = len(labels[method][0]) // size
-            if groups < 2:
+            grouped = [_groups(rows, size) for rows in labels[method]]
+            several = [rows for rows in grouped if len(rows[0]) >= 2]
+            if not several:
                 continue
-            grouped = [[row[size * g : size * (g + 1)] for g in range(groups)] for row in labels[method]]
-            logs = np.log(
-                [[np.median([each.latency_ms for each in group]) for group in row] for row in grouped]
-            )
-            cost_s = np.mean([[sum(each.cost_s for each in group) for group in row] for row in grouped])
-            yield {
-                **_plain(noise_of(logs, truth, weights)),
-                "method": method,
-                "size": size,
-                "seconds": float(cost_s),
-            }
-    fewest = min(len(each.processes_ms) for row in labels["ours"] for each in row)
+            logs = [
+                np.log([[np.median([each.latency_ms for each in group]) for group in row] for row in rows])
+                for rows in several
+            ]
+            costs_s = [
+                sum(each.cost_s for each in group) for rows in several for row in rows for group in row
+            ]
+            yield _point(method, size, float(np.mean(costs_s)), noise_of(logs, truth, weights))
+    fewest = min(len(each.processes_ms) for rows in labels["ours"] for row in rows for each in row)
     for size in range(1, fewest + 1):
-        logs = np.log([[np.median(each.processes_ms[:size]) for each in row] for row in labels["ours"]])
-        cost_s = np.mean([[each.spent_s[size - 1] for each in row] for row in labels["ours"]])
-        yield {
-            **_plain(noise_of(logs, truth, weights)),
-            "method": "ours",
-            "size": size,
-            "seconds": float(cost_s),
-        }
+        logs = [
+            np.log([[np.median(each.processes_ms[:size]) for each in row] for row in rows])
+            for rows in labels["ours"]
+        ]
+        costs_s = [each.spent_s[size - 1] for rows in labels["ours"] for row in rows for each in row]
+        yield _point("ours", size, float(np.mean(costs_s)), noise_of(logs, truth, weights))
+
+
+def _groups(rows: Rows, size: int) -> list[list[list[Label]]]:
+    """Of each model its passes by so many, one after the other; what is left over at the end is left out."""
+    return [[row[start : start + size] for start in range(0, len(row) - size + 1, size)] for row in rows]
+
+
+def _point(method: str, size: int, seconds: float, noise: Noise) -> dict[str, Any]:
+    return {**_plain(noise), "method": method, "size": size, "seconds": seconds}
 
 
 def _ended(journal: Journal, condition: str) -> set[int]:

@@ -27,7 +27,8 @@ def lines_of(found: dict[str, Any]) -> Iterator[str]:
         yield "no condition has two complete passes yet"
     for name, condition in found["conditions"].items():
         yield ""
-        yield f"== {name}: {CONDITIONS[name]}; {condition['passes']} passes"
+        journals = f" of {condition['journals']} journals" if condition["journals"] > 1 else ""
+        yield f"== {name}: {CONDITIONS[name]}; {condition['passes']} passes{journals}"
         yield from _table(condition)
         yield from _comparison(condition)
         yield from _curve(condition)

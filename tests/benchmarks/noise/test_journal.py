@@ -1,3 +1,4 @@
+import lzma
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,21 @@ def test_a_line_that_was_being_written_is_cut_off(tmp_path: Path) -> None:
             assert (journal.header, journal.processes) == (HEADER, [])
             journal.add(PROCESS)
         assert path.read_bytes() == whole
+
+
+def test_a_compressed_one_is_read_and_a_damaged_one_refused(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "journal.jsonl", tmp_path / "journal.jsonl.xz"
+    with Journal(plain) as journal:
+        for entry in (HEADER, PROCESS, BLOCK):
+            journal.add(entry)
+    whole = lzma.compress(plain.read_bytes())
+    packed.write_bytes(whole)
+    with Journal(packed, writable=False) as journal:
+        assert (journal.header, journal.processes, journal.blocks) == (HEADER, [PROCESS], [BLOCK])
+    for damaged in (whole[:-20], whole[:100] + b"\xff" + whole[101:], plain.read_bytes()):
+        packed.write_bytes(damaged)
+        with pytest.raises(SystemExit, match=r"journal.jsonl.xz cannot be unpacked"):
+            Journal(packed, writable=False)
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:

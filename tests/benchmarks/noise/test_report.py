@@ -1,5 +1,8 @@
 """A whole study of simulated processes, through its journal: what was put in comes out."""
 
+import json
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise, permutations
@@ -83,7 +86,7 @@ class Simulated:
 
     def analyse(self) -> dict[str, Any]:
         with Journal(self.path, writable=False) as journal:
-            return analyse(journal, resamples=200)
+            return analyse([journal], resamples=200)
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +203,55 @@ def test_passes_in_which_processes_scatter_are_told_from_calm_ones(tmp_path: Pat
 def test_a_study_without_a_rough_pass_says_nothing_of_such(found: dict[str, Any]) -> None:
     rough = found["conditions"]["quiet"]["weather_permitting"]["rough"]
     assert rough == {"passes": 0, "scatter": None, "tau_between_passes": None, "tau_reached": None}
+
+
+class Elsewhere(Simulated):
+    """On a machine twice as slow, on which each network has latencies of its own."""
+
+    def measure(self, turn: Turn, condition: str, repeat: int, replicate: int) -> Process:
+        process = super().measure(turn, condition, repeat, replicate)
+        factor = 2 + MODELS.index(turn[1]) % 3 / 10
+        return msgspec.structs.replace(
+            process, samples_ms=tuple(factor * each for each in process.samples_ms)
+        )
+
+
+def test_journals_of_several_machines_are_one_study(tmp_path: Path) -> None:
+    for number, kind in enumerate((Simulated, Elsewhere)):
+        (tmp_path / str(number)).mkdir()
+        kind(tmp_path / str(number) / "journal.jsonl").run(["quiet", "same-core"][: number + 1], 4 - number)
+    pool = [word for number in (0, 1) for word in ("--pool", str(tmp_path / str(number) / "journal.jsonl"))]
+    program = Path(__file__).parents[3] / "benchmarks" / "noise_study.py"
+    command = [sys.executable, str(program), "--show", "--folder", str(tmp_path / "both")]
+    shown = subprocess.run([*command, *pool], check=True, capture_output=True, text=True).stdout
+    assert "nothing is added; 7 passes of 2 journals" in shown
+    assert "part of the time; 3 passes\n" in shown
+    found = json.loads((tmp_path / "both" / "result.json").read_text())["conditions"]
+    for method in ("naive", "fixed"):
+        row = found["quiet"]["methods"][method]
+        assert row["repeat_spread"]["value"] == pytest.approx(NOISE[method], rel=0.15)
+        assert row["implied_noise"]["value"] == pytest.approx(NOISE[method], rel=0.25)
+    assert found["quiet"]["methods"]["ours"]["pass_shift"] < 0.002
+    assert found["quiet"]["weather_permitting"]["calm"]["passes"] == 7
+    assert found["quiet"]["weather"]["methods"]["naive"]["processes"] == 7 * len(MODELS)
+    sizes = [point["size"] for point in found["quiet"]["curve"] if point["method"] == "naive"]
+    assert sizes == [1, 2]
+
+
+def test_journals_of_different_studies_are_not_mixed(tmp_path: Path) -> None:
+    finer = msgspec.structs.replace(HEADER, resolution=96)
+    fewer = msgspec.structs.replace(HEADER, models=MODELS[1:])
+    with Journal(Simulated(tmp_path / "one.jsonl").path, writable=False) as one:
+        for header, told in ((finer, "resolution is 64 and 96"), (fewer, "30 and 29 models")):
+            path = Simulated(tmp_path / f"{told}.jsonl", header).path
+            with Journal(path, writable=False) as other, pytest.raises(SystemExit, match=told):
+                analyse([one, other])
+        (tmp_path / "empty.jsonl").touch()
+        with (
+            Journal(tmp_path / "empty.jsonl", writable=False) as empty,
+            pytest.raises(SystemExit, match="nothing is measured yet"),
+        ):
+            analyse([one, empty])
 
 
 def test_a_method_that_is_no_better_is_not_called_better(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def simulate(noise: float, rng: np.random.Generator, *, spread: float = 0.5, pas
 def test_gaussian_noise_is_recovered(noise: float) -> None:
     rng = np.random.default_rng(1)
     truth, logs = simulate(noise, rng)
-    found = noise_of(logs, truth, weights_of(MODELS, RESAMPLES, rng))
+    found = noise_of([logs], truth, weights_of(MODELS, RESAMPLES, rng))
     assert found.repeat_spread.value == pytest.approx(noise, rel=0.1)
     assert found.implied.value == pytest.approx(noise, rel=0.2)
     to_truth = np.mean([kendall_tau(truth, row) for row in logs.T])
@@ -62,8 +62,8 @@ def test_the_truth_need_only_be_known_from_repeats() -> None:
     truth, noisy = simulate(0.1, rng)
     weights = weights_of(MODELS, RESAMPLES, rng)
     careful = truth[:, None] + 0.03 * rng.normal(size=(MODELS, PASSES))
-    by_truth = noise_of(noisy, truth, weights).implied.value
-    assert noise_of(noisy, careful.mean(axis=1), weights).implied.value == pytest.approx(by_truth, rel=0.05)
+    by_truth = noise_of([noisy], truth, weights).implied.value
+    assert noise_of([noisy], careful.mean(axis=1), weights).implied.value == pytest.approx(by_truth, rel=0.05)
 
 
 def test_the_ceiling_agrees_with_that_of_the_predictors() -> None:
@@ -71,7 +71,7 @@ def test_the_ceiling_agrees_with_that_of_the_predictors() -> None:
     rng = np.random.default_rng(4)
     truth = 0.5 * rng.normal(size=MODELS)
     repeats = truth[:, None, None] + 0.2 * rng.normal(size=(MODELS, PASSES, 3))
-    found = noise_of(np.median(repeats, axis=2), truth, weights_of(MODELS, RESAMPLES, rng))
+    found = noise_of([np.median(repeats, axis=2)], truth, weights_of(MODELS, RESAMPLES, rng))
     labels, own = np.exp(np.median(repeats[:, 0], axis=1)), [np.exp(row) for row in repeats[:, 0]]
     theirs, _ = noise_ceiling(labels, own, "latency_ms", rng=rng)
     assert theirs is not None
@@ -83,7 +83,7 @@ def test_rare_wild_values_weigh_on_the_spread_and_little_on_the_implied_noise() 
     rng = np.random.default_rng(5)
     truth, logs = simulate(0.02, rng)
     wild = np.where(rng.random(logs.shape) < 0.02, 1.0, 0.0)
-    found = noise_of(logs + wild, truth, weights_of(MODELS, RESAMPLES, rng))
+    found = noise_of([logs + wild], truth, weights_of(MODELS, RESAMPLES, rng))
     assert found.repeat_spread.value > 0.1
     assert found.implied.value < 0.06
 
@@ -92,8 +92,8 @@ def test_what_moves_a_whole_pass_spreads_repeats_and_leaves_tau_alone() -> None:
     rng = np.random.default_rng(6)
     truth, logs = simulate(0.02, rng)
     shifts = 0.1 * rng.normal(size=PASSES)
-    found = noise_of(logs + shifts, truth, weights_of(MODELS, RESAMPLES, rng))
-    assert pass_shift(logs + shifts) == pytest.approx(shifts.std(ddof=1), rel=0.1)
+    found = noise_of([logs + shifts], truth, weights_of(MODELS, RESAMPLES, rng))
+    assert pass_shift([logs + shifts]) == pytest.approx(shifts.std(ddof=1), rel=0.1)
     assert found.repeat_spread.value > 0.07
     assert found.implied.value == pytest.approx(0.02, rel=0.2)
 
@@ -101,7 +101,7 @@ def test_what_moves_a_whole_pass_spreads_repeats_and_leaves_tau_alone() -> None:
 def test_passes_that_agree_wholly_have_next_to_no_noise() -> None:
     rng = np.random.default_rng(7)
     truth = rng.normal(size=MODELS)
-    found = noise_of(np.repeat(truth[:, None], 3, axis=1), truth, weights_of(MODELS, RESAMPLES, rng))
+    found = noise_of([np.repeat(truth[:, None], 3, axis=1)], truth, weights_of(MODELS, RESAMPLES, rng))
     assert found.repeat_spread.interval.high < 1e-12
     assert found.tau.interval.low == pytest.approx(1.0)
     assert found.implied.value < 1e-3
@@ -111,7 +111,7 @@ def test_passes_that_agree_wholly_have_next_to_no_noise() -> None:
 def test_passes_of_pure_chance_imply_noise_beyond_any_difference() -> None:
     rng = np.random.default_rng(8)
     truth = 0.5 * rng.normal(size=MODELS)
-    found = noise_of(rng.normal(size=(MODELS, PASSES)), truth, weights_of(MODELS, RESAMPLES, rng))
+    found = noise_of([rng.normal(size=(MODELS, PASSES))], truth, weights_of(MODELS, RESAMPLES, rng))
     assert found.tau.value == pytest.approx(0.0, abs=0.05)
     assert found.implied.value > 2
     assert found.ceiling.value < 0.2
@@ -122,14 +122,14 @@ def test_tau_is_that_of_every_pair_of_passes_averaged() -> None:
     _, logs = simulate(0.3, rng, passes=4)
     pairs = [kendall_tau(one, other) for one, other in combinations(logs.T, 2)]
     once = np.ones((1, MODELS), dtype=np.float32)
-    found = tau_between_passes(logs, once)
+    found = tau_between_passes([logs], once)
     assert found.value == pytest.approx(np.mean(pairs))
     assert found.resampled == pytest.approx([np.mean(pairs)])
 
 
 def test_two_models_and_two_passes_are_enough() -> None:
     logs = np.log(np.array([[1.0, 1.1], [2.0, 2.1]]))
-    found = noise_of(logs, logs.mean(axis=1), weights_of(2, 50, np.random.default_rng(0)))
+    found = noise_of([logs], logs.mean(axis=1), weights_of(2, 50, np.random.default_rng(0)))
     assert np.isfinite([found.implied.value, found.ceiling.value, *found.implied.resampled]).all()
 
 
@@ -144,8 +144,8 @@ def test_the_interval_of_a_paired_difference_holds(mine: float, theirs: float) -
     for _ in range(simulations):
         factors = np.exp(factor * rng.normal(size=(MODELS, 1)))
         weights = weights_of(MODELS, RESAMPLES, rng)
-        one = repeat_spread(mine * factors * rng.normal(size=(MODELS, PASSES)), weights)
-        other = repeat_spread(theirs * factors * rng.normal(size=(MODELS, PASSES)), weights)
+        one = repeat_spread([mine * factors * rng.normal(size=(MODELS, PASSES))], weights)
+        other = repeat_spread([theirs * factors * rng.normal(size=(MODELS, PASSES))], weights)
         for name, interval, truth in (
             ("difference", difference(one, other), true_mine - true_theirs),
             ("ratio", ratio(one, other), mine / theirs),
@@ -161,3 +161,20 @@ def test_a_limit_is_kept_by_the_interval() -> None:
     assert at_most(ratio(Figure(0.3, resampled), one), 1 / 3) == "undecided"
     assert at_most(ratio(Figure(0.1, resampled - 0.2), one), 1 / 3) == "yes"
     assert at_most(ratio(Figure(0.5, resampled + 0.2), one), 1 / 3) == "no"
+
+
+def test_passes_are_compared_within_a_stratum_only() -> None:
+    """Another machine has other latencies in another order, and that is no noise."""
+    rng = np.random.default_rng(11)
+    _, one = simulate(0.1, rng, passes=4)
+    _, other = simulate(0.1, rng, passes=3)
+    weights = weights_of(MODELS, RESAMPLES, rng)
+    taus = [tau_between_passes([logs], weights).value for logs in (one, other)]
+    assert tau_between_passes([one, other], weights).value == pytest.approx((6 * taus[0] + 3 * taus[1]) / 9)
+    spreads = [repeat_spread([logs], weights).value for logs in (one, other)]
+    pooled = repeat_spread([one, other + 2.0], weights)
+    assert pooled.value == pytest.approx(np.sqrt((3 * spreads[0] ** 2 + 2 * spreads[1] ** 2) / 5))
+    assert pooled.interval.low < 0.1 < pooled.interval.high
+    shifts = [pass_shift([logs]) for logs in (one, other)]
+    expected = np.sqrt((3 * shifts[0] ** 2 + 2 * shifts[1] ** 2) / 5)
+    assert pass_shift([one, other + 2.0]) == pytest.approx(expected)
