@@ -7,12 +7,11 @@ the share of labels that ended narrow; ``of stable`` the coverage among those al
 large that few end so, these are the ones whose processes happened to agree, and cover less.
 
 Each of these rows is of undisturbed processes alone. The last ones are normal noise on a machine that
-disturbs three processes of four for good: these are dropped, as ``aggregate`` does where at least three are
+disturbs three processes of four for good: these are dropped, as ``aggregate`` does while one other is
 left, so that the budget holds some 5 that count. Labels that are left with fewer than five are UNSTABLE, and
-those with fewer than three rest on disturbed processes: these are in no figure but ``left``, the share of
-labels that do not. Disturbed processes are taken to be so slow that the rule never stops at a mixture, and as
-likely for every undisturbed latency. What drift discards, and that a label of disturbed processes takes the
-fastest attempt of each, is in none of the rows.
+those with fewer than three have too few undisturbed processes: these are in no figure but ``left``, the share
+of the other labels. Processes are taken to be disturbed as likely for every undisturbed latency. What drift
+discards is in none of the rows.
 
 Noise: normal on the logarithm (what the rule is calibrated for), heavy-tailed (Student's t with 3 degrees of
 freedom, same scale), skewed (log-normal delays, never faster), bimodal (a process is slower by 4 sigma with

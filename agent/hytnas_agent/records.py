@@ -283,9 +283,10 @@ class LatencyLabel(msgspec.Struct, frozen=True):
     ``half_width`` is half of it relative to its centre. Where processes were added until that was at most
     ``target_half_width``, ``looks`` says how often it was looked at and ``look_confidence`` what confidence
     each look was held to, so that the whole is 95 %. A label whose interval stayed wider is UNSTABLE and has
-    a latency all the same. ``disturbed_processes`` went well but for the health of the board; the fastest of
-    them count where too few others did, which ``rests_on_disturbed`` says. ``mad_ms``, ``mean_ms``,
-    ``p90_ms`` and ``p99_ms`` are of the pooled timed samples.
+    a latency all the same. ``disturbed_processes`` went well but for the health of the board.
+    ``too_few_undisturbed`` says that fewer than three did better (or than were asked for): the label is of
+    these, or of the fastest disturbed one where there is none. ``mad_ms``, ``mean_ms``, ``p90_ms`` and
+    ``p99_ms`` are of the pooled timed samples.
     """
 
     model_sha256: str
@@ -312,7 +313,7 @@ class LatencyLabel(msgspec.Struct, frozen=True):
     looks: int = 0
     look_confidence: float = 0.95
     disturbed_processes: int = 0
-    rests_on_disturbed: bool = False
+    too_few_undisturbed: bool = False
 
     @property
     def usable(self) -> bool:

@@ -106,9 +106,9 @@ def geometric_t_interval(
 def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" = None) -> LatencyLabel:
     """The label of one model from all its processes, whatever pass they are of.
 
-    The label is OK with at least three processes that ended OK and undisturbed, or with all of them where
-    fewer were asked for. Where too few were undisturbed, the fastest disturbed ones make up the number, and
-    the label says so. Otherwise its outcome is the most frequent failure, it carries no latency, and
+    It takes three processes that ended OK, or all of them where fewer were asked for. The undisturbed ones
+    make the label; where they are fewer than that, it says so, and where there is none, the fastest of the
+    disturbed makes it. Otherwise its outcome is the most frequent failure, it carries no latency, and
     ``message`` says how many processes ended how. A failed memory pass leaves ``peak_rss_bytes`` unset.
 
     Parameters
@@ -128,9 +128,12 @@ def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" =
     if not timed or len({result.model_sha256 for result in results}) != 1:
         raise AgentError("a label needs timed processes of exactly one model")
     well = [result for result in timed if result.outcome is Outcome.OK and result.samples_ms]
-    good = accepted(well, len(timed))
+    good = accepted(well)
     failures = Counter(result.outcome for result in timed if result not in well)
-    enough = len(good) >= min(MIN_OK_PROCESSES, len(timed))
+    needed = min(MIN_OK_PROCESSES, len(timed))
+    enough = len(well) >= needed
+    disturbed = [result for result in well if result.is_disturbed]
+    too_few = enough and len(well) - len(disturbed) < needed
     medians = tuple(median(result.counted_ms) for result in good)
     pooled = [sample for result in good for sample in result.counted_ms] if enough else []
     centre = median(medians) if enough else None
@@ -154,29 +157,24 @@ def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" =
         peak_rss_bytes=_peak_rss_bytes(results),
         model_bytes=next((result.model_bytes for result in results if result.model_bytes), None),
         steady_processes=sum(1 for result in good if result.steady),
-        message=_explain(failures, timed, good, interval.message),
+        message=_explain(failures, timed, good, disturbed if too_few else [], interval.message),
         half_width=interval.half_width,
         target_half_width=rule.target_half_width if rule is not None and rule.adaptive else None,
         looks=interval.looks,
         look_confidence=0.95 if rule is None else rule.look_confidence,
-        disturbed_processes=sum(1 for result in well if result.is_disturbed),
-        rests_on_disturbed=any(result.is_disturbed for result in good),
+        disturbed_processes=len(disturbed),
+        too_few_undisturbed=too_few,
     )
 
 
-def accepted(well: Sequence[ProcessResult], asked: int, /) -> list[ProcessResult]:
+def accepted(well: Sequence[ProcessResult], /) -> list[ProcessResult]:
     """Those of the processes that went well which make the label, in their order.
 
-    The undisturbed. Where they are too few the fastest of the disturbed make up the number, as disturbances
-    only slow down: a median of all would be one of the disturbance. ``asked`` is how many there were in all.
+    The undisturbed, however few: one of them is nearer to the truth than any median with disturbed ones in
+    it. Where there is none, the fastest, as disturbances only slow down.
     """
-    undisturbed = [place for place, result in enumerate(well) if not result.is_disturbed]
-    fastest_first = sorted(
-        (place for place, result in enumerate(well) if result.is_disturbed),
-        key=lambda place: median(well[place].counted_ms),
-    )
-    wanting = max(0, min(MIN_OK_PROCESSES, asked) - len(undisturbed))
-    return [well[place] for place in sorted(undisturbed + fastest_first[:wanting])]
+    undisturbed = [result for result in well if not result.is_disturbed]
+    return undisturbed or sorted(well, key=lambda result: median(result.counted_ms))[:1]
 
 
 @dataclass(frozen=True)
@@ -207,7 +205,8 @@ def _interval(medians_ms: Sequence[float], rule: "StoppingRule | None") -> _Inte
 
 def _why_unstable(processes: int, half_width: float | None, rule: "StoppingRule") -> str:
     if half_width is None or half_width <= rule.target_half_width:
-        return f"not stable: {processes} processes count, {rule.min_processes} are the least"
+        count = "1 process counts" if processes == 1 else f"{processes} processes count"
+        return f"not stable: {count}, {rule.min_processes} are the least"
     return (
         f"not stable: +-{100 * half_width:.1f} % after {processes} processes, the target is "
         f"+-{100 * rule.target_half_width:.1f} %"
@@ -231,7 +230,11 @@ def _peak_rss_bytes(results: Sequence[ProcessResult]) -> int | None:
 
 
 def _explain(
-    failures: Counter[Outcome], timed: Sequence[ProcessResult], good: Sequence[ProcessResult], unstable: str
+    failures: Counter[Outcome],
+    timed: Sequence[ProcessResult],
+    good: Sequence[ProcessResult],
+    disturbed: Sequence[ProcessResult],
+    unstable: str,
 ) -> str:
     parts = []
     if failures:
@@ -240,11 +243,11 @@ def _explain(
             (result.message for result in timed if result.outcome in failures and result.message), ""
         )
         parts.append(f"{endings} of {len(timed)} processes" + (f": {first}" if first else ""))
-    disturbed = [result for result in good if result.is_disturbed]
     if disturbed:
         verdict = disturbed[0].verdict
         reason = f": {', '.join(verdict.reasons)}" if verdict is not None and verdict.reasons else ""
-        parts.append(f"{len(disturbed)} of {len(good)} processes that count were disturbed{reason}")
+        well = len(timed) - failures.total()
+        parts.append(f"{len(disturbed)} of {well} processes were disturbed{reason}")
     unsteady = sum(1 for result in good if result.steady is False)
     if unsteady:
         parts.append(f"no steady state was reached in {unsteady} of {len(good)} processes")

@@ -52,7 +52,7 @@ class Label:
     ``processes_ms`` are the medians it rests on, in the order in which they came to stand, and ``spent_s``
     what had been spent on the label by then, on attempts that count for nothing too; ``cost_s`` is that of
     all processes. ``stable`` says whether the interval came to be as narrow as asked for, ``disturbed`` how
-    many attempts others disturbed, ``rests_on_disturbed`` whether it takes such ones.
+    many attempts others disturbed, ``too_few_undisturbed`` whether too few others went well.
     """
 
     latency_ms: float
@@ -61,7 +61,7 @@ class Label:
     spent_s: tuple[float, ...]
     stable: bool = True
     disturbed: int = 0
-    rests_on_disturbed: bool = False
+    too_few_undisturbed: bool = False
 
 
 def settings_of(method: str, core: int, timed_budget_s: float) -> MeasureSettings:
@@ -118,7 +118,7 @@ def _our_label(processes: Sequence[Process], rule: StoppingRule) -> Label | None
     label = aggregate(list(stand.values()), rule)
     if label.median_ms is None:
         return None
-    good = accepted(well_timed(stand.values()), len(stand))
+    good = accepted(well_timed(stand.values()))
     return Label(
         latency_ms=label.median_ms,
         cost_s=spent_s[-1],
@@ -126,7 +126,7 @@ def _our_label(processes: Sequence[Process], rule: StoppingRule) -> Label | None
         spent_s=tuple(last_s[replicate] for replicate, result in stand.items() if result in good),
         stable=label.outcome is not Outcome.UNSTABLE,
         disturbed=sum(not each.usable for each in processes),
-        rests_on_disturbed=label.rests_on_disturbed,
+        too_few_undisturbed=label.too_few_undisturbed,
     )
 
 

@@ -1,6 +1,5 @@
 """What a journal says: the study's table, the comparison of methods, and the curve of noise against cost."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ import msgspec
 import numpy as np
 
 from hytnas_agent.stopping import StoppingRule
+from hytnas_datasets.store.quality import without_numbers
 from hytnas_predictors.result import Interval
 from noise.journal import Header, Journal, Process
 from noise.methods import METHODS, Label, label_of
@@ -164,7 +164,11 @@ def analyse(journals: Sequence[Journal], *, resamples: int = RESAMPLES) -> dict[
     weights = weights_of(len(models), resamples, np.random.default_rng(headers[0].seed))
     for name, each in kept.items():
         processes = [one for journal, _ in labelled[name] for one in _of_ended_passes(journal, name)]
-        found["conditions"][name] = _condition(each, truth, weights) | {"weather": _weather(processes)}
+        found["conditions"][name] = {
+            **_condition(each, truth, weights),
+            "curve": list(_curve(each, truth, weights, headers[0].min_processes)),
+            "weather": _weather(processes),
+        }
     return found
 
 
@@ -178,7 +182,6 @@ def _condition(labels: Kept, truth: Floats, weights: Weights) -> dict[str, Any]:
         "ours_against": {m: _compare(noises["ours"], noises[m]) for m in ROWS if m != "ours"},
         "tau_reached": _reaches_aim(noises["ours"].tau.interval),
         "weather_permitting": _by_calm(labels["ours"], logs["ours"], weights),
-        "curve": list(_curve(labels, truth, weights)),
     }
 
 
@@ -206,9 +209,12 @@ def _by_calm(strata: list[Rows], logs: Strata, weights: Weights) -> dict[str, An
 
 
 def _scatter_of_passes(rows: Rows) -> Floats:
-    """(r,) median over models of the standard deviation, on the logarithm, of a label's processes."""
-    scatter = [[np.log(each.processes_ms).std(ddof=1) for each in row] for row in rows]
-    return np.asarray(np.median(scatter, axis=0))
+    """(r,) standard deviation, on the logarithm, of a label's processes, median over models."""
+    scatter = [
+        [np.log(each.processes_ms).std(ddof=1) if len(each.processes_ms) > 1 else np.nan for each in row]
+        for row in rows
+    ]
+    return np.asarray(np.nanmedian(scatter, axis=0))
 
 
 def _logs(strata: list[Rows]) -> list[Floats]:
@@ -234,7 +240,7 @@ def _row(noise: Noise, logs: Strata, strata: list[Rows]) -> dict[str, Any]:
         "processes_a_label": float(np.mean([len(each.processes_ms) for each in flat])),
         "disturbed_a_label": float(np.mean([each.disturbed for each in flat])),
         "unstable_share": float(np.mean([not each.stable for each in flat])),
-        "rests_on_disturbed_share": float(np.mean([each.rests_on_disturbed for each in flat])),
+        "too_few_undisturbed_share": float(np.mean([each.too_few_undisturbed for each in flat])),
     }
 
 
@@ -254,10 +260,11 @@ def _compare(ours: Noise, other: Noise) -> dict[str, Any]:
     return compared
 
 
-def _curve(labels: Kept, truth: Floats, weights: Weights) -> Iterator[dict[str, Any]]:
+def _curve(labels: Kept, truth: Floats, weights: Weights, least: int) -> Iterator[dict[str, Any]]:
     """Noise against cost: medians of several naive or fixed passes, and fewer processes of ours.
 
-    A point of ours costs all that had been spent on a label by then, disturbed attempts included.
+    Points of ours go up to the ``least`` number of processes; labels of fewer stand there with all theirs.
+    They cost all that had been spent on a label by then, disturbed attempts included.
     """
     for method in ("naive", "fixed"):
         for size in (1, 2, 3, 5, 7, 10):
@@ -273,13 +280,12 @@ def _curve(labels: Kept, truth: Floats, weights: Weights) -> Iterator[dict[str, 
                 sum(each.cost_s for each in group) for rows in several for row in rows for group in row
             ]
             yield _point(method, size, float(np.mean(costs_s)), noise_of(logs, truth, weights))
-    fewest = min(len(each.processes_ms) for rows in labels["ours"] for row in rows for each in row)
-    for size in range(1, fewest + 1):
+    for size in range(1, least + 1):
         logs = [
             np.log([[np.median(each.processes_ms[:size]) for each in row] for row in rows])
             for rows in labels["ours"]
         ]
-        costs_s = [each.spent_s[size - 1] for rows in labels["ours"] for row in rows for each in row]
+        costs_s = [each.spent_s[:size][-1] for rows in labels["ours"] for row in rows for each in row]
         yield _point("ours", size, float(np.mean(costs_s)), noise_of(logs, truth, weights))
 
 
@@ -321,8 +327,7 @@ def _weather_of(processes: list[Process]) -> dict[str, Any]:
     runs_s = sum(runs or 0.0 for _, runs in known)
     reasons: Counter[str] = Counter()
     for each in processes:
-        # Numbers differ from one to the next: "other processes took N % of core N".
-        reasons.update({re.sub(r"\d[\d.]*", "N", reason) for reason in each.disturbed})
+        reasons.update({without_numbers(reason) for reason in each.disturbed})
     return {
         "processes": len(processes),
         "seconds": sum(each.wall_s for each in processes),

@@ -51,7 +51,7 @@ def _table(condition: dict[str, Any]) -> Iterator[str]:
     yield (
         f"ours: labels of {ours['processes_a_label']:.1f} processes, {ours['disturbed_a_label']:.1f} "
         f"disturbed attempts a label; {ours['unstable_share']:.0%} of labels unstable, "
-        f"{ours['rests_on_disturbed_share']:.0%} rest on disturbed processes; whole passes differ by "
+        f"{ours['too_few_undisturbed_share']:.0%} have too few undisturbed ones; whole passes differ by "
         f"{ours['pass_shift']:.2%} (the single run's by {condition['methods']['naive']['pass_shift']:.2%})"
     )
 

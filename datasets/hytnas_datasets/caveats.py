@@ -12,8 +12,8 @@ Caveats = frozenset[Caveat]
 
 ALL: Final[tuple[Caveat, ...]] = get_args(Caveat)
 DOUBTS: Final[Caveats] = frozenset(("unstable", "disturbed"))
-"""Those that make a label doubtful: UNSTABLE, or resting on disturbed processes. An ``untargeted`` one is of
-a fixed number of processes: its interval was held to no width, so that it cannot be UNSTABLE."""
+"""Those that make a label doubtful: UNSTABLE, or with too few undisturbed processes. An ``untargeted`` one is
+of a fixed number of processes: its interval was held to no width, so that it cannot be UNSTABLE."""
 
 
 class CaveatCount(msgspec.Struct, frozen=True):
@@ -24,7 +24,7 @@ class CaveatCount(msgspec.Struct, frozen=True):
     labels : int
         All labels, those that were left out included.
     unstable, disturbed : int
-        Labels whose interval stayed wider than its target, and labels that rest on disturbed processes.
+        Labels whose interval stayed wider than its target, and labels with too few undisturbed processes.
     doubtful : int
         Labels with one of the two, or both.
     untargeted : int
@@ -55,13 +55,13 @@ class CaveatCount(msgspec.Struct, frozen=True):
 
     def describe(self) -> str:
         """A sentence or two for a person."""
-        kinds = f"{self.unstable} UNSTABLE, {self.disturbed} resting on disturbed processes"
+        kinds = f"{self.unstable} UNSTABLE, {self.disturbed} with too few undisturbed processes"
         if self.left_out:
             text = f"{self.left_out} of {self.labels} labels were left out: {kinds}."
         elif self.doubtful:
             text = f"{self.doubtful} of {self.labels} labels are doubtful and count all the same: {kinds}."
         else:
-            text = f"None of {self.labels} labels is UNSTABLE or rests on disturbed processes."
+            text = f"None of {self.labels} labels is UNSTABLE or has too few undisturbed processes."
         if self.untargeted:
             text += (
                 f" {self.untargeted} are of a fixed number of processes, their intervals held to no width."
@@ -72,7 +72,7 @@ class CaveatCount(msgspec.Struct, frozen=True):
 def describe_caveats(count: CaveatCount | None) -> str:
     """What is said of latency labels wherever they are fitted to or scored on."""
     if count is None:
-        return "These labels do not say which of them are UNSTABLE or rest on disturbed processes."
+        return "These labels do not say which of them are UNSTABLE or have too few undisturbed processes."
     return count.describe()
 
 
@@ -80,7 +80,7 @@ def caveats_of(label: LatencyLabel) -> Caveats:
     """The caveats of one label."""
     found: dict[Caveat, bool] = {
         "unstable": label.outcome is Outcome.UNSTABLE,
-        "disturbed": label.rests_on_disturbed,
+        "disturbed": label.too_few_undisturbed,
         "untargeted": label.target_half_width is None,
     }
     return frozenset(caveat for caveat, holds in found.items() if holds)

@@ -88,12 +88,12 @@ class LabelledSet:
             return ""
         every = len(self) + len(self.left_out)
         return (
-            f" (--stable-only left out {len(self.left_out)} of {every}, which are UNSTABLE or rest on "
-            "disturbed processes)"
+            f" (--stable-only left out {len(self.left_out)} of {every}, which are UNSTABLE or have too "
+            "few undisturbed processes)"
         )
 
     def stable(self) -> "LabelledSet":
-        """The set without its doubtful labels: UNSTABLE ones, and those that rest on disturbed processes.
+        """The set without its doubtful labels: UNSTABLE ones, and those of too few undisturbed processes.
 
         Raises DataSetError where it is not known which those are.
         """
@@ -104,7 +104,7 @@ class LabelledSet:
             )
         if self.caveat_count is None:
             raise DataSetError(
-                "these labels do not say which of them are UNSTABLE or rest on disturbed processes",
+                "these labels do not say which of them are UNSTABLE or have too few undisturbed processes",
                 "Do without --stable-only",
             )
         kept = [row for row, caveats in enumerate(self.caveats) if not caveats & DOUBTS]

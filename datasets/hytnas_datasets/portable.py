@@ -30,8 +30,9 @@ COLUMNS: Final = {
     "execution": "how a latency came about; only `native` ones are a board's speed. Empty for accuracies",
 }
 CAVEAT_COLUMN: Final = {
-    "caveats": "`unstable`: its interval stayed wider than the target; `disturbed`: it rests on disturbed "
-    "processes; `untargeted`: of a fixed number of processes, held to no width. Separated by semicolons",
+    "caveats": "`unstable`: its interval stayed wider than the target; `disturbed`: too few of its "
+    "processes were undisturbed; `untargeted`: of a fixed number of processes, held to no width. Separated "
+    "by semicolons",
 }
 """A further column of the sets in which that is known."""
 UNITS: Final[dict[Target, str]] = {"latency_ms": "milliseconds", "accuracy": "fraction of the test images"}

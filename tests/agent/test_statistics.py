@@ -178,7 +178,7 @@ def test_fewer_undisturbed_processes_than_the_rule_looks_at_first_are_unstable_h
     good = processes_of([10.0, 10.01, 10.0, 10.01][:count])
     disturbed = processes_of([20.0] * (20 - count), verdict=Verdict("INVALID", ("throttled",)))
     label = aggregate([*good, *disturbed], StoppingRule())
-    assert (label.outcome, label.processes, label.rests_on_disturbed) == (Outcome.UNSTABLE, count, False)
+    assert (label.outcome, label.processes, label.too_few_undisturbed) == (Outcome.UNSTABLE, count, False)
     assert label.half_width < label.target_half_width
     assert label.message == f"not stable: {count} processes count, 5 are the least"
     assert aggregate([*good, *disturbed], StoppingRule(min_processes=3)).outcome is Outcome.OK
@@ -190,17 +190,32 @@ def test_a_label_that_the_rule_made_of_too_few_processes_says_what_failed_alone(
     assert (label.outcome, label.message) == (Outcome.CRASH, "3 CRASH of 5 processes: SIGSEGV")
 
 
-def test_disturbed_processes_count_only_where_too_few_others_did() -> None:
+def test_disturbed_processes_count_only_where_no_other_did() -> None:
     invalid = Verdict("INVALID", ("throttled",))
     good = processes_of([1.0, 1.0, 1.0], verdict=Verdict("VALID_UNVERIFIED"))
     label = aggregate([*good, *processes_of([9.0, 9.0], verdict=invalid)])
     assert (label.median_ms, label.processes, label.disturbed_processes) == (1.0, 3, 2)
+    assert not label.too_few_undisturbed
     few = aggregate([good[0], *processes_of([9.0, 7.0, 1.5, 8.0], verdict=invalid)])
-    assert few.process_medians_ms == (1.0, 7.0, 1.5)  # the fastest make up three
-    assert (few.median_ms, few.processes, few.disturbed_processes) == (1.5, 3, 4)
-    assert few.message == "2 of 3 processes that count were disturbed: throttled"
+    assert (few.process_medians_ms, few.median_ms, few.disturbed_processes) == ((1.0,), 1.0, 4)
+    assert (few.outcome, few.too_few_undisturbed) == (Outcome.OK, True)
+    assert (few.ci_low_ms, few.half_width) == (None, None)  # one process says nothing about the spread
+    assert few.message == "4 of 5 processes were disturbed: throttled"
     none = aggregate(processes_of([9.0, 7.0, 1.5, 8.0], verdict=invalid), StoppingRule())
-    assert (none.median_ms, none.outcome, none.rests_on_disturbed) == (7.0, Outcome.UNSTABLE, True)
+    assert (none.median_ms, none.outcome, none.too_few_undisturbed) == (1.5, Outcome.UNSTABLE, True)
+    assert none.message == (
+        "4 of 4 processes were disturbed: throttled; not stable: 1 process counts, 5 are the least"
+    )
+
+
+def test_too_few_undisturbed_processes_are_fewer_than_were_asked_for() -> None:
+    invalid = Verdict("INVALID", ("throttled",))
+    one = aggregate([*processes_of([1.0]), *processes_of([9.0], verdict=invalid)])
+    assert (one.median_ms, one.too_few_undisturbed) == (1.0, True)
+    assert not aggregate(processes_of([1.0, 1.1])).too_few_undisturbed
+    crashed = [make_result(outcome=Outcome.CRASH) for _ in range(3)]
+    lost = aggregate([*processes_of([1.0]), *processes_of([9.0], verdict=invalid), *crashed])
+    assert (lost.median_ms, lost.outcome, lost.too_few_undisturbed) == (None, Outcome.CRASH, False)
 
 
 def test_processes_without_a_steady_state_are_said_so() -> None:

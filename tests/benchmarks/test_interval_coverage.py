@@ -52,7 +52,7 @@ def test_with_disturbed_processes_it_is_what_the_label_says() -> None:
         good = [process(value, "VALID") for value in counted]
         lost = [process(9.0, "INVALID")] * (RULE.max_processes - left)
         labels.append(aggregate([*good, *lost], RULE))
-    kept = [label for label in labels if not label.rests_on_disturbed]
+    kept = [label for label in labels if not label.too_few_undisturbed]
     assert 0 < sum(label.processes < RULE.min_processes for label in kept) < len(kept) < len(labels)
     found = simulate(RULE, RULE.look_confidence, logs, undisturbed)
     assert found["left"] == pytest.approx(len(kept) / len(labels))

@@ -35,16 +35,16 @@ def test_labels_are_counted_by_what_is_to_be_said_of_them() -> None:
 @pytest.mark.parametrize(
     ("count", "words"),
     [
-        (None, "These labels do not say which of them are UNSTABLE or rest on disturbed processes."),
-        (CaveatCount(9, 0, 0, 0, 0), "None of 9 labels is UNSTABLE or rests on disturbed processes."),
+        (None, "These labels do not say which of them are UNSTABLE or have too few undisturbed processes."),
+        (CaveatCount(9, 0, 0, 0, 0), "None of 9 labels is UNSTABLE or has too few undisturbed processes."),
         (
             CaveatCount(9, 3, 1, 4, 0),
             "4 of 9 labels are doubtful and count all the same: "
-            "3 UNSTABLE, 1 resting on disturbed processes.",
+            "3 UNSTABLE, 1 with too few undisturbed processes.",
         ),
         (
             CaveatCount(9, 3, 2, 4, 5, left_out=4),
-            "4 of 9 labels were left out: 3 UNSTABLE, 2 resting on disturbed processes. "
+            "4 of 9 labels were left out: 3 UNSTABLE, 2 with too few undisturbed processes. "
             "5 are of a fixed number of processes, their intervals held to no width.",
         ),
     ],

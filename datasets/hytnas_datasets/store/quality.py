@@ -26,9 +26,10 @@ class LabelQuality(msgspec.Struct, frozen=True):
     """What the latency labels of one device rest on, those of a verification (``afresh``) apart.
 
     Each label of ``labels`` (those with a latency) is counted once in ``valid``, ``unverified``,
-    ``not_judged`` or ``disturbed``, by the worst verdict of the processes it is made of; ``absent`` names the
-    probes that were not there. The others overlap with them: ``unstable`` labels have a wider interval than
-    was asked for, ``untargeted`` ones are of a fixed number of processes, so that none was asked for,
+    ``not_judged`` or ``disturbed``, by the worst verdict of the processes it is made of, the last where too
+    few were undisturbed; ``absent`` names the probes that were not there. The others overlap with them:
+    ``unstable`` labels have a wider interval than was asked for, ``untargeted`` ones are of a fixed number of
+    processes, so that none was asked for,
     ``stale`` ones rest on a process that was discarded after they were made, and ``former_speed`` ones on a
     process of before the device's last lasting change of speed.
 
@@ -216,15 +217,20 @@ def _made_of(
 
 
 def _worst(label: LatencyLabel, processes: Sequence[ProcessResult]) -> str:
-    if label.rests_on_disturbed:
+    if label.too_few_undisturbed:
         return "INVALID"
     found = {status_of(result) for result in processes} or {NOT_JUDGED}
     return next(status for status in (NOT_JUDGED, "VALID_UNVERIFIED", "VALID") if status in found)
 
 
+def without_numbers(reason: str) -> str:
+    """A verdict's reason with an ellipsis for each number: its kind, so that like ones count together."""
+    return _NUMBER.sub("\u2026", reason)
+
+
 def _reasons(invalid: Sequence[ProcessResult]) -> dict[str, int]:
     kinds = Counter(
-        _NUMBER.sub("\u2026", reason)
+        without_numbers(reason)
         for result in invalid
         for reason in (result.verdict.reasons if result.verdict is not None else ())
     )

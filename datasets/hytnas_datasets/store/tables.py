@@ -63,7 +63,8 @@ COLUMNS: Final[dict[str, str]] = PASS_COLUMNS | {
     "disturbed_by": "what the device's health says disturbed the timed runs",
     "unverified": "probes that the device does not have or that did not look, so that nothing is known of "
     "what they look for",
-    "rests_on_disturbed": "whether they count in the label, as too few others went well",
+    "too_few_undisturbed": "whether fewer than three others went well (or than were asked for), so that "
+    "the label is of those, or of the fastest disturbed one where there is none",
     "discarded": "why the process stands in no label, where the canary showed that it must not",
     "message": "what the agent said about the outcome",
     "seed": "seed of the training",
@@ -87,7 +88,7 @@ COLUMNS: Final[dict[str, str]] = PASS_COLUMNS | {
 _LABEL_FIELDS: Final = (
     "median_ms", "ci_low_ms", "ci_high_ms", "mad_ms", "mean_ms", "p90_ms", "p99_ms", "cold_ms", "load_ms",
     "throughput_per_s", "peak_rss_bytes", "model_bytes", "processes", "samples", "half_width",
-    "target_half_width", "looks", "disturbed_processes", "rests_on_disturbed",
+    "target_half_width", "looks", "disturbed_processes", "too_few_undisturbed",
     "message",
 )  # fmt: skip
 

@@ -34,7 +34,8 @@ StableOnlyOption = Annotated[
     bool,
     typer.Option(
         "--stable-only",
-        help="Leave out latencies that are UNSTABLE or rest on disturbed processes; by default they count.",
+        help="Leave out latencies that are UNSTABLE or of too few undisturbed processes; by default they "
+        "count.",
     ),
 ]
 DataOption = Annotated[

@@ -88,8 +88,8 @@ def well_timed(results: Iterable[ProcessResult], /) -> list[ProcessResult]:
 
 
 def medians_ms(well: Sequence[ProcessResult], /) -> list[float]:
-    """Medians of timed processes that went well; of the undisturbed, if they are enough."""
-    return [result.median_ms for result in accepted(well, len(well)) if result.median_ms]
+    """Medians of those timed processes that make the label, of ``well``, which went well."""
+    return [result.median_ms for result in accepted(well) if result.median_ms]
 
 
 def next_replicate(

@@ -78,7 +78,7 @@ class Collected:
             agreement=self.agreement,
             kind=str(self.kind),
             disturbed_labels=sum(
-                label.rests_on_disturbed for group in self.groups for label in group.ledger.labels.values()
+                label.too_few_undisturbed for group in self.groups for label in group.ledger.labels.values()
             ),
             executions=tuple(execution for execution in EXECUTION_WORDS if execution in executions),
         )

@@ -135,7 +135,7 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             lines.append(f"  {disturbed} processes were disturbed, see: hytnas-profile device doctor")
         if self.disturbed_labels:
             lines.append(
-                f"  {self.disturbed_labels} labels rest on disturbed processes, the best of several attempts"
+                f"  {self.disturbed_labels} labels have too few undisturbed processes, whatever the attempts"
             )
         if self.agreement is not None:
             names = {share.device_id: share.device for share in self.devices}

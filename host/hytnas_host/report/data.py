@@ -33,7 +33,7 @@ class ModelSpread:
     outcome : str
         OK, or UNSTABLE where that interval is wider than was asked for.
     disturbed : bool
-        Whether the label rests on disturbed processes, as too few others could be had.
+        Whether too few undisturbed processes could be had for the label.
     """
 
     model: str

@@ -233,7 +233,7 @@ def model_spread(name: str, label: LatencyLabel, results: Sequence[ProcessResult
         half = 100 * (label.ci_high_ms - label.ci_low_ms) / 2 / label.median_ms
     within = float(np.median(inside)) if inside else None
     return ModelSpread(
-        name, label.median_ms, within, between, half, label.outcome.value, label.rests_on_disturbed
+        name, label.median_ms, within, between, half, label.outcome.value, label.too_few_undisturbed
     )
 
 

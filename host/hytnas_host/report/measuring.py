@@ -113,7 +113,10 @@ _LINES: Final = (
     _Line(
         "disturbed, as too few undisturbed processes could be had",
         lambda q: q.disturbed,
-        _says("Likely too slow. Find what else runs there (hytnas-profile device doctor) and measure anew."),
+        _says(
+            "They are of one or two processes, or of a disturbed one, and then too slow. Find what else runs "
+            "there (hytnas-profile device doctor) and measure anew."
+        ),
         bad=True,
     ),
     _Line(

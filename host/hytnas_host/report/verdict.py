@@ -112,7 +112,7 @@ def _doubts(data: ReportData) -> str:
     ours = [quality for quality in data.qualities if not quality.afresh]
     counts = {
         f"{UNSTABLE} (the interval is wider than asked for)": sum(quality.unstable for quality in ours),
-        "of disturbed processes": sum(quality.disturbed for quality in ours),
+        "of too few undisturbed processes": sum(quality.disturbed for quality in ours),
         "from before a lasting change of the device's speed": sum(quality.former_speed for quality in ours),
         "of processes discarded since": sum(quality.stale for quality in ours),
     }

@@ -29,7 +29,7 @@ class LabelChoice:
     data : str or None
         A data set in files instead of the study: a folder, or ``bundled:NAME``.
     stable_only : bool
-        Leave out latencies that are UNSTABLE or rest on disturbed processes.
+        Leave out latencies that are UNSTABLE or have too few undisturbed processes.
     """
 
     device: str | None = None

@@ -160,9 +160,9 @@ def test_what_disturbed_processes_is_told_and_charged(tmp_path: Path) -> None:
     found = Disturbed(tmp_path / "journal.jsonl").run(["quiet"], repeats=3)["conditions"]["quiet"]
     row = found["weather"]["methods"]["ours"]
     assert row["disturbed"] == 3 * len(MODELS)
-    assert row["disturbed_by"] == {"other processes took N % of core N": 3 * len(MODELS)}
+    assert row["disturbed_by"] == {"other processes took \u2026 of core \u2026": 3 * len(MODELS)}
     assert found["methods"]["ours"]["disturbed_a_label"] == 1.0
-    assert found["methods"]["ours"]["rests_on_disturbed_share"] == 0.0
+    assert found["methods"]["ours"]["too_few_undisturbed_share"] == 0.0
     points = [point for point in found["curve"] if point["method"] == "ours"]
     assert [point["seconds"] for point in points] == pytest.approx([0.5 * (p["size"] + 1) for p in points])
 

@@ -164,7 +164,7 @@ def test_mixed_recipes_are_refused_with_the_fields_that_differ(
     ("change", "caveats"),
     [
         ({"outcome": Outcome.UNSTABLE, "target_half_width": 0.015}, {"unstable"}),
-        ({"rests_on_disturbed": True}, {"disturbed", "untargeted"}),
+        ({"too_few_undisturbed": True}, {"disturbed", "untargeted"}),
     ],
 )
 @pytest.mark.usefixtures("measured")
@@ -186,7 +186,7 @@ def test_a_doubtful_latency_is_a_label_unless_only_stable_ones_are_wanted(
 def test_a_network_of_two_boards_is_doubtful_if_one_of_its_labels_is(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
-    other = make.label("m0", (12.0, 14.0, 16.0), rests_on_disturbed=True)
+    other = make.label("m0", (12.0, 14.0, 16.0), too_few_undisturbed=True)
     study.add_label(other, "latency", "board-2", make.context())
     study.add_export(make.export("canary", "canary-plan"))
     for board in ("board-1", "board-2"):

@@ -55,7 +55,7 @@ def test_each_label_is_counted_once_by_the_worst_verdict_of_its_processes(study:
     measure(study, make, "a", [VALID] * 3)
     measure(study, make, "b", [VALID, UNVERIFIED, VALID])
     measure(study, make, "c", [VALID, UNVERIFIED, None])
-    measure(study, make, "d", [DISTURBED] * 3, rests_on_disturbed=True)
+    measure(study, make, "d", [DISTURBED] * 3, too_few_undisturbed=True)
     measure(study, make, "e", [], outcome=Outcome.OOM)
     found = quality(study)
     assert (found.labels, found.valid, found.unverified, found.not_judged, found.disturbed) == (4, 1, 1, 1, 1)

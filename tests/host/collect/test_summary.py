@@ -66,4 +66,4 @@ def test_what_was_disturbed_is_said() -> None:
     )
     _, processes, labels = summary.describe().splitlines()
     assert "4 processes were disturbed" in processes
-    assert labels.strip() == "1 labels rest on disturbed processes, the best of several attempts"
+    assert labels.strip() == "1 labels have too few undisturbed processes, whatever the attempts"

@@ -265,7 +265,7 @@ def test_discarded_canaries_and_what_was_timed_then_are_told(study_folder):
 
 def test_what_is_doubtful_about_a_label_goes_with_it(study_folder, synthetic):
     doubtful = msgspec.structs.replace(
-        label("1" * 64, [2.0, 2.1, 2.4], Outcome.UNSTABLE), target_half_width=0.015, rests_on_disturbed=True
+        label("1" * 64, [2.0, 2.1, 2.4], Outcome.UNSTABLE), target_half_width=0.015, too_few_undisturbed=True
     )
     with Study.open(study_folder) as study:
         study.add_label(doubtful, "latency", synthetic.DEVICE.identity.device_id, synthetic.CONTEXT)

@@ -268,7 +268,7 @@ def test_it_is_said_how_the_latencies_were_measured(synthetic):
         assert line in table
     trust = words[words.index("How far to trust it") : words.index("networks measured")]
     assert f"{synthetic.QUALITY.unstable} UNSTABLE" in trust
-    assert "3 of disturbed processes" in trust
+    assert "3 of too few undisturbed processes" in trust
     assert "31 from before a lasting change of the device's speed" in trust
 
 

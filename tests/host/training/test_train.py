@@ -39,10 +39,11 @@ def test_a_network_learns_and_its_curve_falls(
 def test_a_network_of_the_space_learns_above_chance(
     plan: LayerPlan, data: ImageData, recipe: MakeRecipe
 ) -> None:
-    training = train_network(plan, data, recipe(epochs=8), seed=0)
+    """By far, as a training goes another way on each kind of processor: 0.68 to 0.91 from seeds 0 to 2."""
+    training = train_network(plan, data, recipe(epochs=16, learning_rate=0.01), seed=0)
     assert training.failure == ""
     assert training.accuracy is not None
-    assert training.accuracy > data.chance + 0.1
+    assert training.accuracy > data.chance + 0.25
 
 
 def test_the_same_seed_gives_the_same_training_and_another_does_not(

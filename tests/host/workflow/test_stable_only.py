@@ -28,7 +28,7 @@ def doubt(folder: Path, *, unstable: int, disturbed: int = 0) -> None:
             changed = msgspec.structs.replace(
                 stored.label,
                 outcome=Outcome.UNSTABLE if number < unstable else Outcome.OK,
-                rests_on_disturbed=unstable <= number < unstable + disturbed,
+                too_few_undisturbed=unstable <= number < unstable + disturbed,
                 target_half_width=0.015,
             )
             study.add_label(changed, stored.purpose, stored.device_id, stored.context)
@@ -49,7 +49,8 @@ def invoke(*arguments: object) -> Result:
 def test_doubtful_labels_count_and_are_counted(study: Path) -> None:
     shown = invoke("leaderboard", "--study", study, "--folds", "2", "--repeats", "1")
     words = (
-        "3 of 24 labels are doubtful and count all the same: 2 UNSTABLE, 1 resting on disturbed processes."
+        "3 of 24 labels are doubtful and count all the same: "
+        "2 UNSTABLE, 1 with too few undisturbed processes."
     )
     assert words in " ".join(shown.stdout.split())
     trained = invoke("train", "--study", study, "--predictor", "lightgbm")
