@@ -167,6 +167,25 @@ def test_what_disturbed_processes_is_told_and_charged(tmp_path: Path) -> None:
     assert [point["seconds"] for point in points] == pytest.approx([0.5 * (p["size"] + 1) for p in points])
 
 
+def test_a_label_of_one_process_has_no_scatter_and_stands_along_the_curve(tmp_path: Path) -> None:
+    class Scarce(Simulated):
+        """Of one model only the first process is undisturbed; the others take twice as long."""
+
+        def measure(self, turn: Turn, condition: str, repeat: int, replicate: int) -> Process:
+            process = super().measure(turn, condition, repeat, replicate)
+            if turn != ("ours", MODELS[0]) or replicate == 0:
+                return process
+            slow = tuple(2 * each for each in process.samples_ms)
+            return msgspec.structs.replace(process, usable=False, disturbed=("a hog",), samples_ms=slow)
+
+    found = Scarce(tmp_path / "journal.jsonl").run(["quiet"], repeats=2)["conditions"]["quiet"]
+    assert found["methods"]["ours"]["too_few_undisturbed_share"] == pytest.approx(1 / len(MODELS))
+    assert found["methods"]["ours"]["repeat_spread"]["value"] < 0.005
+    assert found["weather_permitting"]["calm"]["scatter"] == pytest.approx(NOISE["ours"], rel=0.2)
+    points = [point for point in found["curve"] if point["method"] == "ours"]
+    assert [point["size"] for point in points] == [1, 2, 3, 4, 5]
+
+
 def test_the_table_shows_every_method_and_condition(found: dict[str, Any]) -> None:
     lines = list(lines_of(found))
     for start in ("== quiet", "== same-core", "single run, the second", "10 warm-ups + 50 runs", "ours  "):
