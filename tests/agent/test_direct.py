@@ -63,9 +63,9 @@ def test_where_it_is_never_quiet_the_fastest_attempt_stands_and_says_so(
 ) -> None:
     answers += [(20.0 - number, DISTURBED) for number in range(8)]  # three, and five further attempts
     label = measured(models, state, answers).label
-    assert label.process_medians_ms == (14.0, 13.0, 15.0)
+    assert label.process_medians_ms == (13.0,)
     assert label.disturbed_processes == 3
-    assert "3 of 3 processes that count were disturbed: other processes took 50% of core 3" in label.message
+    assert "3 of 3 processes were disturbed: other processes took 50% of core 3" in label.message
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

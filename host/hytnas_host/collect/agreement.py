@@ -184,7 +184,7 @@ class Comparison:
                 return board.measurer.canary_ms
         journal = self._group.ledger.journals[device_id]
         stored = Journal(self._study, CANARY_PURPOSE, device_id, journal.context, self._options.settings)
-        return stored.medians_ms(self._group.canary or "")
+        return stored.comparable_ms(self._group.canary or "")
 
 
 def compare_canaries(

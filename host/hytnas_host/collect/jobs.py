@@ -13,8 +13,8 @@ from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.collect.attempts import (
     came_to,
+    comparable_ms,
     given_up,
-    medians_ms,
     next_replicate,
     process_settled,
     retries_of,
@@ -218,9 +218,9 @@ class Journal:
         slots = self._attempts.get(model_sha256, {})
         return came_to(self._standing(slot) for slot in slots)
 
-    def medians_ms(self, model_sha256: str) -> list[float]:
-        """Medians of the model's timed processes that went well; of the undisturbed, if they are enough."""
-        return medians_ms(well_timed(self.last_attempts(model_sha256)))
+    def comparable_ms(self, model_sha256: str) -> list[float]:
+        """Medians of the model's timed processes that the board is compared with others by."""
+        return comparable_ms(well_timed(self.last_attempts(model_sha256)))
 
     def timed_attempts(self, model_sha256: str) -> dict[int, list[ProcessResult]]:
         """The attempts of the model's timed processes by replicate, in order, discarded ones left out."""

@@ -194,7 +194,7 @@ class Measurer:
     @property
     def canary_ms(self) -> list[float]:
         """Medians of the canary's processes that went well, those of earlier calls included."""
-        return [] if self._canary is None else self._canary_journal.medians_ms(self._canary.sha256)
+        return [] if self._canary is None else self._canary_journal.comparable_ms(self._canary.sha256)
 
     def measure_canary(self) -> ProcessResult | None:
         """One process of the canary; None without one, or once stopped."""
