@@ -71,8 +71,9 @@ def test_worker_fails(
     os.kill(board.worker_pid, number)
     status, said = collection.wait()
     assert status == 0, said
-    assert collection.rows("SELECT count(*) FROM result WHERE outcome != 'OK'") == [(1,)]
-    assert collection.rows(f"SELECT count(*) FROM result WHERE outcome = '{outcome}'") == [(1,)]
+    (ended,) = collection.rows("SELECT outcome, verdict FROM result WHERE outcome != 'OK'")
+    # Out of time on a machine on which others worked meanwhile is THROTTLED, and no fact about the model.
+    assert ended[0] == outcome or (outcome, *ended) == ("TIMEOUT", "THROTTLED", "INVALID")
     assert_same(collection.study, reference.data, board)
     faults.add(fault, provoked, f"{outcome} on record; the process was measured once more")
 
