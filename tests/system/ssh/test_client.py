@@ -180,6 +180,8 @@ def test_interrupted_put_leaves_nothing(client, large, tmp_path):
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         client.put(large, str(target))
+    # Where the interrupt tore a message of SSH's own, the connection ends, and the next one removes the part.
+    client.read_file("/proc/version", 1 << 16)
     assert not target.exists()
     assert client.run(["echo", "fine"]).text == "fine"
 
