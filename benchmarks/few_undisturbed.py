@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from noise.journal import Journal
-from noise.report import CONDITIONS, labels_of
+from noise.report import CONDITIONS, ended_repeats, labels_of
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -46,9 +46,8 @@ def elsewhere(journal: Journal) -> dict[tuple[str, int, str], float]:
     assert journal.header is not None
     places, logs = [], []
     for condition in CONDITIONS:
-        ended = sorted({block.repeat for block in journal.blocks if block.condition == condition})
         rows = labels_of(journal, journal.header, condition)["ours"]
-        for number, repeat in enumerate(ended):
+        for number, repeat in enumerate(ended_repeats(journal, condition)):
             places.append((condition, repeat))
             labels = [row[number] for row in rows]
             logs.append([np.nan if each is None else np.log(each.latency_ms) for each in labels])

@@ -73,7 +73,7 @@ def labels_of(journal: Journal, header: Header, condition: str) -> Labels:
     by_turn: dict[tuple[int, str, str], list[Process]] = defaultdict(list)
     for each in _of_ended_passes(journal, condition):
         by_turn[each.repeat, each.method, each.model].append(each)
-    ended = sorted(_ended(journal, condition))
+    ended = ended_repeats(journal, condition)
     return {
         method: [
             [
@@ -298,12 +298,13 @@ def _point(method: str, size: int, seconds: float, noise: Noise) -> dict[str, An
     return {**_plain(noise), "method": method, "size": size, "seconds": seconds}
 
 
-def _ended(journal: Journal, condition: str) -> set[int]:
-    return {block.repeat for block in journal.blocks if block.condition == condition}
+def ended_repeats(journal: Journal, condition: str) -> list[int]:
+    """The repeats whose pass under this condition has ended, in order."""
+    return sorted({block.repeat for block in journal.blocks if block.condition == condition})
 
 
 def _of_ended_passes(journal: Journal, condition: str) -> list[Process]:
-    ended = _ended(journal, condition)
+    ended = ended_repeats(journal, condition)
     return [each for each in journal.processes if each.condition == condition and each.repeat in ended]
 
 

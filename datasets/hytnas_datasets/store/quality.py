@@ -29,9 +29,8 @@ class LabelQuality(msgspec.Struct, frozen=True):
     ``not_judged`` or ``disturbed``, by the worst verdict of the processes it is made of, the last where too
     few were undisturbed; ``absent`` names the probes that were not there. The others overlap with them:
     ``unstable`` labels have a wider interval than was asked for, ``untargeted`` ones are of a fixed number of
-    processes, so that none was asked for,
-    ``stale`` ones rest on a process that was discarded after they were made, and ``former_speed`` ones on a
-    process of before the device's last lasting change of speed.
+    processes, so that none was asked for, ``stale`` ones rest on a process that was discarded after they were
+    made, and ``former_speed`` ones on a process of before the device's last lasting change of speed.
 
     Of ``processes``, the timed ones that went well, every attempt counted, ``invalid`` were disturbed,
     ``retried`` of these were measured again, and ``discarded`` stand in no label for a drift of the canary;

@@ -22,7 +22,7 @@ STABLE = LabelChoice(stable_only=True)
 
 
 def doubt(folder: Path, *, unstable: int, disturbed: int = 0) -> None:
-    """Make the first labels of a study UNSTABLE, the ones after them rest on disturbed processes."""
+    """Make the first labels of a study UNSTABLE, the ones after them of too few undisturbed ones."""
     with Study.open(folder) as study:
         for number, stored in enumerate(study.stored_labels("latency")):
             changed = msgspec.structs.replace(
