@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 from noise.journal import Journal
-from noise.report import CONDITIONS, ended_repeats, labels_of
+from noise.methods import CONDITIONS
+from noise.report import ended_repeats, labels_of
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]

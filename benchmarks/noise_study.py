@@ -25,30 +25,34 @@ from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 from noise.code import CodeWatch, agent_files, digest, study_files
 from noise.hog import client_of
 from noise.journal import Header, Journal
 from noise.markdown import markdown_of
 from noise.measuring import Place, blocks_to_do, run_block
-from noise.methods import METHODS
-from noise.report import CONDITIONS, analyse
+from noise.methods import CONDITIONS, METHODS
+from noise.report import analyse
 from noise.setup import begin, export_models, kept_models, other_core, push_models
 from noise.table import lines_of
 
 from hytnas_agent.errors import HytnasError
-from hytnas_agent.stopping import DEFAULT_TARGET
+from hytnas_agent.stopping import DEFAULT_TARGET, StoppingRule
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.registry import open_device
 
 REASON = "noise study"
 
 
-def wanted_header(options: argparse.Namespace, device: AgentDevice, models: list[Path]) -> Header:
+def wanted_header(options: argparse.Namespace, device: AgentDevice) -> Header:
+    """What is asked for, of this device; the models are not known yet."""
     described = device.describe(model_format="onnx")
     if described.context is None:
         raise SystemExit(f"device {device.name!r} has no runtime for ONNX files")
     cores = described.context.cores
     core = cores - 1 if options.core is None else options.core
+    if not 0 <= core < cores:
+        raise SystemExit(f"device {device.name!r} has no core {core}: its cores are 0 to {cores - 1}")
     return Header(
         device=device.name,
         device_id=described.identity.device_id,
@@ -58,7 +62,7 @@ def wanted_header(options: argparse.Namespace, device: AgentDevice, models: list
         study_code=digest(study_files()),
         resolution=options.resolution,
         seed=options.seed,
-        models=tuple(path.stem for path in models),
+        models=(),
         core=core,
         other_core=other_core(core, cores),
         timed_budget_s=options.timed_budget_s,
@@ -114,14 +118,15 @@ def measure(options: argparse.Namespace, journal: Journal) -> None:
     state = options.folder / "agent" if options.device == "local" else None
     with open_device(options.device, state=state) as device:
         tell = Teller([], journal).now
+        wanted = wanted_header(options, device)
+        if wanted.other_core == wanted.core and "other-core" in options.conditions:
+            raise SystemExit("this device has one core: leave the condition other-core out")
         models = kept_models(journal, folder) or export_models(
             options.architectures, options.resolution, options.seed, folder, tell
         )
         if len(models) != options.architectures:
             raise SystemExit(f"this study was begun with {len(models)} architectures: take another folder")
-        header = begin(journal, wanted_header(options, device, models))
-        if header.other_core == header.core and "other-core" in options.conditions:
-            raise SystemExit("this device has one core: leave the condition other-core out")
+        header = begin(journal, msgspec.structs.replace(wanted, models=tuple(path.stem for path in models)))
         device.acquire(REASON)
         push_models(device, header, folder)
         blocks = blocks_to_do(journal, options.conditions, options.repeats)
@@ -177,8 +182,12 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"unknown condition {', '.join(sorted(unknown))}: choose from {', '.join(CONDITIONS)}")
     if options.architectures < 2 or options.repeats < 2:
         parser.error("there must be at least 2 architectures and 2 repeats")
-    if options.min_processes < 2:
-        parser.error("a label of ours needs at least 2 processes, or nothing says how they scatter")
+    if min(options.hog_busy_s, options.hog_idle_s, options.timed_budget_s) <= 0:
+        parser.error("the spells of the hog and the time for timed runs must be above 0 seconds")
+    try:
+        StoppingRule(options.target / 100, options.min_processes, options.max_processes)
+    except ValueError as error:
+        parser.error(str(error))
     return options
 
 

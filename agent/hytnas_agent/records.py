@@ -1,6 +1,7 @@
 """What one measurement is: the types that travel from the worker to the agent, the host and the store."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, Literal
@@ -133,7 +134,8 @@ class HealthSnapshot(msgspec.Struct, frozen=True):
     ``steal_ticks`` of all; they, ``swapped_pages`` and ``throttle_events`` count since boot.
     ``measured_clock_mhz`` is what the firmware counts, ``clock_mhz`` what the kernel says, ``max_clock_mhz``
     what it allows now and ``hardware_max_clock_mhz`` what the processor can. ``cooling_state`` is above 0
-    while the kernel lowers that limit for heat.
+    while the kernel lowers that limit for heat. ``firmware_sets_clock`` is true on a Raspberry Pi, whose
+    firmware may lower the clock behind the kernel: ``clock_mhz`` is what was asked for there.
     """
 
     at_unix_s: float
@@ -157,6 +159,7 @@ class HealthSnapshot(msgspec.Struct, frozen=True):
     busy_s: float | None = None
     hardware_max_clock_mhz: float | None = None
     cooling_state: int | None = None
+    firmware_sets_clock: bool | None = None
 
 
 class ProcessorTime(msgspec.Struct, frozen=True):
@@ -274,6 +277,16 @@ def least_disturbed(attempts: Sequence[ProcessResult], /) -> ProcessResult:
         return last
     disturbed = [each for each in attempts if each.is_disturbed and each.median_ms is not None]
     return min(disturbed, key=lambda each: each.median_ms or 0.0, default=last)
+
+
+def accepted(well: Sequence[ProcessResult], /) -> list[ProcessResult]:
+    """Those of a model's timed processes that went well which make its label, in their order.
+
+    The undisturbed, however few: one of them is nearer to the truth than any median with disturbed ones in
+    it. Where there is none, the fastest, as disturbances only slow down.
+    """
+    undisturbed = [result for result in well if not result.is_disturbed]
+    return undisturbed or sorted(well, key=lambda result: result.median_ms or math.inf)[:1]
 
 
 class LatencyLabel(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from hytnas_agent.errors import AgentError
-from hytnas_agent.records import LatencyLabel, Outcome, ProcessResult
+from hytnas_agent.records import LatencyLabel, Outcome, ProcessResult, accepted
 
 if TYPE_CHECKING:
     from hytnas_agent.stopping import StoppingRule
@@ -165,16 +165,6 @@ def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" =
         disturbed_processes=len(disturbed),
         too_few_undisturbed=too_few,
     )
-
-
-def accepted(well: Sequence[ProcessResult], /) -> list[ProcessResult]:
-    """Those of the processes that went well which make the label, in their order.
-
-    The undisturbed, however few: one of them is nearer to the truth than any median with disturbed ones in
-    it. Where there is none, the fastest, as disturbances only slow down.
-    """
-    undisturbed = [result for result in well if not result.is_disturbed]
-    return undisturbed or sorted(well, key=lambda result: median(result.counted_ms))[:1]
 
 
 @dataclass(frozen=True)

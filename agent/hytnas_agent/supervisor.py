@@ -178,7 +178,7 @@ def run_job(
         ending = _Ending(Report(Outcome.UNSUPPORTED, _missing(job.settings, allowed_cores)))
     report = ending.report
     if report.outcome is Outcome.TIMEOUT:
-        report, verdict = _account_for(report, cores, before, _children_cpu_s() - spent_s)
+        report, verdict = _account_for(job, report, cores, before, _children_cpu_s() - spent_s)
     else:
         verdict = _verdict(job, report)
     if gate is not None:
@@ -230,12 +230,13 @@ def _missing(settings: MeasureSettings, allowed: Sequence[int]) -> str:
 
 
 def _waits(job: MeasureJob) -> bool:
-    """Whether something is timed and may be held back for it.
+    """Whether something is timed and may be held back for it."""
+    return _can_be_disturbed(job) and job.gate is not False
 
-    Neither a count of instructions nor a peak of memory depends on others.
-    """
-    needs_quiet = job.measure_pass != "memory" and not current_launcher().counts  # noqa: S105 (no password)
-    return needs_quiet and job.gate is not False
+
+def _can_be_disturbed(job: MeasureJob) -> bool:
+    """Whether the device's state is in what is found: not in a count of instructions or a peak of memory."""
+    return job.measure_pass != "memory" and not current_launcher().counts  # noqa: S105 (no password)
 
 
 def _verdict(job: MeasureJob, report: Report) -> Verdict | None:
@@ -251,17 +252,17 @@ def _verdict(job: MeasureJob, report: Report) -> Verdict | None:
 
 
 def _account_for(
-    report: Report, cores: Sequence[int], before: HealthSnapshot, cpu_s: float
+    job: MeasureJob, report: Report, cores: Sequence[int], before: HealthSnapshot, cpu_s: float
 ) -> tuple[Report, Verdict | None]:
     """What to say of a process that ran out of time, over all of it: the worker was killed and says nothing.
 
-    That it was late is no fact about the model where the device's health says that it was disturbed.
+    That it was late is no fact about the model where the device's health says that its pass was disturbed.
     """
-    if current_launcher().counts:
+    if not _can_be_disturbed(job):
         return report, None
     after = health_snapshot(cores)
     processor = ProcessorTime((after.monotonic_s or 0.0) - (before.monotonic_s or 0.0), cpu_s)
-    verdict = judge(TimedRuns(before, after, processor))
+    verdict = judge(TimedRuns(before, after, processor), job.measure_pass)
     if not verdict.usable:
         message = f"{report.message}; the device was disturbed: {', '.join(verdict.reasons)}"
         report = msgspec.structs.replace(report, outcome=Outcome.THROTTLED, message=message)

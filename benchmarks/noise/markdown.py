@@ -43,18 +43,28 @@ CALMNESS = (
     "tau between them",
     AIM_WORDS,
 )
+LABELS = (
+    "condition",
+    "processes a label",
+    "disturbed attempts a label",
+    "UNSTABLE, %",
+    "of fewer than three undisturbed, %",
+    "whole passes differ by, %",
+    "those of single runs by, %",
+)
 CURVE = ("condition", "median of", "s a model", "repeat spread, %", "implied noise, %", "tau between passes")
 
 
 def markdown_of(found: dict[str, Any]) -> Iterator[str]:
-    """Five tables: methods, their comparison, noise against cost, the machine, calm and rough passes."""
+    """Six tables: methods, our labels, comparisons, noise against cost, calm passes, the machine."""
     conditions = found["conditions"].items()
     for head, rows in (
         (HEAD, _methods),
+        (LABELS, _labels),
         (COMPARED, _comparisons),
         (CURVE, _curve),
-        (WEATHER, _weather),
         (CALMNESS, _calmness),
+        (WEATHER, _weather),
     ):
         yield f"| {' | '.join(head)} |"
         yield "|" + "---|" * len(head)
@@ -76,6 +86,19 @@ def _methods(name: str, condition: dict[str, Any]) -> Iterator[Sequence[str]]:
             percent_words(row["implied_noise"]),
             tau_words(row["ceiling"]),
         )
+
+
+def _labels(name: str, condition: dict[str, Any]) -> Iterator[Sequence[str]]:
+    ours = condition["methods"]["ours"]
+    yield (
+        name,
+        f"{ours['processes_a_label']:.1f}",
+        f"{ours['disturbed_a_label']:.1f}",
+        f"{100 * ours['unstable_share']:.0f}",
+        f"{100 * ours['too_few_undisturbed_share']:.0f}",
+        share_words(ours["pass_shift"]),
+        share_words(condition["methods"]["naive"]["pass_shift"]),
+    )
 
 
 def _comparisons(name: str, condition: dict[str, Any]) -> Iterator[Sequence[str]]:

@@ -15,8 +15,7 @@ from hytnas_host.devices.ssh.client import SshClient
 from noise.code import CodeWatch
 from noise.hog import RENEW_S, Hog, HogPlan
 from noise.journal import Block, Header, Journal, Process
-from noise.methods import DEFECTS, Turn, next_process, settings_of, turns_of_block
-from noise.report import CONDITIONS, rule_of
+from noise.methods import CONDITIONS, DEFECTS, Turn, next_process, rule_of, settings_of, turns_of_block
 
 SAMPLE_DIGITS = 4
 DEFECTS_IN_A_ROW = 3

@@ -28,14 +28,20 @@ from hytnas_agent.records import (
     Outcome,
     ProcessResult,
     Verdict,
+    accepted,
     least_disturbed,
 )
-from hytnas_agent.statistics import accepted, aggregate, median
+from hytnas_agent.statistics import aggregate, median
 from hytnas_agent.stopping import StoppingRule
 from hytnas_host.collect.attempts import next_replicate, retries_of, settled, well_timed
-from noise.journal import Process
+from noise.journal import Header, Process
 
 METHODS = ("naive", "fixed", "ours")
+CONDITIONS = {
+    "quiet": "nothing is added",
+    "other-core": "a hog on another core",
+    "same-core": "a hog on the measuring core, part of the time",
+}
 DEFECTS = frozenset({Outcome.INTERNAL, Outcome.CANCELLED})
 """Endings that say nothing about the model: such a process counts as no attempt."""
 
@@ -50,9 +56,10 @@ class Label:
     """What a method says of a model.
 
     ``processes_ms`` are the medians it rests on, in the order in which they came to stand, and ``spent_s``
-    what had been spent on the label by then, on attempts that count for nothing too; ``cost_s`` is that of
-    all processes. ``stable`` says whether the interval came to be as narrow as asked for, ``disturbed`` how
-    many attempts others disturbed, ``too_few_undisturbed`` whether too few others went well.
+    what had been spent on the label by then, on attempts that count for nothing too (all of it where none was
+    undisturbed: that is known at the end); ``cost_s`` is that of all processes. ``stable`` says whether the
+    interval came to be as narrow as asked for, ``disturbed`` how many attempts others disturbed,
+    ``too_few_undisturbed`` whether too few others went well.
     """
 
     latency_ms: float
@@ -62,6 +69,11 @@ class Label:
     stable: bool = True
     disturbed: int = 0
     too_few_undisturbed: bool = False
+
+
+def rule_of(header: Header) -> StoppingRule:
+    """The stopping rule of ``ours``."""
+    return StoppingRule(header.target_half_width, header.min_processes, header.max_processes)
 
 
 def settings_of(method: str, core: int, timed_budget_s: float) -> MeasureSettings:
@@ -119,11 +131,14 @@ def _our_label(processes: Sequence[Process], rule: StoppingRule) -> Label | None
     if label.median_ms is None:
         return None
     good = accepted(well_timed(stand.values()))
+    spent_by_then_s = tuple(last_s[replicate] for replicate, result in stand.items() if result in good)
+    if all(each.is_disturbed for each in good):
+        spent_by_then_s = (spent_s[-1],) * len(good)
     return Label(
         latency_ms=label.median_ms,
         cost_s=spent_s[-1],
         processes_ms=label.process_medians_ms,
-        spent_s=tuple(last_s[replicate] for replicate, result in stand.items() if result in good),
+        spent_s=spent_by_then_s,
         stable=label.outcome is not Outcome.UNSTABLE,
         disturbed=sum(not each.usable for each in processes),
         too_few_undisturbed=label.too_few_undisturbed,

@@ -2,16 +2,16 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from hytnas_agent.stopping import StoppingRule
 from hytnas_datasets.store.quality import without_numbers
 from hytnas_predictors.result import Interval
 from noise.journal import Header, Journal, Process
-from noise.methods import METHODS, Label, label_of
+from noise.methods import CONDITIONS, METHODS, Label, label_of, rule_of
 from noise.statistics import (
     Floats,
     Noise,
@@ -27,11 +27,6 @@ from noise.statistics import (
 )
 
 ROWS = ("first", "naive", "fixed", "ours")
-CONDITIONS = {
-    "quiet": "nothing is added",
-    "other-core": "a hog on another core",
-    "same-core": "a hog on the measuring core, part of the time",
-}
 TAU_AIM = 0.98
 CALM = 0.02
 """Up to this scatter of processes (standard deviation of the logarithm, median over models) a pass is calm:
@@ -55,11 +50,6 @@ Rows = list[list[Label]]
 """Labels of each model (outer) in each pass (inner)."""
 Kept = dict[str, list[Rows]]
 """By method: those of each stratum."""
-
-
-def rule_of(header: Header) -> StoppingRule:
-    """The stopping rule of ``ours``."""
-    return StoppingRule(header.target_half_width, header.min_processes, header.max_processes)
 
 
 def labels_of(journal: Journal, header: Header, condition: str) -> Labels:
@@ -92,7 +82,7 @@ def check_same_study(journals: Sequence[Journal]) -> list[Header]:
     Raises
     ------
     SystemExit
-        One is empty, or of another study.
+        One is empty, or of another study, or two hold the same processes.
     """
     headers = [journal.header for journal in journals if journal.header is not None]
     if len(headers) < len(journals):
@@ -107,6 +97,9 @@ def check_same_study(journals: Sequence[Journal]) -> list[Header]:
                 f"these journals are not of the same study: they have {len(headers[0].models)} and "
                 f"{len(header.models)} models"
             )
+    jobs = [{each.job_id for each in journal.processes} for journal in journals]
+    if any(one & other for one, other in combinations(jobs, 2)):
+        raise SystemExit("the same processes are in two of these journals: give each journal once")
     return headers
 
 
@@ -115,7 +108,7 @@ def analyse(journals: Sequence[Journal], *, resamples: int = RESAMPLES) -> dict[
 
     Each journal is a stratum: its passes are compared with each other only. Models that failed in any pass
     are left out everywhere. The truth whose gaps turn tau into noise is the mean logarithm of ``ours`` in the
-    first condition. A condition needs two passes that have ended, of one journal.
+    first condition that the journal has. A condition needs two passes that have ended, of one journal.
 
     Parameters
     ----------
@@ -145,6 +138,7 @@ def analyse(journals: Sequence[Journal], *, resamples: int = RESAMPLES) -> dict[
     models = [place for place in places if place not in failed]
     found: dict[str, Any] = {
         "models": len(models),
+        "journals": [_origin(journal, header) for journal, header in zip(journals, headers, strict=True)],
         "failed_models": sorted(headers[0].models[place] for place in failed),
         "conditions": {},
     }
@@ -160,21 +154,26 @@ def analyse(journals: Sequence[Journal], *, resamples: int = RESAMPLES) -> dict[
         }
         for name, strata in labelled.items()
     }
-    truth = np.concatenate(_logs(next(iter(kept.values()))["ours"]), axis=1).mean(axis=1)
-    weights = weights_of(len(models), resamples, np.random.default_rng(headers[0].seed))
-    for name, each in kept.items():
-        processes = [one for journal, _ in labelled[name] for one in _of_ended_passes(journal, name)]
+    truths: dict[int, Floats] = {}
+    for name, strata in labelled.items():
+        for (journal, _), logs in zip(strata, _logs(kept[name]["ours"]), strict=True):
+            truths.setdefault(id(journal), logs.mean(axis=1))
+    rng = np.random.default_rng(headers[0].seed)
+    weights = weights_of(len(models), resamples, rng)
+    for name, strata in labelled.items():
+        of_strata = [truths[id(journal)] for journal, _ in strata]
+        processes = [one for journal, _ in strata for one in _of_ended_passes(journal, name)]
         found["conditions"][name] = {
-            **_condition(each, truth, weights),
-            "curve": list(_curve(each, truth, weights, headers[0].min_processes)),
+            **_condition(kept[name], of_strata, weights, rng),
+            "curve": list(_curve(kept[name], of_strata, weights, headers[0].min_processes, rng)),
             "weather": _weather(processes),
         }
     return found
 
 
-def _condition(labels: Kept, truth: Floats, weights: Weights) -> dict[str, Any]:
+def _condition(labels: Kept, truths: Strata, weights: Weights, rng: np.random.Generator) -> dict[str, Any]:
     logs = {method: _logs(labels[method]) for method in ROWS}
-    noises = {method: noise_of(logs[method], truth, weights) for method in ROWS}
+    noises = {method: noise_of(logs[method], truths, weights, rng) for method in ROWS}
     return {
         "passes": sum(each.shape[1] for each in logs["ours"]),
         "journals": len(logs["ours"]),
@@ -183,6 +182,13 @@ def _condition(labels: Kept, truth: Floats, weights: Weights) -> dict[str, Any]:
         "tau_reached": _reaches_aim(noises["ours"].tau.interval),
         "weather_permitting": _by_calm(labels["ours"], logs["ours"], weights),
     }
+
+
+def _origin(journal: Journal, header: Header) -> dict[str, Any]:
+    """Where a journal comes from: the fingerprint of its device's context, and the code that measured."""
+    names = ("device", "context", "agent_version", "agent_code", "study_code")
+    blocks = {"blocks": len(journal.blocks)}
+    return {name: getattr(header, name) for name in names} | blocks
 
 
 def _reaches_aim(tau: Interval) -> str:
@@ -260,7 +266,9 @@ def _compare(ours: Noise, other: Noise) -> dict[str, Any]:
     return compared
 
 
-def _curve(labels: Kept, truth: Floats, weights: Weights, least: int) -> Iterator[dict[str, Any]]:
+def _curve(
+    labels: Kept, truths: Strata, weights: Weights, least: int, rng: np.random.Generator
+) -> Iterator[dict[str, Any]]:
     """Noise against cost: medians of several naive or fixed passes, and fewer processes of ours.
 
     Points of ours go up to the ``least`` number of processes; labels of fewer stand there with all theirs.
@@ -270,6 +278,7 @@ def _curve(labels: Kept, truth: Floats, weights: Weights, least: int) -> Iterato
         for size in (1, 2, 3, 5, 7, 10):
             grouped = [_groups(rows, size) for rows in labels[method]]
             several = [rows for rows in grouped if len(rows[0]) >= 2]
+            of_these = [truth for truth, rows in zip(truths, grouped, strict=True) if len(rows[0]) >= 2]
             if not several:
                 continue
             logs = [
@@ -279,14 +288,14 @@ def _curve(labels: Kept, truth: Floats, weights: Weights, least: int) -> Iterato
             costs_s = [
                 sum(each.cost_s for each in group) for rows in several for row in rows for group in row
             ]
-            yield _point(method, size, float(np.mean(costs_s)), noise_of(logs, truth, weights))
+            yield _point(method, size, float(np.mean(costs_s)), noise_of(logs, of_these, weights, rng))
     for size in range(1, least + 1):
         logs = [
             np.log([[np.median(each.processes_ms[:size]) for each in row] for row in rows])
             for rows in labels["ours"]
         ]
         costs_s = [each.spent_s[:size][-1] for rows in labels["ours"] for row in rows for each in row]
-        yield _point("ours", size, float(np.mean(costs_s)), noise_of(logs, truth, weights))
+        yield _point("ours", size, float(np.mean(costs_s)), noise_of(logs, truths, weights, rng))
 
 
 def _groups(rows: Rows, size: int) -> list[list[list[Label]]]:

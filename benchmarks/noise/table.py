@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from noise.report import CALM, CONDITIONS, ROWS, TAU_AIM
+from noise.methods import CONDITIONS
+from noise.report import CALM, ROWS, TAU_AIM
 
 NAMES = {
     "first": "single run, the first",
@@ -20,7 +21,14 @@ CALM_WORDS = {"calm": f"at most {CALM:.0%}", "rough": f"more than {CALM:.0%}"}
 
 def lines_of(found: dict[str, Any]) -> Iterator[str]:
     """The study's table, the comparisons, the curve and what the machine did."""
-    yield f"{found['models']} models; intervals at 95 % over models"
+    yield f"{found['models']} models; intervals at 95 %"
+    if len(found["journals"]) > 1:
+        for each in found["journals"]:
+            yield (
+                f"a journal of {each['blocks']} blocks: device {each['device']}, context "
+                f"{each['context'][:12]}, agent {each['agent_version']} ({each['agent_code']}), study code "
+                f"{each['study_code']}"
+            )
     if found["failed_models"]:
         yield f"left out, because they failed: {', '.join(each[:12] for each in found['failed_models'])}"
     if not found["conditions"]:

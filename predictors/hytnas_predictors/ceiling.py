@@ -9,8 +9,11 @@ predictor falls on these networks, with the uncertainty of both variances carrie
 
 Few repeats tell little about the noise of their own label, much together: each label's variance is moved
 towards the common one as far as the variances agree [S04]_. Noise that all repeats of a label share (a drift
-of the device between models, say) is not seen, so the true ceiling may be lower. ``benchmarks/intervals.py``
-measures bias and coverage where the truth is known.
+of the device between models, say) is not seen, so the true ceiling may be lower. A label of a single repeat
+shows no noise at all and is given that of the others. Where no process of a label was undisturbed, it is of
+one that was disturbed, which is noisier than that: the true ceiling is lower then, and how many labels are of
+a single repeat is said beside it. They are not left out, since the scores that are held against the ceiling
+are of these labels, too. ``benchmarks/intervals.py`` measures bias and coverage where the truth is known.
 
 References
 ----------
@@ -157,7 +160,21 @@ def noise_ceiling(
         label_noise=float(np.sqrt(variance)),
         noise_unit="relative standard deviation" if relative else "standard deviation",
     )
-    return ceiling, f"The noise ceiling rests on {repeated} labels that were repeated."
+    return ceiling, _rests_on(repeated, len(repeats) - repeated, target)
+
+
+def _rests_on(repeated: int, single: int, target: Target) -> str:
+    """What the ceiling rests on, and what is not known of the labels of a single repeat."""
+    rests = f"The noise ceiling rests on {repeated} labels that were repeated."
+    if not single:
+        return rests
+    others = f"{single} others are" if single > 1 else "1 other is"
+    if target == "accuracy":
+        return f"{rests} {others} of a single training, whose noise is unknown and taken to be that of these."
+    return (
+        f"{rests} {others} of a single process, whose noise is unknown and taken to be that of these; "
+        "a disturbed one is noisier, so that the true ceiling may be lower."
+    )
 
 
 def shrink(values: Floats, share: float) -> Floats:

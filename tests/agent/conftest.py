@@ -25,6 +25,7 @@ from hytnas_agent.connect import open_socket
 from hytnas_agent.device.governor import governor_file
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome, ProcessResult, Reference
+from hytnas_agent.statistics import median
 from hytnas_agent.supervisor import JobFiles
 
 WAIT_S = 60.0
@@ -345,5 +346,6 @@ def make_result(samples: tuple[float, ...] = (), **fields: object) -> ProcessRes
         "agent_version": "0",
         "identity": protocol.DeviceIdentity("id", "host"),
         "samples_ms": samples,
+        "median_ms": median(samples) if samples else None,
     }
     return ProcessResult(**(values | fields))

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from hytnas_agent.records import (
     GateReport,
     HealthSnapshot,
     MeasureJob,
+    MeasurePass,
     MeasureSettings,
     Outcome,
     ProcessResult,
@@ -192,6 +194,7 @@ def test_the_watch_kills_what_grows_past_the_limit(models: Models, cancellation:
     assert "64 MiB allowed" in result.message
 
 
+@pytest.mark.parametrize("measure_pass", ["timed", "sustained"])
 @pytest.mark.parametrize(
     ("verdict", "outcome", "said"),
     [
@@ -207,22 +210,63 @@ def test_running_out_of_time_is_judged_over_the_whole_process(
     verdict: Verdict,
     outcome: Outcome,
     said: str,
+    measure_pass: MeasurePass,
 ) -> None:
-    judged: list[TimedRuns] = []
+    judged: list[tuple[TimedRuns, MeasurePass]] = []
 
-    def judge(runs: TimedRuns) -> Verdict:
-        judged.append(runs)
+    def judge(runs: TimedRuns, measure_pass: MeasurePass) -> Verdict:
+        judged.append((runs, measure_pass))
         return verdict
 
     monkeypatch.setattr(supervisor, "judge", judge)
     settings = msgspec.structs.replace(QUICK, deadline_s=1.5)
-    result = run(make_job(models.endless, settings=settings), make_files(models.endless), cancellation)
+    job = make_job(models.endless, settings=settings, measure_pass=measure_pass)
+    result = run(job, make_files(models.endless), cancellation)
     assert (result.outcome, result.verdict) == (outcome, verdict)
     assert result.message.endswith(said)
-    (runs,) = judged
+    ((runs, judged_as),) = judged
+    assert judged_as == measure_pass
     assert (runs.before, runs.after) == (result.health_before, result.health_after)
     assert runs.processor.wall_s >= 1.5
     assert 0.1 < runs.processor.cpu_s < runs.processor.wall_s * 1.1
+
+
+@pytest.mark.parametrize(
+    ("measure_pass", "outcome", "reasons"),
+    [
+        ("timed", Outcome.THROTTLED, ("85 degrees Celsius",)),
+        ("profile", Outcome.THROTTLED, ("85 degrees Celsius",)),
+        ("sustained", Outcome.TIMEOUT, ()),
+        ("memory", Outcome.TIMEOUT, None),
+    ],
+)
+def test_out_of_time_on_a_hot_board_is_judged_by_the_rules_for_the_pass(
+    models: Models,
+    cancellation: Cancellation,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    measure_pass: MeasurePass,
+    outcome: Outcome,
+    reasons: tuple[str, ...] | None,
+) -> None:
+    def hot(cores: Sequence[int]) -> HealthSnapshot:
+        return HealthSnapshot(
+            time.time(),
+            monotonic_s=time.monotonic(),
+            cores=tuple(cores),
+            temperature_celsius=85.0,
+            temperature_limit_celsius=80.0,
+        )
+
+    monkeypatch.setattr(supervisor, "health_snapshot", hot)
+    settings = msgspec.structs.replace(QUICK, deadline_s=0.5)
+    job = make_job(models.tiny, settings=settings, measure_pass=measure_pass)
+    sleeper = script("import time; time.sleep(60)")
+    result = run(job, make_files(models.tiny), cancellation, command=sleeper)
+    assert result.outcome is outcome, result.message
+    assert (None if result.verdict is None else result.verdict.reasons) == reasons
+    assert result.is_disturbed is (outcome is Outcome.THROTTLED)
+    assert ("was disturbed" in result.message) is (outcome is Outcome.THROTTLED)
 
 
 def test_out_of_time_beside_a_hog_is_no_fact_about_the_model(

@@ -23,7 +23,7 @@ def test_the_ceiling_is_near_the_tau_that_the_truth_scores(noise: float) -> None
     assert ceiling.label_to_truth.low <= kendall_tau(y, truth) <= ceiling.label_to_truth.high
     assert ceiling.label_to_label.value < ceiling.label_to_truth.value
     assert ceiling.repeated_labels == 150
-    assert "150" in note
+    assert note == "The noise ceiling rests on 150 labels that were repeated."
 
 
 def test_noise_is_that_of_the_label_not_of_one_repeat() -> None:
@@ -38,10 +38,25 @@ def test_accuracies_with_few_repeats_have_a_wide_ceiling() -> None:
     rng = np.random.default_rng(3)
     repeats = [0.8 + 0.05 * rng.normal() + 0.02 * rng.normal(size=3 if i < 5 else 1) for i in range(40)]
     y = np.array([each.mean() for each in repeats])
-    ceiling, _ = noise_ceiling(y, repeats, "accuracy", rng=rng, draws=100)
+    ceiling, note = noise_ceiling(y, repeats, "accuracy", rng=rng, draws=100)
     assert ceiling is not None
+    assert "35 others are of a single training" in note
     assert ceiling.repeated_labels == 5
     assert ceiling.label_to_truth.high - ceiling.label_to_truth.low > 0.05
+
+
+@pytest.mark.parametrize(("single", "said"), [(30, "30 others are"), (1, "1 other is")])
+def test_the_ceiling_may_be_lower_for_latencies_of_a_disturbed_process_and_says_so(
+    single: int, said: str
+) -> None:
+    truth, y, repeats = noisy_labels(100, 0.02, 7)
+    y[:single] = np.exp(truth[:single] + np.abs(np.random.default_rng(8).normal(0, 0.6, size=single)))
+    repeats[:single] = [y[i : i + 1] for i in range(single)]
+    ceiling, note = noise_ceiling(y, repeats, "latency_ms", rng=np.random.default_rng(1), draws=50)
+    assert ceiling is not None
+    assert ceiling.label_to_truth.value > kendall_tau(y, truth)
+    assert f"rests on {100 - single} labels that were repeated. {said} of a single process" in note
+    assert "the true ceiling may be lower" in note
 
 
 def test_without_repeats_there_is_none() -> None:

@@ -57,6 +57,13 @@ def test_the_ceiling_is_above_and_nothing_leaks(board: Leaderboard) -> None:
     assert not any(score.leak_suspected for score in board.scores)
 
 
+def test_labels_of_a_single_process_are_counted_beside_the_ceiling(make_labelled) -> None:
+    labelled = make_labelled(30)
+    repeats = tuple(each[:1] if row < 7 else each for row, each in enumerate(labelled.repeats))
+    board = quick(replace(labelled, repeats=repeats), recipes=QUICK[1:], repeats=1, resamples=50)
+    assert any("23 labels that were repeated. 7 others are of a single process" in n for n in board.notes)
+
+
 def test_baselines_end_with_chance(board: Leaderboard) -> None:
     assert {score.predictor for score in board.baselines[:-1]} == {"macs", "params", "roofline"}
     chance = board.baselines[-1]

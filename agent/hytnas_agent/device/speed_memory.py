@@ -19,7 +19,9 @@ REMEMBERED: Final = 32
 BEST_QUANTILE: Final = 0.10
 """The best speed of the core is that of the best tenth of so many processes that saw it at its best.
 
-Those that did not are not remembered, so that a spell during which it is slow all the time changes nothing.
+Those that did not are not remembered, so that a spell during which it is slow all the time changes nothing. A
+process saw it at its best if it is fast beside the lowest that the best has been, not beside the best of now:
+else spells, each a little slower than the one before, would raise it without end.
 """
 
 GIVEN_UP_AFTER: Final = 100
@@ -30,25 +32,39 @@ MAX_FILE_BYTES: Final = 1 << 20
 
 
 class KnownSpeed(msgspec.Struct):
-    """The best times of the last processes, and how many in a row since have been slower."""
+    """The best times of the last processes, and how many in a row since have been slower.
+
+    Attributes
+    ----------
+    bests_us : list of float
+        Of the last processes that saw the core at its best, in order; microseconds.
+    slower : int
+        How many in a row since did not.
+    lowest_us : float, optional
+        The lowest that `best_us` has been of as many processes as are remembered; microseconds. None before
+        there are so many: of few it may be a lucky one.
+    """
 
     bests_us: list[Annotated[float, msgspec.Meta(gt=0)]] = []
     slower: int = 0
+    lowest_us: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
     @property
     def best_us(self) -> float:
-        """What the work takes at best."""
+        """What the work takes at best; microseconds."""
         return quantile(self.bests_us, BEST_QUANTILE)
 
     def add(self, own_us: float) -> None:
-        """Take in the best time of a further process."""
-        if self.bests_us and not is_fast(own_us, self.best_us):
+        """Take in the best time of a further process; microseconds."""
+        if self.bests_us and not is_fast(own_us, self.lowest_us or self.best_us):
             self.slower += 1
             if self.slower < GIVEN_UP_AFTER:
                 return
-            self.bests_us = []
+            self.bests_us, self.lowest_us = [], None
         self.slower = 0
         self.bests_us = [*self.bests_us, own_us][-REMEMBERED:]
+        if len(self.bests_us) == REMEMBERED:
+            self.lowest_us = min(self.best_us, self.lowest_us or self.best_us)
 
 
 class SpeedMemory:

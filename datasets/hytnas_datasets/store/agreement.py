@@ -4,7 +4,8 @@ Latencies differ by factors, hence logarithms. The rule for a pair of boards: th
 interval of the ratio of their canary latencies lies within the tolerance, and *disagree* where the ratio lies
 beyond the tolerance and the interval excludes 1, which is to say where the difference is both too large to be
 mixed and too large to be noise. Anything else is *undecided*: more processes will tell. With several pairs
-the confidence is shared out among them (Bonferroni), and all must agree.
+the confidence is shared out among them (Bonferroni), and all must agree. Processes that something disturbed
+stand back, see ``comparable_ms``.
 
 References
 ----------
@@ -13,19 +14,24 @@ References
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
 from scipy.special import stdtrit
+
+from hytnas_agent.records import Outcome, ProcessResult, least_disturbed
 
 TOLERANCE = 0.03
 """Ratio of canary latencies, less 1, up to which boards may share a data set."""
 
 CONFIDENCE = 0.95
 MIN_PROCESSES = 2
+"""Without so many a board cannot be compared at all."""
+LEAST_PROCESSES: Final = 3
+"""That a board is to be compared by, disturbed ones if need be: two say little about how they scatter."""
 
 Verdict = Literal["agree", "disagree", "undecided"]
 
@@ -79,6 +85,25 @@ class Agreement(msgspec.Struct, frozen=True):
         }[self.verdict]
         but = "but" if self.verdict == "disagree" else "and"
         return f"{said}: the canary takes {slower} {but} {faster}, {interval}"
+
+
+def comparable_ms(processes: Iterable[Sequence[ProcessResult]], /) -> list[float]:
+    """Medians that a board is compared with others by, in milliseconds.
+
+    Those of the undisturbed processes; where these are fewer than three, made up to three with the fastest of
+    the others.
+
+    Parameters
+    ----------
+    processes : iterable
+        Of the canary: the attempts of each, in order, discarded ones left out. A process is what its attempts
+        came to.
+    """
+    came_to = [least_disturbed(attempts) for attempts in processes]
+    well = [(each.median_ms, each.is_disturbed) for each in came_to if each.outcome is Outcome.OK]
+    undisturbed = [median_ms for median_ms, disturbed in well if median_ms and not disturbed]
+    others = sorted(median_ms for median_ms, disturbed in well if median_ms and disturbed)
+    return undisturbed + others[: max(0, LEAST_PROCESSES - len(undisturbed))]
 
 
 def compare_boards(

@@ -5,13 +5,17 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome
+from hytnas_agent.records import DeviceContext, MeasureSettings, ProcessResult
 from hytnas_datasets.store import measured
-from hytnas_datasets.store.agreement import TOLERANCE, Agreement, compare_boards
+from hytnas_datasets.store.agreement import TOLERANCE, Agreement, comparable_ms, compare_boards
+from hytnas_datasets.store.attempts import alike_but_for_deadline, attempts_of, board_of
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel, StoredResult
 
 CANARY_PURPOSE = "canary"
+
+_Alike = tuple[str, str, MeasureSettings]
+"""What canaries have in common that are compared: context, model, settings but for the deadline."""
 
 
 class BoardCounts(msgspec.Struct, frozen=True):
@@ -42,8 +46,8 @@ def count_boards(
 ) -> tuple[BoardCounts, ...]:
     """One entry for each board and context that the study knows, oldest first."""
     names = measured.device_names(database)
-    jobs = Counter(_board_of(stored) for stored in results)
-    canaries = Counter(_board_of(stored) for stored in results if stored.purpose == CANARY_PURPOSE)
+    jobs = Counter(board_of(stored) for stored in results)
+    canaries = Counter(board_of(stored) for stored in results if stored.purpose == CANARY_PURPOSE)
     distinct = {
         (stored.device_id, stored.context.fingerprint(), stored.purpose, stored.export.sha256): stored
         for stored in labels
@@ -84,9 +88,15 @@ def tolerances(database: Database) -> dict[str, float]:
     return {row["context_fingerprint"]: row["tolerance"] for row in rows}
 
 
-def alike_but_for_deadline(settings: MeasureSettings) -> MeasureSettings:
-    """The settings without the deadline, which changes nothing about a process that kept it."""
-    return msgspec.structs.replace(settings, deadline_s=0.0)
+def comparable_canaries_ms(
+    database: Database, context: DeviceContext, model_sha256: str, settings: MeasureSettings
+) -> dict[str, list[float]]:
+    """Medians, in milliseconds, that boards are compared by, by device id; see ``comparable_ms``.
+
+    Those of one canary model in one context with these settings, but for the deadline.
+    """
+    canaries = _canaries_ms(measured.standing(database, CANARY_PURPOSE))
+    return canaries.get((context.fingerprint(), model_sha256, alike_but_for_deadline(settings)), {})
 
 
 def agreements(
@@ -96,21 +106,12 @@ def agreements(
 ) -> tuple[BoardAgreement, ...]:
     """Agreement on each canary model in each context where two boards (of ``boards``) measured it alike.
 
-    ``tolerances`` are those stored, by fingerprint of the context.
+    ``results`` are those that are not discarded, ``tolerances`` those stored, by fingerprint of the context.
     """
-    series: dict[tuple[str, str, MeasureSettings], dict[str, list[float]]] = {}
-    for stored in results:
-        result = stored.result
-        if stored.purpose != CANARY_PURPOSE or result.context is None or result.outcome is not Outcome.OK:
-            continue
-        device_id = result.identity.device_id
-        if result.median_ms and (boards is None or device_id in boards):
-            settings = alike_but_for_deadline(result.settings)
-            key = (result.context.fingerprint(), stored.model_sha256, settings)
-            series.setdefault(key, {}).setdefault(device_id, []).append(result.median_ms)
+    chosen = [each for each in results if boards is None or each.result.identity.device_id in boards]
     compared = [
         (key, compare_boards(medians_ms, tolerance=tolerances.get(key[0], TOLERANCE)))
-        for key, medians_ms in series.items()
+        for key, medians_ms in _canaries_ms(chosen).items()
     ]
     return tuple(
         BoardAgreement(context, sha256, agreement)
@@ -119,6 +120,17 @@ def agreements(
     )
 
 
-def _board_of(stored: StoredResult) -> tuple[str, str]:
-    context = stored.result.context
-    return stored.result.identity.device_id, context.fingerprint() if context else ""
+def _canaries_ms(results: Sequence[StoredResult]) -> dict[_Alike, dict[str, list[float]]]:
+    """What each board is compared by: the medians of the canary's processes that count, by device id."""
+    canaries = [each for each in results if each.purpose == CANARY_PURPOSE and each.result.context]
+    processes: dict[_Alike, dict[str, list[list[ProcessResult]]]] = {}
+    for attempts in attempts_of(canaries):
+        first = attempts[0]
+        device_id, context = board_of(first)
+        alike = (context, first.model_sha256, alike_but_for_deadline(first.result.settings))
+        of_board = processes.setdefault(alike, {}).setdefault(device_id, [])
+        of_board.append([attempt.result for attempt in attempts])
+    return {
+        alike: {device_id: comparable_ms(of_board) for device_id, of_board in boards.items()}
+        for alike, boards in processes.items()
+    }

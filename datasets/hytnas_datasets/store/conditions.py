@@ -8,7 +8,8 @@ import msgspec
 from hytnas_agent.records import DeviceContext, MeasureSettings
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import measured
-from hytnas_datasets.store.boards import CANARY_PURPOSE, agreements, alike_but_for_deadline, tolerances
+from hytnas_datasets.store.attempts import alike_but_for_deadline
+from hytnas_datasets.store.boards import CANARY_PURPOSE, agreements, tolerances
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel
 from hytnas_datasets.store.records import AccuracyRecord

@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 
 from hytnas_agent.records import LatencyLabel, Outcome, ProcessResult
-from hytnas_datasets.store.boards import CANARY_PURPOSE, alike_but_for_deadline
+from hytnas_datasets.store.attempts import attempts_of
+from hytnas_datasets.store.boards import CANARY_PURPOSE
 from hytnas_datasets.store.measured import StoredLabel, StoredResult
 from hytnas_datasets.store.records import DiscardRecord, FailureRecord
 
@@ -147,18 +148,6 @@ def _quality(
         reasons=_reasons(invalid),
         speed_changes=evidence.lasting[device_id],
     )
-
-
-def attempts_of(results: Iterable[StoredResult]) -> list[list[StoredResult]]:
-    """Timed results, the attempts of each process together, in the order they were stored."""
-    attempts: dict[tuple[object, ...], list[StoredResult]] = {}
-    for stored in results:
-        result = stored.result
-        if result.measure_pass == "timed":  # noqa: S105 (no password)
-            where = (result.identity.device_id, _context(stored), alike_but_for_deadline(result.settings))
-            key = (stored.model_sha256, stored.purpose, stored.replicate, *where)
-            attempts.setdefault(key, []).append(stored)
-    return list(attempts.values())
 
 
 def status_of(result: ProcessResult) -> str:

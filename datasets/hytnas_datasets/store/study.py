@@ -9,7 +9,7 @@ from typing import Any, Self
 import msgspec
 
 from hytnas_agent.protocol import DeviceDescription
-from hytnas_agent.records import DeviceContext, LatencyLabel, MeasurePass, ProcessResult
+from hytnas_agent.records import DeviceContext, LatencyLabel, MeasurePass, MeasureSettings, ProcessResult
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.labelled import LabelledSet, Target
 from hytnas_datasets.spaces import Architecture, Space
@@ -179,6 +179,15 @@ class Study:
         ``tolerance`` is the ratio, less 1; without a stored one it is ``agreement.TOLERANCE``.
         """
         boards.set_tolerance(self._database, context, tolerance)
+
+    def comparable_canaries_ms(
+        self, context: DeviceContext, model_sha256: str, settings: MeasureSettings
+    ) -> dict[str, list[float]]:
+        """Medians of a canary model that boards of this context are compared by, by device id.
+
+        In milliseconds, of processes with these settings, whatever their deadline; discarded ones left out.
+        """
+        return boards.comparable_canaries_ms(self._database, context, model_sha256, settings)
 
     def devices(self) -> list[DeviceDescription]:
         """Every device and context seen, oldest first."""

@@ -7,15 +7,31 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_agent.records import EXECUTION_WORDS, Execution, MeasurePass, Outcome, least_disturbed
+from hytnas_agent.records import (
+    EXECUTION_WORDS,
+    Execution,
+    MeasurePass,
+    Outcome,
+    ProcessResult,
+    accepted,
+    least_disturbed,
+)
 from hytnas_datasets.store import measured, sampled, trained
-from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, agreements, count_boards, tolerances
+from hytnas_datasets.store.agreement import LEAST_PROCESSES
+from hytnas_datasets.store.attempts import attempts_of
+from hytnas_datasets.store.boards import (
+    CANARY_PURPOSE,
+    BoardAgreement,
+    BoardCounts,
+    agreements,
+    count_boards,
+    tolerances,
+)
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.measured import StoredLabel, StoredResult
 from hytnas_datasets.store.quality import (
     LabelQuality,
     absent_probes,
-    attempts_of,
     label_qualities,
     status_of,
 )
@@ -25,10 +41,6 @@ _TIMED: Final[MeasurePass] = "timed"
 
 OUTLIER_Z: Final = 3.5
 """Modified z-score above which a value is called an outlier (Iglewicz and Hoaglin, 1993)."""
-
-
-LEAST_UNDISTURBED: Final = 3
-"""Processes of a model from which on disturbed ones stand back, as they do in its label."""
 
 
 class Coverage(msgspec.Struct, frozen=True):
@@ -164,11 +176,12 @@ def _executions(results: list[StoredResult]) -> tuple[Execution, ...]:
 
 
 def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, float]]:
-    """Timed processes that went well, those of a model that were disturbed only where too few were not.
+    """Timed processes that went well, one of each, however often it was measured again.
 
-    One of each process, as its label takes it, however often it was measured again.
+    Of a model those that make its label. Of the canary the disturbed ones, too, where too few were not: a
+    single one would show no drift.
     """
-    groups: dict[tuple[str, str, str], list[StoredResult]] = {}
+    groups: dict[tuple[str, str, str], list[ProcessResult]] = {}
     for stored in _of_processes(results):
         result = stored.result
         median_ms = result.median_ms
@@ -176,16 +189,16 @@ def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, floa
             continue
         if np.isfinite(median_ms) and median_ms > 0:
             key = (stored.model_sha256, stored.purpose, result.identity.device_id)
-            groups.setdefault(key, []).append(stored)
+            groups.setdefault(key, []).append(result)
     standing: set[int] = set()
-    for group in groups.values():
-        undisturbed = [s for s in group if not s.result.is_disturbed]
-        chosen = undisturbed if len(undisturbed) >= LEAST_UNDISTURBED else group
-        standing.update(id(stored) for stored in chosen)
+    for (_, purpose, _), group in groups.items():
+        few = sum(not result.is_disturbed for result in group) < LEAST_PROCESSES
+        chosen = group if purpose == CANARY_PURPOSE and few else accepted(group)
+        standing.update(id(result) for result in chosen)
     return [
         (stored, stored.result.median_ms)
         for stored in results
-        if id(stored) in standing and stored.result.median_ms is not None
+        if id(stored.result) in standing and stored.result.median_ms is not None
     ]
 
 
@@ -199,7 +212,7 @@ def _medians_by_model(results: list[StoredResult]) -> dict[tuple[str, str, str],
     """Medians of OK timed processes by (model, purpose, device); the canary is apart."""
     groups: dict[tuple[str, str, str], list[float]] = {}
     for stored, median_ms in _timed_medians(results):
-        if stored.purpose != "canary":
+        if stored.purpose != CANARY_PURPOSE:
             key = (stored.model_sha256, stored.purpose, stored.result.identity.device_id)
             groups.setdefault(key, []).append(median_ms)
     return {key: np.array(values) for key, values in groups.items()}
@@ -252,7 +265,7 @@ def _canary_drift(results: list[StoredResult]) -> float | None:
     """Largest departure from its series' median, over the series of each canary model on each device."""
     series: dict[tuple[str, str], list[float]] = {}
     for stored, median_ms in _timed_medians(results):
-        if stored.purpose == "canary":
+        if stored.purpose == CANARY_PURPOSE:
             series.setdefault((stored.model_sha256, stored.result.identity.device_id), []).append(median_ms)
     drifts = [float(np.max(np.abs(np.array(s) / np.median(s) - 1.0))) for s in series.values() if len(s) > 1]
     return max(drifts, default=None)

@@ -6,17 +6,15 @@ from typing import Final
 
 from hytnas_agent.records import Outcome
 from hytnas_datasets.store import Agreement, Study, compare_boards
+from hytnas_datasets.store.agreement import LEAST_PROCESSES
 from hytnas_host.collect.board import Board, Group
-from hytnas_host.collect.canary import CANARY_PURPOSE
 from hytnas_host.collect.crew import work_together
 from hytnas_host.collect.errors import BoardsDifferError, CollectError
-from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.measuring import differing_fields
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.progress import Progress
 
-LEAST_PROCESSES: Final = 3
 MOST_PROCESSES: Final = 40
 """Of the canary on each board, after which it is not to be decided whether they agree."""
 
@@ -62,8 +60,8 @@ def check_boards(boards: Sequence[Board], *, keep_apart: bool) -> None:
 class Comparison:
     """Which boards of a group may put labels into its set: those whose canaries agree with all the others'.
 
-    Boards of earlier calls whose labels stand in the set are compared by their stored canaries, and those of
-    this call by all they have measured with the same settings. A board alone is not asked for anything.
+    Boards of earlier calls whose labels stand in the set are compared, too: each by all its stored canaries
+    of the same settings. A board alone is not asked for anything.
 
     Parameters
     ----------
@@ -157,7 +155,10 @@ class Comparison:
         wanted = self._earlier | self._admitted | {board.device_id for board in boards}
         if self._group.canary is None or len(wanted) < 2:
             return None
-        medians_ms = {device_id: self._medians_ms(device_id) for device_id in sorted(wanted)}
+        stored_ms = self._study.comparable_canaries_ms(
+            self._group.boards[0].context, self._group.canary, self._options.settings
+        )
+        medians_ms = {device_id: stored_ms.get(device_id, []) for device_id in sorted(wanted)}
         agreement = compare_boards(medians_ms, tolerance=self._options.board_tolerance)
         compared = {board.device_id for board in agreement.boards} if agreement is not None else set()
         if agreement is None or compared != wanted:
@@ -177,14 +178,6 @@ class Comparison:
     def names(self) -> dict[str, str]:
         """What the person calls each board, by device id; those of earlier calls included."""
         return self._study.device_names() | {board.device_id: board.name for board in self._group.boards}
-
-    def _medians_ms(self, device_id: str) -> list[float]:
-        for board in self._group.boards:
-            if board.device_id == device_id:
-                return board.measurer.canary_ms
-        journal = self._group.ledger.journals[device_id]
-        stored = Journal(self._study, CANARY_PURPOSE, device_id, journal.context, self._options.settings)
-        return stored.comparable_ms(self._group.canary or "")
 
 
 def compare_canaries(

@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES
-from hytnas_agent.records import Outcome, ProcessResult, least_disturbed
-from hytnas_agent.statistics import MIN_OK_PROCESSES, accepted
+from hytnas_agent.records import Outcome, ProcessResult, accepted, least_disturbed
 from hytnas_agent.stopping import StoppingRule
 
 # How many attempts of one replicate may end so before that is what the replicate came to. What may have been
@@ -90,17 +89,6 @@ def well_timed(results: Iterable[ProcessResult], /) -> list[ProcessResult]:
 def medians_ms(well: Sequence[ProcessResult], /) -> list[float]:
     """Medians of those timed processes that make the label, of ``well``, which went well."""
     return [result.median_ms for result in accepted(well) if result.median_ms]
-
-
-def comparable_ms(well: Sequence[ProcessResult], /) -> list[float]:
-    """Medians of timed processes, which went well, that a board is compared with others by.
-
-    Those of the undisturbed; where these are fewer than three, made up to three with the fastest of the
-    others: one or two say next to nothing about how they scatter.
-    """
-    undisturbed = [each.median_ms for each in well if each.median_ms and not each.is_disturbed]
-    others = sorted(each.median_ms for each in well if each.median_ms and each.is_disturbed)
-    return undisturbed + others[: max(0, MIN_OK_PROCESSES - len(undisturbed))]
 
 
 def next_replicate(

@@ -13,12 +13,10 @@ from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.collect.attempts import (
     came_to,
-    comparable_ms,
     given_up,
     next_replicate,
     process_settled,
     retries_of,
-    well_timed,
 )
 from hytnas_host.collect.schedule import Passes, Slot, slots_of
 from hytnas_host.devices.state import written_once
@@ -217,10 +215,6 @@ class Journal:
         """What each slot of the model came to, cancelled and discarded ones left out."""
         slots = self._attempts.get(model_sha256, {})
         return came_to(self._standing(slot) for slot in slots)
-
-    def comparable_ms(self, model_sha256: str) -> list[float]:
-        """Medians of the model's timed processes that the board is compared with others by."""
-        return comparable_ms(well_timed(self.last_attempts(model_sha256)))
 
     def timed_attempts(self, model_sha256: str) -> dict[int, list[ProcessResult]]:
         """The attempts of the model's timed processes by replicate, in order, discarded ones left out."""

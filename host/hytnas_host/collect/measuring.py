@@ -191,11 +191,6 @@ class Measurer:
                 ended(sha256)
                 previous = sha256
 
-    @property
-    def canary_ms(self) -> list[float]:
-        """Medians of the canary's processes that went well, those of earlier calls included."""
-        return [] if self._canary is None else self._canary_journal.comparable_ms(self._canary.sha256)
-
     def measure_canary(self) -> ProcessResult | None:
         """One process of the canary; None without one, or once stopped."""
         if self._canary is None or self._series is None:

@@ -21,6 +21,7 @@ def test_a_pi_says_all(pi, pi_files: dict[str, str]) -> None:
     assert health.steal_ticks == 3
     assert health.temperature_limit_celsius == 80
     assert (health.max_clock_mhz, health.hardware_max_clock_mhz, health.cooling_state) == (1200, 1200, 0)
+    assert health.firmware_sets_clock is True
     assert health.swap_used_bytes == 0
     assert (health.cores, health.core_busy_s, health.core_steal_s, health.busy_s) == ((0,), 1.55, 0.03, 1.55)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hytnas_agent.core_speed import CoreSpeed
+from hytnas_agent.core_speed import TOLERANCE, CoreSpeed
 from hytnas_agent.device.gate import Gate
 from hytnas_agent.device.speed_memory import GIVEN_UP_AFTER, MOST_KINDS, REMEMBERED, SpeedMemory
 from hytnas_agent.records import HealthSnapshot, Verdict
@@ -38,6 +38,45 @@ def test_a_core_that_is_faster_again_is_known_soon() -> None:
     slow = [40.0, *[52.0] * (GIVEN_UP_AFTER + REMEMBERED)]
     assert memory(*slow).best_us(STATE) == 52.0
     assert memory(*slow, *[40.0] * 4).best_us(STATE) < 42.0
+
+
+@pytest.mark.parametrize(("step", "steps"), [(0.03, 6), (0.095, 4)])
+def test_spells_in_small_steps_raise_it_by_the_tolerance_at_most_however_often_the_agent_restarts(
+    tmp_path: Path, step: float, steps: int
+) -> None:
+    path = tmp_path / "core-speeds.json"
+    memory(*[40.0] * REMEMBERED, path=path)
+    for number in range(1, steps + 1):
+        spell = [40.0 * (1 + step) ** number] * REMEMBERED
+        best_us = memory(*spell, path=path).best_us(STATE)
+        assert 40.0 < best_us <= (1 + TOLERANCE) * 40.0
+    assert memory(*[40.0] * 5, path=path).best_us(STATE) == pytest.approx(40.0)
+
+
+def test_steps_are_held_against_the_lowest_again_once_the_core_is_faster() -> None:
+    faster = [*[40.0] * REMEMBERED, *[37.0] * REMEMBERED]
+    assert memory(*faster, *[41.0] * REMEMBERED).best_us(STATE) == 37.0
+
+
+def test_steps_are_held_against_the_new_speed_of_a_device_that_is_slower_for_good() -> None:
+    slower = [*[40.0] * REMEMBERED, *[52.0] * (GIVEN_UP_AFTER + REMEMBERED)]
+    assert memory(*slower, *[56.0] * REMEMBERED).best_us(STATE) == 56.0
+    assert memory(*slower, *[56.0] * REMEMBERED, *[61.0] * REMEMBERED).best_us(STATE) == 56.0
+
+
+def test_steps_are_not_held_against_a_lucky_first_process() -> None:
+    assert memory(37.0, *[40.0] * REMEMBERED, *[43.0] * REMEMBERED).best_us(STATE) == 43.0
+
+
+def test_a_memory_that_does_not_say_its_lowest_learns_it(tmp_path: Path) -> None:
+    path = tmp_path / "core-speeds.json"
+    memory(*[40.0] * REMEMBERED, path=path)
+    kinds = msgspec.json.decode(path.read_bytes())
+    for known in kinds.values():
+        del known["lowest_us"]
+    path.write_bytes(msgspec.json.encode(kinds))
+    assert SpeedMemory(path).best_us(STATE) == 40.0
+    assert memory(*[43.0] * REMEMBERED, *[46.0] * REMEMBERED, path=path).best_us(STATE) == 43.0
 
 
 def test_one_lucky_process_does_not_set_it() -> None:

@@ -79,10 +79,53 @@ def test_what_goes_on_now_does(verdict, name: str) -> None:
 
 
 def test_absent_probes_are_named_and_never_healthy(verdict) -> None:
-    assert verdict("no-vcgencmd", "no-vcgencmd") == Verdict("VALID_UNVERIFIED", (), ("throttling",))
+    assert verdict("no-vcgencmd", "no-vcgencmd") == Verdict("VALID_UNVERIFIED", (), ("throttling", "clock"))
     assert verdict("emulated", "emulated") == Verdict(
         "VALID_UNVERIFIED", (), ("throttling", "temperature", "clock")
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reasons"),
+    [
+        ("no-vcgencmd", "no-vcgencmd", ()),
+        ("no-vcgencmd-600", "no-vcgencmd-600", ()),
+        ("no-vcgencmd-600", "no-vcgencmd", ()),
+        ("no-vcgencmd", "no-vcgencmd-600", ("the clock fell to 600 MHz of 1200",)),
+        ("no-vcgencmd", "no-vcgencmd-cooled-600", ("the clock's limit was changed (1200 -> 600 MHz)",)),
+        (
+            "no-vcgencmd-cooled-600",
+            "no-vcgencmd-cooled-600",
+            ("the kernel holds the clock at 600 MHz for heat",),
+        ),
+    ],
+)
+def test_what_a_pis_kernel_asked_for_accuses_and_does_not_acquit(
+    verdict, before: str, after: str, reasons: tuple[str, ...]
+) -> None:
+    found = verdict(before, after)
+    assert found.reasons == reasons
+    assert ("clock" in found.unverified) is not bool(reasons)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reasons"),
+    [
+        ("no-vcgencmd-600", "no-vcgencmd-600", ()),
+        ("no-vcgencmd", "no-vcgencmd-600", ("the clock fell to 600 MHz of 1200",)),
+    ],
+)
+def test_of_another_board_only_a_fall_of_the_clock_is_seen(
+    tree, before: str, after: str, reasons: tuple[str, ...]
+) -> None:
+    snapshots = []
+    for name in (before, after):
+        sources = tree(name)
+        (sources.root / "proc/device-tree/model").write_text("Another Board")
+        snapshots.append(health_snapshot(CORES, sources))
+    found = judge(TimedRuns(*snapshots))
+    assert found.reasons == reasons
+    assert "clock" not in found.unverified
 
 
 @pytest.mark.parametrize(

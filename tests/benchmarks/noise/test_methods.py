@@ -193,6 +193,7 @@ def test_a_device_that_is_always_disturbed_costs_what_a_collection_would_spend()
     assert label.latency_ms == 5.0
     assert label.too_few_undisturbed
     assert len(label.processes_ms) == 1
+    assert label.spent_s == (label.cost_s,)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(1.0, 9.0)), min_size=60, max_size=60))

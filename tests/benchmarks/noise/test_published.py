@@ -21,7 +21,8 @@ def test_the_documented_tables_come_from_the_published_journals() -> None:
         assert journals
         rows = [line for line in markdown_of(analyse(journals)) if line]
         few = worth(journals)
-    assert [row for row in rows if row not in guide] == []
+    results = guide[guide.index("## Results") :]
+    assert [line for line in results if line.startswith("|")] == rows
     assert len(rows) > 40
     for number in (0, 1, 2):
         of_number = [row for row in few if row["undisturbed"] == number]

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from itertools import pairwise, permutations
+from itertools import count, pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import pytest
 from noise.journal import Block, Header, Journal, Process
 from noise.markdown import markdown_of
 from noise.measuring import blocks_to_do, hog_plan
-from noise.methods import Turn, next_process, turns_of_block
-from noise.report import CONDITIONS, analyse, rule_of
+from noise.methods import CONDITIONS, Turn, next_process, rule_of, turns_of_block
+from noise.report import analyse
 from noise.table import lines_of
 
 from hytnas_agent.records import Outcome
@@ -38,7 +38,7 @@ class Simulated:
         self.truth = dict(
             zip(header.models, np.log(5) + 0.5 * rng.normal(size=len(header.models)), strict=True)
         )
-        self.rng = rng
+        self.rng, self.jobs = rng, count()
         with Journal(path) as journal:
             journal.add(header)
 
@@ -52,7 +52,7 @@ class Simulated:
             model,
             method,
             replicate,
-            "",
+            f"{self.path} {next(self.jobs)}",
             Outcome.OK,
             0.0,
             0.5,
@@ -101,7 +101,8 @@ def test_the_injected_noise_is_found(found: dict[str, Any]) -> None:
             row = methods[method]
             assert row["repeat_spread"]["value"] == pytest.approx(factor * NOISE[method], rel=0.15)
             assert row["implied_noise"]["value"] == pytest.approx(factor * NOISE[method], rel=0.25)
-        assert methods["first"]["repeat_spread"] == pytest.approx(methods["naive"]["repeat_spread"])
+        spreads = [methods[method]["repeat_spread"]["value"] for method in ("first", "naive")]
+        assert spreads[0] == pytest.approx(spreads[1])
         assert methods["first"]["latency_ms"] == pytest.approx(2 * methods["naive"]["latency_ms"])
 
 
@@ -195,11 +196,10 @@ def test_the_table_shows_every_method_and_condition(found: dict[str, Any]) -> No
 
 def test_the_tables_for_a_document_are_rectangular(found: dict[str, Any]) -> None:
     tables = "\n".join(markdown_of(found)).split("\n\n")
-    assert [len({line.count("|") for line in table.strip().splitlines()}) for table in tables] == [1] * 5
-    assert len(tables[3].strip().splitlines()) == 2 + 2 * 3
-    assert "| same-core | ours |" in tables[3]
-    assert len(tables[4].strip().splitlines()) == 2 + 2 * 2
-    assert [len(table.strip().splitlines()) for table in tables[:2]] == [2 + 2 * 4, 2 + 2 * 3 * 2]
+    assert [len({line.count("|") for line in table.strip().splitlines()}) for table in tables] == [1] * 6
+    rows = [len(table.strip().splitlines()) - 2 for table in tables]
+    assert rows[:3] + rows[4:] == [2 * 4, 2, 2 * 3 * 2, 2 * 2, 2 * 3]
+    assert "| same-core | ours |" in tables[5]
 
 
 def test_passes_in_which_processes_scatter_are_told_from_calm_ones(tmp_path: Path) -> None:
@@ -244,6 +244,7 @@ def test_journals_of_several_machines_are_one_study(tmp_path: Path) -> None:
     command = [sys.executable, str(program), "--show", "--folder", str(tmp_path / "both")]
     shown = subprocess.run([*command, *pool], check=True, capture_output=True, text=True).stdout
     assert "nothing is added; 7 passes of 2 journals" in shown
+    assert "a journal of 4 blocks: device local, context context, agent 0.1 (a0)" in shown
     assert "part of the time; 3 passes\n" in shown
     found = json.loads((tmp_path / "both" / "result.json").read_text())["conditions"]
     for method in ("naive", "fixed"):
@@ -265,6 +266,16 @@ def test_journals_of_different_studies_are_not_mixed(tmp_path: Path) -> None:
             path = Simulated(tmp_path / f"{told}.jsonl", header).path
             with Journal(path, writable=False) as other, pytest.raises(SystemExit, match=told):
                 analyse([one, other])
+        process = Process("quiet", 0, MODELS[0], "ours", 0, "the-job", Outcome.OK, 0.0, 0.5)
+        for name in ("kept.jsonl", "copied.jsonl"):
+            with Journal(Simulated(tmp_path / name).path) as journal:
+                journal.add(process)
+        with (
+            Journal(tmp_path / "kept.jsonl", writable=False) as kept,
+            Journal(tmp_path / "copied.jsonl", writable=False) as copied,
+            pytest.raises(SystemExit, match="give each journal once"),
+        ):
+            analyse([kept, copied])
         (tmp_path / "empty.jsonl").touch()
         with (
             Journal(tmp_path / "empty.jsonl", writable=False) as empty,

@@ -1,6 +1,7 @@
 """The rule by which boards count as alike, against simulated noise, and what a study makes of it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,14 +11,37 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hytnas_agent.protocol import DeviceDescription
-from hytnas_agent.records import DeviceIdentity, HealthSnapshot, MeasureSettings
+from hytnas_agent.records import (
+    DeviceIdentity,
+    HealthSnapshot,
+    MeasureSettings,
+    Outcome,
+    ProcessResult,
+    Verdict,
+)
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import Study, compare_boards
+from hytnas_datasets.store.agreement import comparable_ms
 
 Make = SimpleNamespace
 TRIALS = 300
+QUIET, HOGGED = Verdict("VALID"), Verdict("INVALID", ("other processes took 50% of core 3",))
 medians = st.lists(st.floats(0.1, 1000.0), min_size=2, max_size=6)
+
+Process = tuple[float | Outcome, ...]
+"""The attempts at a process: the median of each, negative where it was disturbed, or how it failed."""
+
+
+def process(make: Make, attempts: Process, job_id: str = "job", **changes: object) -> list[ProcessResult]:
+    results = []
+    for number, value in enumerate(attempts):
+        if isinstance(value, Outcome):
+            found = {"outcome": value, "median_ms": None, "samples_ms": ()}
+        else:
+            found = {"median_ms": abs(value), "verdict": QUIET if value > 0 else HOGGED}
+        results.append(make.result(f"{job_id}-{number}", "canary", **found, **changes))
+    return results
 
 
 def verdicts(ratio: float, noise: float, boards: int = 2) -> dict[str, float]:
@@ -110,17 +134,38 @@ def test_interval_is_said_with_its_confidence():
     assert "(98.3 % interval" in compare_boards({**pair, "c": [100.0, 100.2, 99.9]}).describe({})
 
 
-def add_canaries(study: Study, make: Make, board: str, values: list[float], **settings: float) -> None:
+def test_undisturbed_processes_stand_alone_once_they_are_enough(make: Make) -> None:
+    four = [(10.0,), (-30.0, 11.0), (12.0,), (-99.0, -98.0, -97.0)]
+    assert comparable_ms(process(make, each) for each in four) == [10.0, 11.0, 12.0]
+
+
+def test_too_few_undisturbed_ones_are_made_up_to_three_with_the_fastest_others(make: Make) -> None:
+    four = [(-30.0,), (10.0,), (-40.0,), (-25.0, -20.0)]
+    assert comparable_ms(process(make, each) for each in four) == [10.0, 20.0, 30.0]
+    assert comparable_ms(process(make, each) for each in four[:2]) == [10.0, 30.0]
+
+
+def test_failed_and_cancelled_processes_are_none_to_compare_by(make: Make) -> None:
+    crash, cancelled = Outcome.CRASH, Outcome.CANCELLED
+    failed = [(crash,), (-20.0, crash), (cancelled,), (-20.0, cancelled)]
+    assert comparable_ms(process(make, each) for each in [*failed, (crash, 10.0)]) == [10.0]
+
+
+def add_canaries(
+    study: Study, make: Make, board: str, values: Sequence[float | Process], **settings: float
+) -> None:
+    """Canaries by their median, or by their attempts as ``process`` takes them."""
     study.add_export(make.export("canary", "canary-plan"))
     for number, value in enumerate(values):
-        result = make.result(
-            f"{board}-{number}",
-            "canary",
+        attempts = value if isinstance(value, tuple) else (value,)
+        for result in process(
+            make,
+            attempts,
+            job_id=f"{board}-{number}",
             identity=DeviceIdentity(board, "pi"),
-            median_ms=value,
             settings=MeasureSettings(**settings),
-        )
-        study.add_result(result, model_sha256="canary", purpose="canary", replicate=number)
+        ):
+            study.add_result(result, model_sha256="canary", purpose="canary", replicate=number)
 
 
 @pytest.fixture
@@ -217,6 +262,28 @@ def test_labels_measured_with_different_settings_are_not_mixed_but_deadlines_may
 def test_unknown_device_is_answered_with_those_there_are(two_boards: Study, space: Space) -> None:
     with pytest.raises(StudyError, match=r"no device 'pi9'.*board-1, board-2"):
         two_boards.labelled("latency_ms", space=space, device="pi9")
+
+
+def test_attempts_that_were_measured_again_do_not_set_boards_apart(
+    study: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    study.add_label(make.label("m1", (12.0, 14.0, 16.0)), "latency", "board-2", make.context())
+    add_canaries(study, make, "board-1", [100.0] * 6)
+    add_canaries(study, make, "board-2", [100.0, (-140.0, 100.0), 100.0, (-140.0, 100.0), 100.0, 100.0])
+    (found,) = study.describe().board_agreements
+    assert (found.agreement.verdict, found.agreement.ratio) == ("agree", 1.0)
+    assert {board.processes for board in found.agreement.boards} == {6}
+    assert len(study.labelled("latency_ms", space=space)) == len(measured)
+
+
+def test_discarded_canaries_are_none_to_compare_by(two_boards: Study, make: Make) -> None:
+    add_canaries(two_boards, make, "board-2", [12.1, 12.0, 10.1, 10.0, (-14.0, 9.9)])
+    two_boards.discard(["board-2-0-0", "board-2-1-0"], "drift")
+    (found,) = two_boards.describe().board_agreements
+    assert found.agreement.verdict == "agree"
+    two_boards.discard(["board-2-4-1"], "drift")
+    medians_ms = two_boards.comparable_canaries_ms(make.context(), "canary", MeasureSettings())
+    assert medians_ms == {"board-1": [10.0, 10.1, 9.9], "board-2": [10.1, 10.0, 14.0]}
 
 
 def test_summary_counts_per_board_and_says_how_the_canaries_agree(two_boards: Study, make: Make) -> None:

@@ -127,12 +127,18 @@ def test_disturbed_processes_are_counted_and_left_out_of_the_noise(study: Study,
     assert summary.jobs == {"latency": 5}
 
 
-def test_where_nearly_all_were_disturbed_they_are_what_the_noise_is_of(study: Study, make: Make) -> None:
-    study.add_export(make.export("m", "p"))
-    for number, median_ms in enumerate((10.0, 20.0)):
-        result = make.result(f"job-{number}", "m", median_ms=median_ms, verdict=Verdict("INVALID", ("heat",)))
-        study.add_result(result, model_sha256="m", purpose="latency", replicate=number)
-    assert study.describe().repeat_noise > 0.4
+def test_of_a_model_that_was_always_disturbed_no_noise_is_known_and_a_canary_still_shows_drift(
+    study: Study, make: Make
+) -> None:
+    for purpose, model in (("latency", "m"), ("canary", "c")):
+        study.add_export(make.export(model, None if purpose == "canary" else "p"))
+        for number, median_ms in enumerate((10.0, 20.0)):
+            verdict = Verdict("INVALID", ("heat",))
+            result = make.result(f"{model}-{number}", model, median_ms=median_ms, verdict=verdict)
+            study.add_result(result, model_sha256=model, purpose=purpose, replicate=number)
+    summary = study.describe()
+    assert (summary.repeat_noise, summary.repeated_models) == (None, 0)
+    assert summary.canary_drift == pytest.approx(1 / 3)
 
 
 def test_discarded_canaries_are_no_drift(study: Study, make: Make) -> None:
@@ -144,11 +150,11 @@ def test_discarded_canaries_are_no_drift(study: Study, make: Make) -> None:
 
 def test_noise_has_one_value_of_each_process_however_often_it_was_measured(study: Study, make: Make) -> None:
     study.add_export(make.export("m", "p"))
-    medians = {(0, 0): 40.0, (0, 1): 20.0, (0, 2): 30.0, (1, 0): 90.0, (1, 1): 20.0}
+    medians = {(0, 0): 40.0, (0, 1): 30.0, (0, 2): 20.0, (1, 0): 90.0, (1, 1): 20.0}
     for (replicate, attempt), median_ms in medians.items():
-        verdict = Verdict("INVALID", ("heat",))
+        verdict = Verdict("VALID") if median_ms == 20.0 else Verdict("INVALID", ("heat",))
         result = make.result(f"job-{replicate}-{attempt}", "m", median_ms=median_ms, verdict=verdict)
         study.add_result(result, model_sha256="m", purpose="latency", replicate=replicate)
     summary = study.describe()
     assert summary.repeat_noise == pytest.approx(0.0)
-    assert summary.verdicts == {"INVALID": 5}
+    assert summary.verdicts == {"INVALID": 3, "VALID": 2}

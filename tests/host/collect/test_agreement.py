@@ -2,13 +2,31 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
-from hytnas_agent.records import Outcome
+from hytnas_agent.records import MeasureJob, Outcome, ProcessResult, Verdict
 from hytnas_datasets.store import Study
 from hytnas_host.collect.errors import BoardsDifferError, CollectError
 
 from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, other, run
+
+HOGGED = Verdict("INVALID", ("other processes took 50% of core 3",))
+
+
+class TroubledBoard(ScriptedBoard):
+    """A board on which jobs of the canary crash or are disturbed, by their number among all of its jobs."""
+
+    def __init__(self, name: str, *, crashed: set[int], disturbed: set[int]) -> None:
+        super().__init__(name)
+        self.disturbed = disturbed
+        self.outcome = lambda job: Outcome.CRASH if len(self.measured) in crashed else Outcome.OK
+
+    def _result(self, job: MeasureJob, outcome: Outcome) -> ProcessResult:
+        result = super()._result(job, outcome)
+        if outcome is not Outcome.OK or len(self.measured) not in self.disturbed:
+            return result
+        return msgspec.structs.replace(result, median_ms=1.4 * result.median_ms, verdict=HOGGED)
 
 
 @pytest.fixture
@@ -131,6 +149,32 @@ def test_throttled_canary_is_measured_again(study):
     boards[1].outcome = lambda job: Outcome.THROTTLED if len(boards[1].measured) < 3 else Outcome.OK
     assert run(study, boards, 4).agreement.agree
     assert len(study.stored_labels("latency")) == 4
+
+
+def test_boards_are_compared_alike_when_labels_are_collected_and_when_they_are_read(study):
+    # Canaries: disturbed, then well; disturbed, crashed, well; well; disturbed thrice; from there on well.
+    troubled = TroubledBoard("pi2", crashed={4}, disturbed={1, 3, 7, 8, 9})
+    boards = [ScriptedBoard("pi1"), troubled]
+    options = replace(OPTIONS, processes=4)
+    collected = run(study, boards, 4, options)
+    (read,) = study.describe().board_agreements
+    assert collected.agreement == read.agreement
+    assert read.agreement.agree
+    canaries = [result for result in study.canaries() if result.identity.device_id == "id-pi2"]
+    assert [result.outcome for result in canaries[:5]].count(Outcome.CRASH) == 1
+    well = [each for each in canaries if each.outcome is Outcome.OK and not each.is_disturbed]
+    assert len(canaries) == len(well) + 6
+    assert {board.device_id: board.processes for board in read.agreement.boards}["id-pi2"] == len(well)
+
+    study.discard([result.job_id for result in well], "drift")
+    troubled.disturbed = set(range(1000))
+    patient = msgspec.structs.replace(OPTIONS.settings, deadline_s=900.0)
+    with pytest.raises(BoardsDifferError) as error:
+        run(study, boards, 8, replace(options, settings=patient))
+    (read,) = study.describe().board_agreements
+    assert read.agreement.verdict == "disagree"
+    assert read.agreement.describe(study.device_names()) in str(error.value)
+    assert " ms on pi2 (3 processes) but " in str(error.value)
 
 
 def test_board_lost_while_it_is_compared_joins_once_it_agrees(study):

@@ -232,7 +232,7 @@ def test_a_disturbed_process_is_tried_again_and_kept(study):
     assert not ours.settled(FIRST)
     ours.store(FIRST, disturbed(ours, FIRST, 10.0, "VALID_UNVERIFIED"))
     assert ours.settled(FIRST)
-    assert ours.comparable_ms(SHA) == [10.0]
+    assert [result.median_ms for result in ours.last_attempts(SHA)] == [10.0]
     kept = [result.verdict.status for _, result in study.results_by_model("latency")[SHA]]
     assert kept == ["INVALID", "VALID_UNVERIFIED"]
 
@@ -245,7 +245,6 @@ def test_on_a_device_that_is_never_quiet_the_least_disturbed_of_three_stands(stu
     for each in (ours, journal(study)):
         assert each.settled(FIRST)
         assert [result.median_ms for result in each.last_attempts(SHA)] == [12.0]
-        assert each.comparable_ms(SHA) == [12.0]
         assert not each.given_up(SHA)
 
 
@@ -254,29 +253,7 @@ def test_a_disturbed_latency_stands_before_an_attempt_without_one(study):
     ours.store(FIRST, disturbed(ours, FIRST, 20.0))
     late = ended(ours, FIRST, Outcome.THROTTLED)
     ours.store(FIRST, msgspec.structs.replace(late, median_ms=None, verdict=Verdict("INVALID", ("heat",))))
-    assert ours.comparable_ms(SHA) == [20.0]
-
-
-def test_undisturbed_processes_stand_alone_once_they_are_enough(study):
-    ours = journal(study)
-    for replicate in range(3):
-        slot = Slot(SHA, "timed", replicate)
-        ours.store(slot, disturbed(ours, slot, 10.0 + replicate, "VALID"))
-    noisy = Slot(SHA, "timed", 3)
-    for _ in range(3):
-        ours.store(noisy, disturbed(ours, noisy, 99.0))
-    assert ours.comparable_ms(SHA) == [10.0, 11.0, 12.0]
-
-
-def test_too_few_undisturbed_ones_are_made_up_to_three_to_compare_boards_by(study):
-    ours = journal(study)
-    for replicate, (median_ms, status) in enumerate(
-        [(30.0, "INVALID"), (10.0, "VALID"), (20.0, "INVALID"), (40.0, "INVALID")]
-    ):
-        slot = Slot(SHA, "timed", replicate)
-        while not ours.settled(slot):
-            ours.store(slot, disturbed(ours, slot, median_ms, status))
-    assert ours.comparable_ms(SHA) == [10.0, 20.0, 30.0]
+    assert [result.median_ms for result in ours.last_attempts(SHA)] == [20.0]
 
 
 def test_a_model_that_crashes_after_a_disturbed_run_has_crashed(study):

@@ -3,6 +3,9 @@
 The kernel's limit falls where it cools the processor, and where a person sets it. The first disturbs, also
 where it lasts; the second is how the device is, as long as it stays.
 
+A Raspberry Pi's firmware may lower the clock behind the kernel, whose files go on telling what it asked for.
+There they can accuse and cannot acquit: without the firmware's count the clock is unknown.
+
 References
 ----------
 .. [linux] https://docs.kernel.org/admin-guide/pm/cpufreq.html: ``scaling_cur_freq`` is what the driver asked
@@ -34,7 +37,7 @@ class Clock(Probe):
     name = "clock"
 
     def read(self, sources: Sources, cores: Sequence[int]) -> dict[str, Any]:
-        """The clock, its limits, and who sets them: clocks, governor and cooling state."""
+        """The clock, its limits, and who sets them: clocks in MHz, governor, cooling state, firmware."""
         folder = sources.root / CPUFREQ.format(core=cores[0])
         return {
             "clock_mhz": _mhz(folder / "scaling_cur_freq"),
@@ -42,6 +45,7 @@ class Clock(Probe):
             "hardware_max_clock_mhz": _mhz(folder / "cpuinfo_max_freq"),
             "cooling_state": _cooling_state(sources.root),
             "measured_clock_mhz": _firmware_mhz(sources),
+            "firmware_sets_clock": sources.is_raspberry_pi() or None,
             "governor": read_text(folder / "scaling_governor"),
         }
 
@@ -57,8 +61,9 @@ class Clock(Probe):
             return _fell(after.max_clock_mhz, after.measured_clock_mhz) if fell else ""
         if before.clock_mhz is None or after.clock_mhz is None:
             return None
-        fell = after.clock_mhz < (1 - CLOCK_DROP) * before.clock_mhz
-        return _fell(before.clock_mhz, after.clock_mhz) if fell else ""
+        if after.clock_mhz < (1 - CLOCK_DROP) * before.clock_mhz:
+            return _fell(before.clock_mhz, after.clock_mhz)
+        return None if after.firmware_sets_clock else ""
 
 
 def is_capped(snapshot: HealthSnapshot) -> bool:
