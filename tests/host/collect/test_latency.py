@@ -149,7 +149,9 @@ def test_sample_is_exported_measured_labelled_and_verified_afresh(study, state):
         )
     labelled = study.labelled("latency_ms", space=space)
     assert labelled.architectures == tuple(a for a, _ in study.architectures("latency"))
-    assert [repeats.size for repeats in labelled.repeats] == [2, 2]
+    medians = [label.process_medians_ms for _, label in study.latency_labels("latency")]
+    assert [tuple(repeats) for repeats in labelled.repeats] == medians
+    assert all(1 <= len(each) <= 2 for each in medians), "fewer where the machine disturbed some"
     assert [architecture for architecture, _ in fresh] == chosen
     assert all(label.outcome is Outcome.OK for _, label in fresh)
     ids = {
