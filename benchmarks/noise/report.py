@@ -122,15 +122,15 @@ def analyse(journals: Sequence[Journal], *, resamples: int = RESAMPLES) -> dict[
     """
     headers = check_same_study(journals)
     places = range(len(headers[0].models))
-    labelled: dict[str, list[tuple[Journal, Labels]]] = {}
+    labelled: dict[str, dict[int, Labels]] = {}
     for name in CONDITIONS:
-        strata = [(j, labels_of(j, header, name)) for j, header in zip(journals, headers, strict=True)]
-        if several := [(j, labels) for j, labels in strata if len(labels["ours"][0]) >= 2]:
+        every = [labels_of(j, header, name) for j, header in zip(journals, headers, strict=True)]
+        if several := {number: each for number, each in enumerate(every) if len(each["ours"][0]) >= 2}:
             labelled[name] = several
     failed = {
         place
         for strata in labelled.values()
-        for _, labels in strata
+        for labels in strata.values()
         for rows in labels.values()
         for place in places
         if None in rows[place]
@@ -148,7 +148,7 @@ def analyse(journals: Sequence[Journal], *, resamples: int = RESAMPLES) -> dict[
         name: {
             method: [
                 [[each for each in labels[method][place] if each is not None] for place in models]
-                for _, labels in strata
+                for labels in strata.values()
             ]
             for method in ROWS
         }
@@ -156,13 +156,13 @@ def analyse(journals: Sequence[Journal], *, resamples: int = RESAMPLES) -> dict[
     }
     truths: dict[int, Floats] = {}
     for name, strata in labelled.items():
-        for (journal, _), logs in zip(strata, _logs(kept[name]["ours"]), strict=True):
-            truths.setdefault(id(journal), logs.mean(axis=1))
+        for number, logs in zip(strata, _logs(kept[name]["ours"]), strict=True):
+            truths.setdefault(number, logs.mean(axis=1))
     rng = np.random.default_rng(headers[0].seed)
     weights = weights_of(len(models), resamples, rng)
     for name, strata in labelled.items():
-        of_strata = [truths[id(journal)] for journal, _ in strata]
-        processes = [one for journal, _ in strata for one in _of_ended_passes(journal, name)]
+        of_strata = [truths[number] for number in strata]
+        processes = [one for number in strata for one in _of_ended_passes(journals[number], name)]
         found["conditions"][name] = {
             **_condition(kept[name], of_strata, weights, rng),
             "curve": list(_curve(kept[name], of_strata, weights, headers[0].min_processes, rng)),
@@ -187,8 +187,7 @@ def _condition(labels: Kept, truths: Strata, weights: Weights, rng: np.random.Ge
 def _origin(journal: Journal, header: Header) -> dict[str, Any]:
     """Where a journal comes from: the fingerprint of its device's context, and the code that measured."""
     names = ("device", "context", "agent_version", "agent_code", "study_code")
-    blocks = {"blocks": len(journal.blocks)}
-    return {name: getattr(header, name) for name in names} | blocks
+    return {name: getattr(header, name) for name in names} | {"blocks": len(journal.blocks)}
 
 
 def _reaches_aim(tau: Interval) -> str:

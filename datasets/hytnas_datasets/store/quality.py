@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from hytnas_agent.records import LatencyLabel, Outcome, ProcessResult
-from hytnas_datasets.store.attempts import attempts_of
+from hytnas_datasets.store.attempts import attempts_of, board_of
 from hytnas_datasets.store.boards import CANARY_PURPOSE
 from hytnas_datasets.store.measured import StoredLabel, StoredResult
 from hytnas_datasets.store.records import DiscardRecord, FailureRecord
@@ -161,9 +161,8 @@ def absent_probes(results: Iterable[ProcessResult]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for verdict in verdicts for name in verdict.unverified))
 
 
-def _context(stored: StoredLabel | StoredResult) -> str:
-    context = stored.context if isinstance(stored, StoredLabel) else stored.result.context
-    return "" if context is None else context.fingerprint()
+def _context(stored: StoredLabel) -> str:
+    return "" if stored.context is None else stored.context.fingerprint()
 
 
 def _last_changes(timed: Sequence[StoredResult], discards: Sequence[DiscardRecord]) -> dict[str, float]:
@@ -183,9 +182,9 @@ def _made_labels(
     candidates: dict[tuple[str, str, str, str], list[ProcessResult]] = {}
     for stored in timed:
         if stored.result.outcome is Outcome.OK:
-            key = (stored.result.identity.device_id, stored.purpose, stored.model_sha256, _context(stored))
+            key = (*board_of(stored), stored.purpose, stored.model_sha256)
             candidates.setdefault(key, []).append(stored.result)
-    distinct = {(s.device_id, s.purpose, s.export.sha256, _context(s)): s for s in labels if s.label.usable}
+    distinct = {(s.device_id, _context(s), s.purpose, s.export.sha256): s for s in labels if s.label.usable}
     for key, found in distinct.items():
         processes = _made_of(found.label, candidates.get(key, []), gone)
         yield (found.device_id, found.purpose != LABEL_PURPOSE), (found.label, processes)
