@@ -12,7 +12,7 @@ each time the median. Reported is how far it is from the mean (of the logarithm)
 passes of the same journal came to: the root mean square, and the share that is more than 5 % off. The mean
 has noise of its own, some tenths of a percent.
 
-    python benchmarks/few_undisturbed.py [JOURNAL ...] [--json FILE]
+    python benchmarks/few_undisturbed.py [JOURNAL ...] [--from-repeat 1] [--json FILE]
 """
 
 import argparse
@@ -61,13 +61,17 @@ def elsewhere(journal: Journal) -> dict[tuple[str, int, str], float]:
     return found
 
 
-def stretches(journal: Journal) -> Iterator[tuple[float, list[float], list[float]]]:
-    """(logarithm of the label elsewhere, medians of the undisturbed, those of the others in order)."""
+def stretches(journal: Journal, first: int) -> Iterator[tuple[float, list[float], list[float]]]:
+    """(logarithm of the label elsewhere, medians of the undisturbed, those of the others in order).
+
+    Of repeat ``first`` and those after it, counted from 0; elsewhere are the earlier ones, too.
+    """
     truth = elsewhere(journal)
     attempts: dict[tuple[str, int, str], list[tuple[bool, float]]] = defaultdict(list)
     for each in journal.processes:
         place = (each.condition, each.repeat, each.model)
-        if each.method == "ours" and each.samples_ms and np.isfinite(truth.get(place, np.nan)):
+        known = np.isfinite(truth.get(place, np.nan))
+        if each.method == "ours" and each.repeat >= first and each.samples_ms and known:
             attempts[place].append((each.usable, float(np.median(each.samples_ms))))
     for place, every in attempts.items():
         for size in STRETCHES:
@@ -78,11 +82,11 @@ def stretches(journal: Journal) -> Iterator[tuple[float, list[float], list[float
                 yield truth[place], good, others
 
 
-def worth(journals: Sequence[Journal]) -> list[dict[str, Any]]:
-    """A row for each number of undisturbed attempts and way of making the label."""
+def worth(journals: Sequence[Journal], first: int = 0) -> list[dict[str, Any]]:
+    """A row for each number of undisturbed attempts and way of making the label; see ``stretches``."""
     errors: dict[tuple[int, str], list[float]] = defaultdict(list)
     for journal in journals:
-        for truth, good, others in stretches(journal):
+        for truth, good, others in stretches(journal, first):
             if len(good) in FEW and len(others) >= 2:
                 for name, way in WAYS.items():
                     errors[len(good), name].append(float(np.log(way(good, others))) - truth)
@@ -105,6 +109,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("journal", type=Path, nargs="*", help="those behind the documented study by default")
+    parser.add_argument(
+        "--from-repeat",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the labels of this repeat and those after it only, counted from 1 as the study does",
+    )
     parser.add_argument("--json", type=Path, help="the figures")
     options = parser.parse_args()
     paths = options.journal or sorted(PUBLISHED.glob("*.jsonl.xz"))
@@ -114,7 +125,9 @@ def main() -> None:
         journals = [opened.enter_context(Journal(path, writable=False)) for path in paths]
         if any(len(journal.blocks) < 2 for journal in journals):
             raise SystemExit("a journal needs two passes that have ended")
-        rows = worth(journals)
+        rows = worth(journals, options.from_repeat - 1)
+    if not rows:
+        raise SystemExit(f"no label from repeat {options.from_repeat} on has few undisturbed processes")
     print(f"{'undisturbed':>11}  {'label of':31} {'stretches':>9} {'rms, %':>7} {'off by more than 5 %':>21}")
     for row in rows:
         print(

@@ -22,9 +22,9 @@ from hytnas_predictors.result import Interval
 
 MODELS, RESAMPLES, TRUTH = 60, 400, 0.5
 MINE, THEIRS = 0.02, 0.10
-CASES = [
-    (passes, factor, share) for passes in (2, 3, 4, 20) for factor in (0.2, 0.4, 0.6) for share in (0.0, 0.4)
-]
+PASSES, FACTORS = (2, 3, 4, 20), (0.2, 0.4, 0.6)
+CASES = [(passes, factor, share) for passes in PASSES for factor in FACTORS for share in (0.0, 0.4)]
+CASES += [(passes, factor, 0.7) for passes in PASSES for factor in FACTORS]
 FIGURES = ("repeat spread", "difference", "ratio", "tau")
 
 

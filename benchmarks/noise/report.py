@@ -166,6 +166,7 @@ def analyse(journals: Sequence[Journal], *, resamples: int = RESAMPLES) -> dict[
         found["conditions"][name] = {
             **_condition(kept[name], of_strata, weights, rng),
             "curve": list(_curve(kept[name], of_strata, weights, headers[0].min_processes, rng)),
+            "our_passes": list(_passes(kept[name]["ours"], [(n, journals[n]) for n in strata], name)),
             "weather": _weather(processes),
         }
     return found
@@ -295,6 +296,34 @@ def _curve(
         ]
         costs_s = [each.spent_s[:size][-1] for rows in labels["ours"] for row in rows for each in row]
         yield _point("ours", size, float(np.mean(costs_s)), noise_of(logs, truths, weights, rng))
+
+
+def _passes(
+    strata: list[Rows], of_journals: Sequence[tuple[int, Journal]], condition: str
+) -> Iterator[dict[str, Any]]:
+    """Our labels pass by pass, each journal's in the order of time.
+
+    ``slower`` is by how much a pass's labels are above the mean of all passes of its journal, as the mean of
+    the logarithm over models; ``scatter`` that of the processes within a label, see ``_scatter_of_passes``.
+    """
+    for rows, logs, (number, journal) in zip(strata, _logs(strata), of_journals, strict=True):
+        scatter, slower = _scatter_of_passes(rows), logs.mean(axis=0) - logs.mean()
+        began_s: dict[int, float] = {}
+        for each in _of_ended_passes(journal, condition):
+            began_s[each.repeat] = min(each.started_unix_s, began_s.get(each.repeat, np.inf))
+        ended = ended_repeats(journal, condition)
+        for column in sorted(range(len(ended)), key=lambda column: began_s[ended[column]]):
+            labels = [row[column] for row in rows]
+            yield {
+                "journal": number,
+                "repeat": ended[column],
+                "began_unix_s": began_s[ended[column]],
+                "slower": float(slower[column]),
+                "scatter": float(scatter[column]),
+                "unstable_share": float(np.mean([not each.stable for each in labels])),
+                "disturbed_a_label": float(np.mean([each.disturbed for each in labels])),
+                "seconds_a_model": float(np.mean([each.cost_s for each in labels])),
+            }
 
 
 def _groups(rows: Rows, size: int) -> list[list[list[Label]]]:

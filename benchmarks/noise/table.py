@@ -1,6 +1,7 @@
 """The result of a noise study as lines of text."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from noise.methods import CONDITIONS
@@ -40,6 +41,7 @@ def lines_of(found: dict[str, Any]) -> Iterator[str]:
         yield from _table(condition)
         yield from _comparison(condition)
         yield from _curve(condition)
+        yield from _passes(condition)
         yield from _weather(condition["weather"])
 
 
@@ -94,6 +96,23 @@ def _curve(condition: dict[str, Any]) -> Iterator[str]:
         yield (
             f"{NAMES[point['method']]:22} {point['size']:3d} {point['seconds']:9.2f} "
             f"{percent_words(point['repeat_spread']):>22} {percent_words(point['implied_noise']):>22}"
+        )
+
+
+def _passes(condition: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"{'ours, pass by pass':22} {'began (UTC)':>16} {'slower, %':>9} {'scatter, %':>10} "
+        f"{'unstable, %':>11} {'disturbed a label':>17} {'s a model':>9}"
+    )
+    for each in condition["our_passes"]:
+        began = datetime.fromtimestamp(each["began_unix_s"], UTC)
+        name = f"repeat {each['repeat'] + 1}"
+        if condition["journals"] > 1:
+            name += f", journal {each['journal'] + 1}"
+        yield (
+            f"{name:22} {began:%Y-%m-%d %H:%M} "
+            f"{100 * each['slower']:9.2f} {100 * each['scatter']:10.2f} {100 * each['unstable_share']:11.0f} "
+            f"{each['disturbed_a_label']:17.1f} {each['seconds_a_model']:9.2f}"
         )
 
 

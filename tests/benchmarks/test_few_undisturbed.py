@@ -51,6 +51,14 @@ def test_one_undisturbed_process_is_right_and_any_median_with_others_is_not(tmp_
     assert rows[2, "all"]["rms"] == pytest.approx(np.log(1.4))
 
 
+def test_later_repeats_are_held_against_all(tmp_path: Path) -> None:
+    with Journal(write(tmp_path / "journal.jsonl", 3), writable=False) as journal:
+        rows = {first: few_undisturbed.worth([journal], first) for first in (0, 2, 3)}
+    assert [row["stretches"] for row in rows[0]] == [3 * row["stretches"] for row in rows[2]]
+    assert [row["rms"] for row in rows[2]] == pytest.approx([row["rms"] for row in rows[0]])
+    assert rows[3] == []
+
+
 def test_the_fastest_stands_where_none_was_undisturbed() -> None:
     assert few_undisturbed.WAYS["the undisturbed, or the fastest"]([], [1.4, 1.5, 1.8]) == 1.4
     assert few_undisturbed.WAYS["made up to three"]([], [1.4, 1.5, 1.8, 2.0]) == 1.5
@@ -58,8 +66,12 @@ def test_the_fastest_stands_where_none_was_undisturbed() -> None:
 
 def test_what_cannot_be_told_is_said(tmp_path: Path) -> None:
     program = [sys.executable, few_undisturbed.__file__]
-    short = write(tmp_path / "journal.jsonl", 1)
-    for path, told in ((short, "needs two passes"), (tmp_path / "none", "there is no journal")):
-        found = subprocess.run([*program, str(path)], capture_output=True, text=True, check=False)
+    short, enough = write(tmp_path / "journal.jsonl", 1), write(tmp_path / "enough.jsonl", 2)
+    for words, told in (
+        ([short], "needs two passes"),
+        ([tmp_path / "none"], "there is no journal"),
+        ([enough, "--from-repeat", "3"], "no label from repeat 3 on"),
+    ):
+        found = subprocess.run([*program, *map(str, words)], capture_output=True, text=True, check=False)
         assert found.returncode == 1
         assert told in found.stderr

@@ -144,6 +144,38 @@ def test_the_weather_is_told_by_method(found: dict[str, Any]) -> None:
         assert weather["methods"]["naive"]["seconds"] == 0.5 * len(MODELS) * REPEATS
 
 
+def test_a_slow_pass_and_its_time_are_told(tmp_path: Path) -> None:
+    class Drifting(Simulated):
+        """The second repeat, which is measured last, is slower by 9 %."""
+
+        def measure(self, turn: Turn, condition: str, repeat: int, replicate: int) -> Process:
+            process = super().measure(turn, condition, repeat, replicate)
+            began_s = {0: 1000.0, 1: 3000.0, 2: 2000.0}[repeat] + replicate
+            slower = 1.09 if repeat == 1 else 1.0
+            samples = tuple(slower * each for each in process.samples_ms)
+            return msgspec.structs.replace(process, started_unix_s=began_s, samples_ms=samples)
+
+    found = Drifting(tmp_path / "journal.jsonl").run(["quiet"], repeats=3)
+    passes = found["conditions"]["quiet"]["our_passes"]
+    assert [each["repeat"] for each in passes] == [0, 2, 1]
+    assert [each["began_unix_s"] for each in passes] == [1000.0, 2000.0, 3000.0]
+    third = np.log(1.09) / 3
+    assert [each["slower"] for each in passes] == pytest.approx([-third, -third, 2 * third], abs=0.002)
+    for each in passes:
+        assert each["scatter"] == pytest.approx(NOISE["ours"], rel=0.3)
+        assert 0.0 <= each["unstable_share"] < 0.2
+        assert each["disturbed_a_label"] == 0.0
+        assert each["seconds_a_model"] == pytest.approx(0.5 * 5.5, rel=0.2)
+    lines = list(lines_of(found))
+    told = lines[next(place for place, line in enumerate(lines) if line.startswith("ours, pass by pass")) :]
+    assert [" ".join(line.split()[:4]) for line in told[1:4]] == [
+        "repeat 1 1970-01-01 00:16",
+        "repeat 3 1970-01-01 00:33",
+        "repeat 2 1970-01-01 00:50",
+    ]
+    assert len(told[0]) == len(told[1])
+
+
 def test_what_disturbed_processes_is_told_and_charged(tmp_path: Path) -> None:
     seen: set[tuple[int, str]] = set()
 
