@@ -240,13 +240,19 @@ def _row(noise: Noise, logs: Strata, strata: list[Rows]) -> dict[str, Any]:
     flat = [each for rows in strata for row in rows for each in row]
     return {
         **_plain(noise),
-        "seconds_a_model": float(np.mean([each.cost_s for each in flat])),
+        **_means(flat),
         "latency_ms": float(np.exp(np.concatenate(logs, axis=1).mean())),
         "pass_shift": pass_shift(logs),
         "processes_a_label": float(np.mean([len(each.processes_ms) for each in flat])),
-        "disturbed_a_label": float(np.mean([each.disturbed for each in flat])),
-        "unstable_share": float(np.mean([not each.stable for each in flat])),
         "too_few_undisturbed_share": float(np.mean([each.too_few_undisturbed for each in flat])),
+    }
+
+
+def _means(labels: Sequence[Label]) -> dict[str, float]:
+    return {
+        "seconds_a_model": float(np.mean([each.cost_s for each in labels])),
+        "disturbed_a_label": float(np.mean([each.disturbed for each in labels])),
+        "unstable_share": float(np.mean([not each.stable for each in labels])),
     }
 
 
@@ -313,16 +319,13 @@ def _passes(
             began_s[each.repeat] = min(each.started_unix_s, began_s.get(each.repeat, np.inf))
         ended = ended_repeats(journal, condition)
         for column in sorted(range(len(ended)), key=lambda column: began_s[ended[column]]):
-            labels = [row[column] for row in rows]
             yield {
                 "journal": number,
                 "repeat": ended[column],
                 "began_unix_s": began_s[ended[column]],
                 "slower": float(slower[column]),
                 "scatter": float(scatter[column]),
-                "unstable_share": float(np.mean([not each.stable for each in labels])),
-                "disturbed_a_label": float(np.mean([each.disturbed for each in labels])),
-                "seconds_a_model": float(np.mean([each.cost_s for each in labels])),
+                **_means([row[column] for row in rows]),
             }
 
 
