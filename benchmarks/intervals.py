@@ -48,8 +48,8 @@ class Ridge:
         """(n,) predictions."""
         return x[:, self.columns] @ self.weights + self.mean
 
-    def predict_with_spread(self, x: Any) -> tuple[Any, Any]:
-        """Predictions without spread."""
+    def predict_with_std(self, x: Any) -> tuple[Any, Any]:
+        """Predictions with a standard deviation of 0."""
         return self.predict(x), np.zeros(len(x))
 
 

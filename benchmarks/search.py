@@ -20,13 +20,13 @@ import numpy as np
 
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
-from hytnas_host.search import STRATEGIES, CallableEvaluator, PlanFacts, get_objective, run_search
+from hytnas_host.search import STRATEGIES, CallableEvaluator, PlanMetrics, get_objective, run_search
 from hytnas_host.search.objectives import to_minimised
 from hytnas_host.search.pareto import choose_reference_point, hypervolume, hypervolume_history
 from hytnas_host.search.result import SearchResult
 
 
-def analytic_problem(space_name, facts, names):
+def analytic_problem(space_name, exact_metrics, names):
     """Latency in ms from MACs and activations, accuracy from parameters and weighted choices."""
     space = get_space(space_name)
     choices = np.array([len(variable.choices) for variable in space.variables])
@@ -36,8 +36,11 @@ def analytic_problem(space_name, facts, names):
     columns = [known.index(name) for name in names]
 
     def values(architectures):
-        params = facts.values("params", architectures)
-        latency = facts.values("macs", architectures) / 2e7 + facts.values("activations", architectures) / 1e6
+        params = exact_metrics.values("params", architectures)
+        latency = (
+            exact_metrics.values("macs", architectures) / 2e7
+            + exact_metrics.values("activations", architectures) / 1e6
+        )
         share = ((space.encode(architectures) + 1) / choices) ** 0.7 @ weights
         accuracy = 0.6 + 0.3 * (1 - np.exp(-2 * share)) * (1 - np.exp(-params / 1e5))
         return np.column_stack([latency, accuracy, params])[:, columns]
@@ -69,8 +72,8 @@ def main() -> None:
     options = {key: json.loads(value) for key, value in (text.split("=", 1) for text in arguments.option)}
 
     task = Task(resolution=224, classes=2)
-    facts = PlanFacts(task)
-    space, evaluator = analytic_problem("hyt", facts, tuple(arguments.objectives))
+    exact_metrics = PlanMetrics(task)
+    space, evaluator = analytic_problem("hyt", exact_metrics, tuple(arguments.objectives))
     sample = evaluator.evaluate(space.sample(1000, np.random.default_rng(12345)))
     reference = choose_reference_point(to_minimised(sample, evaluator.objectives), margin=0.0)
     counts = [c for c in (30, 50, 100, 150, 200, 300, 500) if c <= arguments.evaluations]
@@ -89,7 +92,7 @@ def main() -> None:
                 seed=seed,
                 options=options if strategy == "hyt" else {},
                 reference_point=to_minimised(reference[None, :], evaluator.objectives)[0].tolist(),
-                facts=facts,
+                exact_metrics=exact_metrics,
             )
             runs[strategy, seed] = (minimised(result), time.process_time() - started)
     best = hypervolume(np.vstack([points for points, _ in runs.values()]), reference)

@@ -68,14 +68,14 @@ class Prediction:
 
     Attributes
     ----------
-    mean, spread : (n,) float64
-        In the unit of the target; the spread is the disagreement of the ensemble, without the labels' noise.
+    mean, std : (n,) float64
+        In the unit of the target; the standard deviation over the ensemble, without the labels' noise.
     extrapolated : (n,) bool
         Whether a feature lies outside the range of the training rows, or the mean outside that of the labels.
     """
 
     mean: Floats
-    spread: Floats
+    std: Floats
     extrapolated: NDArray[np.bool_]
 
 
@@ -89,7 +89,7 @@ class Predictor:
     warnings: tuple[str, ...] = ()
 
     def predict(self, architectures: Sequence[Architecture]) -> Prediction:
-        """Mean, spread and range flags, a row for each architecture.
+        """Mean, standard deviation and range flags, a row for each architecture.
 
         Raises
         ------
@@ -103,10 +103,10 @@ class Predictor:
                     f"Use architectures of {self.space.name}.",
                 )
         x = make_features(self.space, architectures, self.info.task, self.info.features).x
-        mean, spread = from_scale(*self.estimator.predict_with_spread(x), self.info.scale)
+        mean, std = from_scale(*self.estimator.predict_with_std(x), self.info.scale)
         outside = ((x < np.array(self.info.feature_low)) | (x > np.array(self.info.feature_high))).any(axis=1)
         beyond = (mean < self.info.label_low) | (mean > self.info.label_high)
-        return Prediction(mean, spread, outside | beyond)
+        return Prediction(mean, std, outside | beyond)
 
 
 def fit_predictor(

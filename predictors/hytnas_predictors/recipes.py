@@ -73,9 +73,9 @@ def to_scale(y: Floats, scale: Scale) -> Floats:
     return np.asarray(np.log(y))
 
 
-def from_scale(mean: Floats, spread: Floats, scale: Scale) -> tuple[Floats, Floats]:
-    """Mean and spread back in the unit of the label; a spread of logarithms is a relative one."""
+def from_scale(mean: Floats, std: Floats, scale: Scale) -> tuple[Floats, Floats]:
+    """Mean and standard deviation back in the unit of the label; one of logarithms is a relative one."""
     if scale == "identity":
-        return mean, spread
+        return mean, std
     value = np.exp(mean)
-    return value, value * spread
+    return value, value * std

@@ -100,11 +100,11 @@ def cross_validate(
         started = time.perf_counter()
         estimator = make().fit(x[~held_out], to_scale(y[~held_out], scale), rng=rng)
         fitted = time.perf_counter()
-        mean, spread = estimator.predict_with_spread(x[held_out])
+        mean, std = estimator.predict_with_std(x[held_out])
         predict_s += time.perf_counter() - fitted
         fit_s += fitted - started
         fits += 1
-        predicted[repeat, held_out] = from_scale(mean, spread, scale)[0]
+        predicted[repeat, held_out] = from_scale(mean, std, scale)[0]
         on_fit()
     return CrossValidation(predicted, fit_s / fits, 1e6 * predict_s / folds.size)
 

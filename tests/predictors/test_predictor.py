@@ -29,9 +29,9 @@ def test_every_predictor_ranks_what_it_has_not_seen(name: str, make_labelled) ->
     fresh = make_labelled(60, seed=9)
     prediction = predictor.predict(fresh.architectures)
     assert kendall_tau(fresh.y, prediction.mean) > 0.75
-    assert prediction.mean.shape == prediction.spread.shape == prediction.extrapolated.shape == (60,)
+    assert prediction.mean.shape == prediction.std.shape == prediction.extrapolated.shape == (60,)
     assert (prediction.mean > 0).all()
-    assert (prediction.spread >= 0).all()
+    assert (prediction.std >= 0).all()
 
 
 @pytest.mark.parametrize("name", list_estimators())
@@ -42,7 +42,7 @@ def test_saved_and_loaded_predicts_bit_equally(name: str, make_labelled, tmp_pat
     loaded = load_predictor(tmp_path / "saved", space=HYT)
     before, after = predictor.predict(fresh), loaded.predict(fresh)
     np.testing.assert_array_equal(before.mean, after.mean)
-    np.testing.assert_array_equal(before.spread, after.spread)
+    np.testing.assert_array_equal(before.std, after.std)
     np.testing.assert_array_equal(before.extrapolated, after.extrapolated)
     assert loaded.info == predictor.info
     assert loaded.warnings == ()

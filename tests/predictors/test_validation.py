@@ -43,7 +43,7 @@ class Memory:
         self.seen = dict(zip(x[:, 0].tolist(), y.tolist(), strict=True))
         return self
 
-    def predict_with_spread(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+    def predict_with_std(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
         return np.array([self.seen.get(key, -1.0) for key in x[:, 0].tolist()]), np.zeros(len(x))
 
 

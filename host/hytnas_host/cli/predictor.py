@@ -176,12 +176,12 @@ def predict(
         {
             "id": chosen.format(architecture),
             target: float(mean),
-            "spread": float(spread),
+            "std": float(std),
             "extrapolated": bool(flag),
             **({"execution": predictor.info.execution} if target == "latency_ms" else {}),
         }
-        for architecture, mean, spread, flag in zip(
-            wanted, prediction.mean, prediction.spread, prediction.extrapolated, strict=True
+        for architecture, mean, std, flag in zip(
+            wanted, prediction.mean, prediction.std, prediction.extrapolated, strict=True
         )
     ]
     if as_json:
@@ -190,9 +190,6 @@ def predict(
     words = f", latencies: {EXECUTION_WORDS[predictor.info.execution]}" if target == "latency_ms" else ""
     print_table(
         f"{target} by {predictor.info.name}{words}",
-        ["id", target, "spread", "outside training range"],
-        [
-            (r["id"], f"{r[target]:.4g}", f"{r['spread']:.2g}", "yes" if r["extrapolated"] else "")
-            for r in rows
-        ],
+        ["id", target, "std", "outside training range"],
+        [(r["id"], f"{r[target]:.4g}", f"{r['std']:.2g}", "yes" if r["extrapolated"] else "") for r in rows],
     )

@@ -3,7 +3,7 @@
 from hytnas_host.search.constraints import Constraint, parse_constraint
 from hytnas_host.search.errors import CheckpointError, ConstraintError, EvaluationError, SearchError
 from hytnas_host.search.evaluators import CallableEvaluator, Evaluator, PredictorEvaluator, TableEvaluator
-from hytnas_host.search.facts import Facts, PlanFacts
+from hytnas_host.search.exact_metrics import ExactMetrics, PlanMetrics
 from hytnas_host.search.objectives import get_objective
 from hytnas_host.search.run import run_search
 from hytnas_host.search.strategies import STRATEGIES, make_strategy
@@ -17,8 +17,8 @@ __all__ = [
     "ConstraintError",
     "EvaluationError",
     "Evaluator",
-    "Facts",
-    "PlanFacts",
+    "ExactMetrics",
+    "PlanMetrics",
     "PredictorEvaluator",
     "SearchError",
     "TableEvaluator",

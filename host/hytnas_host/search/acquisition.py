@@ -1,4 +1,4 @@
-"""Acquisition functions: what a candidate promises, from the surrogate's mean and spread.
+"""Acquisition functions: what a candidate promises, from the surrogate's mean and standard deviation.
 
 References
 ----------
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 
 def confidence_bound(
-    mean: NDArray[np.float64], spread: NDArray[np.float64], /, *, kappa: float = 1.0
+    mean: NDArray[np.float64], std: NDArray[np.float64], /, *, kappa: float = 1.0
 ) -> NDArray[np.float64]:
-    """The optimistic bound ``mean - kappa * spread`` of minimised objectives. [Srinivas2010]_
+    """The optimistic bound ``mean - kappa * std`` of minimised objectives. [Srinivas2010]_
 
     The upper confidence bound (UCB) of the literature, mirrored because everything here is minimised.
 
     Parameters
     ----------
-    mean, spread : (n, m) float64
+    mean, std : (n, m) float64
         The surrogate's prediction and its standard deviation.
     kappa : float
         How much an uncertain candidate is given credit for; 0 trusts the mean.
     """
-    return np.asarray(mean - kappa * spread, dtype=np.float64)
+    return np.asarray(mean - kappa * std, dtype=np.float64)

@@ -1,6 +1,6 @@
 """Hard constraints as text: ``params <= 300k``, ``latency <= 25 ms``, ``accuracy >= 80 %``.
 
-A constraint on a quantity that the layer plan gives exactly (parameters, MACs, activations) is decided
+A constraint on an exact metric (parameters, MACs, activations, counted from the layer plan) is decided
 before anything is evaluated: an architecture that breaks it is never evaluated. A constraint on an evaluated
 objective is known only after the evaluation: an architecture that breaks it is avoided as far as the
 surrogate can tell, and never enters a front.
@@ -37,7 +37,7 @@ _PATTERN: Final = re.compile(
 
 
 class Constraint(msgspec.Struct, frozen=True):
-    """``name relation bound``, the bound in the natural unit of the named quantity."""
+    """``name relation bound``, the bound in the natural unit of what is named."""
 
     name: str
     relation: Relation

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hytnas_agent.records import Execution
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.errors import EvaluationError, SearchError
-from hytnas_host.search.facts import Facts
+from hytnas_host.search.exact_metrics import ExactMetrics
 from hytnas_host.search.objectives import get_objective
 from hytnas_host.search.result import Objective
 
@@ -40,7 +40,7 @@ class Evaluator(Protocol):
 
 
 class Predicted(Protocol):
-    """A batch of predictions: ``mean`` and ``spread`` (n,) in natural units, ``extrapolated`` (n,) bool."""
+    """A batch of predictions: ``mean`` and ``std`` (n,) in natural units, ``extrapolated`` (n,) bool."""
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -68,10 +68,10 @@ class PredictorEvaluator:
     ----------
     predictors : mapping of objective name to fitted predictor
         E.g. ``{"latency_ms": ..., "accuracy": ...}``; these are the first objectives, in this order.
-    facts : Facts
+    exact_metrics : ExactMetrics
         Where the exact objectives come from.
     exact : sequence of str
-        Objectives taken from ``facts``, after the predicted ones.
+        Objectives taken from ``exact_metrics``, after the predicted ones.
     sources : mapping, optional
         What to say of the origin of each predicted objective, e.g. the predictor's name.
     execution : Execution
@@ -86,7 +86,7 @@ class PredictorEvaluator:
     def __init__(
         self,
         predictors: Mapping[str, ArchitecturePredictor],
-        facts: Facts,
+        exact_metrics: ExactMetrics,
         *,
         exact: Sequence[str] = ("params",),
         sources: Mapping[str, str] | None = None,
@@ -97,17 +97,18 @@ class PredictorEvaluator:
         clash = sorted(set(predictors) & set(exact))
         if clash:
             raise SearchError(f"Both a predictor and the layer plan give {', '.join(clash)}", "Leave one out")
-        unknown = sorted(set(exact) - set(facts.names))
+        unknown = sorted(set(exact) - set(exact_metrics.names))
         if unknown:
             raise SearchError(
-                f"The layer plan does not give {', '.join(unknown)}", f"It gives {', '.join(facts.names)}"
+                f"The layer plan does not give {', '.join(unknown)}",
+                f"It gives {', '.join(exact_metrics.names)}",
             )
         said = sources or {}
         predicted = tuple(get_objective(name, source=said.get(name, "predictor")) for name in predictors)
         self.objectives: tuple[Objective, ...] = (*predicted, *(get_objective(name) for name in exact))
         self.execution: Execution = execution
         self._predictors = dict(predictors)
-        self._facts = facts
+        self._exact_metrics = exact_metrics
         self._exact = tuple(exact)
         self.fingerprint: str = fingerprint if fingerprint is not None else self._probe(list(probes))
 
@@ -116,7 +117,7 @@ class PredictorEvaluator:
         columns = [
             np.asarray(p.predict(architectures).mean, dtype=np.float64) for p in self._predictors.values()
         ]
-        columns += [self._facts.values(name, architectures) for name in self._exact]
+        columns += [self._exact_metrics.values(name, architectures) for name in self._exact]
         return np.column_stack(columns)
 
     def _probe(self, probes: list[Architecture]) -> str:
@@ -132,7 +133,7 @@ class TableEvaluator:
     ----------
     objectives : sequence of m Objective
     table : mapping of network identity to m values in natural units
-    facts : Facts
+    exact_metrics : ExactMetrics
         Gives the identity of an architecture.
     """
 
@@ -140,7 +141,7 @@ class TableEvaluator:
         self,
         objectives: Sequence[Objective],
         table: Mapping[str, Sequence[float]],
-        facts: Facts,
+        exact_metrics: ExactMetrics,
         *,
         execution: Execution = "native",
     ) -> None:
@@ -152,7 +153,7 @@ class TableEvaluator:
                 f"The table has {len(table[wrong])} values for {wrong}, not {len(self.objectives)}"
             )
         self._table = {key: tuple(float(value) for value in values) for key, values in table.items()}
-        self._facts = facts
+        self._exact_metrics = exact_metrics
         digest = hashlib.sha256(msgspec.json.encode(sorted(self._table.items())))
         self.fingerprint: str = digest.hexdigest()[:16]
 
@@ -162,23 +163,23 @@ class TableEvaluator:
         objectives: Sequence[Objective],
         architectures: Sequence[Architecture],
         values: NDArray[np.float64],
-        facts: Facts,
+        exact_metrics: ExactMetrics,
     ) -> "TableEvaluator":
         """The table of (n, m) ``values`` of n architectures; SearchError if labels of one network differ."""
         table: dict[str, Sequence[float]] = {}
         for architecture, row in zip(architectures, values.tolist(), strict=True):
-            identity = facts.identity(architecture)
+            identity = exact_metrics.identity(architecture)
             if table.setdefault(identity, row) != row:
                 raise SearchError(
                     f"The table has two different labels for the network {identity}", "Average them first"
                 )
-        return cls(objectives, table, facts)
+        return cls(objectives, table, exact_metrics)
 
     def evaluate(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
         """(n, m) values; raises EvaluationError for an architecture that is not in the table."""
         rows = []
         for architecture in architectures:
-            identity = self._facts.identity(architecture)
+            identity = self._exact_metrics.identity(architecture)
             if identity not in self._table:
                 raise EvaluationError(
                     f"The table has no label for the network {identity} of {architecture.space}",

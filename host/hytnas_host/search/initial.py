@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from hytnas_datasets.spaces import Architecture
-from hytnas_host.search.domain import Domain
+from hytnas_host.search.problem import SearchProblem
 from hytnas_host.search.repair import as_architectures, repair
 
 _MAX_DOUBLINGS: Final = 6
 
 
-def uniform(domain: Domain, n: int, seen: Collection[str], rng: np.random.Generator) -> list[Architecture]:
+def uniform(
+    problem: SearchProblem, n: int, seen: Collection[str], rng: np.random.Generator
+) -> list[Architecture]:
     """Up to ``n`` new networks, uniform over the admissible architectures of the space."""
-    return domain.draw_new(n, seen, rng)
+    return problem.draw_new(n, seen, rng)
 
 
 def latin_hypercube_codes(choices: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -37,7 +39,7 @@ def latin_hypercube_codes(choices: NDArray[np.int64], n: int, rng: np.random.Gen
 
 
 def latin_hypercube(
-    domain: Domain, n: int, seen: Collection[str], rng: np.random.Generator
+    problem: SearchProblem, n: int, seen: Collection[str], rng: np.random.Generator
 ) -> list[Architecture]:
     """Up to ``n`` new networks of a Latin hypercube in the discrete space.
 
@@ -46,15 +48,15 @@ def latin_hypercube(
     """
     if n <= 0:
         return []
-    choices = np.array([len(variable.choices) for variable in domain.space.variables], dtype=np.int64)
+    choices = np.array([len(variable.choices) for variable in problem.space.variables], dtype=np.int64)
     found: list[Architecture] = []
     for doubling in range(_MAX_DOUBLINGS):
         codes = latin_hypercube_codes(choices, n << doubling, rng)
-        found = domain.select_new(as_architectures(repair(codes, domain.space, rng), domain.space), seen)
-        if len(found) >= n or n << doubling > domain.space.size:
+        found = problem.select_new(as_architectures(repair(codes, problem.space, rng), problem.space), seen)
+        if len(found) >= n or n << doubling > problem.space.size:
             break
     if len(found) > n:
         kept = np.sort(rng.choice(len(found), size=n, replace=False))
         return [found[index] for index in kept]
-    taken = {*seen, *(domain.identity(architecture) for architecture in found)}
-    return found + domain.draw_new(n - len(found), taken, rng)
+    taken = {*seen, *(problem.identity(architecture) for architecture in found)}
+    return found + problem.draw_new(n - len(found), taken, rng)

@@ -42,8 +42,8 @@ class RankScale:
         """
         levels, ranks = self.levels[index], self.ranks[index]
         inside = np.interp(values, levels, ranks)
-        spread = float(levels[-1] - levels[0])
-        scale = spread if spread > 0 else (abs(float(levels[0])) or 1.0)
+        extent = float(levels[-1] - levels[0])
+        scale = extent if extent > 0 else (abs(float(levels[0])) or 1.0)
         beyond = np.minimum(values - levels[0], 0.0) + np.maximum(values - levels[-1], 0.0)
         return np.asarray(inside + beyond / scale, dtype=np.float64)
 

@@ -73,9 +73,9 @@ def choose_reference_point(points: NDArray[np.float64], /, *, margin: float = 0.
             "There is no feasible point to choose a reference point from", "Give reference_point"
         )
     worst, best = points.max(axis=0), points.min(axis=0)
-    spread = worst - best
+    extent = worst - best
     magnitude = np.where(worst == 0, 1.0, np.abs(worst))
-    return np.asarray(worst + margin * np.where(spread > 0, spread, magnitude), dtype=np.float64)
+    return np.asarray(worst + margin * np.where(extent > 0, extent, magnitude), dtype=np.float64)
 
 
 def hypervolume_history(

@@ -36,10 +36,10 @@ def knee(points: NDArray[np.float64], /) -> int:
     front = np.flatnonzero(non_dominated(points))
     front = front[np.lexsort((points[front, 1], points[front, 0]))]
     ends = points[front[[0, -1]]]
-    spread = np.ptp(ends, axis=0)
-    if np.any(spread == 0):
+    extent = np.ptp(ends, axis=0)
+    if np.any(extent == 0):
         return int(front[0])
-    scaled = (points[front] - ends.min(axis=0)) / spread
+    scaled = (points[front] - ends.min(axis=0)) / extent
     middle = np.flatnonzero((scaled > 0).all(axis=1))
     if middle.size == 0:
         return int(front[0])

@@ -17,13 +17,13 @@ from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.search.checkpoint import VERSION, Checkpoint, read_checkpoint, write_checkpoint
 from hytnas_host.search.constraints import Constraint, parse_constraint
-from hytnas_host.search.domain import ENUMERABLE, MAX_DRAWS, Domain
 from hytnas_host.search.errors import CheckpointError, SearchError
 from hytnas_host.search.evaluators import Evaluator, checked
-from hytnas_host.search.facts import Facts, PlanFacts
+from hytnas_host.search.exact_metrics import ExactMetrics, PlanMetrics
 from hytnas_host.search.objectives import signs
 from hytnas_host.search.pareto import choose_reference_point, hypervolume, hypervolume_history, non_dominated
 from hytnas_host.search.picks import pick
+from hytnas_host.search.problem import ENUMERABLE, MAX_DRAWS, SearchProblem
 from hytnas_host.search.result import Evaluated, SearchResult
 from hytnas_host.search.strategies import Strategy, make_strategy
 
@@ -41,7 +41,7 @@ def run_search(
     initial: int = 30,
     options: Mapping[str, Any] | None = None,
     reference_point: Sequence[float] | None = None,
-    facts: Facts | None = None,
+    exact_metrics: ExactMetrics | None = None,
     checkpoint: Path | None = None,
     progress: ProgressFactory = SilentProgress,
 ) -> SearchResult:
@@ -70,8 +70,8 @@ def run_search(
         Further options of the strategy, numbers or texts.
     reference_point : sequence of m float, optional
         In natural units; chosen from the initial design with a margin of 10 % of its range without.
-    facts : Facts, optional
-        Identity and exact quantities of networks; those of the layer plan for ``task`` without.
+    exact_metrics : ExactMetrics, optional
+        Identity and exact metrics of networks; those of the layer plan for ``task`` without.
     checkpoint : Path, optional
         Where to keep the state after every iteration, and to go on from where it exists. The number of
         evaluations may be raised between runs.
@@ -91,12 +91,12 @@ def run_search(
             "A search needs at least 1 evaluation, a batch of at least 1 and a seed of at least 0"
         )
     parsed = tuple(parse_constraint(c) if isinstance(c, str) else c for c in constraints)
-    domain = Domain(space, tuple(evaluator.objectives), facts or PlanFacts(task), parsed)
+    problem = SearchProblem(space, tuple(evaluator.objectives), exact_metrics or PlanMetrics(task), parsed)
     size = min(initial, evaluations)
     extra = dict(options or {})
-    searcher = make_strategy(strategy, domain, np.random.default_rng(seed), initial=size, **extra)
+    searcher = make_strategy(strategy, problem, np.random.default_rng(seed), initial=size, **extra)
     config = {
-        **_problem(domain, evaluator, task),
+        **_describe(problem, evaluator, task),
         "strategy": strategy,
         "options": json.dumps(extra, sort_keys=True, default=str),
         "batch": str(batch),
@@ -104,7 +104,7 @@ def run_search(
         "initial": str(size),
         "reference point": str(list(reference_point)) if reference_point is not None else "chosen",
     }
-    run = _Run(searcher, evaluator, config, checkpoint, size, _minimised_reference(reference_point, domain))
+    run = _Run(searcher, evaluator, config, checkpoint, size, _minimised_reference(reference_point, problem))
     run.resume(evaluations)
     notes = run.loop(evaluations, batch, progress)
     return run.result(strategy, seed, task, notes)
@@ -135,7 +135,7 @@ class _Run:
                 f"Ask for at least {len(kept.evaluated)}, or delete it to begin again",
             )
         try:
-            known = [self.strategy.domain.space.parse(row.architecture) for row in kept.evaluated]
+            known = [self.strategy.problem.space.parse(row.architecture) for row in kept.evaluated]
             self.strategy.restore(kept.state, known, np.array([row.values for row in kept.evaluated]))
         except (SpaceError, SearchError, ValueError, TypeError, KeyError) as error:
             raise CheckpointError(
@@ -163,7 +163,7 @@ class _Run:
 
     def result(self, strategy: str, seed: int, task: Task, notes: tuple[str, ...]) -> SearchResult:
         """What the run has found."""
-        domain = self.strategy.domain
+        problem = self.strategy.problem
         evaluated = self._evaluated()
         feasible = self.strategy.feasible
         points = self.strategy.minimised
@@ -177,26 +177,26 @@ class _Run:
         front = tuple(evaluated[index] for index in members)
         counted = np.where(feasible[:, None], points, np.nan)
         return SearchResult(
-            space=domain.space.name,
+            space=problem.space.name,
             strategy=strategy,
             seed=seed,
             resolution=task.resolution,
             classes=task.classes,
-            objectives=domain.objectives,
-            constraints=tuple(str(constraint) for constraint in domain.constraints),
+            objectives=problem.objectives,
+            constraints=tuple(str(constraint) for constraint in problem.constraints),
             reference_point=tuple(self.reference.tolist()),
             evaluated=evaluated,
             front=front,
             hypervolume=hypervolume_history(counted, self.counts, self.reference),
-            picks=pick(front, domain.objectives),
+            picks=pick(front, problem.objectives),
             seconds=self._seconds(),
             execution=self.evaluator.execution,
             notes=notes,
         )
 
     def _evaluate(self, asked: list[Architecture]) -> None:
-        domain = self.strategy.domain
-        values = checked(self.evaluator.evaluate(asked), asked, domain.space, len(domain.objectives))
+        problem = self.strategy.problem
+        values = checked(self.evaluator.evaluate(asked), asked, problem.space, len(problem.objectives))
         self.strategy.tell(asked, values)
         self.counts.append(len(self.strategy.architectures))
         if self.reference is None and self.counts[-1] >= self.initial and len(self._counted()):
@@ -215,11 +215,11 @@ class _Run:
         return self.strategy.minimised[self.strategy.feasible]
 
     def _evaluated(self) -> tuple[Evaluated, ...]:
-        domain = self.strategy.domain
-        texts = domain.space.format_all(self.strategy.architectures)
+        problem = self.strategy.problem
+        texts = problem.space.format_all(self.strategy.architectures)
         rows = zip(texts, self.strategy.architectures, self.strategy.values.tolist(), strict=True)
         return tuple(
-            Evaluated(text, domain.identity(architecture), tuple(values), number)
+            Evaluated(text, problem.identity(architecture), tuple(values), number)
             for number, (text, architecture, values) in enumerate(rows, start=1)
         )
 
@@ -227,36 +227,36 @@ class _Run:
         return self.before_s + time.perf_counter() - self.started_s
 
     def _exhausted(self, done: int) -> str:
-        domain = self.strategy.domain
-        bounds = " and ".join(str(constraint) for constraint in domain.exact_constraints)
+        problem = self.strategy.problem
+        bounds = " and ".join(str(constraint) for constraint in problem.exact_constraints)
         which = f" with {bounds}" if bounds else ""
-        how = "" if domain.space.size <= ENUMERABLE else f" in {MAX_DRAWS} random draws"
+        how = "" if problem.space.size <= ENUMERABLE else f" in {MAX_DRAWS} random draws"
         if done == 0:
             raise SearchError(
-                f"No architecture of {domain.space.name}{which} was found{how}", "Loosen the constraints"
+                f"No architecture of {problem.space.name}{which} was found{how}", "Loosen the constraints"
             )
-        return f"Ended after {done} evaluations: {domain.space.name}{which} gave no further network{how}."
+        return f"Ended after {done} evaluations: {problem.space.name}{which} gave no further network{how}."
 
 
-def _minimised_reference(given: Sequence[float] | None, domain: Domain) -> NDArray[np.float64] | None:
+def _minimised_reference(given: Sequence[float] | None, problem: SearchProblem) -> NDArray[np.float64] | None:
     if given is None:
         return None
     point = np.array([given], dtype=np.float64)
-    if point.shape[1] != len(domain.objectives) or not np.isfinite(point).all():
+    if point.shape[1] != len(problem.objectives) or not np.isfinite(point).all():
         raise SearchError(
-            f"The reference point {list(given)} does not fit the objectives {', '.join(domain.names)}",
+            f"The reference point {list(given)} does not fit the objectives {', '.join(problem.names)}",
             "Give one finite number for each, in natural units",
         )
-    return np.asarray(point[0] * signs(domain.objectives), dtype=np.float64)
+    return np.asarray(point[0] * signs(problem.objectives), dtype=np.float64)
 
 
-def _problem(domain: Domain, evaluator: Evaluator, task: Task) -> dict[str, str]:
+def _describe(problem: SearchProblem, evaluator: Evaluator, task: Task) -> dict[str, str]:
     """What is searched, as texts to compare and to show."""
-    objectives = (f"{o.direction} {o.name} [{o.unit}] {o.source}".strip() for o in domain.objectives)
+    objectives = (f"{o.direction} {o.name} [{o.unit}] {o.source}".strip() for o in problem.objectives)
     return {
-        "space": f"{domain.space.name} {domain.space.hash()}",
+        "space": f"{problem.space.name} {problem.space.hash()}",
         "task": msgspec.json.encode(task).decode(),
         "objectives": "; ".join(objectives),
-        "constraints": "; ".join(str(constraint) for constraint in domain.constraints) or "none",
+        "constraints": "; ".join(str(constraint) for constraint in problem.constraints) or "none",
         "evaluator": evaluator.fingerprint,
     }

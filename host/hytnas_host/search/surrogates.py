@@ -1,7 +1,7 @@
-"""Surrogates: cheap stand-ins for the objectives, each with a mean and a spread.
+"""Surrogates: cheap stand-ins for the objectives, each with a mean and a standard deviation.
 
-The surrogate of the paper is a set of XGBoost models whose settings are drawn from a grid; their mean is the
-prediction and their standard deviation its spread. The models are the estimators of `hytnas_predictors`.
+The surrogate of the paper is a set of XGBoost models whose settings are drawn from a grid; their mean and
+standard deviation are the prediction. The models are the estimators of `hytnas_predictors`.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Surrogate(Protocol):
         ...
 
     def predict(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and spread, each (k, m), at ``x`` (k, d)."""
+        """Mean and standard deviation, each (k, m), at ``x`` (k, d)."""
         ...
 
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from hytnas_agent.records import Execution, LatencyLabel, Outcome
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
-from hytnas_host.search.domain import Domain
 from hytnas_host.search.errors import SearchError
 from hytnas_host.search.evaluators import ArchitecturePredictor, Predicted
-from hytnas_host.search.facts import Facts, PlanFacts
+from hytnas_host.search.exact_metrics import ExactMetrics, PlanMetrics
 from hytnas_host.search.objectives import to_minimised
+from hytnas_host.search.problem import SearchProblem
 from hytnas_host.search.result import SearchResult, Verification, VerifiedRow
 from hytnas_predictors.intervals import (
     DEFAULT_RESAMPLES,
@@ -70,8 +70,8 @@ def spread_subset(points: NDArray[np.float64], n: int, /, *, keep: Sequence[int]
     """
     if len(points) <= n:
         return list(range(len(points)))
-    spread = np.ptp(points, axis=0)
-    scaled = (points - points.min(axis=0)) / np.where(spread > 0, spread, 1.0)
+    extent = np.ptp(points, axis=0)
+    scaled = (points - points.min(axis=0)) / np.where(extent > 0, extent, 1.0)
     chosen = list(dict.fromkeys(keep))[:n] or [int(np.argmin(scaled[:, 0]))][:n]
     while len(chosen) < n:
         distance = np.linalg.norm(scaled[:, None, :] - scaled[chosen][None, :, :], axis=2).min(axis=1)
@@ -88,7 +88,7 @@ def choose(
     n_controls: int | None = None,
     max_front: int = 10,
     known: Collection[str] = (),
-    facts: Facts | None = None,
+    exact_metrics: ExactMetrics | None = None,
 ) -> Chosen:
     """Members of the front, and random architectures that nothing has been learned from.
 
@@ -104,7 +104,7 @@ def choose(
     known : collection of str
         Identities (plan hashes) of the networks the predictor was fitted to; no control is one of them, nor
         one that the search evaluated.
-    facts : Facts, optional
+    exact_metrics : ExactMetrics, optional
         Those of the layer plan for the result's task without.
 
     Raises
@@ -120,8 +120,8 @@ def choose(
     picked = [names.index(pick.architecture) for pick in result.picks]
     points = to_minimised(np.array([member.values for member in result.front]), result.objectives)
     front = [space.parse(names[index]) for index in spread_subset(points, max_front, keep=picked)]
-    known_facts = facts or PlanFacts(Task(resolution=result.resolution, classes=result.classes))
-    anywhere = Domain(space, result.objectives, known_facts)
+    metrics = exact_metrics or PlanMetrics(Task(resolution=result.resolution, classes=result.classes))
+    anywhere = SearchProblem(space, result.objectives, metrics)
     seen = {*known, *(row.plan_hash for row in result.evaluated)}
     controls = anywhere.draw_new(len(front) if n_controls is None else n_controls, seen, rng)
     everything = [*front, *controls]
@@ -143,7 +143,7 @@ def verify(
     device_name: str = "local",
     execution: Execution = "native",
     predictor_name: str = "",
-    facts: Facts | None = None,
+    exact_metrics: ExactMetrics | None = None,
 ) -> Verification:
     """Measure the front and as many random controls afresh, in one batch of random order.
 
@@ -156,7 +156,7 @@ def verify(
     predictor : fitted latency predictor
     predictor_name : str
         How the result names the predictor; what the search says of it without.
-    result, space, rng, n_controls, max_front, known, facts :
+    result, space, rng, n_controls, max_front, known, exact_metrics :
         As for `choose`.
     device_name, execution :
         Where and how the measurements are run.
@@ -167,7 +167,13 @@ def verify(
         For an empty front, or where ``measure`` gives another number of labels.
     """
     chosen = choose(
-        result, space, rng=rng, n_controls=n_controls, max_front=max_front, known=known, facts=facts
+        result,
+        space,
+        rng=rng,
+        n_controls=n_controls,
+        max_front=max_front,
+        known=known,
+        exact_metrics=exact_metrics,
     )
     predicted = predictor.predict(chosen.architectures)
     labels = measure(chosen.architectures, chosen.purposes)

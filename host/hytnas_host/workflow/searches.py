@@ -21,7 +21,7 @@ from hytnas_host.export.target import ExportTarget
 from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.search import (
     STRATEGIES,
-    PlanFacts,
+    PlanMetrics,
     PredictorEvaluator,
     SearchError,
     parse_constraint,
@@ -99,7 +99,7 @@ def search_study(
     accuracy = load_trained(study, "accuracy", chosen, force=force)
     evaluator = PredictorEvaluator(
         {"latency_ms": latency, "accuracy": accuracy},
-        PlanFacts(latency.info.task),
+        PlanMetrics(latency.info.task),
         sources={"latency_ms": _source(latency), "accuracy": _source(accuracy)},
         execution=latency.info.execution,
         probes=chosen.sample(32, np.random.default_rng(seed)),

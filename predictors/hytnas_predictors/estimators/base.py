@@ -27,8 +27,8 @@ class Estimator(Protocol):
         """(n,) predictions."""
         ...
 
-    def predict_with_spread(self, x: ArrayLike) -> tuple[Floats, Floats]:
-        """(n,) predictions and their (n,) non-negative spread, both in the unit of the target."""
+    def predict_with_std(self, x: ArrayLike) -> tuple[Floats, Floats]:
+        """(n,) means and their (n,) non-negative standard deviations, both in the unit of the target."""
         ...
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -46,10 +46,10 @@ class Estimator(Protocol):
 
 
 class EnsembleEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
-    """``members`` equal regressors with different seeds; their mean predicts, their deviation is the spread.
+    """``members`` equal regressors with different seeds; their mean predicts.
 
-    The spread says how far the members disagree. It is no prediction interval: it leaves out the noise of
-    the labels.
+    Their standard deviation says how far the members disagree. It is no prediction interval: it
+    leaves out the noise of the labels.
     """
 
     name: ClassVar[str]
@@ -81,9 +81,9 @@ class EnsembleEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[mis
 
     def predict(self, x: ArrayLike) -> Floats:
         """(n,) float64, the mean of the members' predictions."""
-        return self.predict_with_spread(x)[0]
+        return self.predict_with_std(x)[0]
 
-    def predict_with_spread(self, x: ArrayLike) -> tuple[Floats, Floats]:
+    def predict_with_std(self, x: ArrayLike) -> tuple[Floats, Floats]:
         """(n,) mean and (n,) standard deviation over the members (zeros for a single member).
 
         Raises

@@ -26,7 +26,7 @@ class LightGBMEstimator(EnsembleEstimator):
     n_estimators, learning_rate, num_leaves, min_child_samples, subsample, colsample_bytree, reg_lambda :
         As in LightGBM. Rows and columns are drawn anew for each tree, which is what makes members differ.
     members : int
-        Size of the ensemble; 1 is cheapest and gives no spread.
+        Size of the ensemble; 1 is cheapest and gives no standard deviation.
     """
 
     name = "lightgbm"

@@ -49,7 +49,7 @@ class MLPEstimator(EnsembleEstimator):
     max_iter : int
         Iterations of L-BFGS; stopping early is part of the regularisation.
     members : int
-        Size of the ensemble; 1 is cheapest and gives no spread.
+        Size of the ensemble; 1 is cheapest and gives no standard deviation.
     """
 
     suffix = "safetensors"

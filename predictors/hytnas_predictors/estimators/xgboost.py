@@ -26,7 +26,7 @@ class XGBoostEstimator(EnsembleEstimator):
     objective : "squared_error" or "ranking"
         With "ranking" (pairwise), predictions order the rows and have no unit.
     members : int
-        Size of the ensemble; 1 is cheapest and gives no spread.
+        Size of the ensemble; 1 is cheapest and gives no standard deviation.
     """
 
     name = "xgboost"

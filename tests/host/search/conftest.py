@@ -1,4 +1,4 @@
-"""Small spaces, cheap facts and an analytic problem, so that a search takes a fraction of a second."""
+"""Small spaces, cheap exact metrics and an analytic problem: a search takes a fraction of a second."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from hytnas_datasets.spaces import Space, Variable
 from hytnas_datasets.spaces.constraints import Ordering
 from hytnas_datasets.spaces.variables import When
 from hytnas_host.search import CallableEvaluator, get_objective
-from hytnas_host.search.domain import Domain
+from hytnas_host.search.problem import SearchProblem
 
 
-class ToyFacts:
+class ToyMetrics:
     """``params`` is a weighted sum of the codes; the last variable does not change the network."""
 
     names = ("params",)
@@ -46,8 +46,8 @@ def make_space(name, choices, **kwargs):
 
 
 @pytest.fixture
-def facts():
-    return ToyFacts()
+def exact_metrics():
+    return ToyMetrics()
 
 
 @pytest.fixture
@@ -94,9 +94,9 @@ def task():
 
 
 @pytest.fixture
-def make_domain(facts, objectives):
+def make_problem(exact_metrics, objectives):
     def make(space, constraints=()):
-        return Domain(space, objectives, facts, tuple(constraints))
+        return SearchProblem(space, objectives, exact_metrics, tuple(constraints))
 
     return make
 

@@ -25,11 +25,11 @@ class Sum:
         return SimpleNamespace(mean=mean, extrapolated=np.zeros(len(mean), dtype=bool))
 
 
-def test_predictions_come_before_exact_counts(small_space, facts):
+def test_predictions_come_before_exact_counts(small_space, exact_metrics):
     architectures = small_space.sample(6, np.random.default_rng(0))
     evaluator = PredictorEvaluator(
         {"latency_ms": Sum(2.0), "accuracy": Sum(0.1)},
-        facts,
+        exact_metrics,
         sources={"latency_ms": "sum"},
         execution="emulated",
     )
@@ -40,29 +40,32 @@ def test_predictions_come_before_exact_counts(small_space, facts):
     total = np.array([sum(a.indices) for a in architectures])
     assert np.allclose(values[:, 0], 2.0 * total)
     assert np.allclose(values[:, 1], 0.1 * total)
-    assert np.array_equal(values[:, 2], facts.values("params", architectures))
+    assert np.array_equal(values[:, 2], exact_metrics.values("params", architectures))
 
 
-def test_fingerprint_follows_the_predictions(small_space, facts):
+def test_fingerprint_follows_the_predictions(small_space, exact_metrics):
     probes = small_space.sample(6, np.random.default_rng(0))
-    prints = [PredictorEvaluator({"latency_ms": Sum(f)}, facts, probes=probes).fingerprint for f in (2, 2, 3)]
+    prints = [
+        PredictorEvaluator({"latency_ms": Sum(f)}, exact_metrics, probes=probes).fingerprint
+        for f in (2, 2, 3)
+    ]
     assert prints[0] == prints[1] != prints[2]
-    assert PredictorEvaluator({"latency_ms": Sum(1)}, facts, fingerprint="abc").fingerprint == "abc"
+    assert PredictorEvaluator({"latency_ms": Sum(1)}, exact_metrics, fingerprint="abc").fingerprint == "abc"
 
 
-def test_objectives_given_twice_or_by_nobody_are_refused(facts):
+def test_objectives_given_twice_or_by_nobody_are_refused(exact_metrics):
     with pytest.raises(SearchError, match="Both a predictor and the layer plan give params"):
-        PredictorEvaluator({"params": Sum(1)}, facts)
+        PredictorEvaluator({"params": Sum(1)}, exact_metrics)
     with pytest.raises(SearchError, match="does not give macs"):
-        PredictorEvaluator({"latency_ms": Sum(1)}, facts, exact=("macs",))
+        PredictorEvaluator({"latency_ms": Sum(1)}, exact_metrics, exact=("macs",))
     with pytest.raises(SearchError, match="no objective 'speed'"):
-        PredictorEvaluator({"speed": Sum(1)}, facts)
+        PredictorEvaluator({"speed": Sum(1)}, exact_metrics)
 
 
-def test_table_gives_its_labels_and_nothing_else(small_space, facts):
+def test_table_gives_its_labels_and_nothing_else(small_space, exact_metrics):
     known = [a for a in small_space.enumerate() if a.indices[0] == 0]
     values = np.array([[float(sum(a.indices[:-1]))] for a in known])
-    table = TableEvaluator.of_labels((get_objective("latency_ms"),), known, values, facts)
+    table = TableEvaluator.of_labels((get_objective("latency_ms"),), known, values, exact_metrics)
     assert np.array_equal(table.evaluate(known), values)
     assert table.evaluate([]).shape == (0, 1)
     stranger = next(a for a in small_space.enumerate() if a.indices[0] == 1)
@@ -70,16 +73,16 @@ def test_table_gives_its_labels_and_nothing_else(small_space, facts):
         table.evaluate([stranger])
 
 
-def test_table_refuses_rows_that_do_not_fit(small_space, facts):
+def test_table_refuses_rows_that_do_not_fit(small_space, exact_metrics):
     latency = (get_objective("latency_ms"),)
     with pytest.raises(SearchError, match="2 values for x, not 1"):
-        TableEvaluator(latency, {"x": (1.0, 2.0)}, facts)
+        TableEvaluator(latency, {"x": (1.0, 2.0)}, exact_metrics)
     twins = [a for a in small_space.enumerate() if a.indices[:-1] == (0, 0, 0)]
     with pytest.raises(SearchError, match="two different labels"):
-        TableEvaluator.of_labels(latency, twins, np.array([[1.0], [2.0]]), facts)
+        TableEvaluator.of_labels(latency, twins, np.array([[1.0], [2.0]]), exact_metrics)
     assert (
-        TableEvaluator(latency, {"x": (1.0,)}, facts).fingerprint
-        != TableEvaluator(latency, {"x": (2.0,)}, facts).fingerprint
+        TableEvaluator(latency, {"x": (1.0,)}, exact_metrics).fingerprint
+        != TableEvaluator(latency, {"x": (2.0,)}, exact_metrics).fingerprint
     )
 
 

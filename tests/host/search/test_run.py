@@ -22,12 +22,12 @@ from hytnas_host.search.pareto import choose_reference_point, hypervolume, non_d
 
 
 @pytest.fixture
-def search(wide_space, evaluator, task, facts, quick_options):
+def search(wide_space, evaluator, task, exact_metrics, quick_options):
     """``run_search`` with small defaults."""
 
     def run(**changes):
         arguments = {"space": wide_space, "evaluator": evaluator, "strategy": "hyt", "evaluations": 24}
-        arguments |= {"batch": 4, "initial": 8, "seed": 3, "task": task, "facts": facts}
+        arguments |= {"batch": 4, "initial": 8, "seed": 3, "task": task, "exact_metrics": exact_metrics}
         arguments |= changes
         arguments.setdefault("options", quick_options.get(arguments["strategy"], {}))
         return run_search(arguments.pop("space"), arguments.pop("evaluator"), **arguments)
@@ -59,7 +59,7 @@ class Counting:
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
-def test_result_says_what_was_found(search, strategy, evaluator, facts, wide_space):
+def test_result_says_what_was_found(search, strategy, evaluator, exact_metrics, wide_space):
     result = search(strategy=strategy)
     assert (result.space, result.strategy, result.seed) == ("toy-wide", strategy, 3)
     assert (result.resolution, result.classes) == (32, 10)
@@ -178,23 +178,23 @@ KILLED = textwrap.dedent(
     import numpy as np
     from hytnas_datasets.plan import Task
     from hytnas_datasets.spaces import get_space
-    from hytnas_host.search import CallableEvaluator, PlanFacts, get_objective, run_search
+    from hytnas_host.search import CallableEvaluator, PlanMetrics, get_objective, run_search
 
     path, kill_at = Path(sys.argv[1]), int(sys.argv[2])
     task, calls = Task(resolution=32, classes=10), 0
-    facts = PlanFacts(task)
+    metrics = PlanMetrics(task)
 
     def values(architectures):
         global calls
         calls += 1
         if calls == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        return np.column_stack([facts.values(name, architectures) for name in ("macs", "activations")])
+        return np.column_stack([metrics.values(name, architectures) for name in ("macs", "activations")])
 
     objectives = [get_objective(name) for name in ("macs", "activations")]
     result = run_search(
-        get_space("hyt"), CallableEvaluator(objectives, values), task=task, strategy="nsga2", facts=facts,
-        evaluations=40, batch=10, initial=20, checkpoint=path,
+        get_space("hyt"), CallableEvaluator(objectives, values), task=task, strategy="nsga2",
+        exact_metrics=metrics, evaluations=40, batch=10, initial=20, checkpoint=path,
     )
     print(result.evaluated, result.front, result.hypervolume, result.reference_point)
     """

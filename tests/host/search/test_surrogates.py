@@ -19,15 +19,15 @@ def test_the_grid_is_the_papers():
     assert (100, 3, 0.01) in GRID
 
 
-def test_learns_each_objective_with_a_spread(data):
+def test_learns_each_objective_with_a_standard_deviation(data):
     x, y = data
     surrogate = XGBoostSet(3).fit(x[:50], y[:50], rng=np.random.default_rng(1))
-    mean, spread = surrogate.predict(x[50:])
-    assert mean.shape == spread.shape == (10, 2)
+    mean, std = surrogate.predict(x[50:])
+    assert mean.shape == std.shape == (10, 2)
     assert np.corrcoef(mean[:, 0], y[50:, 0])[0, 1] > 0.7
     assert np.corrcoef(mean[:, 1], y[50:, 1])[0, 1] > 0.7
-    assert (spread > 0).any()
-    assert (spread >= 0).all()
+    assert (std > 0).any()
+    assert (std >= 0).all()
 
 
 def test_is_reproducible_and_draws_by_seed(data):
@@ -44,6 +44,6 @@ def test_impossible_sizes_are_refused(members):
 
 
 def test_confidence_bound_credits_uncertainty():
-    mean, spread = np.array([[0.5, 0.2]]), np.array([[0.1, 0.3]])
-    assert np.allclose(confidence_bound(mean, spread, kappa=2.0), [[0.3, -0.4]])
-    assert np.array_equal(confidence_bound(mean, spread, kappa=0.0), mean)
+    mean, std = np.array([[0.5, 0.2]]), np.array([[0.1, 0.3]])
+    assert np.allclose(confidence_bound(mean, std, kappa=2.0), [[0.3, -0.4]])
+    assert np.array_equal(confidence_bound(mean, std, kappa=0.0), mean)

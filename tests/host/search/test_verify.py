@@ -58,16 +58,28 @@ class Device:
 
 
 @pytest.fixture
-def result(wide_space, evaluator, task, facts):
+def result(wide_space, evaluator, task, exact_metrics):
     return run_search(
-        wide_space, evaluator, task=task, strategy="random", evaluations=60, facts=facts, seed=1, initial=20
+        wide_space,
+        evaluator,
+        task=task,
+        strategy="random",
+        evaluations=60,
+        exact_metrics=exact_metrics,
+        seed=1,
+        initial=20,
     )
 
 
 @pytest.fixture
-def check(result, wide_space, facts):
+def check(result, wide_space, exact_metrics):
     def run(device, **changes):
-        arguments = {"measure": device, "predictor": TenPercentTooFast(), "space": wide_space, "facts": facts}
+        arguments = {
+            "measure": device,
+            "predictor": TenPercentTooFast(),
+            "space": wide_space,
+            "exact_metrics": exact_metrics,
+        }
         arguments |= {"rng": np.random.default_rng(0), "device_name": "bench", "execution": "emulated"}
         return verify(result, **(arguments | changes))
 
@@ -109,11 +121,18 @@ def test_errors_of_a_predictor_that_is_ten_percent_too_fast(check):
     assert verification.kendall_tau_low <= verification.kendall_tau <= verification.kendall_tau_high
 
 
-def test_controls_are_strangers_to_search_and_predictor(result, wide_space, facts):
-    known = {facts.identity(a) for a in wide_space.sample(5000, np.random.default_rng(9))}
-    chosen = choose(result, wide_space, rng=np.random.default_rng(0), n_controls=40, known=known, facts=facts)
+def test_controls_are_strangers_to_search_and_predictor(result, wide_space, exact_metrics):
+    known = {exact_metrics.identity(a) for a in wide_space.sample(5000, np.random.default_rng(9))}
+    chosen = choose(
+        result,
+        wide_space,
+        rng=np.random.default_rng(0),
+        n_controls=40,
+        known=known,
+        exact_metrics=exact_metrics,
+    )
     pairs = zip(chosen.architectures, chosen.roles, strict=True)
-    controls = {facts.identity(a) for a, role in pairs if role == "control"}
+    controls = {exact_metrics.identity(a) for a, role in pairs if role == "control"}
     assert len(controls) == 40
     assert not controls & known
     assert not controls & {row.plan_hash for row in result.evaluated}
@@ -167,17 +186,17 @@ def test_without_controls(check):
     assert verification.control_mape is None
 
 
-def test_what_cannot_be_verified_is_refused(check, wide_space, evaluator, task, facts):
+def test_what_cannot_be_verified_is_refused(check, wide_space, evaluator, task, exact_metrics):
     with pytest.raises(SearchError, match="20 labels were expected, 1 came"):
         check(lambda _a, _p: [label(1.0)])
     with pytest.raises(SearchError, match="at least 1 member"):
         check(Device(), max_front=0)
     empty = run_search(
-        wide_space, evaluator, task=task, strategy="random", evaluations=10, facts=facts,
+        wide_space, evaluator, task=task, strategy="random", evaluations=10, exact_metrics=exact_metrics,
         constraints=["accuracy >= 99 %"],
     )  # fmt: skip
     with pytest.raises(SearchError, match="front is empty"):
-        choose(empty, wide_space, rng=np.random.default_rng(0), facts=facts)
+        choose(empty, wide_space, rng=np.random.default_rng(0), exact_metrics=exact_metrics)
 
 
 def test_spread_subset_keeps_what_it_must_and_covers_the_rest():

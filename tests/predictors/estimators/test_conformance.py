@@ -24,22 +24,22 @@ def fitted(name: str, seed: int = 1, **params: Any) -> Estimator:
 
 
 def test_shapes_and_types(name: str) -> None:
-    mean, spread = fitted(name).predict_with_spread(easy_data(17, seed=2)[0])
-    assert mean.shape == spread.shape == (17,)
-    assert mean.dtype == spread.dtype == np.float64
+    mean, std = fitted(name).predict_with_std(easy_data(17, seed=2)[0])
+    assert mean.shape == std.shape == (17,)
+    assert mean.dtype == std.dtype == np.float64
     assert np.isfinite(mean).all()
-    assert (spread >= 0).all()
-    assert spread.max() > 0
+    assert (std >= 0).all()
+    assert std.max() > 0
 
 
 def test_the_mean_is_what_predict_gives(name: str) -> None:
     estimator, x = fitted(name), easy_data(9, seed=3)[0]
-    np.testing.assert_array_equal(estimator.predict(x), estimator.predict_with_spread(x)[0])
+    np.testing.assert_array_equal(estimator.predict(x), estimator.predict_with_std(x)[0])
 
 
 def test_no_rows_give_no_predictions(name: str) -> None:
-    mean, spread = fitted(name).predict_with_spread(np.empty((0, 6)))
-    assert mean.shape == spread.shape == (0,)
+    mean, std = fitted(name).predict_with_std(np.empty((0, 6)))
+    assert mean.shape == std.shape == (0,)
 
 
 def test_equal_generators_give_equal_predictions(name: str) -> None:
@@ -75,7 +75,7 @@ def test_parameters_can_be_set(name: str) -> None:
     estimator = make_estimator(name)
     estimator.set_params(members=1)  # type: ignore[attr-defined]
     estimator.fit(*easy_data(), rng=np.random.default_rng(0))
-    assert estimator.predict_with_spread(easy_data(5)[0])[1].tolist() == [0.0] * 5
+    assert estimator.predict_with_std(easy_data(5)[0])[1].tolist() == [0.0] * 5
 
 
 def test_unknown_parameters_are_refused_with_the_known_ones(name: str) -> None:
@@ -87,7 +87,7 @@ def test_saved_and_loaded_predicts_bit_equally(name: str, tmp_path: Path) -> Non
     estimator, x = fitted(name, members=2), easy_data(50, seed=6)[0]
     estimator.save(tmp_path)
     loaded = estimator_class(name).load(tmp_path)
-    np.testing.assert_array_equal(loaded.predict_with_spread(x), estimator.predict_with_spread(x))
+    np.testing.assert_array_equal(loaded.predict_with_std(x), estimator.predict_with_std(x))
     assert loaded.get_params() == estimator.get_params()
 
 

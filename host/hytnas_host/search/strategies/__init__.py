@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from hytnas_host.search.domain import Domain
 from hytnas_host.search.errors import SearchError
+from hytnas_host.search.problem import SearchProblem
 from hytnas_host.search.strategies.base import Strategy, StrategyState
 from hytnas_host.search.strategies.hyt import HytStrategy
 from hytnas_host.search.strategies.nsga2 import Nsga2Strategy
@@ -19,7 +19,7 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
 """Strategies by name."""
 
 
-def make_strategy(name: str, domain: Domain, rng: np.random.Generator, **options: Any) -> Strategy:
+def make_strategy(name: str, problem: SearchProblem, rng: np.random.Generator, **options: Any) -> Strategy:
     """The strategy of this name.
 
     Raises
@@ -30,6 +30,6 @@ def make_strategy(name: str, domain: Domain, rng: np.random.Generator, **options
     if name not in STRATEGIES:
         raise SearchError(f"There is no search strategy {name!r}", f"Choose from {', '.join(STRATEGIES)}")
     try:
-        return STRATEGIES[name](domain, rng, **options)
+        return STRATEGIES[name](problem, rng, **options)
     except TypeError as error:
         raise SearchError(f"The strategy {name} cannot be made with {options}: {error}") from error

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from hytnas_datasets.spaces import Architecture
 from hytnas_host.search import initial as designs
-from hytnas_host.search.domain import Domain
 from hytnas_host.search.errors import SearchError
 from hytnas_host.search.evaluators import checked
 from hytnas_host.search.objectives import to_minimised
+from hytnas_host.search.problem import SearchProblem
 
 
 class StrategyState(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ class Strategy(ABC):
 
     Parameters
     ----------
-    domain : Domain
+    problem : SearchProblem
     rng : numpy.random.Generator
         Its bit generator must be a PCG64 (``numpy.random.default_rng``), whose state is checkpointed.
     initial : int
@@ -44,14 +44,14 @@ class Strategy(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, domain: Domain, rng: np.random.Generator, *, initial: int = 30) -> None:
+    def __init__(self, problem: SearchProblem, rng: np.random.Generator, *, initial: int = 30) -> None:
         if initial < 1:
             raise SearchError(f"An initial design of {initial} architectures is too small", "Take at least 1")
-        self.domain = domain
+        self.problem = problem
         self.rng = rng
         self.initial = initial
         self.architectures: list[Architecture] = []
-        self.values: NDArray[np.float64] = np.zeros((0, len(domain.objectives)))
+        self.values: NDArray[np.float64] = np.zeros((0, len(problem.objectives)))
         self.pending: dict[str, Architecture] = {}
         self._told: set[str] = set()
         self._designed = False
@@ -65,12 +65,12 @@ class Strategy(ABC):
     @property
     def minimised(self) -> NDArray[np.float64]:
         """(k, m) values told so far, all minimised."""
-        return to_minimised(self.values, self.domain.objectives)
+        return to_minimised(self.values, self.problem.objectives)
 
     @property
     def feasible(self) -> NDArray[np.bool_]:
         """(k,) which of those told keep to every constraint."""
-        return self.domain.feasible(self.architectures, self.values)
+        return self.problem.feasible(self.architectures, self.values)
 
     def ask(self, n: int) -> list[Architecture]:
         """Up to ``n`` new architectures to evaluate; fewer, or none, only where no more are found.
@@ -82,17 +82,17 @@ class Strategy(ABC):
         if not self._designed:
             self._design = self._initial_design(self.initial)
             self._designed = True
-        chosen = self.domain.select_new(self._design, self.seen, n)
+        chosen = self.problem.select_new(self._design, self.seen, n)
         self._design = self._design[len(chosen) :]
         if len(chosen) < n:
             self._design = []
-            taken = self.seen | {self.domain.identity(architecture) for architecture in chosen}
+            taken = self.seen | {self.problem.identity(architecture) for architecture in chosen}
             if len(self.architectures) > 1:
                 proposed = self._propose(n - len(chosen), taken)
-                chosen += self.domain.select_new(proposed, taken, n - len(chosen))
-                taken |= {self.domain.identity(architecture) for architecture in chosen}
-            chosen += self.domain.draw_new(n - len(chosen), taken, self.rng)
-        self.pending |= {self.domain.identity(architecture): architecture for architecture in chosen}
+                chosen += self.problem.select_new(proposed, taken, n - len(chosen))
+                taken |= {self.problem.identity(architecture) for architecture in chosen}
+            chosen += self.problem.draw_new(n - len(chosen), taken, self.rng)
+        self.pending |= {self.problem.identity(architecture): architecture for architecture in chosen}
         return chosen
 
     def tell(self, architectures: Sequence[Architecture], values: NDArray[np.float64], /) -> None:
@@ -111,17 +111,17 @@ class Strategy(ABC):
         SearchError
             For a network that was told already, or one that breaks a constraint decided without evaluation.
         """
-        array = checked(values, architectures, self.domain.space, len(self.domain.objectives))
-        fits = self.domain.admissible(architectures)
-        identities = [self.domain.identity(architecture) for architecture in architectures]
+        array = checked(values, architectures, self.problem.space, len(self.problem.objectives))
+        fits = self.problem.admissible(architectures)
+        identities = [self.problem.identity(architecture) for architecture in architectures]
         for place, (architecture, identity) in enumerate(zip(architectures, identities, strict=True)):
             if identity in self._told or identity in identities[:place]:
                 raise SearchError(
-                    f"{self.domain.space.format(architecture)} gives a network that was told already"
+                    f"{self.problem.space.format(architecture)} gives a network that was told already"
                 )
             if not fits[place]:
                 raise SearchError(
-                    f"{self.domain.space.format(architecture)} breaks a constraint of the search"
+                    f"{self.problem.space.format(architecture)} breaks a constraint of the search"
                 )
         self._told.update(identities)
         for identity in identities:
@@ -131,7 +131,7 @@ class Strategy(ABC):
 
     def state(self) -> StrategyState:
         """What to keep, beside what was told, to go on bit-identically later."""
-        form = self.domain.space.format
+        form = self.problem.space.format
         return StrategyState(
             rng=json.dumps(self.rng.bit_generator.state),
             designed=self._designed,
@@ -144,19 +144,19 @@ class Strategy(ABC):
     ) -> None:
         """Go back to ``state``, having been told ``values`` (k, m) of ``architectures`` in this order."""
         self.architectures, self._told, self.pending = [], set(), {}
-        self.values = np.zeros((0, len(self.domain.objectives)))
+        self.values = np.zeros((0, len(self.problem.objectives)))
         if architectures:
             self.tell(architectures, values)
-        parse = self.domain.space.parse
+        parse = self.problem.space.parse
         self._designed = state.designed
         self._design = [parse(text) for text in state.design]
         waiting = [parse(text) for text in state.pending]
-        self.pending = {self.domain.identity(architecture): architecture for architecture in waiting}
+        self.pending = {self.problem.identity(architecture): architecture for architecture in waiting}
         self.rng.bit_generator.state = json.loads(state.rng)
 
     def _initial_design(self, n: int) -> list[Architecture]:
         """The architectures to begin with; uniform unless a strategy says otherwise."""
-        return designs.uniform(self.domain, n, self.seen, self.rng)
+        return designs.uniform(self.problem, n, self.seen, self.rng)
 
     @abstractmethod
     def _propose(self, n: int, seen: set[str]) -> list[Architecture]:

@@ -15,12 +15,12 @@ from hytnas_datasets.spaces import Architecture
 from hytnas_host.search import initial as designs
 from hytnas_host.search.acquisition import confidence_bound
 from hytnas_host.search.constraints import Constraint
-from hytnas_host.search.domain import Domain
 from hytnas_host.search.errors import SearchError
 from hytnas_host.search.genetic import Scored, evolve
 from hytnas_host.search.normalise import RankScale
 from hytnas_host.search.objectives import signs, to_minimised
 from hytnas_host.search.pareto import front_ranks
+from hytnas_host.search.problem import SearchProblem
 from hytnas_host.search.repair import as_codes
 from hytnas_host.search.selection import greedy_hypervolume
 from hytnas_host.search.strategies.base import Strategy
@@ -33,8 +33,8 @@ _REFERENCE = 1.1
 class HytOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of `HytStrategy`.
 
-    ``members`` is the size of the surrogate's set for each objective, ``kappa`` the weight of its spread,
-    ``population`` and ``generations`` those of NSGA-II on the surrogate, as in the paper.
+    ``members`` is the size of the surrogate's set for each objective, ``kappa`` the weight of its standard
+    deviation, ``population`` and ``generations`` those of NSGA-II on the surrogate, as in the paper.
     """
 
     surrogate: str = "xgboost"
@@ -49,7 +49,7 @@ class HytStrategy(Strategy):
 
     Parameters
     ----------
-    domain, rng, initial :
+    problem, rng, initial :
         As for every strategy; the initial design is a Latin hypercube.
     options :
         Those of `HytOptions`.
@@ -64,7 +64,7 @@ class HytStrategy(Strategy):
 
     def __init__(
         self,
-        domain: Domain,
+        problem: SearchProblem,
         rng: np.random.Generator,
         *,
         initial: int = 30,
@@ -74,7 +74,7 @@ class HytStrategy(Strategy):
         population: int = 100,
         generations: int = 20,
     ) -> None:
-        super().__init__(domain, rng, initial=initial)
+        super().__init__(problem, rng, initial=initial)
         self._options = HytOptions(surrogate, members, kappa, population, generations)
         if surrogate not in SURROGATES:
             raise SearchError(f"There is no surrogate {surrogate!r}", f"Choose from {', '.join(SURROGATES)}")
@@ -83,14 +83,14 @@ class HytStrategy(Strategy):
         SURROGATES[surrogate](members)
 
     def _initial_design(self, n: int) -> list[Architecture]:
-        return designs.latin_hypercube(self.domain, n, self.seen, self.rng)
+        return designs.latin_hypercube(self.problem, n, self.seen, self.rng)
 
     def _propose(self, n: int, seen: set[str]) -> list[Architecture]:
         if len(self.architectures) < _MIN_TO_LEARN:
             return []
         view = _SurrogateView.learn(self, self._options)
         population = evolve(
-            self.domain.space,
+            self.problem.space,
             view.score,
             self._start(view.ranks),
             generations=self._options.generations,
@@ -105,24 +105,24 @@ class HytStrategy(Strategy):
         self, view: "_SurrogateView", candidates: list[Architecture], n: int
     ) -> list[Architecture]:
         """The ``n`` candidates that promise the greatest hypervolume improvement together."""
-        mean, spread = view.predict(candidates)
-        bound = confidence_bound(mean, spread, kappa=self._options.kappa)
+        mean, std = view.predict(candidates)
+        bound = confidence_bound(mean, std, kappa=self._options.kappa)
         chosen = greedy_hypervolume(
             self._present(view),
             bound,
             np.full(bound.shape[1], _REFERENCE),
             n,
-            preference=spread.mean(axis=1),
+            preference=std.mean(axis=1),
         )
         return [candidates[index] for index in chosen]
 
     def _start(self, ranks: NDArray[np.float64]) -> list[Architecture]:
         """The first population on the surrogate: the best of what was told, and random architectures."""
-        size = min(self._options.population, self.domain.space.size)
+        size = min(self._options.population, self.problem.space.size)
         feasible = self.feasible
         order = np.lexsort((np.arange(len(ranks)), ranks.sum(axis=1), front_ranks(ranks), ~feasible))
         best = [self.architectures[index] for index in order[: size // 2]]
-        return best + self.domain.space.sample(size - len(best), self.rng, exclude=best)
+        return best + self.problem.space.sample(size - len(best), self.rng, exclude=best)
 
     def _candidates(self, population: Scored, n: int, seen: set[str]) -> list[Architecture]:
         """New networks of the first two fronts of those that promise to keep to the constraints.
@@ -134,7 +134,7 @@ class HytStrategy(Strategy):
         candidates: list[Architecture] = []
         for last in range(1, int(ranks.max(initial=0)) + 2):
             members = [population.architectures[index] for index in keeps[ranks <= last]]
-            candidates = self.domain.select_new(members, seen)
+            candidates = self.problem.select_new(members, seen)
             if len(candidates) >= n:
                 break
         return candidates
@@ -147,50 +147,52 @@ class HytStrategy(Strategy):
 
 
 class _SurrogateView:
-    """The rank-normalised objectives as the surrogate sees them, in the domain of one strategy."""
+    """The rank-normalised objectives as the surrogate sees them, in the problem of one strategy."""
 
-    def __init__(self, domain: Domain, scale: RankScale, ranks: NDArray[np.float64], kappa: float) -> None:
-        self._domain = domain
+    def __init__(
+        self, problem: SearchProblem, scale: RankScale, ranks: NDArray[np.float64], kappa: float
+    ) -> None:
+        self._problem = problem
         self._scale = scale
         self.ranks = ranks
         self._kappa = kappa
-        exact = set(domain.exact_columns)
-        self._learned = [column for column in range(len(domain.objectives)) if column not in exact]
+        exact = set(problem.exact_columns)
+        self._learned = [column for column in range(len(problem.objectives)) if column not in exact]
         self._surrogate: Surrogate | None = None
 
     @classmethod
     def learn(cls, strategy: Strategy, options: HytOptions) -> "_SurrogateView":
         """Fit the surrogate to all that the strategy was told."""
         scale = RankScale.fit(strategy.minimised)
-        view = cls(strategy.domain, scale, scale.transform(strategy.minimised), options.kappa)
+        view = cls(strategy.problem, scale, scale.transform(strategy.minimised), options.kappa)
         if view._learned:
-            features = as_codes(strategy.architectures, strategy.domain.space).astype(np.float64)
+            features = as_codes(strategy.architectures, strategy.problem.space).astype(np.float64)
             surrogate = SURROGATES[options.surrogate](options.members)
             view._surrogate = surrogate.fit(features, view.ranks[:, view._learned], rng=strategy.rng)
         return view
 
     def predict(self, architectures: list[Architecture]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and spread of the ranks, each (n, m); exact objectives have no spread."""
-        exact = to_minimised(self._domain.exact_values(architectures), self._domain.objectives)
-        mean, spread = np.zeros_like(exact), np.zeros_like(exact)
-        for column in self._domain.exact_columns:
+        """Mean and standard deviation of the ranks, each (n, m); 0 for exact objectives."""
+        exact = to_minimised(self._problem.exact_values(architectures), self._problem.objectives)
+        mean, std = np.zeros_like(exact), np.zeros_like(exact)
+        for column in self._problem.exact_columns:
             mean[:, column] = self._scale.column(column, exact[:, column])
         if self._surrogate is not None:
-            features = as_codes(architectures, self._domain.space).astype(np.float64)
-            mean[:, self._learned], spread[:, self._learned] = self._surrogate.predict(features)
-        return mean, spread
+            features = as_codes(architectures, self._problem.space).astype(np.float64)
+            mean[:, self._learned], std[:, self._learned] = self._surrogate.predict(features)
+        return mean, std
 
     def score(self, architectures: list[Architecture]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Confidence bounds (n, m) and constraint violations (n, c) of architectures."""
-        mean, spread = self.predict(architectures)
-        predicted = [self._predicted_violation(c, mean) for c in self._domain.evaluated_constraints]
-        violations = np.column_stack([self._domain.exact_violation(architectures), *predicted])
-        return confidence_bound(mean, spread, kappa=self._kappa), violations
+        mean, std = self.predict(architectures)
+        predicted = [self._predicted_violation(c, mean) for c in self._problem.evaluated_constraints]
+        violations = np.column_stack([self._problem.exact_violation(architectures), *predicted])
+        return confidence_bound(mean, std, kappa=self._kappa), violations
 
     def _predicted_violation(self, constraint: Constraint, mean: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n,) by how much the predicted ranks miss the rank of the bound."""
-        column = self._domain.names.index(constraint.name)
-        sign = signs(self._domain.objectives)[column]
+        column = self._problem.names.index(constraint.name)
+        sign = signs(self._problem.objectives)[column]
         limit = self._scale.column(column, np.array([sign * constraint.bound]))[0]
         at_most = (constraint.relation == "<=") == (sign > 0)
         return np.asarray(mean[:, column] - limit if at_most else limit - mean[:, column], dtype=np.float64)

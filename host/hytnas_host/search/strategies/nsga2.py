@@ -12,9 +12,9 @@ import numpy as np
 
 from hytnas_datasets.spaces import Architecture
 from hytnas_host.search.constraints import violation
-from hytnas_host.search.domain import Domain
 from hytnas_host.search.errors import SearchError
 from hytnas_host.search.genetic import Scored, survivors_and_offspring
+from hytnas_host.search.problem import SearchProblem
 from hytnas_host.search.strategies.base import Strategy
 
 
@@ -23,7 +23,7 @@ class Nsga2Strategy(Strategy):
 
     Parameters
     ----------
-    domain, rng, initial :
+    problem, rng, initial :
         As for every strategy; the initial design is the first population.
     population : int
         How many survive to be parents (mu); the size of a batch is lambda.
@@ -32,24 +32,24 @@ class Nsga2Strategy(Strategy):
     name: ClassVar[str] = "nsga2"
 
     def __init__(
-        self, domain: Domain, rng: np.random.Generator, *, initial: int = 30, population: int = 30
+        self, problem: SearchProblem, rng: np.random.Generator, *, initial: int = 30, population: int = 30
     ) -> None:
-        super().__init__(domain, rng, initial=initial)
+        super().__init__(problem, rng, initial=initial)
         if population < 2:
             raise SearchError(f"A population of {population} cannot breed", "Take at least 2")
         self._population = population
 
     def _propose(self, n: int, seen: set[str]) -> list[Architecture]:
-        values = {name: self.values[:, column] for column, name in enumerate(self.domain.names)}
-        broken = [violation(c, values[c.name]) for c in self.domain.evaluated_constraints]
+        values = {name: self.values[:, column] for column, name in enumerate(self.problem.names)}
+        broken = [violation(c, values[c.name]) for c in self.problem.evaluated_constraints]
         violations = np.column_stack(broken) if broken else np.zeros((len(self.architectures), 0))
         born: list[Architecture] = []
         for _ in range(3):
             parents = Scored(self.architectures, self.minimised, violations)
             _, children = survivors_and_offspring(
-                self.domain.space, parents, population=self._population, offspring=2 * n, rng=self.rng
+                self.problem.space, parents, population=self._population, offspring=2 * n, rng=self.rng
             )
             born += children
-            if len(self.domain.select_new(born, seen, n)) >= n:
+            if len(self.problem.select_new(born, seen, n)) >= n:
                 break
         return born

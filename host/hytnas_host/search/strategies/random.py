@@ -12,4 +12,4 @@ class RandomStrategy(Strategy):
     name: ClassVar[str] = "random"
 
     def _propose(self, n: int, seen: set[str]) -> list[Architecture]:
-        return self.domain.draw_new(n, seen, self.rng)
+        return self.problem.draw_new(n, seen, self.rng)

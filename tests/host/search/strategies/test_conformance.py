@@ -9,11 +9,11 @@ SPACES = ["small_space", "wide_space", "conditional_space"]
 
 
 @pytest.fixture(params=sorted(STRATEGIES))
-def make(request, make_domain, quick_options):
+def make(request, make_problem, quick_options):
     def build(space, seed=0, constraints=(), **options):
-        domain = make_domain(space, [parse_constraint(text) for text in constraints])
+        problem = make_problem(space, [parse_constraint(text) for text in constraints])
         options = {"initial": 8, **quick_options[request.param], **options}
-        return make_strategy(request.param, domain, np.random.default_rng(seed), **options)
+        return make_strategy(request.param, problem, np.random.default_rng(seed), **options)
 
     return build
 
@@ -32,14 +32,14 @@ def test_networks_are_distinct_and_of_the_space(request, make, evaluator, name):
     architectures = drive(strategy, evaluator, 5)
     assert len(architectures) == 20
     assert all(space.contains(a) for a in architectures)
-    assert len({strategy.domain.identity(a) for a in architectures}) == 20
+    assert len({strategy.problem.identity(a) for a in architectures}) == 20
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_exact_constraints_are_never_broken(request, make, evaluator, name):
     strategy = make(request.getfixturevalue(name), constraints=["params <= 70"])
     architectures = drive(strategy, evaluator, 4)
-    assert strategy.domain.admissible(architectures).all()
+    assert strategy.problem.admissible(architectures).all()
     assert len(architectures) >= 12
 
 
@@ -68,7 +68,7 @@ def test_pending_points_are_not_asked_again(make, wide_space, evaluator):
     drive(strategy, evaluator, 2)
     batches = [strategy.ask(4) for _ in range(3)]
     asked = [a for batch in batches for a in batch]
-    assert len({strategy.domain.identity(a) for a in asked}) == 12
+    assert len({strategy.problem.identity(a) for a in asked}) == 12
     assert len(strategy.pending) == 12
     for batch in reversed(batches):
         strategy.tell(batch, evaluator.evaluate(batch))
@@ -90,7 +90,7 @@ def test_an_exhausted_space_gives_each_network_once_and_then_none(make, small_sp
     strategy = make(small_space)
     while asked := strategy.ask(7):
         strategy.tell(asked, evaluator.evaluate(asked))
-    assert len({strategy.domain.identity(a) for a in strategy.architectures}) == 24
+    assert len({strategy.problem.identity(a) for a in strategy.architectures}) == 24
     assert len(strategy.architectures) == 24
     assert strategy.ask(1) == []
 
@@ -123,12 +123,12 @@ def test_told_twice_is_refused(make, wide_space, evaluator):
 
 def test_known_labels_can_be_told_unasked(make, wide_space, evaluator):
     strategy = make(wide_space)
-    known = strategy.domain.draw_new(12, (), np.random.default_rng(3))
+    known = strategy.problem.draw_new(12, (), np.random.default_rng(3))
     strategy.tell(known, evaluator.evaluate(known))
     asked = strategy.ask(12)
-    identities = {strategy.domain.identity(a) for a in known}
+    identities = {strategy.problem.identity(a) for a in known}
     assert len(asked) == 12
-    assert not {strategy.domain.identity(a) for a in asked} & identities
+    assert not {strategy.problem.identity(a) for a in asked} & identities
 
 
 def test_told_architectures_must_keep_to_the_constraints(make, wide_space, evaluator):

@@ -11,12 +11,12 @@ from hytnas_datasets.spaces import Architecture
 from hytnas_host.search.errors import SearchError
 
 
-class Facts(Protocol):
-    """Identity and exact quantities of architectures, cheap to have."""
+class ExactMetrics(Protocol):
+    """Identity and exact metrics of architectures, cheap to have."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the quantities that are known exactly."""
+        """Names of the exact metrics."""
         ...
 
     def identity(self, architecture: Architecture) -> str:
@@ -24,12 +24,12 @@ class Facts(Protocol):
         ...
 
     def values(self, name: str, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
-        """(n,) exact values of one quantity, natural unit."""
+        """(n,) exact values of one metric, natural unit."""
         ...
 
 
-class PlanFacts:
-    """Facts from the layer plan: the plan's hash, parameters, MACs and activations at one task.
+class PlanMetrics:
+    """Counted from the layer plan for one task: parameters, MACs and activations; its hash is the identity.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a strategy searches: a space, its objectives, its constraints, and what is known of it exactly."""
+"""The search problem: a space, objectives, constraints, and the metrics that are known exactly."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.constraints import Constraint, satisfied, violation
 from hytnas_host.search.errors import ConstraintError
-from hytnas_host.search.facts import Facts
+from hytnas_host.search.exact_metrics import ExactMetrics
 from hytnas_host.search.objectives import check_objectives
 from hytnas_host.search.result import Objective
 
@@ -22,17 +22,17 @@ MAX_DRAWS: Final = 20_000
 
 
 @dataclass(frozen=True)
-class Domain:
-    """The problem a strategy works on.
+class SearchProblem:
+    """The problem that a strategy works on.
 
     Attributes
     ----------
     space : Space
     objectives : tuple of m Objective
-    facts : Facts
-        Identity and exact quantities of architectures.
+    exact_metrics : ExactMetrics
+        Identity and exact metrics of architectures.
     constraints : tuple of Constraint
-        Each on an exact quantity or on an objective.
+        Each on an exact metric or on an objective.
 
     Raises
     ------
@@ -44,12 +44,12 @@ class Domain:
 
     space: Space
     objectives: tuple[Objective, ...]
-    facts: Facts
+    exact_metrics: ExactMetrics
     constraints: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
         check_objectives(self.objectives)
-        names = {*self.facts.names, *self.names}
+        names = {*self.exact_metrics.names, *self.names}
         for constraint in self.constraints:
             if constraint.name not in names:
                 raise ConstraintError(
@@ -65,30 +65,36 @@ class Domain:
     @property
     def exact_columns(self) -> tuple[int, ...]:
         """Columns of the objectives that are known without evaluation."""
-        return tuple(column for column, name in enumerate(self.names) if name in self.facts.names)
+        return tuple(column for column, name in enumerate(self.names) if name in self.exact_metrics.names)
 
     @property
     def exact_constraints(self) -> tuple[Constraint, ...]:
         """The constraints that are decided without evaluation."""
-        return tuple(constraint for constraint in self.constraints if constraint.name in self.facts.names)
+        return tuple(
+            constraint for constraint in self.constraints if constraint.name in self.exact_metrics.names
+        )
 
     @property
     def evaluated_constraints(self) -> tuple[Constraint, ...]:
         """The constraints that are known only after the evaluation."""
-        return tuple(constraint for constraint in self.constraints if constraint.name not in self.facts.names)
+        return tuple(
+            constraint for constraint in self.constraints if constraint.name not in self.exact_metrics.names
+        )
 
     def identity(self, architecture: Architecture) -> str:
         """Identity of the network an architecture gives."""
-        return self.facts.identity(architecture)
+        return self.exact_metrics.identity(architecture)
 
     def admissible(self, architectures: Sequence[Architecture], /) -> NDArray[np.bool_]:
         """(n,) bool: which keep to every constraint that is decided without evaluation."""
-        exact = {c.name: self.facts.values(c.name, architectures) for c in self.exact_constraints}
+        exact = {c.name: self.exact_metrics.values(c.name, architectures) for c in self.exact_constraints}
         return satisfied(self.exact_constraints, exact, len(architectures))
 
     def exact_violation(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
         """(n, c) by how much each of the c exact constraints is broken; at most 0 where it is kept."""
-        columns = [violation(c, self.facts.values(c.name, architectures)) for c in self.exact_constraints]
+        columns = [
+            violation(c, self.exact_metrics.values(c.name, architectures)) for c in self.exact_constraints
+        ]
         return np.column_stack(columns) if columns else np.zeros((len(architectures), 0))
 
     def feasible(
@@ -103,7 +109,7 @@ class Domain:
         """(n, m) values in natural units, NaN in the columns that must be evaluated."""
         values = np.full((len(architectures), len(self.objectives)), np.nan)
         for column in self.exact_columns:
-            values[:, column] = self.facts.values(self.names[column], architectures)
+            values[:, column] = self.exact_metrics.values(self.names[column], architectures)
         return values
 
     def select_new(
