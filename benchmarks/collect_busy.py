@@ -47,9 +47,9 @@ def collect(
             study, [device], get_space("hyt"), n, Task(resolution=resolution), options=options
         )
         results = [
-            result for measured in study.results_by_model(LATENCY_PURPOSE).values() for _, result in measured
+            result for measured in study.results.by_model(LATENCY_PURPOSE).values() for _, result in measured
         ]
-        results += study.canaries()
+        results += study.results.canaries()
     return summary.seconds, sorted(results, key=lambda each: each.started_unix_s)
 
 

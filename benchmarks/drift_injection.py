@@ -80,14 +80,14 @@ def collect(
         with nullcontext() if hog is None else Hog(hog):
             space, task = get_space("hyt"), Task(resolution=options.resolution)
             summary = collect_latency(study, [device], space, options.n, task, options=measure)
-        results, discarded = study.results_by_model(LATENCY_PURPOSE), study.discarded()
+        results, discarded = study.results.by_model(LATENCY_PURPOSE), study.results.discarded()
         labels = {name: label_by(results, set(discarded), *heeded) for name, heeded in PROTECTIONS.items()}
         labels["all"] = {
             stored.label.model_sha256: stored.label.median_ms
-            for stored in study.stored_labels(LATENCY_PURPOSE)
+            for stored in study.labels.all(LATENCY_PURPOSE)
             if stored.label.median_ms is not None
         }
-        lasting = len(study.failures("drift"))
+        lasting = len(study.failures.all("drift"))
     (share,) = summary.devices
     everything = [result for stored in results.values() for _, result in stored]
     return labels, {

@@ -4,8 +4,8 @@ It is the resume journal as well: whatever was stored is durable, and storing it
 """
 
 from hytnas_datasets.store.agreement import Agreement, compare_boards
-from hytnas_datasets.store.measured import StoredLabel
-from hytnas_datasets.store.passed import StoredPass
+from hytnas_datasets.store.labels import StoredLabel
+from hytnas_datasets.store.passes import StoredPass
 from hytnas_datasets.store.quality import LabelQuality
 from hytnas_datasets.store.records import (
     AccuracyRecord,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from hytnas_agent.records import MeasureSettings
-from hytnas_datasets.store.measured import StoredResult
+from hytnas_datasets.store.results import StoredResult
 
 
 def board_of(stored: StoredResult) -> tuple[str, str]:

@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from hytnas_agent.records import DeviceContext, MeasureSettings, ProcessResult
-from hytnas_datasets.store import measured
 from hytnas_datasets.store.agreement import TOLERANCE, Agreement, comparable_ms, compare_boards
 from hytnas_datasets.store.attempts import alike_but_for_deadline, attempts_of, board_of
 from hytnas_datasets.store.database import Database
-from hytnas_datasets.store.measured import StoredLabel, StoredResult
+from hytnas_datasets.store.devices import Devices
+from hytnas_datasets.store.labels import StoredLabel
+from hytnas_datasets.store.results import Results, StoredResult
 
 CANARY_PURPOSE = "canary"
 
@@ -45,7 +46,7 @@ def count_boards(
     database: Database, results: Sequence[StoredResult], labels: Sequence[StoredLabel]
 ) -> tuple[BoardCounts, ...]:
     """One entry for each board and context that the study knows, oldest first."""
-    names = measured.device_names(database)
+    names = Devices(database).names()
     jobs = Counter(board_of(stored) for stored in results)
     canaries = Counter(board_of(stored) for stored in results if stored.purpose == CANARY_PURPOSE)
     distinct = {
@@ -54,7 +55,7 @@ def count_boards(
         if stored.context is not None
     }
     counts = []
-    for device in measured.devices(database):
+    for device in Devices(database).all():
         key = (device.identity.device_id, device.context.fingerprint())
         outcomes = Counter(
             s.label.outcome.value for (*board, _, _), s in distinct.items() if (*board,) == key
@@ -73,36 +74,10 @@ def count_boards(
     return tuple(counts)
 
 
-def set_tolerance(database: Database, context: DeviceContext, tolerance: float) -> None:
-    """Store up to which ratio of their canaries, less 1, boards of this context were let share a set."""
-    with database.transaction() as connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO board_tolerance (context_fingerprint, tolerance) VALUES (?, ?)",
-            (context.fingerprint(), tolerance),
-        )
-
-
-def tolerances(database: Database) -> dict[str, float]:
-    """The stored tolerances by fingerprint of the context."""
-    rows = database.query("SELECT context_fingerprint, tolerance FROM board_tolerance")
-    return {row["context_fingerprint"]: row["tolerance"] for row in rows}
-
-
-def comparable_canaries_ms(
-    database: Database, context: DeviceContext, model_sha256: str, settings: MeasureSettings
-) -> dict[str, list[float]]:
-    """Medians, in milliseconds, that boards are compared by, by device id; see ``comparable_ms``.
-
-    Those of one canary model in one context with these settings, but for the deadline.
-    """
-    canaries = _canaries_ms(measured.standing(database, CANARY_PURPOSE))
-    return canaries.get((context.fingerprint(), model_sha256, alike_but_for_deadline(settings)), {})
-
-
-def agreements(
+def _agreements(
     results: Sequence[StoredResult],
     tolerances: Mapping[str, float],
-    boards: Collection[str] | None = None,
+    boards: Collection[str] | None,
 ) -> tuple[BoardAgreement, ...]:
     """Agreement on each canary model in each context where two boards (of ``boards``) measured it alike.
 
@@ -134,3 +109,40 @@ def _canaries_ms(results: Sequence[StoredResult]) -> dict[_Alike, dict[str, list
         alike: {device_id: comparable_ms(of_board) for device_id, of_board in boards.items()}
         for alike, boards in processes.items()
     }
+
+
+class Boards:
+    """Whether boards of one context agree, and how far they may differ."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def set_tolerance(self, context: DeviceContext, tolerance: float) -> None:
+        """Store how far canaries of boards of this context may differ for their labels to be read together.
+
+        ``tolerance`` is the ratio, less 1; without a stored one it is ``agreement.TOLERANCE``.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO board_tolerance (context_fingerprint, tolerance) VALUES (?, ?)",
+                (context.fingerprint(), tolerance),
+            )
+
+    def tolerances(self) -> dict[str, float]:
+        """The stored tolerances by fingerprint of the context."""
+        rows = self._database.query("SELECT context_fingerprint, tolerance FROM board_tolerance")
+        return {row["context_fingerprint"]: row["tolerance"] for row in rows}
+
+    def comparable_canaries_ms(
+        self, context: DeviceContext, model_sha256: str, settings: MeasureSettings
+    ) -> dict[str, list[float]]:
+        """Medians of a canary model that boards of this context are compared by, by device id.
+
+        In milliseconds, of processes with these settings, whatever their deadline; discarded ones left out.
+        """
+        canaries = _canaries_ms(Results(self._database).standing(CANARY_PURPOSE))
+        return canaries.get((context.fingerprint(), model_sha256, alike_but_for_deadline(settings)), {})
+
+    def agreements(self, boards: Collection[str] | None = None) -> tuple[BoardAgreement, ...]:
+        """Agreement of the boards (of ``boards``) on each canary model that two of them measured alike."""
+        return _agreements(Results(self._database).standing(CANARY_PURPOSE), self.tolerances(), boards)

@@ -7,12 +7,13 @@ import msgspec
 
 from hytnas_agent.records import DeviceContext, MeasureSettings
 from hytnas_datasets.errors import StudyError
-from hytnas_datasets.store import measured
 from hytnas_datasets.store.attempts import alike_but_for_deadline
-from hytnas_datasets.store.boards import CANARY_PURPOSE, agreements, tolerances
+from hytnas_datasets.store.boards import Boards
 from hytnas_datasets.store.database import Database
-from hytnas_datasets.store.measured import StoredLabel
+from hytnas_datasets.store.devices import Devices
+from hytnas_datasets.store.labels import StoredLabel
 from hytnas_datasets.store.records import AccuracyRecord
+from hytnas_datasets.store.results import Results
 
 MEASURE_AGAIN = (
     "Choose one with --device, or have their canaries measured: hytnas-profile collect latency with all of "
@@ -53,7 +54,7 @@ def _settings_of(database: Database, labels: Sequence[StoredLabel]) -> list[dict
     A model that was measured in two ways has results of both: the label's are those with its medians.
     """
     found: dict[tuple[str, str, float], MeasureSettings] = {}
-    for stored in measured.results(database, purpose="latency"):
+    for stored in Results(database).all("latency"):
         result = stored.result
         if result.median_ms is not None:
             key = (stored.model_sha256, result.identity.device_id, result.median_ms)
@@ -109,13 +110,8 @@ def refuse_unlike_boards(database: Database, usable: Sequence[StoredLabel]) -> N
     contexts = {stored.context.fingerprint() for stored in usable if stored.context is not None}
     if len(devices) < 2:
         return
-    names = measured.device_names(database)
-    canaries = measured.standing(database, CANARY_PURPOSE)
-    found = [
-        one.agreement
-        for one in agreements(canaries, tolerances(database), devices)
-        if one.context in contexts
-    ]
+    names = Devices(database).names()
+    found = [one.agreement for one in Boards(database).agreements(devices) if one.context in contexts]
     for agreement in found:
         if not agreement.agree:
             disagree = agreement.verdict == "disagree"

@@ -5,12 +5,17 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from hytnas_datasets.errors import SchemaVersionError, StudyError
 from hytnas_datasets.store import schema
 
 Row = sqlite3.Row
 Value = str | int | float | bytes | None
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 60.0
 
@@ -50,6 +55,22 @@ def explain(error: sqlite3.Error, path: Path) -> StudyError:
     return StudyError(f"the study file {path}: {text}")
 
 
+def decode(blob: bytes, kind: type[T]) -> T:
+    """The stored record of ``kind``; raises StudyError where it cannot be read."""
+    try:
+        return msgspec.msgpack.decode(blob, type=kind)
+    except msgspec.MsgspecError as error:
+        raise StudyError(
+            f"a stored {kind.__name__} cannot be read ({error})",
+            "Read this study with the version that wrote it",
+        ) from error
+
+
+def unknown_model(model_sha256: str) -> StudyError:
+    """The refusal to store something of a model that the study does not know."""
+    return StudyError(f"the model {model_sha256[:16]} is not in this study", "Store its ExportRecord first")
+
+
 class Database:
     """One connection in WAL mode with foreign keys, usable from several threads.
 
@@ -59,6 +80,11 @@ class Database:
     ----------
     path : Path
         The study file; created with its tables where there is none.
+
+    Attributes
+    ----------
+    run_id : int or None
+        The command that writes; rows that are added carry it.
 
     Raises
     ------
@@ -70,6 +96,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.run_id: int | None = None
         self._lock = threading.RLock()
         try:
             self._connection = sqlite3.connect(

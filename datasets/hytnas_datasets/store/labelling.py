@@ -10,7 +10,8 @@ from hytnas_datasets.caveats import caveats_of
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
 from hytnas_datasets.labelled import LabelledSet, ModelFiles
 from hytnas_datasets.spaces import Architecture, Space
-from hytnas_datasets.store import measured, sampled, trained
+from hytnas_datasets.store.accuracies import Accuracies
+from hytnas_datasets.store.architectures import Architectures
 from hytnas_datasets.store.conditions import (
     latency_conditions,
     refuse_mixed,
@@ -18,7 +19,8 @@ from hytnas_datasets.store.conditions import (
     training_conditions,
 )
 from hytnas_datasets.store.database import Database
-from hytnas_datasets.store.measured import StoredLabel
+from hytnas_datasets.store.devices import Devices
+from hytnas_datasets.store.labels import Labels, StoredLabel
 from hytnas_datasets.store.records import AccuracyRecord, recipe_fingerprint
 
 
@@ -61,7 +63,7 @@ def _chosen(database: Database, space: Space, conditions: Conditions) -> list[St
     chosen = None if conditions.device is None else _device_id(database, conditions.device)
     return [
         label
-        for label in measured.labels(database, "latency")
+        for label in Labels(database).all("latency")
         if label.architecture is not None and label.architecture.space == space.name
         if conditions.resolution in (None, label.export.resolution)
         if conditions.classes in (None, label.export.classes)
@@ -124,7 +126,7 @@ def accuracy(database: Database, space: Space, conditions: Conditions, minimum: 
     _check_space(database, space)
     stored = [
         record
-        for record in trained.records(database)
+        for record in Accuracies(database).all()
         if record.architecture.space == space.name
         if conditions.resolution in (None, record.resolution)
         if conditions.classes in (None, record.classes)
@@ -137,7 +139,7 @@ def accuracy(database: Database, space: Space, conditions: Conditions, minimum: 
     by_network: dict[str, list[AccuracyRecord]] = {}
     for record in usable:
         by_network.setdefault(record.plan_hash, []).append(record)
-    order = [item for item in sampled.of_purpose(database, "accuracy") if item[0].space == space.name]
+    order = [item for item in Architectures(database).of("accuracy") if item[0].space == space.name]
     labelled = {architecture: plan_hash for architecture, plan_hash in order if plan_hash in by_network}
     for record in usable:
         labelled.setdefault(record.architecture, record.plan_hash)
@@ -190,9 +192,9 @@ def _named(converter: str, version: str) -> dict[str, str]:
 
 def _device_id(database: Database, device: str) -> str:
     """The id of a device of this name or id; raises StudyError where the study holds none."""
-    names = measured.device_names(database)
-    known = dict.fromkeys(stored.identity.device_id for stored in measured.devices(database))
-    known |= dict.fromkeys(stored.device_id for stored in measured.labels(database, "latency"))
+    names = Devices(database).names()
+    known = dict.fromkeys(stored.identity.device_id for stored in Devices(database).all())
+    known |= dict.fromkeys(stored.device_id for stored in Labels(database).all("latency"))
     found = [device_id for device_id in known if device in (device_id, names.get(device_id))]
     if len(found) != 1:
         shown = ", ".join(f"{names[d]} ({d})" if d in names else d for d in known)
@@ -207,7 +209,7 @@ def _count_boards(usable: Sequence[StoredLabel]) -> str:
 
 
 def _check_space(database: Database, space: Space) -> None:
-    for stored in sampled.get_spaces(database):
+    for stored in Architectures(database).spaces():
         if stored.name == space.name and stored.hash != space.hash():
             raise StudyError(
                 f"this study was made with another definition of the space {space.name!r} "

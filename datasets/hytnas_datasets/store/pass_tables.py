@@ -6,9 +6,10 @@ from typing import Any, Final
 from hytnas_agent.records import MeasurePass
 from hytnas_datasets.errors import PlanError, SpaceError
 from hytnas_datasets.plan.profile import Breakdown, break_down
-from hytnas_datasets.store import measured, sampled
+from hytnas_datasets.store.architectures import Architectures, StoredSpace, identifier
 from hytnas_datasets.store.database import Database
-from hytnas_datasets.store.passed import PASSES, StoredPass, stored_passes
+from hytnas_datasets.store.devices import Devices
+from hytnas_datasets.store.passes import PASSES, Passes, StoredPass
 
 PASS_COLUMNS: Final[dict[str, str]] = {
     "space": "search space of the network; empty for a model file that came from elsewhere",
@@ -57,9 +58,9 @@ Rows = Iterator[dict[str, Any]]
 
 def pass_tables(database: Database) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """(name, rows) of each table that has a row: of every model and device the last good result of a pass."""
-    names = measured.device_names(database)
-    spaces = {space.name: space for space in sampled.get_spaces(database)}
-    found = {measure_pass: stored_passes(database, measure_pass) for measure_pass in PASSES}
+    names = Devices(database).names()
+    spaces = {space.name: space for space in Architectures(database).spaces()}
+    found = {measure_pass: Passes(database).last(measure_pass) for measure_pass in PASSES}
     known = {
         stored.result.job_id: _of_model(stored, spaces, names) for some in found.values() for stored in some
     }
@@ -78,13 +79,13 @@ def pass_tables(database: Database) -> Iterator[tuple[str, list[dict[str, Any]]]
 
 
 def _of_model(
-    stored: StoredPass, spaces: Mapping[str, sampled.StoredSpace], names: Mapping[str, str]
+    stored: StoredPass, spaces: Mapping[str, StoredSpace], names: Mapping[str, str]
 ) -> dict[str, Any]:
     """The columns that say which model, device and process a row is of."""
     architecture, export, result = stored.architecture, stored.export, stored.result
     return {
         "space": architecture.space if architecture else "",
-        "architecture": sampled.identifier(architecture, spaces[architecture.space]) if architecture else "",
+        "architecture": identifier(architecture, spaces[architecture.space]) if architecture else "",
         "model": "" if architecture else export.path,
         "model_sha256": export.sha256,
         "device_id": result.identity.device_id,

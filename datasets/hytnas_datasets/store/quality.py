@@ -12,8 +12,9 @@ import msgspec
 from hytnas_agent.records import LatencyLabel, Outcome, ProcessResult
 from hytnas_datasets.store.attempts import attempts_of, board_of
 from hytnas_datasets.store.boards import CANARY_PURPOSE
-from hytnas_datasets.store.measured import StoredLabel, StoredResult
+from hytnas_datasets.store.labels import StoredLabel
 from hytnas_datasets.store.records import DiscardRecord, FailureRecord
+from hytnas_datasets.store.results import StoredResult
 
 LABEL_PURPOSE: Final = "latency"
 """That of the study's own labels; other labels were measured afresh, to verify predictions."""

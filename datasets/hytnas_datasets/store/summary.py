@@ -16,19 +16,15 @@ from hytnas_agent.records import (
     accepted,
     least_disturbed,
 )
-from hytnas_datasets.store import measured, sampled, trained
+from hytnas_datasets.store.accuracies import Accuracies
 from hytnas_datasets.store.agreement import LEAST_PROCESSES
+from hytnas_datasets.store.architectures import Architectures
 from hytnas_datasets.store.attempts import attempts_of
-from hytnas_datasets.store.boards import (
-    CANARY_PURPOSE,
-    BoardAgreement,
-    BoardCounts,
-    agreements,
-    count_boards,
-    tolerances,
-)
+from hytnas_datasets.store.boards import CANARY_PURPOSE, BoardAgreement, BoardCounts, Boards, count_boards
 from hytnas_datasets.store.database import Database
-from hytnas_datasets.store.measured import StoredLabel, StoredResult
+from hytnas_datasets.store.devices import Devices
+from hytnas_datasets.store.exports import Exports
+from hytnas_datasets.store.labels import Labels, StoredLabel
 from hytnas_datasets.store.quality import (
     LabelQuality,
     absent_probes,
@@ -36,6 +32,8 @@ from hytnas_datasets.store.quality import (
     status_of,
 )
 from hytnas_datasets.store.records import AccuracyRecord
+from hytnas_datasets.store.results import Results, StoredResult
+from hytnas_datasets.store.runs import Failures
 
 _TIMED: Final[MeasurePass] = "timed"
 
@@ -109,14 +107,14 @@ class StudySummary(msgspec.Struct, frozen=True):
 
 def summarise(database: Database) -> StudySummary:
     """Read the whole study once and count."""
-    purposes = sampled.purposes(database)
-    hashes = {purpose: [plan for _, plan in sampled.of_purpose(database, purpose)] for purpose in purposes}
-    results = measured.results(database)
-    standing = measured.standing(database)
-    exports = measured.exports(database)
-    labels = measured.labels(database, None)
-    trainings = trained.records(database)
-    failures = measured.failures(database)
+    purposes = Architectures(database).counts()
+    hashes = {purpose: [plan for _, plan in Architectures(database).of(purpose)] for purpose in purposes}
+    results = Results(database).all()
+    standing = Results(database).standing()
+    exports = Exports(database).all()
+    labels = Labels(database).all()
+    trainings = Accuracies(database).all()
+    failures = Failures(database).all()
     by_model = _medians_by_model(standing)
     by_network = _accuracies_by_network(trainings)
     noise, repeated_models = _pooled_spread([np.log(values) for values in by_model.values()])
@@ -153,12 +151,12 @@ def summarise(database: Database) -> StudySummary:
         executions=_executions(results),
         accuracy_range=_range([record.accuracy for record in trainings if record.accuracy is not None]),
         boards=count_boards(database, results, labels),
-        board_agreements=agreements(standing, tolerances(database)),
+        board_agreements=Boards(database).agreements(),
         discarded=len(results) - len(standing),
         verdicts=_verdicts(results),
         unverified=absent_probes(stored.result for stored in results),
         qualities=label_qualities(
-            results, labels, measured.discards(database), failures, measured.device_names(database)
+            results, labels, Results(database).discards(), failures, Devices(database).names()
         ),
     )
 
@@ -284,10 +282,9 @@ def _count_labels(labels: list[StoredLabel]) -> dict[str, dict[str, int]]:
 
 def _coverage(database: Database) -> tuple[Coverage, ...]:
     """Counts over the distinct architectures of the study, whatever they were sampled for."""
-    rows = database.query("SELECT DISTINCT space, choices FROM architecture")
-    architectures = [sampled.as_architecture(row) for row in rows]
+    architectures = Architectures(database).all()
     covered = []
-    for space in sampled.get_spaces(database):
+    for space in Architectures(database).spaces():
         codes = [architecture.indices for architecture in architectures if architecture.space == space.name]
         for position, variable in enumerate(space.variables):
             counter = Counter(indices[position] for indices in codes if position < len(indices))

@@ -12,13 +12,16 @@ import msgspec
 
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture
-from hytnas_datasets.store import measured, sampled, schema, trained
-from hytnas_datasets.store.boards import CANARY_PURPOSE, agreements, tolerances
+from hytnas_datasets.store import schema
+from hytnas_datasets.store.accuracies import Accuracies
+from hytnas_datasets.store.architectures import Architectures, StoredSpace, identifier
+from hytnas_datasets.store.boards import Boards
 from hytnas_datasets.store.database import Database
-from hytnas_datasets.store.measured import StoredLabel
+from hytnas_datasets.store.devices import Devices
+from hytnas_datasets.store.labels import Labels, StoredLabel
 from hytnas_datasets.store.pass_tables import PASS_COLUMNS, pass_tables
 from hytnas_datasets.store.records import RunRecord
-from hytnas_datasets.store.sampled import StoredSpace
+from hytnas_datasets.store.results import Results
 
 DATA_SHEET: Final = "datasheet.json"
 
@@ -99,12 +102,12 @@ def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: 
     What the passes beside the timed one found is in ``profile*.csv``, ``energy.csv`` and ``sustained*.csv``.
     Each file replaces the one before it in one step. Raises StudyError where the folder cannot be written.
     """
-    spaces = {space.name: space for space in sampled.get_spaces(database)}
+    spaces = {space.name: space for space in Architectures(database).spaces()}
     files: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        labels = measured.labels(database, None)
-        device_names = measured.device_names(database)
+        labels = Labels(database).all()
+        device_names = Devices(database).names()
         names = dict.fromkeys(
             None if label.architecture is None else label.architecture.space for label in labels
         )
@@ -115,7 +118,7 @@ def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: 
             rows = _accuracy_rows(database, name, space)
             if rows:
                 files.append(_write_csv(folder / f"accuracy-{name}.csv", rows))
-        if labels or measured.results(database):
+        if labels or Results(database).all():
             files.append(_write_csv(folder / "processes.csv", _process_rows(database)))
             files.append(_write_csv(folder / "samples.csv", _sample_rows(database)))
         files += [_write_csv(folder / f"{name}.csv", rows) for name, rows in pass_tables(database)]
@@ -133,7 +136,7 @@ def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: 
 def _choices(architecture: Architecture, space: StoredSpace | None) -> dict[str, Any]:
     if space is None:
         return {}
-    row: dict[str, Any] = {"architecture": sampled.identifier(architecture, space)}
+    row: dict[str, Any] = {"architecture": identifier(architecture, space)}
     for index, variable in zip(architecture.indices, space.variables, strict=True):
         row[variable.name] = variable.value(index)
     return row
@@ -186,14 +189,14 @@ def _accuracy_rows(database: Database, name: str, space: StoredSpace) -> list[di
             "seconds": record.seconds,
             "failure": record.failure,
         }
-        for row, record in zip(rows, trained.records(database), strict=True)
+        for row, record in zip(rows, Accuracies(database).all(), strict=True)
         if record.architecture.space == name
     ]
 
 
 def _process_rows(database: Database) -> Iterable[dict[str, Any]]:
-    discarded = measured.discarded(database)
-    for stored in measured.results(database):
+    discarded = Results(database).discarded()
+    for stored in Results(database).all():
         result = stored.result
         yield {
             "job_id": result.job_id,
@@ -219,7 +222,7 @@ def _process_rows(database: Database) -> Iterable[dict[str, Any]]:
 
 
 def _sample_rows(database: Database) -> Iterable[dict[str, Any]]:
-    for stored in measured.results(database):
+    for stored in Results(database).all():
         result = stored.result
         for index, (duration_ms, counts) in enumerate(zip(result.samples_ms, result.counts, strict=True)):
             yield {
@@ -260,9 +263,9 @@ def _data_sheet(
     """What a reader of the tables must know: where from, in which units, made how, and which bytes."""
     recipes = {
         msgspec.json.encode(record.recipe, order="sorted"): {"label": record.label, **record.recipe}
-        for record in trained.records(database)
+        for record in Accuracies(database).all()
     }
-    names = measured.device_names(database)
+    names = Devices(database).names()
     return {
         "schema_version": len(schema.MIGRATIONS),
         "written_unix_s": time.time(),
@@ -275,13 +278,11 @@ def _data_sheet(
         "spaces": [msgspec.to_builtins(space) for space in spaces.values()],
         "devices": [
             {"name": names.get(device.identity.device_id, ""), **msgspec.to_builtins(device)}
-            for device in measured.devices(database)
+            for device in Devices(database).all()
         ],
-        "board_agreements": msgspec.to_builtins(
-            agreements(measured.standing(database, CANARY_PURPOSE), tolerances(database))
-        ),
+        "board_agreements": msgspec.to_builtins(Boards(database).agreements()),
         "contexts": {
-            name: msgspec.to_builtins(context) for name, context in measured.contexts(database).items()
+            name: msgspec.to_builtins(context) for name, context in Devices(database).contexts().items()
         },
         "recipes": list(recipes.values()),
         "provenance": [msgspec.to_builtins(run) for run in runs],

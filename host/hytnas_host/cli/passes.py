@@ -89,8 +89,8 @@ def passes(
         models = picked_models(opened, seed=seed) if picks else labelled_models(opened, None if every else n)
         summaries = measure_passes(opened, boards, models, settings, progress=BarProgress)
         hashes = {model.sha256 for model in models}
-        found = {name: [s for s in opened.passes(name) if s.export.sha256 in hashes] for name in chosen}
-        labels = opened.stored_labels(None)
+        found = {name: [s for s in opened.passes.last(name) if s.export.sha256 in hashes] for name in chosen}
+        labels = opened.labels.all()
     of_device = {
         summary.device_id: {
             name: [s for s in some if s.result.identity.device_id == summary.device_id]

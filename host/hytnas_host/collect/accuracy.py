@@ -104,7 +104,7 @@ def collect_accuracy(
     task = Task(resolution=recipe.resolution, in_channels=CHANNELS, classes=data.classes)
     networks = sample_networks(study, space, n, task, purpose=PURPOSE, seed=seed)
     jobs = plan_jobs(networks, repeated=repeated, seeds=seeds, seed=seed)
-    done = study.accuracy_keys()
+    done = study.accuracies.keys()
     fingerprints = (recipe_fingerprint(recipe.as_dict()), data.fingerprint)
     pending = [job for job in jobs if (job.plan_hash, job.seed, *fingerprints) not in done]
     count = min(_default_workers() if workers is None else workers, len(pending))
@@ -113,7 +113,7 @@ def collect_accuracy(
         progress("Training", total=len(jobs), done=len(jobs) - len(pending)) as bar,
     ):
         for record in _train_all(pending, recipe, host_work, pool, 2 * max(count, 1)):
-            study.add_accuracy(record)
+            study.accuracies.add(record)
             _tell(bar, space, record)
     return summarise(study, jobs, recipe, data, new_trainings=len(pending))
 
@@ -187,7 +187,7 @@ def summarise(
     fingerprint = recipe_fingerprint(recipe.as_dict())
     records = [
         record
-        for record in study.accuracies()
+        for record in study.accuracies.all()
         if (record.plan_hash, record.seed) in wanted and record.data_fingerprint == data.fingerprint
         if recipe_fingerprint(record.recipe) == fingerprint
     ]

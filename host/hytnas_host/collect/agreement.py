@@ -83,9 +83,7 @@ class Comparison:
         self._admitted: set[str] = set()
         context = group.boards[0].context
         labelled = {
-            stored.device_id
-            for stored in study.stored_labels(group.ledger.purpose)
-            if stored.context == context
+            stored.device_id for stored in study.labels.all(group.ledger.purpose) if stored.context == context
         }
         present = {board.device_id for board in group.boards}
         self._earlier = (labelled & group.ledger.journals.keys()) - present
@@ -135,7 +133,7 @@ class Comparison:
                 agreement = self.agreement(boards)
                 if agreement is None or agreement.agree:
                     self._admitted |= {board.device_id for board in boards}
-                    self._study.set_board_tolerance(boards[0].context, self._options.board_tolerance)
+                    self._study.boards.set_tolerance(boards[0].context, self._options.board_tolerance)
                     return agreement
             if agreement.verdict == "disagree" or measured >= MOST_PROCESSES:
                 raise BoardsDifferError(
@@ -155,7 +153,7 @@ class Comparison:
         wanted = self._earlier | self._admitted | {board.device_id for board in boards}
         if self._group.canary is None or len(wanted) < 2:
             return None
-        stored_ms = self._study.comparable_canaries_ms(
+        stored_ms = self._study.boards.comparable_canaries_ms(
             self._group.boards[0].context, self._group.canary, self._options.settings
         )
         medians_ms = {device_id: stored_ms.get(device_id, []) for device_id in sorted(wanted)}
@@ -177,7 +175,7 @@ class Comparison:
 
     def names(self) -> dict[str, str]:
         """What the person calls each board, by device id; those of earlier calls included."""
-        return self._study.device_names() | {board.device_id: board.name for board in self._group.boards}
+        return self._study.devices.names() | {board.device_id: board.name for board in self._group.boards}
 
 
 def compare_canaries(

@@ -96,7 +96,7 @@ class Board:
         """
         self.description = self._arrive()
         require_runtime(self.name, self.context, self.kind.format)
-        study.add_device(self.description, name=self.name)
+        study.devices.add(self.description, name=self.name)
 
     def rejoin(self, models: list[str]) -> None:
         """Take the device again after it was lost, and fetch what it measured of ``models`` meanwhile.

@@ -19,5 +19,5 @@ def prepare_canary(study: Study, exporter: Exporter, task: Task) -> list[Model]:
     """The canary's model at the task, recorded in the study; none where it cannot be exported."""
     canary = canary_architecture()
     plan_hash = build_plan(canary, task).hash
-    study.add_architectures(get_space(canary.space), [canary], [plan_hash], CANARY_PURPOSE)
+    study.architectures.add(get_space(canary.space), [canary], [plan_hash], CANARY_PURPOSE)
     return exporter.prepare([(canary, plan_hash)])

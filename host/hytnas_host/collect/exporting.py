@@ -100,7 +100,7 @@ class Exporter:
         return [record.sha256 for record in records if record is not None]
 
     def _record(self, plan_hash: str) -> ExportRecord | None:
-        return self._study.export_for(
+        return self._study.exports.find(
             plan_hash,
             self._task.resolution,
             self._task.classes,
@@ -133,7 +133,7 @@ class Exporter:
             return None
         except HytnasError as error:
             self.failed[plan_hash] = str(error)
-            self._study.add_failure("export", plan_hash, str(error))
+            self._study.failures.add("export", plan_hash, str(error))
             return None
         record = ExportRecord(
             sha256=exported.sha256,
@@ -153,7 +153,7 @@ class Exporter:
             reference=exported.reference,
             seconds=exported.seconds,
         )
-        self._study.add_export(record)
+        self._study.exports.add(record)
         return model_of(self._study, record)
 
 

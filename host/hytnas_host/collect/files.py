@@ -106,7 +106,7 @@ class FileImporter:
                 model = self._take(file, kind)
             except OSError as error:
                 self.failed[str(file)] = error.strerror or str(error)
-                self._study.add_failure("file", str(file), error.strerror or str(error))
+                self._study.failures.add("file", str(file), error.strerror or str(error))
             else:
                 models.setdefault(model.sha256, model)
         return list(models.values())
@@ -122,7 +122,7 @@ class FileImporter:
             shutil.copyfile(file, draft)
             draft.replace(copy)
         opset, producer = _look_into(copy) if kind.format == "onnx" else (None, "")
-        self._study.add_export(
+        self._study.exports.add(
             ExportRecord(
                 sha256=sha256,
                 format=kind.format,

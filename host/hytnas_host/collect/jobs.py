@@ -64,7 +64,7 @@ class Journal:
     context : DeviceContext
     settings : MeasureSettings
     stored : mapping, optional
-        What ``study.results_by_model(purpose)`` gives, where that was read already.
+        What ``study.results.by_model(purpose)`` gives, where that was read already.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class Journal:
         self._fingerprint = context.fingerprint()
         self._attempts: dict[str, dict[Slot, list[ProcessResult]]] = {}
         self._others: dict[str, str] = {}  # device id by job id
-        self._discarded = set(study.discarded())
-        known = study.results_by_model(purpose) if stored is None else stored
+        self._discarded = set(study.results.discarded())
+        known = study.results.by_model(purpose) if stored is None else stored
         for sha256, results in known.items():
             for replicate, result in results:
                 self._note(Slot(sha256, result.measure_pass, replicate), result)
@@ -131,7 +131,7 @@ class Journal:
 
     def store(self, slot: Slot, result: ProcessResult) -> None:
         """Make a result durable; one of another board, context or settings does not count here."""
-        self._study.add_result(
+        self._study.results.add(
             result, model_sha256=slot.model_sha256, purpose=self.purpose, replicate=slot.replicate
         )
         self._note(slot, result)
@@ -187,12 +187,12 @@ class Journal:
     def discard(self, job_ids: Iterable[str], reason: str) -> None:
         """Let stored results stand in no label; their processes are measured again."""
         chosen = list(job_ids)
-        self._study.discard(chosen, reason)
+        self._study.results.discard(chosen, reason)
         self._discarded.update(chosen)
 
     def add_failure(self, stage: str, message: str) -> None:
         """Store what went wrong with the device apart from any one job."""
-        self._study.add_failure(stage, self.device_id, message)
+        self._study.failures.add(stage, self.device_id, message)
 
     def count_discarded(self, slot: Slot) -> int:
         """How many attempts of the slot were discarded, or made again because they were disturbed.

@@ -95,7 +95,7 @@ def measure_architectures(
     hashes = [build_plan(architecture, task).hash for architecture in architectures]
     for name in dict.fromkeys(architecture.space for architecture in architectures):
         chosen = [(a, h) for a, h in zip(architectures, hashes, strict=True) if a.space == name]
-        study.add_architectures(get_space(name), [a for a, _ in chosen], [h for _, h in chosen], purpose)
+        study.architectures.add(get_space(name), [a for a, _ in chosen], [h for _, h in chosen], purpose)
     networks = list({h: (a, h) for a, h in zip(architectures, hashes, strict=True)}.values())
     _, labels = _collect_networks(
         study, devices, networks=networks, task=task, purpose=purpose, options=options, progress=progress

@@ -43,7 +43,7 @@ class Ledger:
         self.passes = passes
         self.purpose = purpose
         self._study = study
-        stored = study.results_by_model(purpose)
+        stored = study.results.by_model(purpose)
         earlier = (
             result.identity.device_id
             for results in stored.values()
@@ -89,6 +89,6 @@ class Ledger:
             return
         known = any(result.context is not None for result in results)
         self.labels[model_sha256] = aggregate(results, self.passes.rule)
-        self._study.add_label(
+        self._study.labels.add(
             self.labels[model_sha256], journal.purpose, device_id, journal.context if known else None
         )

@@ -113,7 +113,7 @@ def labelled_models(study: Study, n: int | None = None) -> list[Model]:
     """
     records = {
         stored.export.sha256: stored.export
-        for stored in study.stored_labels("latency")
+        for stored in study.labels.all("latency")
         if stored.label.median_ms is not None
     }
     chosen = [model_of(study, record) for record in list(records.values())[:n]]
@@ -224,7 +224,7 @@ class _Tally:
 
 def _by_kind(study: Study, models: Sequence[Model]) -> Iterator[tuple[ModelKind, list[Model]]]:
     """The models by format and precision, on which their context depends."""
-    precisions = {record.sha256: record.precision for record in study.exports()}
+    precisions = {record.sha256: record.precision for record in study.exports.all()}
     groups: dict[ModelKind, list[Model]] = {}
     for model in models:
         groups.setdefault(ModelKind(model.format, precisions[model.sha256]), []).append(model)
@@ -294,7 +294,7 @@ class _Worker:
                 precision=kind.precision,
             )
         require_runtime(self.name, found.context, kind.format)
-        self.study.add_device(found, name=self.name)
+        self.study.devices.add(found, name=self.name)
         self.device_id = found.identity.device_id
         self.executions.add(found.context.execution)
         journal = Journal(self.study, name, self.device_id, found.context, settings)

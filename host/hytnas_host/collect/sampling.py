@@ -38,7 +38,7 @@ def sample_networks(
     StudyError
         The recorded sample is one of another task.
     """
-    networks = [(a, h) for a, h in study.architectures(purpose) if a.space == space.name][:n]
+    networks = [(a, h) for a, h in study.architectures.of(purpose) if a.space == space.name][:n]
     if any(build_plan(architecture, task).hash != plan_hash for architecture, plan_hash in networks):
         raise StudyError(
             f"the sample of {study.folder} was drawn for another resolution or number of classes",
@@ -47,7 +47,7 @@ def sample_networks(
     if len(networks) < n:
         rng = np.random.default_rng([seed, len(networks)])
         drawn = _draw(space, n - len(networks), task, known=networks, rng=rng)
-        study.add_architectures(space, [a for a, _ in drawn], [h for _, h in drawn], purpose)
+        study.architectures.add(space, [a for a, _ in drawn], [h for _, h in drawn], purpose)
         networks += drawn
     return networks
 

@@ -14,7 +14,7 @@ from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel, Outcome, Process
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import Architecture, Choice, Space, get_space
 from hytnas_datasets.store import Study
-from hytnas_datasets.store.passed import PASSES
+from hytnas_datasets.store.passes import PASSES
 from hytnas_datasets.store.records import AccuracyRecord
 from hytnas_datasets.store.summary import StudySummary
 from hytnas_host.report.data import (
@@ -77,18 +77,18 @@ def load_report_data(study_folder: Path) -> ReportData:
     journal = _read(study_folder / "run.json", StageJournal)
     with Study.open(study_folder, create=False) as study:
         summary = study.describe()
-        runs = study.runs()
-        devices = study.devices()
-        labels = study.stored_labels("latency")
-        results = study.results_by_model("latency")
-        accuracies = study.accuracies()
-        discards = study.discards()
+        runs = study.runs.all()
+        devices = study.devices.all()
+        labels = study.labels.all("latency")
+        results = study.results.by_model("latency")
+        accuracies = study.accuracies.all()
+        discards = study.results.discards()
         timed = [result for purpose in summary.jobs for result in timed_results(study, purpose)]
-        canaries = study.canaries()
-        names = study.device_names()
-        stage_failures = study.failures()
-        passes = {name: study.passes(name) for name in PASSES}
-        measured = {s.export.sha256: s.label for s in study.stored_labels(None)}
+        canaries = study.results.canaries()
+        names = study.devices.names()
+        stage_failures = study.failures.all()
+        passes = {name: study.passes.last(name) for name in PASSES}
+        measured = {s.export.sha256: s.label for s in study.labels.all()}
     spaces = Spaces()
     named = [(spaces.name(s.architecture, s.export.sha256), s.label) for s in labels]
     failures = [
@@ -239,7 +239,7 @@ def model_spread(name: str, label: LatencyLabel, results: Sequence[ProcessResult
 
 def timed_results(study: Study, purpose: str) -> list[ProcessResult]:
     """What the timed processes of a purpose measured."""
-    stored = (result for results in study.results_by_model(purpose).values() for _, result in results)
+    stored = (result for results in study.results.by_model(purpose).values() for _, result in results)
     return [result for result in stored if result.measure_pass == "timed"]  # noqa: S105 (no password)
 
 

@@ -53,18 +53,18 @@ def _provenance(study: Study, target: Target) -> dict[str, Any]:
             "config": run.config,
             "environment": {key: value for key, value in run.environment.items() if key != "system"},
         }
-        for run in study.runs()
+        for run in study.runs.all()
     ]
     made: dict[str, Any] = {"runs": runs}
     if target != "latency_ms":
         return made
-    exports = study.exports()
+    exports = study.exports.all()
     made["exports"] = sorted(
         {f"{e.format} {e.precision}, opset {e.opset}, {e.converter} {e.converter_version}" for e in exports}
     )
     timed = [
         result
-        for results in study.results_by_model("latency").values()
+        for results in study.results.by_model("latency").values()
         for _, result in results
         if result.measure_pass == "timed" and result.outcome is Outcome.OK  # noqa: S105 (no password)
     ]

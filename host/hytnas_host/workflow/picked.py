@@ -29,7 +29,7 @@ def picked_models(study: Study, *, seed: int) -> list[Model]:
     task = Task(resolution=result.resolution, classes=result.classes)
     chosen = dict.fromkeys(space.parse(pick.architecture) for pick in result.picks)
     networks = [(architecture, build_plan(architecture, task).hash) for architecture in chosen]
-    study.add_architectures(space, [a for a, _ in networks], [h for _, h in networks], PICKED_PURPOSE)
+    study.architectures.add(space, [a for a, _ in networks], [h for _, h in networks], PICKED_PURPOSE)
     with Exporter(study, task, seed=seed, target=measured_target(study.folder)) as exporter:
         models = exporter.prepare(networks)
     if not models:

@@ -22,7 +22,7 @@ def recorded_study(study: Path, command: str, config: Mapping[str, Any]) -> Iter
         Its options, as JSON knows them.
     """
     with Study.open(study) as opened:
-        run = opened.begin_run(command, dict(config), environment())
+        run = opened.runs.begin(command, dict(config), environment())
         status = "failed"
         try:
             yield opened
@@ -31,4 +31,4 @@ def recorded_study(study: Path, command: str, config: Mapping[str, Any]) -> Iter
             status = "interrupted"
             raise
         finally:
-            opened.end_run(run, status)
+            opened.runs.end(run, status)

@@ -157,8 +157,8 @@ def verify_study(
     purpose = f"{VERIFY_PURPOSE}-{digest(files.search)[:8]}"
     config = {"device": device.name, "front": max_front, "processes": options.processes, "seed": options.seed}
     with recorded_study(study, "hytnas-profile verify", config) as opened:
-        opened.add_device(description, name=device.name)
-        sampled = opened.architectures("latency")
+        opened.devices.add(description, name=device.name)
+        sampled = opened.architectures.of("latency")
 
         def measure(architectures: Sequence[Architecture], _purposes: Sequence[str]) -> list[LatencyLabel]:
             with progress("exporting what is to be verified", len(architectures)) as bar:
@@ -207,7 +207,7 @@ def export_architectures(
         hashes = set(exporter.hashes.values())
     made = [
         ModelFiles(record.format, record.precision, record.converter, record.converter_version)
-        for record in study.exports()
+        for record in study.exports.all()
         if record.sha256 in hashes
     ]
     return list(dict.fromkeys(made))

@@ -200,7 +200,7 @@ def test_a_device_that_is_always_disturbed_costs_what_a_collection_would_spend()
 def test_a_study_decides_as_a_collection_does(found: list[tuple[bool, float]]) -> None:
     """The same results, one after the other, to the study and to the journal of a collection."""
     with TemporaryDirectory() as folder, Study.open(Path(folder)) as study:
-        study.add_export(ExportRecord(MODELS[0], "onnx", "models/a.onnx", 1))
+        study.exports.add(ExportRecord(MODELS[0], "onnx", "models/a.onnx", 1))
         journal = collect.Journal(study, "latency", "board", CONTEXT, MeasureSettings())
         processes: list[Process] = []
         for number, (usable, value) in enumerate(found):

@@ -158,10 +158,10 @@ def make(
 def measured(study: Study, space: Space, make: SimpleNamespace) -> list[Architecture]:
     """Four architectures of the study, the last a duplicate network of the third, with labels; one failed."""
     architectures = [space.decode([[i, j, 0]])[0] for i, j in ((0, 0), (1, 0), (2, 0), (2, 1))]
-    study.add_architectures(space, architectures, ["p0", "p1", "p2", "p2"], "latency")
+    study.architectures.add(space, architectures, ["p0", "p1", "p2", "p2"], "latency")
     for index in range(3):
-        study.add_export(make.export(f"m{index}", f"p{index}"))
-    study.add_label(make.label("m0", (9.0, 10.0, 11.0)), "latency", "board-1", make.context())
-    study.add_label(make.label("m1", (), outcome=Outcome.OOM, median_ms=None), "latency", "board-1", None)
-    study.add_label(make.label("m2", (19.0, 20.0, 21.0)), "latency", "board-1", make.context())
+        study.exports.add(make.export(f"m{index}", f"p{index}"))
+    study.labels.add(make.label("m0", (9.0, 10.0, 11.0)), "latency", "board-1", make.context())
+    study.labels.add(make.label("m1", (), outcome=Outcome.OOM, median_ms=None), "latency", "board-1", None)
+    study.labels.add(make.label("m2", (19.0, 20.0, 21.0)), "latency", "board-1", make.context())
     return architectures

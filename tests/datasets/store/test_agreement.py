@@ -155,7 +155,7 @@ def add_canaries(
     study: Study, make: Make, board: str, values: Sequence[float | Process], **settings: float
 ) -> None:
     """Canaries by their median, or by their attempts as ``process`` takes them."""
-    study.add_export(make.export("canary", "canary-plan"))
+    study.exports.add(make.export("canary", "canary-plan"))
     for number, value in enumerate(values):
         attempts = value if isinstance(value, tuple) else (value,)
         for result in process(
@@ -165,13 +165,13 @@ def add_canaries(
             identity=DeviceIdentity(board, "pi"),
             settings=MeasureSettings(**settings),
         ):
-            study.add_result(result, model_sha256="canary", purpose="canary", replicate=number)
+            study.results.add(result, model_sha256="canary", purpose="canary", replicate=number)
 
 
 @pytest.fixture
 def two_boards(study: Study, measured: list[Architecture], make: Make) -> Study:
     """A second board has measured one network more."""
-    study.add_label(make.label("m1", (12.0, 14.0, 16.0)), "latency", "board-2", make.context())
+    study.labels.add(make.label("m1", (12.0, 14.0, 16.0)), "latency", "board-2", make.context())
     add_canaries(study, make, "board-1", [10.0, 10.1, 9.9])
     return study
 
@@ -215,7 +215,7 @@ def test_third_board_without_canaries_is_not_hidden_by_two_that_agree(
     two_boards: Study, space: Space, make: Make
 ) -> None:
     add_canaries(two_boards, make, "board-2", [10.1, 10.0, 9.9])
-    two_boards.add_label(make.label("m0", (10.0, 10.0, 10.0)), "latency", "board-3", make.context())
+    two_boards.labels.add(make.label("m0", (10.0, 10.0, 10.0)), "latency", "board-3", make.context())
     with pytest.raises(StudyError, match=r"board-1, board-2, board-3.*nothing shows"):
         two_boards.labelled("latency_ms", space=space)
 
@@ -230,7 +230,7 @@ def test_tolerance_that_the_boards_were_measured_with_holds_when_they_are_read(
     two_boards: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
     add_canaries(two_boards, make, "board-2", [11.1, 11.0, 10.9])
-    two_boards.set_board_tolerance(make.context(), 0.2)
+    two_boards.boards.set_tolerance(make.context(), 0.2)
     assert measured[1] in two_boards.labelled("latency_ms", space=space).architectures
     (found,) = two_boards.describe().board_agreements
     assert (found.agreement.agree, found.agreement.tolerance) == (True, 0.2)
@@ -247,14 +247,14 @@ def test_labels_measured_with_different_settings_are_not_mixed_but_deadlines_may
                 median_ms=median_ms,
                 settings=MeasureSettings(**settings),
             )
-            study.add_result(result, model_sha256=model, purpose="latency", replicate=replicate)
+            study.results.add(result, model_sha256=model, purpose="latency", replicate=replicate)
 
     add("m0", (9.0, 10.0, 11.0), 0)
     add("m2", (19.0, 20.0, 21.0), 0, deadline_s=900.0)
     assert len(study.labelled("latency_ms", space=space)) == 3
     add("m2", (29.0, 30.0, 31.0), 1, min_runs=3)
     assert len(study.labelled("latency_ms", space=space)) == 3
-    study.add_label(make.label("m2", (29.0, 30.0, 31.0)), "latency", "board-1", make.context())
+    study.labels.add(make.label("m2", (29.0, 30.0, 31.0)), "latency", "board-1", make.context())
     with pytest.raises(StudyError, match=r"settings min_runs: 10 / 3"):
         study.labelled("latency_ms", space=space)
 
@@ -267,7 +267,7 @@ def test_unknown_device_is_answered_with_those_there_are(two_boards: Study, spac
 def test_attempts_that_were_measured_again_do_not_set_boards_apart(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
-    study.add_label(make.label("m1", (12.0, 14.0, 16.0)), "latency", "board-2", make.context())
+    study.labels.add(make.label("m1", (12.0, 14.0, 16.0)), "latency", "board-2", make.context())
     add_canaries(study, make, "board-1", [100.0] * 6)
     add_canaries(study, make, "board-2", [100.0, (-140.0, 100.0), 100.0, (-140.0, 100.0), 100.0, 100.0])
     (found,) = study.describe().board_agreements
@@ -278,11 +278,11 @@ def test_attempts_that_were_measured_again_do_not_set_boards_apart(
 
 def test_discarded_canaries_are_none_to_compare_by(two_boards: Study, make: Make) -> None:
     add_canaries(two_boards, make, "board-2", [12.1, 12.0, 10.1, 10.0, (-14.0, 9.9)])
-    two_boards.discard(["board-2-0-0", "board-2-1-0"], "drift")
+    two_boards.results.discard(["board-2-0-0", "board-2-1-0"], "drift")
     (found,) = two_boards.describe().board_agreements
     assert found.agreement.verdict == "agree"
-    two_boards.discard(["board-2-4-1"], "drift")
-    medians_ms = two_boards.comparable_canaries_ms(make.context(), "canary", MeasureSettings())
+    two_boards.results.discard(["board-2-4-1"], "drift")
+    medians_ms = two_boards.boards.comparable_canaries_ms(make.context(), "canary", MeasureSettings())
     assert medians_ms == {"board-1": [10.0, 10.1, 9.9], "board-2": [10.1, 10.0, 14.0]}
 
 
@@ -290,7 +290,7 @@ def test_summary_counts_per_board_and_says_how_the_canaries_agree(two_boards: St
     for board, name in (("board-1", "pi1"), ("board-2", "pi2")):
         identity = DeviceIdentity(board, "pi")
         described = DeviceDescription(identity, make.context(), (), HealthSnapshot(1.0), "0.1.0")
-        two_boards.add_device(described, name=name)
+        two_boards.devices.add(described, name=name)
     add_canaries(two_boards, make, "board-2", [10.1, 10.0, 9.9])
     summary = two_boards.describe()
     assert [(b.name, b.labels, b.canaries) for b in summary.boards] == [
@@ -299,4 +299,4 @@ def test_summary_counts_per_board_and_says_how_the_canaries_agree(two_boards: St
     ]
     (found,) = summary.board_agreements
     assert found.agreement.agree
-    assert two_boards.device_names() == {"board-1": "pi1", "board-2": "pi2"}
+    assert two_boards.devices.names() == {"board-1": "pi1", "board-2": "pi2"}

@@ -20,7 +20,7 @@ FIRST_SCHEMA = Path(__file__).with_name("study_v1.sql")
 
 def test_a_new_study_is_marked_and_uses_a_write_ahead_log(tmp_path: Path) -> None:
     with Study.open(tmp_path) as study:
-        study.begin_run("collect", {}, {})
+        study.runs.begin("collect", {}, {})
         connection = sqlite3.connect(study.path)
         values = [
             connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -32,11 +32,11 @@ def test_a_new_study_is_marked_and_uses_a_write_ahead_log(tmp_path: Path) -> Non
 
 def test_a_study_opens_by_its_folder_or_its_file(tmp_path: Path) -> None:
     with Study.open(tmp_path / "a" / "b") as study:
-        study.begin_run("collect", {"n": 3}, {"python": "3.11"})
+        study.runs.begin("collect", {"n": 3}, {"python": "3.11"})
     for name in (tmp_path / "a" / "b", tmp_path / "a" / "b" / STUDY_FILE):
         with Study.open(name, create=False) as study:
             assert study.folder == tmp_path / "a" / "b"
-            assert [run.config for run in study.runs()] == [{"n": 3}]
+            assert [run.config for run in study.runs.all()] == [{"n": 3}]
 
 
 def test_a_missing_study_is_not_made_when_only_read(tmp_path: Path) -> None:
@@ -59,11 +59,11 @@ def test_an_older_schema_is_migrated_and_keeps_its_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Study.open(tmp_path) as study:
-        study.begin_run("collect", {}, {})
+        study.runs.begin("collect", {}, {})
     added = ("ALTER TABLE run ADD COLUMN host TEXT NOT NULL DEFAULT 'unknown'",)
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
     with Study.open(tmp_path) as study:
-        assert [run.command for run in study.runs()] == ["collect"]
+        assert [run.command for run in study.runs.all()] == ["collect"]
     connection = sqlite3.connect(tmp_path / STUDY_FILE)
     assert connection.execute("SELECT host FROM run").fetchall() == [("unknown",)]
     assert connection.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS)
@@ -79,10 +79,10 @@ def test_a_study_of_the_first_schema_is_read_back_whole(tmp_path: Path, space: S
     with Study.open(tmp_path, create=False) as study:
         labelled = study.labelled("latency_ms", space=space)
         accuracies = study.labelled("accuracy", space=space)
-        exports, found = study.exports(), study.export_for("plan-1", 224, 2, **made)
-        crashed = study.results("foreign", "latency")
-        described, (run,), (failure,) = study.devices(), study.runs(), study.failures()
-        results, names = study.results("model-0", "latency"), study.describe().boards
+        exports, found = study.exports.all(), study.exports.find("plan-1", 224, 2, **made)
+        crashed = study.results.of_model("foreign", "latency")
+        described, (run,), (failure,) = study.devices.all(), study.runs.all(), study.failures.all()
+        results, names = study.results.of_model("model-0", "latency"), study.describe().boards
     assert labelled.y.tolist() == [10.0, 11.0]
     assert [row.tolist() for row in labelled.repeats] == [[9.0, 10.0, 11.0], [10.0, 11.0, 12.0]]
     assert labelled.context is not None
@@ -111,15 +111,15 @@ def test_what_is_added_to_a_study_of_the_first_schema_is_kept_beside(
     connection.executescript(FIRST_SCHEMA.read_text())
     connection.close()
     with Study.open(tmp_path) as study:
-        before = study.exports()
+        before = study.exports.all()
         added = make.export("model-2", "plan-0", format="tflite", converter="litert-torch")
-        study.add_export(added)
+        study.exports.add(added)
     connection = sqlite3.connect(tmp_path / STUDY_FILE)
     converters = [row[0] for row in connection.execute("SELECT converter FROM export ORDER BY id")]
     connection.close()
     assert converters == ["torch.onnx (tracing)", "torch.onnx (tracing)", "", "litert-torch"]
     with Study.open(tmp_path) as study:
-        assert study.exports() == [*before, added]
+        assert study.exports.all() == [*before, added]
 
 
 def test_a_failing_migration_leaves_the_study_as_it_was(
@@ -165,39 +165,39 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_says_what_to_do_and_keeps_what_was_stored(study: Study) -> None:
-    study.add_failure("export", "before", "kept")
+    study.failures.add("export", "before", "kept")
     connection = study._database._connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StudyError, match=r"full disk.*Free some space"):
-        study.add_failure("export", "after", "x" * 100_000)
-    assert study.failures()[0].subject == "before"
+        study.failures.add("export", "after", "x" * 100_000)
+    assert study.failures.all()[0].subject == "before"
 
 
 def test_a_study_that_may_not_be_written_says_so(study: Study) -> None:
     study._database._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(StudyError, match="cannot be written"):
-        study.add_failure("export", "x", "y")
+        study.failures.add("export", "x", "y")
 
 
 def test_threads_may_write_at_the_same_time(study: Study) -> None:
     def write(name: str) -> None:
         for index in range(20):
-            study.add_failure("export", f"{name}-{index}", "")
+            study.failures.add("export", f"{name}-{index}", "")
 
     threads = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({failure.subject for failure in study.failures()}) == 80
+    assert len({failure.subject for failure in study.failures.all()}) == 80
 
 
 def test_two_connections_see_each_others_commits(study: Study) -> None:
     with Study.open(study.folder) as other:
-        other.add_failure("export", "there", "")
-        study.add_failure("export", "here", "")
-        assert [failure.subject for failure in other.failures()] == ["there", "here"]
+        other.failures.add("export", "there", "")
+        study.failures.add("export", "here", "")
+        assert [failure.subject for failure in other.failures.all()] == ["there", "here"]
 
 
 WRITER = """
@@ -206,9 +206,9 @@ from hytnas_datasets.spaces import Space, Variable
 from hytnas_datasets.store import Study
 space = Space("tiny", (Variable("a", tuple(range(400))),))
 with Study.open(sys.argv[1]) as study:
-    done = len(study.architectures("latency"))
+    done = len(study.architectures.of("latency"))
     for index in range(done, 400):
-        study.add_architectures(space, space.decode([[index]]), [f"p{index}"], "latency")
+        study.architectures.add(space, space.decode([[index]]), [f"p{index}"], "latency")
         print(index, flush=True)
 """
 
@@ -226,9 +226,9 @@ def test_a_writer_killed_at_any_moment_loses_nothing_it_had_committed(tmp_path: 
             rest = writer.stdout.read().split()
         confirmed = max([confirmed, *map(int, rest)])
         with Study.open(tmp_path, create=False) as study:
-            indices = [architecture.indices[0] for architecture, _ in study.architectures("latency")]
+            indices = [architecture.indices[0] for architecture, _ in study.architectures.of("latency")]
         assert indices == list(range(len(indices)))
         assert len(indices) > confirmed
     subprocess.run([sys.executable, "-c", WRITER, str(tmp_path)], check=True, stdout=subprocess.DEVNULL)
     with Study.open(tmp_path, create=False) as study:
-        assert len(study.architectures("latency")) == 400
+        assert len(study.architectures.of("latency")) == 400

@@ -29,8 +29,8 @@ def test_only_ok_labels_of_the_sample_are_taken(
 def test_labels_of_a_verification_are_never_learned_from(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
-    study.add_architectures(space, [measured[1]], ["p1"], "verify-front")
-    study.add_label(make.label("m1", (15.0,)), "verify-front", "board-1", make.context())
+    study.architectures.add(space, [measured[1]], ["p1"], "verify-front")
+    study.labels.add(make.label("m1", (15.0,)), "verify-front", "board-1", make.context())
     assert measured[1] not in study.labelled("latency_ms", space=space).architectures
 
 
@@ -38,16 +38,16 @@ def test_labels_of_a_verification_are_never_learned_from(
 def test_labels_that_are_no_duration_are_dropped_and_counted(
     study: Study, space: Space, measured: list[Architecture], bad: float, make: Make
 ) -> None:
-    study.add_label(make.label("m0", (9.0, 10.0, 11.0), median_ms=bad), "latency", "board-1", make.context())
+    study.labels.add(make.label("m0", (9.0, 10.0, 11.0), median_ms=bad), "latency", "board-1", make.context())
     labelled = study.labelled("latency_ms", space=space)
     assert measured[0] not in labelled.architectures
     assert labelled.extra["dropped"] == "1 OOM, 1 not finite"
 
 
 def test_an_emulated_latency_says_so(study: Study, space: Space, make: Make) -> None:
-    study.add_architectures(space, space.decode([[0, 0, 0]]), ["p"], "latency")
-    study.add_export(make.export("m", "p"))
-    study.add_label(make.label("m"), "latency", "board-1", make.context(execution="emulated"))
+    study.architectures.add(space, space.decode([[0, 0, 0]]), ["p"], "latency")
+    study.exports.add(make.export("m", "p"))
+    study.labels.add(make.label("m"), "latency", "board-1", make.context(execution="emulated"))
     assert study.labelled("latency_ms", space=space).execution == "emulated"
 
 
@@ -55,7 +55,7 @@ def test_mixed_contexts_are_refused_with_the_fields_that_differ(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
     other = make.context(governor="ondemand", threads=4)
-    study.add_label(make.label("m1", (5.0,)), "latency", "board-1", other)
+    study.labels.add(make.label("m1", (5.0,)), "latency", "board-1", other)
     with pytest.raises(StudyError) as error:
         study.labelled("latency_ms", space=space)
     assert "context governor: performance / ondemand" in str(error.value)
@@ -69,8 +69,8 @@ def test_mixed_contexts_are_refused_with_the_fields_that_differ(
 def test_mixed_converters_are_refused(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
-    study.add_export(make.export("m1b", "p1", converter="onnx2tf", format="tflite"))
-    study.add_label(make.label("m1b", (5.0,)), "latency", "board-1", make.context())
+    study.exports.add(make.export("m1b", "p1", converter="onnx2tf", format="tflite"))
+    study.labels.add(make.label("m1b", (5.0,)), "latency", "board-1", make.context())
     with pytest.raises(StudyError, match=r"converter: torch / onnx2tf.*--converter"):
         study.labelled("latency_ms", space=space)
     for conditions in ({"model_format": "tflite"}, {"converter": "onnx2tf"}):
@@ -83,8 +83,8 @@ def test_mixed_converters_are_refused(
 def test_mixed_precisions_are_refused(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
-    study.add_export(make.export("m1b", "p1", precision="int8"))
-    study.add_label(make.label("m1b", (5.0,)), "latency", "board-1", make.context(precision="int8"))
+    study.exports.add(make.export("m1b", "p1", precision="int8"))
+    study.labels.add(make.label("m1b", (5.0,)), "latency", "board-1", make.context(precision="int8"))
     with pytest.raises(StudyError, match=r"precision: fp32 / int8.*--precision"):
         study.labelled("latency_ms", space=space)
     assert study.labelled("latency_ms", space=space, precision="int8").architectures == (measured[1],)
@@ -93,9 +93,9 @@ def test_mixed_precisions_are_refused(
 def test_two_resolutions_are_told_apart(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
-    study.add_architectures(space, [measured[0]], ["p0-96"], "latency")
-    study.add_export(make.export("m96", "p0-96", resolution=96))
-    study.add_label(make.label("m96", (2.0,)), "latency", "board-1", make.context())
+    study.architectures.add(space, [measured[0]], ["p0-96"], "latency")
+    study.exports.add(make.export("m96", "p0-96", resolution=96))
+    study.labels.add(make.label("m96", (2.0,)), "latency", "board-1", make.context())
     with pytest.raises(StudyError, match=r"resolution: 96 / 224|resolution: 224 / 96"):
         study.labelled("latency_ms", space=space)
     assert study.labelled("latency_ms", space=space, resolution=96).y.tolist() == [2.0]
@@ -105,12 +105,12 @@ def test_two_resolutions_are_told_apart(
 def test_two_boards_of_one_context_share_a_label(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
-    study.add_label(make.label("m0", (12.0, 14.0, 16.0)), "latency", "board-2", make.context())
-    study.add_export(make.export("canary", "canary-plan"))
+    study.labels.add(make.label("m0", (12.0, 14.0, 16.0)), "latency", "board-2", make.context())
+    study.exports.add(make.export("canary", "canary-plan"))
     for board in ("board-1", "board-2"):
         for number in range(3):
             canary = make.result(f"{board}-{number}", "canary", identity=DeviceIdentity(board, "pi"))
-            study.add_result(canary, model_sha256="canary", purpose="canary", replicate=number)
+            study.results.add(canary, model_sha256="canary", purpose="canary", replicate=number)
     labelled = study.labelled("latency_ms", space=space)
     assert labelled.y[0] == 12.0
     assert labelled.repeats[0].tolist() == [9.0, 10.0, 11.0, 12.0, 14.0, 16.0]
@@ -127,10 +127,10 @@ def test_too_few_labels_say_what_to_do(study: Study, space: Space, measured: lis
 @pytest.fixture
 def trained(study: Study, space: Space, make: Make) -> list[Architecture]:
     architectures = list(space.decode([[0, 0, 0], [1, 0, 0], [2, 0, 0]]))
-    study.add_architectures(space, architectures, ["p0", "p1", "p2"], "accuracy")
+    study.architectures.add(space, architectures, ["p0", "p1", "p2"], "accuracy")
     for index, seed, accuracy in ((1, 0, 0.4), (0, 1, 0.7), (0, 0, 0.5), (2, 0, None)):
         failure = "diverged" if accuracy is None else ""
-        study.add_accuracy(
+        study.accuracies.add(
             make.accuracy(architectures[index], f"p{index}", seed, accuracy=accuracy, failure=failure)
         )
     return architectures
@@ -152,7 +152,7 @@ def test_mixed_recipes_are_refused_with_the_fields_that_differ(
     study: Study, space: Space, trained: list[Architecture], make: Make
 ) -> None:
     recipe = {"epochs": 9, "learning_rate": 0.002}
-    study.add_accuracy(make.accuracy(trained[1], "p1", 0, recipe=recipe, accuracy=0.9))
+    study.accuracies.add(make.accuracy(trained[1], "p1", 0, recipe=recipe, accuracy=0.9))
     with pytest.raises(StudyError, match="recipe epochs: 2 / 9") as error:
         study.labelled("accuracy", space=space)
     assert "learning_rate" not in str(error.value)
@@ -171,8 +171,8 @@ def test_mixed_recipes_are_refused_with_the_fields_that_differ(
 def test_a_doubtful_latency_is_a_label_unless_only_stable_ones_are_wanted(
     study: Study, space: Space, make: Make, change: dict, caveats: set[str]
 ) -> None:
-    study.add_label(make.label("m0", (9.0, 10.0, 11.0), **change), "latency", "board-1", make.context())
-    study.add_label(make.label("m2", (20.0,), target_half_width=0.015), "latency", "board-1", make.context())
+    study.labels.add(make.label("m0", (9.0, 10.0, 11.0), **change), "latency", "board-1", make.context())
+    study.labels.add(make.label("m2", (20.0,), target_half_width=0.015), "latency", "board-1", make.context())
     labelled = study.labelled("latency_ms", space=space)
     assert labelled.y.tolist() == [10.0, 20.0, 20.0]
     assert labelled.caveats == (caveats, set(), set())
@@ -187,12 +187,12 @@ def test_a_network_of_two_boards_is_doubtful_if_one_of_its_labels_is(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
     other = make.label("m0", (12.0, 14.0, 16.0), too_few_undisturbed=True)
-    study.add_label(other, "latency", "board-2", make.context())
-    study.add_export(make.export("canary", "canary-plan"))
+    study.labels.add(other, "latency", "board-2", make.context())
+    study.exports.add(make.export("canary", "canary-plan"))
     for board in ("board-1", "board-2"):
         for number in range(3):
             canary = make.result(f"{board}-{number}", "canary", identity=DeviceIdentity(board, "pi"))
-            study.add_result(canary, model_sha256="canary", purpose="canary", replicate=number)
+            study.results.add(canary, model_sha256="canary", purpose="canary", replicate=number)
     labelled = study.labelled("latency_ms", space=space)
     assert "disturbed" in labelled.caveats[0]
     assert len(labelled.stable()) == len(labelled) - 1

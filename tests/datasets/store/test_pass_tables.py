@@ -67,7 +67,7 @@ def add_passes(study: Study, make: Make, sha256: str, board: str = "board-1", su
             identity=DeviceIdentity(board, "pi"),
             **fields,
         )
-        study.add_result(result, model_sha256=sha256, purpose=name, replicate=0)
+        study.results.add(result, model_sha256=sha256, purpose=name, replicate=0)
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def architecture(study: Study, make: Make) -> Architecture:
     space = get_space("hyt")
     (architecture,) = space.sample(1, np.random.default_rng(3))
     plan = build_plan(architecture, Task(resolution=224, classes=2))
-    study.add_architectures(space, [architecture], [plan.hash], "latency")
-    study.add_export(make.export("m", plan.hash))
-    study.add_export(make.export("foreign", None, path="models/foreign.onnx", resolution=None, classes=None))
+    study.architectures.add(space, [architecture], [plan.hash], "latency")
+    study.exports.add(make.export("m", plan.hash))
+    study.exports.add(make.export("foreign", None, path="models/foreign.onnx", resolution=None, classes=None))
     add_passes(study, make, "m")
     add_passes(study, make, "foreign")
     return architecture
@@ -139,7 +139,7 @@ def test_each_model_and_device_has_its_last_good_result(study: Study, make: Make
     failed = make.result(
         "failed", "m", measure_pass="energy", outcome=Outcome.UNSUPPORTED, samples_ms=(), median_ms=None
     )
-    study.add_result(failed, model_sha256="m", purpose="energy", replicate=0)
+    study.results.add(failed, model_sha256="m", purpose="energy", replicate=0)
     study.export_csv(tmp_path)
     rows = [row for row in read(tmp_path / "energy.csv") if row["model_sha256"] == "m"]
     assert [(row["device_id"], row["job_id"]) for row in rows] == [
@@ -170,8 +170,8 @@ def test_a_study_without_passes_has_no_such_tables(
 def test_a_space_that_is_not_known_here_keeps_its_profile_as_a_whole(
     study: Study, space: Space, make: Make, tmp_path: Path
 ) -> None:
-    study.add_architectures(space, space.decode([[0, 1, 1]]), ["p"], "latency")
-    study.add_export(make.export("m", "p"))
+    study.architectures.add(space, space.decode([[0, 1, 1]]), ["p"], "latency")
+    study.exports.add(make.export("m", "p"))
     add_passes(study, make, "m")
     study.export_csv(tmp_path)
     assert {row["stage"] for row in read(tmp_path / "profile-stages.csv")} == {"whole"}

@@ -24,7 +24,7 @@ def measure(
     **changes,
 ) -> list[str]:
     """A model with one process a verdict, of 10, 11, 12 ... ms, and its label; the processes' job ids."""
-    study.add_export(make.export(sha256, None))
+    study.exports.add(make.export(sha256, None))
     device = changes.pop("device", "board-1")
     at_s = changes.pop("at_s", 1000.0)
     results = [
@@ -39,10 +39,10 @@ def measure(
         for number, verdict in enumerate(verdicts)
     ]
     for number, result in enumerate(results):
-        study.add_result(result, model_sha256=sha256, purpose=purpose, replicate=number)
+        study.results.add(result, model_sha256=sha256, purpose=purpose, replicate=number)
     if label:
         medians = tuple(result.median_ms for result in results)
-        study.add_label(make.label(sha256, medians, **changes), purpose, device, make.context())
+        study.labels.add(make.label(sha256, medians, **changes), purpose, device, make.context())
     return [result.job_id for result in results]
 
 
@@ -64,7 +64,7 @@ def test_each_label_is_counted_once_by_the_worst_verdict_of_its_processes(study:
 
 def test_a_disturbed_process_that_its_label_leaves_out_is_no_mark_on_it(study: Study, make: Make) -> None:
     measure(study, make, "a", [VALID] * 4 + [DISTURBED], label=False)
-    study.add_label(make.label("a", (10.0, 11.0, 12.0, 13.0)), "latency", "board-1", make.context())
+    study.labels.add(make.label("a", (10.0, 11.0, 12.0, 13.0)), "latency", "board-1", make.context())
     assert (quality(study).valid, quality(study).invalid, quality(study).retried) == (1, 1, 0)
 
 
@@ -80,13 +80,13 @@ def test_widths_that_were_not_reached_are_told_from_those_that_were_not_asked_fo
 def test_attempts_after_disturbed_ones_are_counted_with_the_kinds_of_reasons(
     study: Study, make: Make
 ) -> None:
-    study.add_export(make.export("a", None))
+    study.exports.add(make.export("a", None))
     other = Verdict("INVALID", ("other processes took 71.5 % of core 2",))
     for number, verdict in enumerate((DISTURBED, other, VALID)):
         result = make.result(f"job-{number}", "a", verdict=verdict)
-        study.add_result(result, model_sha256="a", purpose="latency", replicate=0)
+        study.results.add(result, model_sha256="a", purpose="latency", replicate=0)
     failed = make.result("job-3", "a", outcome=Outcome.CRASH, samples_ms=(), median_ms=None)
-    study.add_result(failed, model_sha256="a", purpose="latency", replicate=1)
+    study.results.add(failed, model_sha256="a", purpose="latency", replicate=1)
     found = quality(study)
     assert (found.processes, found.invalid, found.retried) == (3, 2, 2)
     assert list(found.reasons.items()) == [
@@ -96,10 +96,10 @@ def test_attempts_after_disturbed_ones_are_counted_with_the_kinds_of_reasons(
 
 
 def test_processes_without_a_steady_state_are_counted(study: Study, make: Make) -> None:
-    study.add_export(make.export("a", None))
+    study.exports.add(make.export("a", None))
     for number, steady in enumerate((True, False, None, False)):
         result = make.result(f"job-{number}", "a", steady=steady)
-        study.add_result(result, model_sha256="a", purpose="latency", replicate=number)
+        study.results.add(result, model_sha256="a", purpose="latency", replicate=number)
     assert (quality(study).processes, quality(study).unsteady) == (4, 2)
 
 
@@ -108,11 +108,11 @@ def test_what_was_discarded_is_counted_and_a_label_that_still_rests_on_it_is_sta
 ) -> None:
     gone = measure(study, make, "a", [VALID] * 3)
     measure(study, make, "b", [VALID] * 3)
-    study.discard(gone[:2], "the canary has drifted by +20.0 %")
+    study.results.discard(gone[:2], "the canary has drifted by +20.0 %")
     assert (quality(study).discarded, quality(study).stale) == (2, 1)
     for number in range(2):
         again = make.result(f"again-{number}", "a", median_ms=10.0 + number, verdict=VALID)
-        study.add_result(again, model_sha256="a", purpose="latency", replicate=number)
+        study.results.add(again, model_sha256="a", purpose="latency", replicate=number)
     assert (quality(study).discarded, quality(study).stale) == (2, 0), "of equal medians those that stand"
 
 
@@ -121,9 +121,9 @@ def test_labels_of_before_a_lasting_change_of_speed_are_counted(study: Study, ma
     old = measure(study, make, "canary", [VALID] * 3, purpose="canary", label=False, at_s=200.0)
     measure(study, make, "b", [VALID] * 3, at_s=300.0)
     measure(study, make, "c", [VALID] * 3, at_s=200.5)
-    study.discard(old, f"pi {FORMER_SPEED}")
-    study.add_failure("drift", "board-1", "pi has changed speed for good")
-    study.add_failure("export", "board-1", "no")
+    study.results.discard(old, f"pi {FORMER_SPEED}")
+    study.failures.add("drift", "board-1", "pi has changed speed for good")
+    study.failures.add("export", "board-1", "no")
     found = quality(study)
     assert (found.former_speed, found.speed_changes) == (2, 1)
     assert (found.processes, found.discarded) == (9, 0), "the canary's are not counted"

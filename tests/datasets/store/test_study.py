@@ -19,10 +19,10 @@ Make = SimpleNamespace
 
 
 def test_runs_are_registered_and_end(study: Study) -> None:
-    run = study.begin_run("run", {"n": 80}, {"torch": "2.13.0"})
-    killed = study.begin_run("run", {"n": 81}, {})
-    study.end_run(run, "done")
-    records = {record.run_id: record for record in study.runs()}
+    run = study.runs.begin("run", {"n": 80}, {"torch": "2.13.0"})
+    killed = study.runs.begin("run", {"n": 81}, {})
+    study.runs.end(run, "done")
+    records = {record.run_id: record for record in study.runs.all()}
     assert records[run].status == "done"
     assert records[run].ended_unix_s is not None
     assert (records[killed].status, records[killed].ended_unix_s) == ("running", None)
@@ -32,26 +32,26 @@ def test_runs_are_registered_and_end(study: Study) -> None:
 def test_samples_keep_their_order_and_add_nothing_twice(study: Study, space: Space) -> None:
     first = space.decode([[2, 1, 0], [0, 0, 0]])
     more = space.decode([[0, 0, 0], [1, 1, 1]])
-    study.add_architectures(space, first, ["b", "a"], "latency")
-    study.add_architectures(space, more, ["a", "c"], "latency")
-    study.add_architectures(space, more, ["x", "y"], "accuracy")
-    assert study.architectures("latency") == [(first[0], "b"), (first[1], "a"), (more[1], "c")]
-    assert study.architectures("accuracy") == [(more[0], "x"), (more[1], "y")]
-    assert study.purposes() == {"latency": 3, "accuracy": 2}
+    study.architectures.add(space, first, ["b", "a"], "latency")
+    study.architectures.add(space, more, ["a", "c"], "latency")
+    study.architectures.add(space, more, ["x", "y"], "accuracy")
+    assert study.architectures.of("latency") == [(first[0], "b"), (first[1], "a"), (more[1], "c")]
+    assert study.architectures.of("accuracy") == [(more[0], "x"), (more[1], "y")]
+    assert study.architectures.counts() == {"latency": 3, "accuracy": 2}
 
 
 def test_a_sample_is_stored_whole_or_not_at_all(study: Study, space: Space) -> None:
     good = space.decode([[0, 0, 0]])
     with pytest.raises(StudyError, match="other"):
-        study.add_architectures(space, [*good, Architecture("other", (0,))], ["a", "b"], "latency")
-    assert study.architectures("latency") == []
+        study.architectures.add(space, [*good, Architecture("other", (0,))], ["a", "b"], "latency")
+    assert study.architectures.of("latency") == []
 
 
 def test_another_definition_of_a_space_is_refused(study: Study, space: Space) -> None:
-    study.add_architectures(space, space.decode([[0, 0, 0]]), ["a"], "latency")
+    study.architectures.add(space, space.decode([[0, 0, 0]]), ["a"], "latency")
     changed = Space("tiny", (Variable("depth", (1, 2)), *space.variables[1:]))
     with pytest.raises(StudyError, match="another definition of the space 'tiny'"):
-        study.add_architectures(changed, changed.decode([[0, 0, 0]]), ["a"], "latency")
+        study.architectures.add(changed, changed.decode([[0, 0, 0]]), ["a"], "latency")
     with pytest.raises(StudyError, match="another definition"):
         study.labelled("latency_ms", space=changed)
 
@@ -63,33 +63,33 @@ def test_the_newest_export_of_a_network_is_found(study: Study, make: Make) -> No
     old, new = make.export("m1", "p"), make.export("m2", "p", converter_version="2.14.0")
     foreign = make.export("m3", None, resolution=None, classes=None)
     for record in (old, new, foreign, make.export("m4", "p", resolution=96)):
-        study.add_export(record)
-    assert study.export_for("p", 224, 2, **MADE) == new
-    assert study.export_for("p", 224, 10, **MADE) is None
-    assert study.export_for("p", 224, 2, **MADE | {"format": "tflite"}) is None
-    assert study.export_for("p", 224, 2, **MADE | {"precision": "int8"}) is None
-    assert study.export_for("p", 224, 2, **MADE | {"converter": "another"}) is None
-    assert foreign in study.exports()
+        study.exports.add(record)
+    assert study.exports.find("p", 224, 2, **MADE) == new
+    assert study.exports.find("p", 224, 10, **MADE) is None
+    assert study.exports.find("p", 224, 2, **MADE | {"format": "tflite"}) is None
+    assert study.exports.find("p", 224, 2, **MADE | {"precision": "int8"}) is None
+    assert study.exports.find("p", 224, 2, **MADE | {"converter": "another"}) is None
+    assert foreign in study.exports.all()
 
 
 def test_an_export_stored_again_replaces_its_record(study: Study, make: Make) -> None:
-    study.add_export(make.export("m", "p", seconds=1.0))
-    study.add_export(make.export("m", "p", seconds=2.0))
-    assert [record.seconds for record in study.exports()] == [2.0]
+    study.exports.add(make.export("m", "p", seconds=1.0))
+    study.exports.add(make.export("m", "p", seconds=2.0))
+    assert [record.seconds for record in study.exports.all()] == [2.0]
 
 
 def test_an_imported_file_does_not_take_the_place_of_an_export(study: Study, make: Make) -> None:
     exported = make.export("m", "p", parity_error=1e-6)
     foreign = make.export("m", None, resolution=None, classes=None, opset=None, converter="")
-    study.add_export(foreign)
-    study.add_export(exported)
-    study.add_export(foreign)
-    assert study.exports() == [exported]
-    assert study.export_for("p", 224, 2, **MADE) == exported
+    study.exports.add(foreign)
+    study.exports.add(exported)
+    study.exports.add(foreign)
+    assert study.exports.all() == [exported]
+    assert study.exports.find("p", 224, 2, **MADE) == exported
 
 
 def test_results_come_back_whole_and_once(study: Study, make: Make) -> None:
-    study.add_export(make.export("m", "p"))
+    study.exports.add(make.export("m", "p"))
     late = make.result(
         "job-2", "m", started_unix_s=20.0, health_before=HealthSnapshot(19.0, temperature_celsius=50.5)
     )
@@ -97,20 +97,22 @@ def test_results_come_back_whole_and_once(study: Study, make: Make) -> None:
         "job-1", "m", started_unix_s=10.0, outcome=Outcome.CRASH, signal="SIGSEGV", context=None
     )
     for replicate, result in ((1, late), (0, early), (1, late)):
-        study.add_result(result, model_sha256="m", purpose="latency", replicate=replicate)
-    study.add_result(make.result("job-1", "m", wall_s=99.0), model_sha256="m", purpose="latency", replicate=0)
+        study.results.add(result, model_sha256="m", purpose="latency", replicate=replicate)
+    study.results.add(
+        make.result("job-1", "m", wall_s=99.0), model_sha256="m", purpose="latency", replicate=0
+    )
     # As they were stored, whatever the board's clock said.
-    assert study.results("m", "latency") == [late, early]
-    assert study.results("m", "verify-front") == []
-    assert study.results_by_model("latency") == {"m": [(1, late), (0, early)]}
+    assert study.results.of_model("m", "latency") == [late, early]
+    assert study.results.of_model("m", "verify-front") == []
+    assert study.results.by_model("latency") == {"m": [(1, late), (0, early)]}
 
 
 def test_a_result_of_an_unknown_model_is_refused(study: Study, make: Make) -> None:
     with pytest.raises(StudyError, match="not in this study"):
-        study.add_result(make.result("job", "m"), model_sha256="m", purpose="latency", replicate=0)
+        study.results.add(make.result("job", "m"), model_sha256="m", purpose="latency", replicate=0)
     with pytest.raises(StudyError, match="not in this study"):
-        study.add_label(make.label("m"), "latency", "board-1", None)
-    assert study.results_by_model("latency") == {}
+        study.labels.add(make.label("m"), "latency", "board-1", None)
+    assert study.results.by_model("latency") == {}
 
 
 def test_devices_are_kept_once_for_each_context(study: Study, make: Make) -> None:
@@ -124,20 +126,20 @@ def test_devices_are_kept_once_for_each_context(study: Study, make: Make) -> Non
         )
 
     for governor, at_unix_s in (("performance", 1.0), ("ondemand", 2.0), ("performance", 3.0)):
-        study.add_device(description(governor, at_unix_s))
-    assert {device.context.governor: device.health.at_unix_s for device in study.devices()} == {
+        study.devices.add(description(governor, at_unix_s))
+    assert {device.context.governor: device.health.at_unix_s for device in study.devices.all()} == {
         "performance": 3.0,
         "ondemand": 2.0,
     }
-    assert len(study.contexts()) == 2
+    assert len(study.devices.contexts()) == 2
 
 
 def test_labels_come_in_sampled_order_with_foreign_files_last(
     study: Study, measured: list[Architecture], make: Make
 ) -> None:
-    study.add_export(make.export("foreign", None))
-    study.add_label(make.label("foreign"), "latency", "board-1", make.context())
-    labels = study.latency_labels()
+    study.exports.add(make.export("foreign", None))
+    study.labels.add(make.label("foreign"), "latency", "board-1", make.context())
+    labels = [(stored.architecture, stored.label) for stored in study.labels.all("latency")]
     assert [architecture for architecture, _ in labels] == [*measured, None]
     assert [label.outcome for _, label in labels] == [
         Outcome.OK,
@@ -152,17 +154,17 @@ def test_labels_come_in_sampled_order_with_foreign_files_last(
 def test_a_label_made_again_replaces_the_one_before(
     study: Study, measured: list[Architecture], make: Make
 ) -> None:
-    study.add_label(make.label("m0", (30.0, 31.0, 32.0)), "latency", "board-1", make.context())
-    study.add_label(make.label("m0", (50.0,)), "verify-front", "board-1", make.context())
-    assert study.latency_labels()[0][1].median_ms == 31.0
-    assert [label.median_ms for _, label in study.latency_labels("verify-front")] == [50.0]
+    study.labels.add(make.label("m0", (30.0, 31.0, 32.0)), "latency", "board-1", make.context())
+    study.labels.add(make.label("m0", (50.0,)), "verify-front", "board-1", make.context())
+    assert study.labels.all("latency")[0].label.median_ms == 31.0
+    assert [stored.label.median_ms for stored in study.labels.all("verify-front")] == [50.0]
 
 
 def test_accuracies_are_stored_once_for_network_seed_recipe_and_data(
     study: Study, space: Space, make: Make
 ) -> None:
     architecture = space.decode([[0, 1, 0]])[0]
-    study.add_architectures(space, [architecture], ["p"], "accuracy")
+    study.architectures.add(space, [architecture], ["p"], "accuracy")
     first = make.accuracy(architecture, "p", 0, curve=(CurvePoint(1, 2.3), CurvePoint(2, 1.9, 0.5)))
     for record in (
         first,
@@ -170,12 +172,12 @@ def test_accuracies_are_stored_once_for_network_seed_recipe_and_data(
         make.accuracy(architecture, "p", 1, accuracy=None, failure="the loss was nan"),
         make.accuracy(architecture, "p", 0, recipe={"epochs": 3}),
     ):
-        study.add_accuracy(record)
-    stored = study.accuracies()
+        study.accuracies.add(record)
+    stored = study.accuracies.all()
     assert len(stored) == 3
     assert stored[0] == first
     assert stored[1].failure == "the loss was nan"
-    assert len(study.accuracy_keys()) == 3
+    assert len(study.accuracies.keys()) == 3
 
 
 @pytest.mark.parametrize("accuracy", [float("nan"), float("inf"), -0.1, 1.5, None])
@@ -183,23 +185,23 @@ def test_an_impossible_accuracy_is_refused(
     study: Study, space: Space, accuracy: float | None, make: Make
 ) -> None:
     architecture = space.decode([[0, 0, 0]])[0]
-    study.add_architectures(space, [architecture], ["p"], "accuracy")
+    study.architectures.add(space, [architecture], ["p"], "accuracy")
     with pytest.raises(StudyError):
-        study.add_accuracy(make.accuracy(architecture, "p", 0, accuracy=accuracy))
-    assert study.accuracies() == []
+        study.accuracies.add(make.accuracy(architecture, "p", 0, accuracy=accuracy))
+    assert study.accuracies.all() == []
 
 
 def test_an_accuracy_of_an_unknown_space_is_refused(study: Study, make: Make) -> None:
     with pytest.raises(StudyError, match="no architectures of the space 'tiny'"):
-        study.add_accuracy(make.accuracy(Architecture("tiny", (0, 0, 0)), "p", 0))
+        study.accuracies.add(make.accuracy(Architecture("tiny", (0, 0, 0)), "p", 0))
 
 
 def test_failures_are_listed_by_stage(study: Study) -> None:
-    run = study.begin_run("collect", {}, {})
-    study.add_failure("export", "p1", "parity")
-    study.add_failure("train", "p2", "diverged")
-    assert [(failure.subject, failure.run_id) for failure in study.failures("export")] == [("p1", run)]
-    assert len(study.failures()) == 2
+    run = study.runs.begin("collect", {}, {})
+    study.failures.add("export", "p1", "parity")
+    study.failures.add("train", "p2", "diverged")
+    assert [(failure.subject, failure.run_id) for failure in study.failures.all("export")] == [("p1", run)]
+    assert len(study.failures.all()) == 2
 
 
 finite = st.floats(allow_nan=False)
@@ -229,15 +231,15 @@ def test_any_result_survives_the_store_bit_for_bit(
     result = make.result("job", "m", **fields)
     folder = tmp_path_factory.mktemp("study")
     with Study.open(folder) as study:
-        study.add_export(make.export("m", "p"))
-        study.add_result(result, model_sha256="m", purpose="latency", replicate=0)
+        study.exports.add(make.export("m", "p"))
+        study.results.add(result, model_sha256="m", purpose="latency", replicate=0)
     with Study.open(folder, create=False) as study:
-        assert study.results("m", "latency") == [result]
+        assert study.results.of_model("m", "latency") == [result]
 
 
 def test_a_study_folder_holds_only_its_file_once_closed(tmp_path: Path) -> None:
     with Study.open(tmp_path) as study:
-        study.begin_run("collect", {}, {})
+        study.runs.begin("collect", {}, {})
     assert [path.name for path in tmp_path.iterdir()] == ["study.sqlite"]
 
 
@@ -246,13 +248,13 @@ def test_a_discarded_process_is_kept_and_counts_no_more(
 ) -> None:
     for replicate, median_ms in enumerate((9.0, 10.0, 12.0)):
         result = make.result(f"job-{replicate}", "m0", median_ms=median_ms)
-        study.add_result(result, model_sha256="m0", purpose="latency", replicate=replicate)
+        study.results.add(result, model_sha256="m0", purpose="latency", replicate=replicate)
     before = study.describe()
-    job_ids = [result.job_id for result in study.results("m0", "latency")]
-    study.discard(job_ids[2:], "canary drift of +9.0 %")
-    study.discard(job_ids[2:], "said twice")
-    assert study.discarded() == {job_ids[2]: "canary drift of +9.0 %"}
-    assert [result.job_id for result in study.results("m0", "latency")] == job_ids
+    job_ids = [result.job_id for result in study.results.of_model("m0", "latency")]
+    study.results.discard(job_ids[2:], "canary drift of +9.0 %")
+    study.results.discard(job_ids[2:], "said twice")
+    assert study.results.discarded() == {job_ids[2]: "canary drift of +9.0 %"}
+    assert [result.job_id for result in study.results.of_model("m0", "latency")] == job_ids
     described = study.describe()
     assert (before.discarded, described.discarded, described.jobs) == (0, 1, before.jobs)
     assert described.repeat_noise < before.repeat_noise
@@ -264,8 +266,8 @@ def test_a_column_that_a_later_schema_adds_does_not_stop_what_is_stored(
 ) -> None:
     with closing(sqlite3.connect(study.folder / "study.sqlite")) as connection:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN later TEXT")
-    study.add_architectures(space, space.decode([[0, 0, 0]]), ["a"], "latency")
-    study.add_export(make.export("m1", "a"))
-    study.add_result(make.result("job", "m1"), model_sha256="m1", purpose="latency", replicate=0)
-    study.discard(["job"], "drift")
-    assert study.discarded() == {"job": "drift"}
+    study.architectures.add(space, space.decode([[0, 0, 0]]), ["a"], "latency")
+    study.exports.add(make.export("m1", "a"))
+    study.results.add(make.result("job", "m1"), model_sha256="m1", purpose="latency", replicate=0)
+    study.results.discard(["job"], "drift")
+    assert study.results.discarded() == {"job": "drift"}

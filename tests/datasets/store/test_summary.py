@@ -15,7 +15,7 @@ def add_processes(
 ) -> None:
     for replicate, median_ms in enumerate(medians):
         result = make.result(f"{sha256}-{purpose}-{replicate}", sha256, median_ms=median_ms)
-        study.add_result(result, model_sha256=sha256, purpose=purpose, replicate=replicate)
+        study.results.add(result, model_sha256=sha256, purpose=purpose, replicate=replicate)
 
 
 def test_an_empty_study_describes_itself(study: Study) -> None:
@@ -37,16 +37,16 @@ def test_counts_and_duplicates(study: Study, measured: list[Architecture]) -> No
 
 
 def test_it_is_said_what_measured_from_the_most_real_to_the_least(study: Study, make: Make) -> None:
-    study.add_export(make.export("a", None))
+    study.exports.add(make.export("a", None))
     assert study.describe().executions == ()
     for replicate, execution in enumerate(("simulated", "emulated", "native", "emulated")):
         result = make.result(f"job-{replicate}", "a", context=make.context(execution=execution))
-        study.add_result(result, model_sha256="a", purpose="latency", replicate=replicate)
+        study.results.add(result, model_sha256="a", purpose="latency", replicate=replicate)
     assert study.describe().executions == ("native", "emulated", "simulated")
 
 
 def test_coverage_counts_every_choice(study: Study, space: Space, measured: list[Architecture]) -> None:
-    study.add_architectures(space, measured[:1], ["q"], "accuracy")
+    study.architectures.add(space, measured[:1], ["q"], "accuracy")
     assert study.describe().coverage == (
         Coverage("tiny", "depth", (1, 2, 3), (1, 1, 2)),
         Coverage("tiny", "ratio", (1.0, 1.5), (3, 1)),
@@ -56,7 +56,7 @@ def test_coverage_counts_every_choice(study: Study, space: Space, measured: list
 
 def test_repeat_noise_is_the_pooled_relative_deviation(study: Study, make: Make) -> None:
     for sha256, medians in (("a", [99.0, 101.0]), ("b", [9.9, 10.1]), ("c", [5.0])):
-        study.add_export(make.export(sha256, None))
+        study.exports.add(make.export(sha256, None))
         add_processes(study, make, sha256, medians)
     summary = study.describe()
     assert summary.repeated_models == 2
@@ -67,7 +67,7 @@ def test_repeat_noise_is_the_pooled_relative_deviation(study: Study, make: Make)
 
 def test_a_process_far_from_its_models_others_is_an_outlier(study: Study, make: Make) -> None:
     for index in range(6):
-        study.add_export(make.export(f"m{index}", None))
+        study.exports.add(make.export(f"m{index}", None))
         add_processes(study, make, f"m{index}", [10.0, 10.1, 9.9, 10.05, 9.95 if index else 14.0])
     outliers = study.describe().outliers
     assert [(outlier.model_sha256, outlier.median_ms) for outlier in outliers] == [("m0", 14.0)]
@@ -75,35 +75,35 @@ def test_a_process_far_from_its_models_others_is_an_outlier(study: Study, make: 
 
 
 def test_failed_and_memory_passes_are_not_noise(study: Study, make: Make) -> None:
-    study.add_export(make.export("m", None))
+    study.exports.add(make.export("m", None))
     add_processes(study, make, "m", [10.0, 10.0])
     memory = make.result("memory", "m", median_ms=90.0, measure_pass="memory")
     crash = make.result("crash", "m", median_ms=None, outcome=Outcome.CRASH, samples_ms=())
     for result in (memory, crash):
-        study.add_result(result, model_sha256="m", purpose="latency", replicate=9)
+        study.results.add(result, model_sha256="m", purpose="latency", replicate=9)
     summary = study.describe()
     assert summary.repeat_noise == 0.0
     assert summary.outcomes == {"OK": 3, "CRASH": 1}
 
 
 def test_canary_drift_is_the_largest_departure_from_its_series(study: Study, make: Make) -> None:
-    study.add_export(make.export("canary", None))
+    study.exports.add(make.export("canary", None))
     add_processes(study, make, "canary", [10.0, 10.0, 10.5], purpose="canary")
     summary = study.describe()
     assert summary.canaries == 3
     assert summary.canary_drift == pytest.approx(0.05)
     assert summary.repeat_noise is None
-    assert [result.median_ms for result in study.canaries()] == [10.0, 10.0, 10.5]
+    assert [result.median_ms for result in study.results.canaries()] == [10.0, 10.0, 10.5]
 
 
 def test_seed_noise_is_the_pooled_deviation_of_accuracies(study: Study, space: Space, make: Make) -> None:
     architectures = space.decode([[0, 0, 0], [1, 0, 0], [2, 0, 0]])
-    study.add_architectures(space, architectures, ["p0", "p1", "p2"], "accuracy")
+    study.architectures.add(space, architectures, ["p0", "p1", "p2"], "accuracy")
     for index, values in enumerate(([0.5, 0.6], [0.7, 0.8], [0.3])):
         for seed, accuracy in enumerate(values):
-            study.add_accuracy(make.accuracy(architectures[index], f"p{index}", seed, accuracy=accuracy))
+            study.accuracies.add(make.accuracy(architectures[index], f"p{index}", seed, accuracy=accuracy))
     failed = make.accuracy(architectures[2], "p2", 9, accuracy=None, failure="diverged")
-    study.add_accuracy(failed)
+    study.accuracies.add(failed)
     summary = study.describe()
     assert summary.seed_noise == pytest.approx(0.0707, rel=1e-2)
     assert (summary.trainings, summary.trained_networks, summary.failed_trainings) == (6, 3, 1)
@@ -112,14 +112,14 @@ def test_seed_noise_is_the_pooled_deviation_of_accuracies(study: Study, space: S
 
 
 def test_disturbed_processes_are_counted_and_left_out_of_the_noise(study: Study, make: Make) -> None:
-    study.add_export(make.export("m", "p"))
+    study.exports.add(make.export("m", "p"))
     disturbed = Verdict("INVALID", ("other processes took 40% of core 3",), ("clock",))
     valid = Verdict("VALID_UNVERIFIED", (), ("clock",))
     for number, (median_ms, verdict) in enumerate(
         [(10.0, valid), (10.0, valid), (90.0, disturbed), (10.0, valid), (10.0, None)]
     ):
         result = make.result(f"job-{number}", "m", median_ms=median_ms, verdict=verdict)
-        study.add_result(result, model_sha256="m", purpose="latency", replicate=number)
+        study.results.add(result, model_sha256="m", purpose="latency", replicate=number)
     summary = study.describe()
     assert summary.verdicts == {"VALID_UNVERIFIED": 3, "INVALID": 1, "not judged": 1}
     assert summary.unverified == ("clock",)
@@ -131,30 +131,30 @@ def test_of_a_model_that_was_always_disturbed_no_noise_is_known_and_a_canary_sti
     study: Study, make: Make
 ) -> None:
     for purpose, model in (("latency", "m"), ("canary", "c")):
-        study.add_export(make.export(model, None if purpose == "canary" else "p"))
+        study.exports.add(make.export(model, None if purpose == "canary" else "p"))
         for number, median_ms in enumerate((10.0, 20.0)):
             verdict = Verdict("INVALID", ("heat",))
             result = make.result(f"{model}-{number}", model, median_ms=median_ms, verdict=verdict)
-            study.add_result(result, model_sha256=model, purpose=purpose, replicate=number)
+            study.results.add(result, model_sha256=model, purpose=purpose, replicate=number)
     summary = study.describe()
     assert (summary.repeat_noise, summary.repeated_models) == (None, 0)
     assert summary.canary_drift == pytest.approx(1 / 3)
 
 
 def test_discarded_canaries_are_no_drift(study: Study, make: Make) -> None:
-    study.add_export(make.export("canary", None))
+    study.exports.add(make.export("canary", None))
     add_processes(study, make, "canary", [10.0, 10.0, 10.5, 30.0], purpose="canary")
-    study.discard([study.canaries()[-1].job_id], "the canary has drifted by +200.0 %")
+    study.results.discard([study.results.canaries()[-1].job_id], "the canary has drifted by +200.0 %")
     assert study.describe().canary_drift == pytest.approx(0.05)
 
 
 def test_noise_has_one_value_of_each_process_however_often_it_was_measured(study: Study, make: Make) -> None:
-    study.add_export(make.export("m", "p"))
+    study.exports.add(make.export("m", "p"))
     medians = {(0, 0): 40.0, (0, 1): 30.0, (0, 2): 20.0, (1, 0): 90.0, (1, 1): 20.0}
     for (replicate, attempt), median_ms in medians.items():
         verdict = Verdict("VALID") if median_ms == 20.0 else Verdict("INVALID", ("heat",))
         result = make.result(f"job-{replicate}-{attempt}", "m", median_ms=median_ms, verdict=verdict)
-        study.add_result(result, model_sha256="m", purpose="latency", replicate=replicate)
+        study.results.add(result, model_sha256="m", purpose="latency", replicate=replicate)
     summary = study.describe()
     assert summary.repeat_noise == pytest.approx(0.0)
     assert summary.verdicts == {"INVALID": 3, "VALID": 2}

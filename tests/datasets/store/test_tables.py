@@ -42,8 +42,8 @@ def test_latencies_have_a_column_for_every_variable_and_say_how_they_ran(
 
 def test_every_raw_sample_is_written_exactly(study: Study, make: Make, tmp_path: Path) -> None:
     samples = (0.1 + 0.2, 1e-17, 3.0)
-    study.add_export(make.export("m", None))
-    study.add_result(
+    study.exports.add(make.export("m", None))
+    study.results.add(
         make.result("job", "m", samples_ms=samples), model_sha256="m", purpose="latency", replicate=0
     )
     study.export_csv(tmp_path)
@@ -54,10 +54,10 @@ def test_every_raw_sample_is_written_exactly(study: Study, make: Make, tmp_path:
 def test_runs_that_do_not_count_are_written_and_say_so(study: Study, make: Make, tmp_path: Path) -> None:
     samples = (1.0, 1.1, 1.2, 9.0, 9.0, 1.3, 1.4, 1.5)
     speed = CoreSpeed(40.0, (40.0, 40.0, 52.0, 40.0, 40.0), (0, 0, 0, 1, 2, 3, 3, 3))
-    study.add_export(make.export("m", None))
+    study.exports.add(make.export("m", None))
     for replicate, found in enumerate((speed, None)):
         result = make.result(f"job-{replicate}", "m", samples_ms=samples, core_speed=found)
-        study.add_result(result, model_sha256="m", purpose="latency", replicate=replicate)
+        study.results.add(result, model_sha256="m", purpose="latency", replicate=replicate)
     study.export_csv(tmp_path)
     rows = read(tmp_path / "samples.csv")
     assert [(row["job_id"], float(row["duration_ms"]), row["counts"]) for row in rows] == [
@@ -69,11 +69,11 @@ def test_runs_that_do_not_count_are_written_and_say_so(study: Study, make: Make,
 def test_each_process_says_what_disturbed_it_and_whether_it_was_steady(
     study: Study, make: Make, tmp_path: Path
 ) -> None:
-    study.add_export(make.export("m", "p"))
+    study.exports.add(make.export("m", "p"))
     verdict = Verdict("INVALID", ("82 degrees Celsius", "5 pages were swapped"), ("clock",))
     for replicate, (found, steady) in enumerate(((verdict, False), (None, None))):
         result = make.result(f"job-{replicate}", "m", verdict=found, steady=steady)
-        study.add_result(result, model_sha256="m", purpose="latency", replicate=replicate)
+        study.results.add(result, model_sha256="m", purpose="latency", replicate=replicate)
     study.export_csv(tmp_path)
     columns = ("steady", "verdict", "disturbed_by", "unverified")
     assert [tuple(row[name] for name in columns) for row in read(tmp_path / "processes.csv")] == [
@@ -85,8 +85,8 @@ def test_each_process_says_what_disturbed_it_and_whether_it_was_steady(
 def test_model_files_from_elsewhere_have_a_table_of_their_own(
     study: Study, measured: list[Architecture], make: Make, tmp_path: Path
 ) -> None:
-    study.add_export(make.export("foreign", None, path="models/foreign.onnx"))
-    study.add_label(make.label("foreign"), "latency", "board-1", make.context(execution="emulated"))
+    study.exports.add(make.export("foreign", None, path="models/foreign.onnx"))
+    study.labels.add(make.label("foreign"), "latency", "board-1", make.context(execution="emulated"))
     study.export_csv(tmp_path)
     rows = read(tmp_path / "latency-files.csv")
     assert [(row["model"], row["execution"]) for row in rows] == [("models/foreign.onnx", "emulated")]
@@ -98,8 +98,8 @@ def test_a_variable_that_does_not_exist_is_left_empty(study: Study, make: Make, 
         "branch", (Variable("kind", ("a", "b")), Variable("heads", (1, 2), when=When("kind", ("b",))))
     )
     architecture = space.from_values({"kind": "a"})
-    study.add_architectures(space, [architecture], ["p"], "accuracy")
-    study.add_accuracy(make.accuracy(architecture, "p", 0))
+    study.architectures.add(space, [architecture], ["p"], "accuracy")
+    study.accuracies.add(make.accuracy(architecture, "p", 0))
     study.export_csv(tmp_path)
     assert [(row["kind"], row["heads"]) for row in read(tmp_path / "accuracy-branch.csv")] == [("a", "")]
 
@@ -107,11 +107,11 @@ def test_a_variable_that_does_not_exist_is_left_empty(study: Study, make: Make, 
 def test_the_data_sheet_explains_every_column_and_vouches_for_every_file(
     study: Study, space: Space, measured: list[Architecture], make: Make, tmp_path: Path
 ) -> None:
-    study.begin_run("hytnas-profile collect latency", {"n": 4}, {"torch": "2.13.0"})
-    study.add_accuracy(make.accuracy(measured[0], "p0", 0))
-    study.add_export(make.export("foreign", None))
-    study.add_label(make.label("foreign"), "latency", "board-1", make.context())
-    study.add_result(make.result("job", "m0"), model_sha256="m0", purpose="latency", replicate=0)
+    study.runs.begin("hytnas-profile collect latency", {"n": 4}, {"torch": "2.13.0"})
+    study.accuracies.add(make.accuracy(measured[0], "p0", 0))
+    study.exports.add(make.export("foreign", None))
+    study.labels.add(make.label("foreign"), "latency", "board-1", make.context())
+    study.results.add(make.result("job", "m0"), model_sha256="m0", purpose="latency", replicate=0)
     files = study.export_csv(tmp_path, licence="CC-BY-4.0")
     sheet = json.loads((tmp_path / "datasheet.json").read_text())
     names = [path.name for path in files if path.suffix == ".csv"]
@@ -132,7 +132,7 @@ def test_the_data_sheet_explains_every_column_and_vouches_for_every_file(
 def test_a_failed_training_has_no_accuracy_but_a_reason(
     study: Study, measured: list[Architecture], make: Make, tmp_path: Path
 ) -> None:
-    study.add_accuracy(make.accuracy(measured[0], "p0", 0, accuracy=None, failure="the loss was nan"))
+    study.accuracies.add(make.accuracy(measured[0], "p0", 0, accuracy=None, failure="the loss was nan"))
     study.export_csv(tmp_path)
     row = read(tmp_path / "accuracy-tiny.csv")[0]
     assert (row["accuracy"], row["failure"]) == ("", "the loss was nan")
@@ -147,8 +147,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(study: Study, tmp_path: Pat
 def test_architectures_carry_the_ids_that_commands_take(study: Study, make: Make, tmp_path: Path) -> None:
     space = get_space("hyt")
     architecture = space.sample(1, np.random.default_rng(0))[0]
-    study.add_architectures(space, [architecture], ["p"], "accuracy")
-    study.add_accuracy(make.accuracy(architecture, "p", 0))
+    study.architectures.add(space, [architecture], ["p"], "accuracy")
+    study.accuracies.add(make.accuracy(architecture, "p", 0))
     study.export_csv(tmp_path)
     (row,) = read(tmp_path / "accuracy-hyt.csv")
     assert space.parse(row["architecture"]) == architecture

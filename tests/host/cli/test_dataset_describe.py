@@ -45,10 +45,10 @@ def test_the_labels_of_each_device_are_described(tmp_path, monkeypatch):
     ]
     label: LatencyLabel = msgspec.structs.replace(aggregate(results), outcome=Outcome.UNSTABLE)
     with Study.open(tmp_path) as study:
-        study.add_export(ExportRecord("a", "onnx", "a.onnx", 1))
+        study.exports.add(ExportRecord("a", "onnx", "a.onnx", 1))
         for number, result in enumerate(results):
-            study.add_result(result, model_sha256="a", purpose="latency", replicate=number)
-        study.add_label(label, "latency", "board-1", CONTEXT)
+            study.results.add(result, model_sha256="a", purpose="latency", replicate=number)
+        study.labels.add(label, "latency", "board-1", CONTEXT)
     told = CliRunner().invoke(app, ["dataset", "describe", "--study", str(tmp_path)])
     assert told.exit_code == 0
     assert "How the latencies were measured" in told.output

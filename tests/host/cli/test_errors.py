@@ -47,7 +47,7 @@ def test_a_device_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatch
     assert "not reachable" in line
     assert "hytnas-profile device doctor local" in line
     with Study.open(tmp_path / "s", create=False) as study:
-        assert [(run.command, run.status) for run in study.runs()] == [
+        assert [(run.command, run.status) for run in study.runs.all()] == [
             ("hytnas-profile collect latency", "failed")
         ]
 
@@ -78,7 +78,7 @@ def test_a_missing_study_is_said_to_be_missing(tmp_path: Path) -> None:
 def test_a_study_without_labels_says_how_to_get_some(tmp_path: Path) -> None:
     with Study.open(tmp_path) as study:
         space = get_space("hyt")
-        study.add_architectures(space, [], [], "latency")
+        study.architectures.add(space, [], [], "latency")
     for target, command in (("latency_ms", "collect latency"), ("accuracy", "collect accuracy")):
         result = run("leaderboard", "--study", str(tmp_path), "--target", target)
         assert result.exit_code == 1

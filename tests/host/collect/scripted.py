@@ -220,7 +220,7 @@ def run(
     models = [model(i, study.folder) for i in range(count)]
     canary = [model(999, study.folder)] if options.canary_every else []
     for each in models + canary:
-        study.add_export(ExportRecord(each.sha256, "onnx", each.path.name, 1))
+        study.exports.add(ExportRecord(each.sha256, "onnx", each.path.name, 1))
     windows = [models[i : i + options.window] for i in range(0, count, options.window)]
     source = Source(
         windows=[lambda chunk=chunk: chunk for chunk in windows],

@@ -13,6 +13,7 @@ import pytest
 
 from hytnas_datasets.spaces import Space, get_space
 from hytnas_datasets.store import AccuracyRecord, CurvePoint, Study
+from hytnas_datasets.store.accuracies import Accuracies
 from hytnas_host.collect import accuracy
 from hytnas_host.collect.accuracy import AccuracyCollection, collect_accuracy, plan_jobs
 from hytnas_host.training import Recipe, Training
@@ -74,7 +75,7 @@ def test_a_collection_that_is_complete_trains_nothing_again(
         assert collect(study, space, 4).new_trainings == 0
         assert len(trainings) == before
         assert collect(study, space, 6).new_trainings == 2
-        assert len(study.architectures("accuracy")) == 6
+        assert len(study.architectures.of("accuracy")) == 6
 
 
 def test_a_collection_interrupted_anywhere_and_resumed_holds_the_same(
@@ -85,15 +86,15 @@ def test_a_collection_interrupted_anywhere_and_resumed_holds_the_same(
         whole = dataset(study, space)
     trainings.clear()
     stop_at = [1, 3, 4, 9]
-    stored = Study.add_accuracy
+    stored = Accuracies.add
 
-    def add(self: Study, record: AccuracyRecord) -> None:
+    def add(self: Accuracies, record: AccuracyRecord) -> None:
         if len(trainings) in stop_at:
             stop_at.remove(len(trainings))
             raise KeyboardInterrupt
         stored(self, record)
 
-    monkeypatch.setattr(Study, "add_accuracy", add)
+    monkeypatch.setattr(Accuracies, "add", add)
     interruptions = 0
     while True:
         with Study.open(tmp_path / "broken") as study:
@@ -159,7 +160,7 @@ def test_a_failed_training_is_recorded_and_not_tried_again(
     with Study.open(tmp_path) as study:
         summary = collect(study, space, 2, repeated=0)
         assert collect(study, space, 2, repeated=0).new_trainings == 0
-        assert [record.failure for record in study.accuracies()] == [
+        assert [record.failure for record in study.accuracies.all()] == [
             "the training diverged: the loss was nan in epoch 1 of 1"
         ] * 2
     assert len(calls) == 2
@@ -245,7 +246,7 @@ def test_a_killed_collection_leaves_no_process_and_resumes_to_the_same_labels(
         command = [sys.executable, str(script), str(broken), msgspec.json.encode(recipe).decode()]
         process = subprocess.Popen(command)
         try:
-            wait_until(lambda: bool(study.accuracies()) or process.poll() is not None)
+            wait_until(lambda: bool(study.accuracies.all()) or process.poll() is not None)
             children = [
                 int(p) for p in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
             ]
@@ -254,9 +255,9 @@ def test_a_killed_collection_leaves_no_process_and_resumes_to_the_same_labels(
             process.wait()
         assert children
         wait_until(lambda: not any(map(is_alive, children)))
-        before = study.accuracies()
+        before = study.accuracies.all()
         collect(study, space, 4, repeated=1, seeds=2)
-        assert study.accuracies()[: len(before)] == before
+        assert study.accuracies.all()[: len(before)] == before
         resumed = dataset(study, space)
     with Study.open(tmp_path / "whole") as study:
         collect(study, space, 4, repeated=1, seeds=2)

@@ -47,7 +47,7 @@ def test_boards_of_different_contexts_are_refused_with_the_fields(study):
     assert not boards[0].measured
     assert not any(board.lease for board in boards)
     run(study, boards, 4, replace(OPTIONS, keep_apart=True))
-    assert len(study.stored_labels("latency")) == 8
+    assert len(study.labels.all("latency")) == 8
 
 
 def test_boards_whose_canaries_disagree_are_refused_with_both_values_before_anything_is_labelled(study):
@@ -59,7 +59,7 @@ def test_boards_whose_canaries_disagree_are_refused_with_both_values_before_anyt
     assert "7.0 % apart" in message
     assert all(word in message for word in ("cooling", "power supply", "--keep-apart"))
     assert {job.model_sha256 for board in boards for job in board.measured} == {CANARY}
-    assert study.stored_labels("latency") == []
+    assert study.labels.all("latency") == []
     assert not any(board.lease for board in boards)
 
 
@@ -89,16 +89,16 @@ def test_board_of_an_earlier_call_is_compared_too(study):
     with pytest.raises(BoardsDifferError, match=r"on pi2 .* but .* on pi1"):
         run(study, [slower], 8)
     run(study, [slower], 8, replace(OPTIONS, keep_apart=True))
-    assert sum(stored.device_id == "id-pi2" for stored in study.stored_labels("latency")) == 8
+    assert sum(stored.device_id == "id-pi2" for stored in study.labels.all("latency")) == 8
 
 
 def test_board_of_an_earlier_call_without_canaries_is_not_taken_for_equal(study):
     run(study, [ScriptedBoard("pi1")], 4, replace(OPTIONS, canary_every=0))
     with pytest.raises(BoardsDifferError, match="nothing shows that pi1"):
         run(study, [ScriptedBoard("pi2")], 8)
-    assert {stored.device_id for stored in study.stored_labels("latency")} == {"id-pi1"}
+    assert {stored.device_id for stored in study.labels.all("latency")} == {"id-pi1"}
     run(study, [ScriptedBoard("pi1"), ScriptedBoard("pi2")], 8)
-    assert len(study.stored_labels("latency")) == 8
+    assert len(study.labels.all("latency")) == 8
 
 
 def test_more_canaries_are_measured_while_noise_leaves_the_question_open(study):
@@ -126,7 +126,7 @@ def test_boards_whose_noise_never_tells_are_refused(study):
         match=r"varies too much to tell whether .* on pi2 \(40 processes\).*find out what else runs",
     ):
         run(study, boards, 4)
-    assert study.stored_labels("latency") == []
+    assert study.labels.all("latency") == []
 
 
 def test_canaries_of_a_refused_call_count_in_the_next(study):
@@ -148,7 +148,7 @@ def test_throttled_canary_is_measured_again(study):
     boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2")]
     boards[1].outcome = lambda job: Outcome.THROTTLED if len(boards[1].measured) < 3 else Outcome.OK
     assert run(study, boards, 4).agreement.agree
-    assert len(study.stored_labels("latency")) == 4
+    assert len(study.labels.all("latency")) == 4
 
 
 def test_boards_are_compared_alike_when_labels_are_collected_and_when_they_are_read(study):
@@ -160,20 +160,20 @@ def test_boards_are_compared_alike_when_labels_are_collected_and_when_they_are_r
     (read,) = study.describe().board_agreements
     assert collected.agreement == read.agreement
     assert read.agreement.agree
-    canaries = [result for result in study.canaries() if result.identity.device_id == "id-pi2"]
+    canaries = [result for result in study.results.canaries() if result.identity.device_id == "id-pi2"]
     assert [result.outcome for result in canaries[:5]].count(Outcome.CRASH) == 1
     well = [each for each in canaries if each.outcome is Outcome.OK and not each.is_disturbed]
     assert len(canaries) == len(well) + 6
     assert {board.device_id: board.processes for board in read.agreement.boards}["id-pi2"] == len(well)
 
-    study.discard([result.job_id for result in well], "drift")
+    study.results.discard([result.job_id for result in well], "drift")
     troubled.disturbed = set(range(1000))
     patient = msgspec.structs.replace(OPTIONS.settings, deadline_s=900.0)
     with pytest.raises(BoardsDifferError) as error:
         run(study, boards, 8, replace(options, settings=patient))
     (read,) = study.describe().board_agreements
     assert read.agreement.verdict == "disagree"
-    assert read.agreement.describe(study.device_names()) in str(error.value)
+    assert read.agreement.describe(study.devices.names()) in str(error.value)
     assert " ms on pi2 (3 processes) but " in str(error.value)
 
 
@@ -196,8 +196,8 @@ def test_board_lost_while_it_is_compared_does_not_join_where_it_disagrees(study)
     collected = run(study, boards, 12)
     lost = collected.summary(12, failures=(), export_s=0.0).devices[1].lost
     assert "disagree by more than 3 %" in lost
-    assert {stored.device_id for stored in study.stored_labels("latency")} == {"id-pi1"}
-    assert len(study.stored_labels("latency")) == 12
+    assert {stored.device_id for stored in study.labels.all("latency")} == {"id-pi1"}
+    assert len(study.labels.all("latency")) == 12
 
 
 def test_one_board_under_two_names_is_refused(study):

@@ -157,7 +157,7 @@ def run(
     models = [model(i, study.folder) for i in range(count)]
     canary = [model(999, study.folder)] if options.canary_every else []
     for each in models + canary:
-        study.add_export(ExportRecord(each.sha256, "onnx", each.path.name, 1))
+        study.exports.add(ExportRecord(each.sha256, "onnx", each.path.name, 1))
     windows = [models[i : i + options.window] for i in range(0, count, options.window)]
     source = Source(
         windows=[lambda chunk=chunk: chunk for chunk in windows],
@@ -172,7 +172,7 @@ def run(
 def jobs_in(study: Study, purpose: str = "latency") -> Counter[tuple[str, str, int]]:
     return Counter(
         (sha256, result.measure_pass, replicate)
-        for sha256, results in study.results_by_model(purpose).items()
+        for sha256, results in study.results.by_model(purpose).items()
         for replicate, result in results
     )
 
@@ -196,9 +196,9 @@ def test_every_process_is_measured_once_stored_and_then_acknowledged(study, shar
     assert device.acknowledged == [job.job_id for job in device.order]
     assert (bars[0].begun, bars[0].done, bars[0].total) == (0, 40, 40)
     assert collected.summary(10, failures=(), export_s=0.0).measured_jobs == 40
-    assert [label.outcome for _, label in study.latency_labels()] == [Outcome.OK] * 10
-    assert {label.processes for _, label in study.latency_labels()} == {3}
-    assert {label.peak_rss_bytes for _, label in study.latency_labels()} == {1000}
+    assert [each.label.outcome for each in study.labels.all("latency")] == [Outcome.OK] * 10
+    assert {each.label.processes for each in study.labels.all("latency")} == {3}
+    assert {each.label.peak_rss_bytes for each in study.labels.all("latency")} == {1000}
 
 
 def test_replicates_of_a_model_are_not_back_to_back(study):
@@ -247,7 +247,7 @@ def test_failing_model_is_a_record_and_the_others_go_on(study, outcome, tries):
     collected = run(study, device, 6)
     assert sum(job.model_sha256 == bad for job in device.order) == tries
     assert collected.labels[bad].outcome is outcome
-    assert Counter(label.outcome for _, label in study.latency_labels()) == {Outcome.OK: 5, outcome: 1}
+    assert Counter(each.label.outcome for each in study.labels.all("latency")) == {Outcome.OK: 5, outcome: 1}
     run(study, device, 6)
     assert sum(job.model_sha256 == bad for job in device.order) == tries
 
@@ -312,18 +312,18 @@ def test_interrupted_anywhere_and_run_again_gives_the_same_jobs_as_never_interru
 
 def test_result_that_could_not_be_stored_is_not_acknowledged_and_fetched_next_time(study, monkeypatch):
     device = RuledDevice()
-    store = study.add_result
+    store = study.results.add
 
     def full(*arguments, **named):
         if len(device.order) == 5:
             raise StudyError("the study file is on a full disk", "Free some space")
         store(*arguments, **named)
 
-    monkeypatch.setattr(study, "add_result", full)
+    monkeypatch.setattr(study.results, "add", full)
     with pytest.raises(StudyError, match="full disk"):
         run(study, device, 4)
     assert len(device.acknowledged) == 4
-    monkeypatch.setattr(study, "add_result", store)
+    monkeypatch.setattr(study.results, "add", store)
     run(study, device, 4)
     assert len(device.order) == 16
     assert jobs_in(study) == expected_jobs(4)
@@ -355,11 +355,11 @@ def test_canary_runs_thrice_first_then_every_so_many_timed_processes_and_after_e
     timed = [job.model_sha256 == f"{999:064x}" for job in device.order if job.measure_pass == "timed"]
     at = [i for i, canary in enumerate(timed) if canary]
     assert at == [0, 1, 2, 8, 14, 17, 23, 29, 32]
-    assert collected.summary(8, failures=(), export_s=0.0).canaries == len(study.canaries()) == 9
+    assert collected.summary(8, failures=(), export_s=0.0).canaries == len(study.results.canaries()) == 9
     assert jobs_in(study) == expected_jobs(8)
     run(study, device, 12, options)
     series = [replicate for _, _, replicate in sorted(jobs_in(study, "canary"))]
-    assert series == list(range(len(study.canaries())))
+    assert series == list(range(len(study.results.canaries())))
     assert len(series) > 9
 
 
@@ -396,19 +396,21 @@ def test_process_of_another_context_is_in_no_label_and_measured_again_once_that_
     options = replace(OPTIONS, processes=3, memory_pass=False, canary_every=4)
     with pytest.raises(DeviceError, match="governor: performance -> powersave"):
         run(study, device, 1, options)
-    assert study.stored_labels("latency") == []
+    assert study.labels.all("latency") == []
     device.context, device.rule = CONTEXT, lambda job, number: Outcome.OK
     run(study, device, 1, options)
-    (label,) = study.stored_labels("latency")
+    (label,) = study.labels.all("latency")
     assert label.label.processes == 3
-    measured = [result.context.governor for result in study.results(label.label.model_sha256, "latency")]
+    measured = [
+        result.context.governor for result in study.results.of_model(label.label.model_sha256, "latency")
+    ]
     assert sorted(measured) == ["performance"] * 3 + ["powersave"]
 
 
 def test_reference_travels_with_the_model(study, tmp_path):
     reference = Reference("1" * 64, "2" * 64, 1.0)
     whole = Model("a" * 64, "onnx", tmp_path / "m.onnx", reference, tmp_path / "i.npz", tmp_path / "o.npz")
-    study.add_export(ExportRecord(whole.sha256, "onnx", "m.onnx", 1))
+    study.exports.add(ExportRecord(whole.sha256, "onnx", "m.onnx", 1))
     device = RuledDevice()
     source = Source([lambda: [whole]], 1, [], list, lambda: None)
     collect(study, [device], source, OPTIONS, purpose="latency")
@@ -419,7 +421,7 @@ def test_reference_travels_with_the_model(study, tmp_path):
 def test_preparing_ahead_is_cancelled_when_measuring_stops(study):
     cancelled: list[bool] = []
     first = model(0, study.folder)
-    study.add_export(ExportRecord(first.sha256, "onnx", "m.onnx", 1))
+    study.exports.add(ExportRecord(first.sha256, "onnx", "m.onnx", 1))
 
     def interrupt(job: MeasureJob, number: int) -> Outcome:
         raise KeyboardInterrupt

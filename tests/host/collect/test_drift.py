@@ -113,8 +113,8 @@ def test_a_canary_that_fails_leaves_what_was_measured_to_the_next_look(study):
     fails = lambda job: job.model_sha256 == CANARY and 18 <= len(board.measured) < 24  # noqa: E731
     board.outcome = lambda job: Outcome.CRASH if fails(job) else Outcome.OK
     run(study, [board], MODELS, PROTECTED)
-    assert [result for result in study.canaries() if result.outcome is Outcome.CRASH]
-    for each in study.stored_labels("latency"):
+    assert [result for result in study.results.canaries() if result.outcome is Outcome.CRASH]
+    for each in study.labels.all("latency"):
         label, number = each.label, int(each.label.model_sha256, 16)
         expected = pytest.approx(100 * 1.02**number, rel=0.02)
         assert all(median_ms == expected for median_ms in label.process_medians_ms)
@@ -164,7 +164,7 @@ MODELS = 16
 
 
 def tau(study: Study) -> float:
-    medians = {stored.label.model_sha256: stored.label.median_ms for stored in study.stored_labels("latency")}
+    medians = {stored.label.model_sha256: stored.label.median_ms for stored in study.labels.all("latency")}
     return float(kendalltau(sorted(range(MODELS)), [medians[f"{i:064x}"] for i in range(MODELS)]).statistic)
 
 
@@ -180,25 +180,25 @@ def test_a_slow_stretch_is_detected_and_measured_again_and_the_ranks_are_saved(s
     collected = run(study, [SlowingBoard(hog)], MODELS, PROTECTED)
     (share,) = collected.summary(MODELS, failures=(), export_s=0.0).devices
     assert share.drifts > 0
-    assert len(study.discarded()) >= share.discarded > 0
+    assert len(study.results.discarded()) >= share.discarded > 0
     assert unprotected < 0.9
     assert tau(study) > unprotected + 0.05
 
 
 def test_nothing_is_discarded_on_a_steady_board(study):
     collected = run(study, [SlowingBoard(lambda job: 1.0)], MODELS, PROTECTED)
-    assert (study.discarded(), tau(study)) == ({}, 1.0)
+    assert (study.results.discarded(), tau(study)) == ({}, 1.0)
     assert "drifted" not in collected.summary(MODELS, failures=(), export_s=0.0).describe()
 
 
 def test_what_was_measured_while_slow_is_kept_but_in_no_label(study):
     board = SlowingBoard(lambda job: 1.5 if 20 <= job < 32 else 1.0)
     run(study, [board], MODELS, PROTECTED)
-    discarded = study.discarded()
-    stored = {result.job_id: result for rs in study.results_by_model("latency").values() for _, result in rs}
+    discarded = study.results.discarded()
+    stored = {result.job_id: result for rs in study.results.by_model("latency").values() for _, result in rs}
     gone = [stored[job_id] for job_id in discarded if job_id in stored]
     assert gone
-    for each in study.stored_labels("latency"):
+    for each in study.labels.all("latency"):
         label, number = each.label, int(each.label.model_sha256, 16)
         assert label.median_ms == pytest.approx(100 * 1.02**number, rel=0.02)
         assert not {result.median_ms for result in gone} & set(label.process_medians_ms)
@@ -207,17 +207,20 @@ def test_what_was_measured_while_slow_is_kept_but_in_no_label(study):
 
 def test_a_board_that_stays_slow_goes_on_and_says_so(study):
     run(study, [SlowingBoard(lambda job: 1.2 if job > 30 else 1.0)], MODELS, PROTECTED)
-    assert len(study.stored_labels("latency")) == MODELS
-    (failure,) = study.failures("drift")
+    assert len(study.labels.all("latency")) == MODELS
+    (failure,) = study.failures.all("drift")
     assert "changed speed for good: the canary has drifted by +" in failure.message
 
 
 def test_the_report_tells_the_former_speed_and_the_spells(study):
     board = SlowingBoard(lambda job: 1.0 if job <= 30 else 1.2 if job <= 90 else 1.5)
     run(study, [board], MODELS, PROTECTED)
-    timed = [r for rs in study.results_by_model("latency").values() for _, r in rs]
+    timed = [r for rs in study.results.by_model("latency").values() for _, r in rs]
     (series,) = canary_series(
-        study.canaries(), {}, [r for r in timed if r.measure_pass == "timed"], study.discards()
+        study.results.canaries(),
+        {},
+        [r for r in timed if r.measure_pass == "timed"],
+        study.results.discards(),
     )
     levels = {
         level: [p.median_ms for p in series.points if p.level == level and p.state != "drifted"]
@@ -240,10 +243,10 @@ def test_a_new_level_is_what_the_canary_is_held_to_from_then_on(study):
     """A second change of speed is seen against the new level, with the canaries that showed that at once."""
     board = SlowingBoard(lambda job: 1.0 if job <= 30 else 1.2 if job <= 90 else 1.5)
     run(study, [board], MODELS, PROTECTED)
-    first, second = study.failures("drift")
+    first, second = study.failures.all("drift")
     assert "drifted by +19" in first.message or "drifted by +20" in first.message
     assert "drifted by +24" in second.message or "drifted by +25" in second.message
-    kept = [result for result in study.canaries() if result.job_id not in study.discarded()]
+    kept = [result for result in study.results.canaries() if result.job_id not in study.results.discarded()]
     assert len(kept) >= 3
     assert max(result.median_ms for result in kept) < 1.05 * min(result.median_ms for result in kept)
 
@@ -252,11 +255,11 @@ def test_a_collection_goes_on_at_the_new_level_after_it_was_ended(study):
     often = replace(PROTECTED, canary_every=2)  # so that most canaries are of the old level
     board = SlowingBoard(lambda job: 1.2 if job > 55 else 1.0)
     run(study, [board], MODELS, often)
-    assert len(study.failures("drift")) == 1
-    discarded = study.discarded()
+    assert len(study.failures.all("drift")) == 1
+    discarded = study.results.discarded()
     run(study, [board], 2 * MODELS, often)
-    assert len(study.failures("drift")) == 1
-    assert study.discarded() == discarded
+    assert len(study.failures.all("drift")) == 1
+    assert study.results.discarded() == discarded
 
 
 @pytest.mark.parametrize("dies_at", [19, 21])
@@ -268,7 +271,7 @@ def test_what_was_measured_while_slow_is_checked_after_the_collection_was_ended(
         run(study, [board], MODELS, PROTECTED)
     board.dead, board.dies_at = False, None
     run(study, [board], MODELS, PROTECTED)
-    for each in study.stored_labels("latency"):
+    for each in study.labels.all("latency"):
         label, number = each.label, int(each.label.model_sha256, 16)
         expected = pytest.approx(100 * 1.02**number, rel=0.02)
         assert all(median_ms == expected for median_ms in label.process_medians_ms)
@@ -289,17 +292,17 @@ def test_attempts_that_are_discarded_come_to_an_end(study):
     board = SlowingBoard(lambda job: 1.1 ** (job // 12))
     run(study, [board], MODELS, replace(PROTECTED, drift_pauses_s=()))
     per_slot: dict[tuple[str, int], int] = {}
-    for sha256, results in study.results_by_model("latency").items():
+    for sha256, results in study.results.by_model("latency").items():
         for replicate, result in results:
             if result.measure_pass == "timed":
                 per_slot[sha256, replicate] = per_slot.get((sha256, replicate), 0) + 1
     assert max(per_slot.values()) <= 3
-    assert len(study.stored_labels("latency")) == MODELS
+    assert len(study.labels.all("latency")) == MODELS
 
 
 def test_canaries_of_a_drift_are_no_reference(study):
     run(study, [SlowingBoard(lambda job: 1.5 if 20 <= job < 32 else 1.0)], MODELS, PROTECTED)
-    kept = [result for result in study.canaries() if result.job_id not in study.discarded()]
+    kept = [result for result in study.results.canaries() if result.job_id not in study.results.discarded()]
     assert max(result.median_ms for result in kept) < 1.05 * min(result.median_ms for result in kept)
     assert all(result.model_sha256 == CANARY for result in kept)
 
@@ -329,7 +332,7 @@ def test_a_canary_that_is_always_disturbed_is_compared_with_its_like(study, monk
 
     monkeypatch.setattr(CanaryWatch, "look", listening)
     run(study, [DisturbedBoard()], 24, PROTECTED)
-    attempts = [result.median_ms for result in study.canaries()]
+    attempts = [result.median_ms for result in study.results.canaries()]
     processes = [min(attempts[i : i + 3]) for i in range(0, len(attempts), 3)]
     assert len(seen) > 10
     assert seen == processes

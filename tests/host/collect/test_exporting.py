@@ -56,7 +56,7 @@ def test_networks_are_exported_once_and_found_again(study, monkeypatch):
     for model in models:
         assert model.reference is not None
         assert all(file.is_file() for file in (model.path, model.inputs_file, model.outputs_file))
-    assert study.export_for(networks[0][1], 32, 2, **MADE).sha256 == models[0].sha256
+    assert study.exports.find(networks[0][1], 32, 2, **MADE).sha256 == models[0].sha256
 
     monkeypatch.setattr("hytnas_host.collect.exporting.ExportPool", FailingPool)
     with Exporter(study, TASK, seed=0, target=TARGET) as again:
@@ -74,7 +74,7 @@ def test_network_that_cannot_be_exported_is_a_failure_and_left_out(study, failin
     with Exporter(study, TASK, seed=0, target=TARGET) as exporter:
         assert exporter.prepare(networks) == []
     assert set(exporter.failed) == {plan_hash for _, plan_hash in networks}
-    failures = study.failures("export")
+    failures = study.failures.all("export")
     assert [failure.subject for failure in failures] == [plan_hash for _, plan_hash in networks]
     assert "it does not convert. choose another" in failures[0].message
 

@@ -52,7 +52,7 @@ def test_files_are_copied_and_recorded_without_judgement(study, folder):
         ("onnx", b"b"),
         ("tflite", b"c"),
     ]
-    records = study.exports()
+    records = study.exports.all()
     assert [record.precision for record in records] == ["int8", "int8", "fp32"]
     assert [record.path.split("-", 1)[1] for record in records] == ["a.onnx", "b.onnx", "c.TFLITE"]
     assert all((study.folder / record.path).is_file() for record in records)
@@ -86,4 +86,4 @@ def test_unreadable_file_is_a_failure_and_the_others_are_taken(study, folder):
     importer = FileImporter(study)
     assert len(importer.take([folder / "a.onnx", folder / "b.onnx"], ModelKind())) == 1
     assert list(importer.failed) == [str(folder / "b.onnx")]
-    assert [failure.stage for failure in study.failures()] == ["file"]
+    assert [failure.stage for failure in study.failures.all()] == ["file"]

@@ -44,10 +44,10 @@ def summary_of(collected, count: int):
 
 def assert_complete(study: Study, count: int, processes: int = 3) -> None:
     """Every model has one label, of one board that has measured each of its processes once."""
-    labels = study.stored_labels("latency")
+    labels = study.labels.all("latency")
     assert sorted(stored.label.model_sha256 for stored in labels) == [f"{i:064x}" for i in range(count)]
     assert {stored.label.outcome for stored in labels} == {Outcome.OK}
-    results = study.results_by_model("latency")
+    results = study.results.by_model("latency")
     for stored in labels:
         slots = Counter(
             (result.measure_pass, replicate)
@@ -78,7 +78,7 @@ def test_boards_share_the_models_and_each_label_is_of_one_board(study, two):
     summary = summary_of(run(study, two, 40, progress=bar), 40)
     assert_complete(study, 40)
     assert run_once(two)
-    assert len(study.stored_labels("latency")) == 40
+    assert len(study.labels.all("latency")) == 40
     assert [share.device for share in summary.devices] == ["pi1", "pi2"]
     assert all(share.models > 4 for share in summary.devices)
     assert sum(share.models for share in summary.devices) == 40
@@ -210,7 +210,7 @@ def test_what_is_going_on_is_said_before_the_first_models_come(study, two):
 
     models = [model(number, study.folder) for number in range(4)]
     for each in [*models, model(999, study.folder)]:
-        study.add_export(ExportRecord(each.sha256, "onnx", each.path.name, 1))
+        study.exports.add(ExportRecord(each.sha256, "onnx", each.path.name, 1))
 
     def window() -> list[Model]:
         said.append(list(bars[0].notes))
@@ -282,7 +282,7 @@ def test_board_kept_apart_measures_everything_itself(study, two):
     summary = summary_of(run(study, two, 12, replace(OPTIONS, keep_apart=True)), 12)
     assert summary.outcomes == {"OK": 24}
     assert summary.measured_jobs == 96
-    assert Counter(stored.device_id for stored in study.stored_labels("latency")) == {
+    assert Counter(stored.device_id for stored in study.labels.all("latency")) == {
         "id-pi1": 12,
         "id-pi2": 12,
     }
@@ -290,18 +290,18 @@ def test_board_kept_apart_measures_everything_itself(study, two):
 
 
 def test_result_that_cannot_be_stored_ends_all(study, two, monkeypatch):
-    store = study.add_result
+    store = study.results.add
 
     def full(*arguments, **named):
         if sum(len(board.measured) for board in two) >= 20:
             raise StudyError("the study file is on a full disk", "Free some space")
         store(*arguments, **named)
 
-    monkeypatch.setattr(study, "add_result", full)
+    monkeypatch.setattr(study.results, "add", full)
     with pytest.raises(StudyError, match="full disk"):
         run(study, two, 24)
     assert not any(board.lease for board in two)
-    monkeypatch.setattr(study, "add_result", store)
+    monkeypatch.setattr(study.results, "add", store)
     run(study, two, 24)
     assert_complete(study, 24)
     assert run_once(two)

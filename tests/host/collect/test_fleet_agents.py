@@ -92,10 +92,10 @@ def states(tmp_path) -> Iterator[Path]:
 
 def assert_complete(study: Study, models: int = 4) -> None:
     """Each model has one label, made of processes of one board, each of which is stored once."""
-    stored = study.stored_labels("latency")
+    stored = study.labels.all("latency")
     assert len(stored) == len({label.export.sha256 for label in stored}) == models
     assert {label.label.outcome for label in stored} == {Outcome.OK}
-    results = study.results_by_model("latency")
+    results = study.results.by_model("latency")
     ids = Counter(result.job_id for model in results.values() for _, result in model)
     assert set(ids.values()) == {1}
     for label in stored:

@@ -34,7 +34,7 @@ FIRST = Slot(SHA, "timed", 0)
 @pytest.fixture
 def study(tmp_path):
     with Study.open(tmp_path) as study:
-        study.add_export(ExportRecord(SHA, "onnx", "models/a.onnx", 1))
+        study.exports.add(ExportRecord(SHA, "onnx", "models/a.onnx", 1))
         yield study
 
 
@@ -162,7 +162,7 @@ def test_result_of_another_board_or_context_is_kept_but_does_not_count(study, ch
     ours = journal(study)
     foreign = msgspec.structs.replace(ended(ours, FIRST, Outcome.OK), **changes)
     ours.store(FIRST, foreign)
-    assert study.results(SHA, "latency") == [foreign]
+    assert study.results.of_model(SHA, "latency") == [foreign]
     for each in (ours, journal(study)):
         assert not each.settled(FIRST)
         assert each.last_attempts(SHA) == []
@@ -233,7 +233,7 @@ def test_a_disturbed_process_is_tried_again_and_kept(study):
     ours.store(FIRST, disturbed(ours, FIRST, 10.0, "VALID_UNVERIFIED"))
     assert ours.settled(FIRST)
     assert [result.median_ms for result in ours.last_attempts(SHA)] == [10.0]
-    kept = [result.verdict.status for _, result in study.results_by_model("latency")[SHA]]
+    kept = [result.verdict.status for _, result in study.results.by_model("latency")[SHA]]
     assert kept == ["INVALID", "VALID_UNVERIFIED"]
 
 

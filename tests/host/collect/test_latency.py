@@ -108,7 +108,7 @@ def collect_quickly(study: Study, device: AgentDevice, folder: Path):
 def slots(study: Study) -> dict[tuple[str, str, int], int]:
     """How often each process of each model is stored; disturbed attempts count as the one they stand for."""
     attempts: dict[tuple[str, str, int], list[bool]] = {}
-    for sha256, results in study.results_by_model("latency").items():
+    for sha256, results in study.results.by_model("latency").items():
         for replicate, result in results:
             if result.outcome is not Outcome.CANCELLED:
                 undisturbed = result.verdict is None or result.verdict.usable
@@ -125,7 +125,7 @@ def assert_complete(study: Study, models: int = 4) -> None:
         ("timed", 1): models,
         ("memory", 0): models,
     }
-    assert [label.outcome for _, label in study.latency_labels()] == [Outcome.OK] * models
+    assert [each.label.outcome for each in study.labels.all("latency")] == [Outcome.OK] * models
 
 
 def test_sample_is_exported_measured_labelled_and_verified_afresh(study, state):
@@ -138,7 +138,7 @@ def test_sample_is_exported_measured_labelled_and_verified_afresh(study, state):
         assert summary.measured_jobs >= 6, "more where the machine disturbed some"
         assert (again.measured_jobs, again.resumed_jobs) == (0, 6)
         assert_complete(study, models=2)
-        chosen = [architecture for architecture, _ in study.architectures("latency")][:1]
+        chosen = [architecture for architecture, _ in study.architectures.of("latency")][:1]
         fresh = measure_architectures(
             study,
             [device],
@@ -148,19 +148,19 @@ def test_sample_is_exported_measured_labelled_and_verified_afresh(study, state):
             options=MeasureOptions(seed=1, settings=QUICK, processes=2, canary_every=0),
         )
     labelled = study.labelled("latency_ms", space=space)
-    assert labelled.architectures == tuple(a for a, _ in study.architectures("latency"))
-    medians = [label.process_medians_ms for _, label in study.latency_labels("latency")]
+    assert labelled.architectures == tuple(a for a, _ in study.architectures.of("latency"))
+    medians = [each.label.process_medians_ms for each in study.labels.all("latency")]
     assert [tuple(repeats) for repeats in labelled.repeats] == medians
     assert all(1 <= len(each) <= 2 for each in medians), "fewer where the machine disturbed some"
     assert [architecture for architecture, _ in fresh] == chosen
     assert all(label.outcome is Outcome.OK for _, label in fresh)
     ids = {
-        p: {r.job_id for m in study.results_by_model(p).values() for _, r in m} for p in ("latency", "verify")
+        p: {r.job_id for m in study.results.by_model(p).values() for _, r in m} for p in ("latency", "verify")
     }
     assert ids["latency"].isdisjoint(ids["verify"])
-    results = [result for model in study.results_by_model("latency").values() for _, result in model]
+    results = [result for model in study.results.by_model("latency").values() for _, result in model]
     assert all(r.parity is not None for r in results if r.measure_pass == "timed")
-    assert len(study.canaries()) >= 2
+    assert len(study.results.canaries()) >= 2
     said = f"2 models (onnx fp32): 2 OK; {summary.measured_jobs} processes measured in"
     assert summary.describe().startswith(said)
 
@@ -202,7 +202,7 @@ def agent_attempts(state: Path) -> Counter[int]:
 def count_repeated(study: Study) -> int:
     """How many attempts of processes were followed by another one; each must have been disturbed."""
     attempts: dict[tuple[str, str, int], list[ProcessResult]] = {}
-    for sha256, results in study.results_by_model("latency").items():
+    for sha256, results in study.results.by_model("latency").items():
         for replicate, result in results:
             attempts.setdefault((sha256, result.measure_pass, replicate), []).append(result)
     repeated = [result for found in attempts.values() for result in found[:-1]]

@@ -62,16 +62,16 @@ def study(tmp_path, board):
 def test_each_model_is_measured_once_and_never_again(study, board):
     models = labelled_models(study)
     assert len(models) == 3
-    labels = study.stored_labels("latency")
+    labels = study.labels.all("latency")
     (summary,) = measure_passes(study, [board], models, PROFILE)
     assert (summary.passes[0].measured, summary.passes[0].outcomes) == (3, {"OK": 3})
     assert board.lease is None
     (again,) = measure_passes(study, [board], models, PROFILE)
     assert (again.passes[0].measured, again.passes[0].resumed) == (0, 3)
-    stored = study.passes("profile")
+    stored = study.passes.last("profile")
     assert [s.export.sha256 for s in stored] == [m.sha256 for m in models]
     assert stored[0].breakdown().group_ms == pytest.approx({"convolution": 0.002, "matrix product": 0.001})
-    assert study.stored_labels("latency") == labels, "no label is made of a pass"
+    assert study.labels.all("latency") == labels, "no label is made of a pass"
 
 
 def test_the_first_models_are_taken(study):
@@ -97,7 +97,7 @@ def test_without_a_meter_one_record_says_so_and_the_other_passes_go_on(study, bo
     assert (energy.measured, energy.outcomes) == (1, {"UNSUPPORTED": 1})
     assert "no energy meter" in energy.describe()
     assert profile.outcomes == {"OK": 3}
-    assert study.passes("energy") == []
+    assert study.passes.last("energy") == []
 
 
 def one(summaries):
@@ -116,7 +116,7 @@ def test_a_disturbed_pass_is_measured_again_and_then_said_to_be(study, board):
     assert (len(board.measured) - ran, energy.measured) == (3, 3)
     assert (energy.outcomes, energy.disturbed) == ({"OK": 1}, 1)
     assert "1 DISTURBED: other processes took 50% of core 3" in energy.describe()
-    assert [stored.result.verdict for stored in study.passes("energy")] == [HOG]
+    assert [stored.result.verdict for stored in study.passes.last("energy")] == [HOG]
 
 
 def test_a_lasting_load_is_not_repeated_for_it(study, board):
@@ -202,7 +202,7 @@ def test_each_device_measures_every_model(study, board):
     ]
     assert (bars[0].total, bars[0].done) == (6, 6)
     assert board.lease is second.lease is None
-    found = {(s.export.sha256, s.result.identity.device_id) for s in study.passes("profile")}
+    found = {(s.export.sha256, s.result.identity.device_id) for s in study.passes.last("profile")}
     assert found == {(model.sha256, f"id-{name}") for model in models for name in ("pi1", "pi2")}
     check_lost(summaries)
 
@@ -238,7 +238,7 @@ def test_an_error_of_the_study_ends_every_device_and_the_jobs_that_run(study, bo
         assert second.hanging.wait(5)
         raise StudyError("the disk is full")
 
-    monkeypatch.setattr(study, "add_result", fail)
+    monkeypatch.setattr(study.results, "add", fail)
     with pytest.raises(StudyError, match="the disk is full"):
         measure_passes(study, [board, second], models, PROFILE)
     assert second.cancelled == {job.job_id for job in second.measured}

@@ -43,7 +43,7 @@ def study(tmp_path, monkeypatch):
 
 
 def label_of(study: Study, number: int):
-    labels = {stored.label.model_sha256: stored.label for stored in study.stored_labels("latency")}
+    labels = {stored.label.model_sha256: stored.label for stored in study.labels.all("latency")}
     return labels[f"{number:064x}"]
 
 
@@ -105,8 +105,8 @@ def test_interrupted_in_any_round_it_comes_to_the_same_processes(study, tmp_path
     run(study, [board], 6, ADAPTIVE)
     with Study.open(tmp_path / "whole") as whole:
         run(whole, [NoisyBoard(noise)], 6, ADAPTIVE)
-        expected = {each.label.model_sha256: each.label.processes for each in whole.stored_labels("latency")}
-    assert {e.label.model_sha256: e.label.processes for e in study.stored_labels("latency")} == expected
+        expected = {each.label.model_sha256: each.label.processes for each in whole.labels.all("latency")}
+    assert {e.label.model_sha256: e.label.processes for e in study.labels.all("latency")} == expected
     measured = len(board.measured)
     run(study, [board], 6, ADAPTIVE)
     assert len(board.measured) == measured
@@ -127,7 +127,7 @@ def test_what_the_agent_had_measured_of_a_further_round_is_fetched(study):
     board.dies_at = 4 * 5 + 2
     board.returns = lambda: True
     run(study, [board], 4, ADAPTIVE)
-    results = study.results_by_model("latency")[f"{0:064x}"]
+    results = study.results.by_model("latency")[f"{0:064x}"]
     replicates = Counter(replicate for replicate, result in results if result.measure_pass == "timed")
     assert replicates == dict.fromkeys(range(12), 1)
 
@@ -150,5 +150,5 @@ def test_disturbed_processes_do_not_count_towards_the_least(study):
     label = label_of(study, 1)
     assert (label.outcome, label.processes) == (Outcome.OK, 5)
     assert label.median_ms == pytest.approx(100.0, rel=0.01)
-    stored = [result for _, result in study.results_by_model("latency")[f"{1:064x}"]]
+    stored = [result for _, result in study.results.by_model("latency")[f"{1:064x}"]]
     assert sum(each.verdict.status == "INVALID" for each in stored) == 2

@@ -21,7 +21,7 @@ def test_sample_is_recorded_first_and_resumed_from(study):
     space = get_space("hyt")
     drawn = sample_networks(study, space, 12, TASK, purpose="latency", seed=3)
     assert len({plan_hash for _, plan_hash in drawn}) == 12
-    assert study.architectures("latency") == drawn
+    assert study.architectures.of("latency") == drawn
     assert sample_networks(study, space, 12, TASK, purpose="latency", seed=99) == drawn
     assert sample_networks(study, space, 5, TASK, purpose="latency", seed=3) == drawn[:5]
     assert all(build_plan(architecture, TASK).hash == plan_hash for architecture, plan_hash in drawn)

@@ -75,31 +75,31 @@ def study_folder(synthetic, tmp_path):
     plans = [f"plan{i}" for i in range(4)]
     context, identity = synthetic.CONTEXT, synthetic.DEVICE.identity
     with Study.open(folder) as study:
-        run = study.begin_run(
+        run = study.runs.begin(
             "hytnas-profile run --study study",
             {"latency_n": 80, "constraints": ["params <= 3M"]},
             {"python": "3.11.2"},
         )
-        study.add_device(synthetic.DEVICE)
-        study.add_architectures(SPACE, architectures, plans, "latency")
+        study.devices.add(synthetic.DEVICE)
+        study.architectures.add(SPACE, architectures, plans, "latency")
         for i, plan in enumerate(plans):
             sha = f"{i}" * 64
-            study.add_export(ExportRecord(sha, "onnx", f"models/{i}.onnx", 1000, plan, 224, 2))
+            study.exports.add(ExportRecord(sha, "onnx", f"models/{i}.onnx", 1000, plan, 224, 2))
             if i == 3:
                 bad = label(sha, [], Outcome.TIMEOUT, "took too long")
-                study.add_label(bad, "latency", identity.device_id, context)
+                study.labels.add(bad, "latency", identity.device_id, context)
                 continue
             for replicate in range(3):
                 samples = (1.0 + i + 0.01 * replicate) * np.array([0.99, 1.0, 1.01])
                 result = process(context, identity, sha, replicate, samples)
-                study.add_result(result, model_sha256=sha, purpose="latency", replicate=replicate)
+                study.results.add(result, model_sha256=sha, purpose="latency", replicate=replicate)
             medians = [1.0 + i + 0.01 * replicate for replicate in range(3)]
-            study.add_label(label(sha, medians), "latency", identity.device_id, context)
+            study.labels.add(label(sha, medians), "latency", identity.device_id, context)
         for k in range(3):
             result = process(context, identity, "0" * 64, k, [2.0, 2.1, 2.2], purpose="canary")
-            study.add_result(result, model_sha256="0" * 64, purpose="canary", replicate=k)
+            study.results.add(result, model_sha256="0" * 64, purpose="canary", replicate=k)
         for seed in range(2):
-            study.add_accuracy(
+            study.accuracies.add(
                 AccuracyRecord(
                     architectures[0],
                     plans[0],
@@ -114,7 +114,7 @@ def study_folder(synthetic, tmp_path):
                     label="short training on scikit-learn digits",
                 )
             )
-        study.end_run(run, "done")
+        study.runs.end(run, "done")
     for name, value in (
         ("leaderboard-latency_ms.json", data.leaderboards[0]),
         ("leaderboard-accuracy.json", data.leaderboards[1]),
@@ -252,7 +252,9 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(study_folder):
 def test_discarded_canaries_and_what_was_timed_then_are_told(study_folder):
     with Study.open(study_folder) as study:
         processes = [f"latency-{number * 64}-1" for number in "012"]
-        study.discard([*processes, study.canaries()[1].job_id], "the canary has drifted by +200.0 %")
+        study.results.discard(
+            [*processes, study.results.canaries()[1].job_id], "the canary has drifted by +200.0 %"
+        )
     data = load_report_data(study_folder)
     (canary,) = data.canary
     states = [(point.minutes, point.state) for point in canary.points]
@@ -268,7 +270,7 @@ def test_what_is_doubtful_about_a_label_goes_with_it(study_folder, synthetic):
         label("1" * 64, [2.0, 2.1, 2.4], Outcome.UNSTABLE), target_half_width=0.015, too_few_undisturbed=True
     )
     with Study.open(study_folder) as study:
-        study.add_label(doubtful, "latency", synthetic.DEVICE.identity.device_id, synthetic.CONTEXT)
+        study.labels.add(doubtful, "latency", synthetic.DEVICE.identity.device_id, synthetic.CONTEXT)
     data = load_report_data(study_folder)
     assert [(spread.unstable, spread.disturbed) for spread in data.spreads] == [
         (False, False),

@@ -47,10 +47,10 @@ def fill(folder: Path, context: DeviceContext, n: int = N, converter_version: st
     plans = [build_plan(architecture, TASK) for architecture in architectures]
     with Study.open(folder) as study:
         for purpose in ("latency", "accuracy"):
-            study.add_architectures(space, architectures, [plan.hash for plan in plans], purpose)
+            study.architectures.add(space, architectures, [plan.hash for plan in plans], purpose)
         for number, (architecture, plan) in enumerate(zip(architectures, plans, strict=True)):
             sha256 = f"{number:064x}"
-            study.add_export(
+            study.exports.add(
                 ExportRecord(
                     sha256,
                     "onnx",
@@ -64,9 +64,9 @@ def fill(folder: Path, context: DeviceContext, n: int = N, converter_version: st
                 )
             )
             medians = plan.macs / 1e6 * np.exp(rng.normal(0.0, 0.01, 5))
-            study.add_label(latency_label(sha256, medians), "latency", "made-up", context)
+            study.labels.add(latency_label(sha256, medians), "latency", "made-up", context)
             for seed in range(2 if number < 4 else 1):
-                study.add_accuracy(
+                study.accuracies.add(
                     AccuracyRecord(
                         architecture,
                         plan.hash,

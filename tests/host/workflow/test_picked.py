@@ -23,7 +23,7 @@ def test_picks_are_exported_once_each(tmp_path):
         write_json(StudyFiles(tmp_path).search, search_with(*picks))
         models = picked_models(study, seed=0)
         assert [model.path.is_file() for model in models] == [True, True]
-        assert [space.format(a) for a, _ in study.architectures(PICKED_PURPOSE)] == [one, two]
+        assert [space.format(a) for a, _ in study.architectures.of(PICKED_PURPOSE)] == [one, two]
         assert picked_models(study, seed=0) == models
 
 

@@ -24,14 +24,14 @@ STABLE = LabelChoice(stable_only=True)
 def doubt(folder: Path, *, unstable: int, disturbed: int = 0) -> None:
     """Make the first labels of a study UNSTABLE, the ones after them of too few undisturbed ones."""
     with Study.open(folder) as study:
-        for number, stored in enumerate(study.stored_labels("latency")):
+        for number, stored in enumerate(study.labels.all("latency")):
             changed = msgspec.structs.replace(
                 stored.label,
                 outcome=Outcome.UNSTABLE if number < unstable else Outcome.OK,
                 too_few_undisturbed=unstable <= number < unstable + disturbed,
                 target_half_width=0.015,
             )
-            study.add_label(changed, stored.purpose, stored.device_id, stored.context)
+            study.labels.add(changed, stored.purpose, stored.device_id, stored.context)
 
 
 @pytest.fixture

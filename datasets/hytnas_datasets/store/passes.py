@@ -8,10 +8,11 @@ from hytnas_agent.records import MeasurePass, Outcome, ProcessResult
 from hytnas_datasets.plan import LayerPlan, Task, build_plan
 from hytnas_datasets.plan.profile import Breakdown, break_down
 from hytnas_datasets.spaces import Architecture
-from hytnas_datasets.store import measured
+from hytnas_datasets.store.architectures import Architectures
 from hytnas_datasets.store.database import Database
+from hytnas_datasets.store.exports import Exports
 from hytnas_datasets.store.records import ExportRecord
-from hytnas_datasets.store.sampled import as_architecture
+from hytnas_datasets.store.results import Results
 
 PASSES: Final[tuple[MeasurePass, ...]] = ("profile", "energy", "sustained")
 """Each is also the purpose that its results are stored for."""
@@ -39,18 +40,20 @@ class StoredPass(msgspec.Struct, frozen=True):
         return None if self.result.profile is None else break_down(self.result.profile, self.plan())
 
 
-def stored_passes(database: Database, measure_pass: MeasurePass) -> list[StoredPass]:
-    """The last good result of a pass for each model and device, in the order they were measured."""
-    records = {record.sha256: record for record in measured.exports(database)}
-    rows = database.query(
-        "SELECT plan_hash, space, choices FROM sample "
-        "JOIN architecture ON architecture.id = architecture_id ORDER BY sample.id DESC"
-    )
-    architectures = {row["plan_hash"]: as_architecture(row) for row in rows}
-    found: dict[tuple[str, str], StoredPass] = {}
-    for stored in measured.results(database, purpose=measure_pass):
-        if stored.result.outcome is Outcome.OK:
-            record = records[stored.model_sha256]
-            key = (stored.model_sha256, stored.result.identity.device_id)
-            found[key] = StoredPass(architectures.get(record.plan_hash or ""), record, stored.result)
-    return list(found.values())
+class Passes:
+    """What the passes beside the timed one found in the study."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def last(self, measure_pass: MeasurePass) -> list[StoredPass]:
+        """The last good result of a pass for each model and device, in the order they were measured."""
+        records = {record.sha256: record for record in Exports(self._database).all()}
+        architectures = Architectures(self._database).by_plan()
+        found: dict[tuple[str, str], StoredPass] = {}
+        for stored in Results(self._database).all(measure_pass):
+            if stored.result.outcome is Outcome.OK:
+                record = records[stored.model_sha256]
+                key = (stored.model_sha256, stored.result.identity.device_id)
+                found[key] = StoredPass(architectures.get(record.plan_hash or ""), record, stored.result)
+        return list(found.values())

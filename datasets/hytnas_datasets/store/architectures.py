@@ -1,0 +1,142 @@
+"""Architectures that were sampled into a study, by purpose and in their order: the resume journal."""
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from hytnas_datasets.errors import SpaceError, StudyError
+from hytnas_datasets.spaces import Architecture, Space, get_space
+from hytnas_datasets.spaces.space import Choice
+from hytnas_datasets.store.database import Database
+
+
+class StoredVariable(msgspec.Struct, frozen=True):
+    """A variable and its choices; an index of -1 says that it does not exist in an architecture."""
+
+    name: str
+    choices: tuple[Choice, ...]
+
+    def value(self, index: int) -> Choice | None:
+        """The choice at ``index``, or ``None`` where the variable does not exist."""
+        return self.choices[index] if index >= 0 else None
+
+
+class StoredSpace(msgspec.Struct, frozen=True):
+    """The definition of a space as a study keeps it: enough to name every choice in a table."""
+
+    name: str
+    hash: str
+    variables: tuple[StoredVariable, ...]
+
+
+def put_space(connection: sqlite3.Connection, space: Space) -> None:
+    """Store the definition of ``space``; raises StudyError if one of the same name differs."""
+    row = connection.execute("SELECT hash FROM space WHERE name = ?", (space.name,)).fetchone()
+    if row is None:
+        stored = [StoredVariable(variable.name, variable.choices) for variable in space.variables]
+        variables = msgspec.json.encode(stored).decode()
+        connection.execute(
+            "INSERT INTO space (name, hash, variables) VALUES (?, ?, ?)",
+            (space.name, space.hash(), variables),
+        )
+    elif row["hash"] != space.hash():
+        raise StudyError(
+            f"this study was made with another definition of the space {space.name!r} "
+            f"({row['hash']}, now {space.hash()})",
+            "Start a new study in another folder, or go back to the definition it was made with",
+        )
+
+
+def identifier(architecture: Architecture, stored: StoredSpace) -> str:
+    """The architecture's id, or its choices' positions where this machine has another space, or none."""
+    try:
+        space = get_space(stored.name)
+    except SpaceError:
+        space = None
+    if space is None or space.hash() != stored.hash:
+        return "-".join(map(str, architecture.indices))
+    return space.format(architecture)
+
+
+def put_architecture(connection: sqlite3.Connection, architecture: Architecture) -> int:
+    """The row id of ``architecture``, which is inserted where it is new."""
+    key = (architecture.space, msgspec.json.encode(architecture.indices).decode())
+    connection.execute("INSERT INTO architecture (space, choices) VALUES (?, ?) ON CONFLICT DO NOTHING", key)
+    row = connection.execute("SELECT id FROM architecture WHERE space = ? AND choices = ?", key).fetchone()
+    return int(row["id"])
+
+
+def as_architecture(row: sqlite3.Row) -> Architecture:
+    """The architecture in the columns ``space`` and ``choices`` of a row."""
+    return Architecture(row["space"], msgspec.json.decode(row["choices"], type=tuple[int, ...]))
+
+
+class Architectures:
+    """The samples of a study, one for each purpose, in the order they were drawn."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self, space: Space, architectures: Sequence[Architecture], plan_hashes: Sequence[str], purpose: str
+    ) -> None:
+        """Append architectures to the sample of ``purpose``, all or nothing; known ones keep their place.
+
+        Raises StudyError if the study holds another definition of the space.
+        """
+        if len(architectures) != len(plan_hashes):
+            raise ValueError(f"{len(architectures)} architectures but {len(plan_hashes)} plan hashes")
+        strangers = {architecture.space for architecture in architectures} - {space.name}
+        if strangers:
+            raise StudyError(
+                f"architectures of {', '.join(sorted(strangers))} cannot be stored under {space.name!r}"
+            )
+        with self._database.transaction() as connection:
+            put_space(connection, space)
+            for architecture, plan_hash in zip(architectures, plan_hashes, strict=True):
+                connection.execute(
+                    "INSERT INTO sample (purpose, architecture_id, plan_hash, run_id) VALUES (?, ?, ?, ?) "
+                    "ON CONFLICT DO NOTHING",
+                    (purpose, put_architecture(connection, architecture), plan_hash, self._database.run_id),
+                )
+
+    def of(self, purpose: str) -> list[tuple[Architecture, str]]:
+        """(architecture, plan hash) in sampled order: the resume journal of ``purpose``."""
+        rows = self._database.query(
+            "SELECT space, choices, plan_hash FROM sample "
+            "JOIN architecture ON architecture.id = architecture_id WHERE purpose = ? ORDER BY sample.id",
+            (purpose,),
+        )
+        return [(as_architecture(row), row["plan_hash"]) for row in rows]
+
+    def all(self) -> list[Architecture]:
+        """The distinct architectures of the study, whatever they were sampled for."""
+        rows = self._database.query("SELECT DISTINCT space, choices FROM architecture")
+        return [as_architecture(row) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """How many architectures were sampled for each purpose."""
+        rows = self._database.query(
+            "SELECT purpose, count(*) AS n FROM sample GROUP BY purpose ORDER BY min(id)"
+        )
+        return {row["purpose"]: row["n"] for row in rows}
+
+    def by_plan(self) -> dict[str, Architecture]:
+        """An architecture of each network, by plan hash: the one that was sampled first."""
+        rows = self._database.query(
+            "SELECT plan_hash, space, choices FROM sample "
+            "JOIN architecture ON architecture.id = architecture_id ORDER BY sample.id DESC"
+        )
+        return {row["plan_hash"]: as_architecture(row) for row in rows}
+
+    def spaces(self) -> list[StoredSpace]:
+        """Every space the study has architectures of, as it was defined when they were drawn."""
+        return [
+            StoredSpace(
+                row["name"],
+                row["hash"],
+                msgspec.json.decode(row["variables"], type=tuple[StoredVariable, ...]),
+            )
+            for row in self._database.query("SELECT * FROM space ORDER BY name")
+        ]

@@ -1,0 +1,114 @@
+"""What fresh processes measured, and which of it is kept out of the labels."""
+
+import sqlite3
+import time
+from collections.abc import Iterable
+
+import msgspec
+
+from hytnas_agent.records import ProcessResult
+from hytnas_datasets.store.database import Database, decode, unknown_model
+from hytnas_datasets.store.devices import put_context
+from hytnas_datasets.store.records import DiscardRecord
+
+
+class StoredResult(msgspec.Struct, frozen=True):
+    """What one process measured, of which model and for what."""
+
+    model_sha256: str
+    purpose: str
+    replicate: int
+    result: ProcessResult
+
+
+class Results:
+    """What one process each measured, raw samples included, and the results that were discarded."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, result: ProcessResult, *, model_sha256: str, purpose: str, replicate: int) -> None:
+        """Store what one process measured; a known ``job_id`` is left as it is.
+
+        Raises StudyError if the model's export is not stored yet.
+        """
+        try:
+            with self._database.transaction() as connection:
+                connection.execute(
+                    "INSERT INTO result (job_id, model_sha256, purpose, replicate, measure_pass, outcome, "
+                    "device_id, context_fingerprint, started_unix_s, median_ms, run_id, record, verdict) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job_id) DO NOTHING",
+                    (
+                        result.job_id,
+                        model_sha256,
+                        purpose,
+                        replicate,
+                        result.measure_pass,
+                        result.outcome.value,
+                        result.identity.device_id,
+                        put_context(connection, result.context) or None,
+                        result.started_unix_s,
+                        result.median_ms,
+                        self._database.run_id,
+                        msgspec.msgpack.encode(result),
+                        "" if result.verdict is None else result.verdict.status,
+                    ),
+                )
+        except sqlite3.IntegrityError as error:
+            raise unknown_model(model_sha256) from error
+
+    def all(self, purpose: str | None = None, *, model_sha256: str | None = None) -> list[StoredResult]:
+        """The jobs of a purpose and a model (``None``: of all), in the order they were stored.
+
+        Not by ``started_unix_s``: the clock of a board may jump.
+        """
+        rows = self._database.query(
+            "SELECT model_sha256, purpose, replicate, record FROM result "
+            "WHERE (:model IS NULL OR model_sha256 = :model) AND (:purpose IS NULL OR purpose = :purpose) "
+            "ORDER BY rowid",
+            {"model": model_sha256, "purpose": purpose},
+        )
+        return [
+            StoredResult(
+                row["model_sha256"], row["purpose"], row["replicate"], decode(row["record"], ProcessResult)
+            )
+            for row in rows
+        ]
+
+    def standing(self, purpose: str | None = None) -> list[StoredResult]:
+        """The jobs of a purpose (``None``: of all) that are not discarded, in the order they were stored."""
+        left_out = self.discarded()
+        return [stored for stored in self.all(purpose) if stored.result.job_id not in left_out]
+
+    def of_model(self, model_sha256: str, purpose: str) -> list[ProcessResult]:
+        """What the processes of a model measured for ``purpose``, in the order they were stored."""
+        return [stored.result for stored in self.all(purpose, model_sha256=model_sha256)]
+
+    def by_model(self, purpose: str) -> dict[str, list[tuple[int, ProcessResult]]]:
+        """(replicate, result) of every job of ``purpose`` by model hash, in the order they were stored."""
+        grouped: dict[str, list[tuple[int, ProcessResult]]] = {}
+        for stored in self.all(purpose):
+            grouped.setdefault(stored.model_sha256, []).append((stored.replicate, stored.result))
+        return grouped
+
+    def canaries(self) -> list[ProcessResult]:
+        """The canary's series: every result stored for the purpose "canary", in the order it was stored."""
+        return [stored.result for stored in self.all("canary")]
+
+    def discard(self, job_ids: Iterable[str], reason: str) -> None:
+        """Keep stored results out of every label made from here on, and say why; they are not deleted."""
+        at_unix_s = time.time()
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO discarded (job_id, reason, at_unix_s) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                [(job_id, reason, at_unix_s) for job_id in job_ids],
+            )
+
+    def discards(self) -> list[DiscardRecord]:
+        """Every discarded result, in the order they were; those discarded at once have the same time."""
+        rows = self._database.query("SELECT job_id, reason, at_unix_s FROM discarded ORDER BY rowid")
+        return [DiscardRecord(*row) for row in rows]
+
+    def discarded(self) -> dict[str, str]:
+        """Why each discarded result was, by job id, in the order they were."""
+        return {record.job_id: record.reason for record in self.discards()}

@@ -1,0 +1,84 @@
+"""The commands that wrote into a study, and what did not work in them outside a measurement."""
+
+import time
+from typing import Any
+
+import msgspec
+
+from hytnas_datasets.errors import StudyError
+from hytnas_datasets.store.database import Database
+from hytnas_datasets.store.records import FailureRecord, RunRecord
+
+
+class Runs:
+    """Every command that wrote into the study; what is added carries the id of the one that runs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, command: str, config: dict[str, Any], environment: dict[str, Any]) -> int:
+        """Register the command that writes from here on; all that is added next carries its id."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO run (command, config, environment, status, started_unix_s) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (
+                    command,
+                    msgspec.json.encode(config).decode(),
+                    msgspec.json.encode(environment).decode(),
+                    "running",
+                    time.time(),
+                ),
+            )
+            self._database.run_id = cursor.lastrowid
+        if self._database.run_id is None:
+            raise StudyError("the run could not be registered")
+        return self._database.run_id
+
+    def end(self, run_id: int, status: str) -> None:
+        """Say how a run ended, e.g. "done", "failed" or "interrupted"."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE run SET status = ?, ended_unix_s = ? WHERE id = ?", (status, time.time(), run_id)
+            )
+        if self._database.run_id == run_id:
+            self._database.run_id = None
+
+    def all(self) -> list[RunRecord]:
+        """Every command that wrote into the study, oldest first."""
+        return [
+            RunRecord(
+                row["id"],
+                row["command"],
+                msgspec.json.decode(row["config"]),
+                msgspec.json.decode(row["environment"]),
+                row["status"],
+                row["started_unix_s"],
+                row["ended_unix_s"],
+            )
+            for row in self._database.query("SELECT * FROM run ORDER BY id")
+        ]
+
+
+class Failures:
+    """What did not work outside a measurement, e.g. an export."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, stage: str, subject: str, message: str) -> None:
+        """Store what did not work in ``stage``, by the hash of its subject."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO failure (stage, subject, message, at_unix_s, run_id) VALUES (?, ?, ?, ?, ?)",
+                (stage, subject, message, time.time(), self._database.run_id),
+            )
+
+    def all(self, stage: str | None = None) -> list[FailureRecord]:
+        """What did not work (in ``stage``), oldest first."""
+        rows = self._database.query(
+            "SELECT stage, subject, message, at_unix_s, run_id FROM failure "
+            "WHERE :stage IS NULL OR stage = :stage ORDER BY id",
+            {"stage": stage},
+        )
+        return [FailureRecord(*row) for row in rows]
