@@ -8,6 +8,7 @@ thousands of architectures without writing out their layers.
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
@@ -36,9 +37,11 @@ def build_plan(architecture: Architecture, task: Task) -> LayerPlan:
     return _build(_stages(architecture, task), task)
 
 
-def plan_from_values(family: str, values: Mapping[str, Choice], task: Task) -> LayerPlan:
-    """The plan of choices given by name; ``family`` is the name of the space they belong to."""
-    return _build(stages_from_values(family, values, task), task)
+def plan_from_values(
+    values: Mapping[str, Choice], task: Task, channel_caps: Mapping[str, int] = MappingProxyType({})
+) -> LayerPlan:
+    """The plan of choices given by name, with the largest channels of some stages."""
+    return _build(stages_from_values(values, task, channel_caps), task)
 
 
 def count_network(architecture: Architecture, task: Task) -> Counts:
@@ -64,7 +67,7 @@ def _stages(architecture: Architecture, task: Task) -> tuple[Stage, ...]:
             f"Space {space.name!r} is of family {space.family!r}: its architectures are no networks",
             "Networks come from spaces of family 'hyt'",
         )
-    return stages_from_values(space.name, space.values(architecture), task)
+    return stages_from_values(space.values(architecture), task, dict(space.channel_caps))
 
 
 def _build(stages: tuple[Stage, ...], task: Task) -> LayerPlan:

@@ -7,6 +7,7 @@ of 2 in an attention stage.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from hytnas_datasets.errors import PlanError
 from hytnas_datasets.plan.stages import (
@@ -27,8 +28,6 @@ SMALL_RESOLUTION = 96
 CHANNEL_MULTIPLE = 4
 DEFAULT_PATCH = 2
 DEFAULT_ENCODER_LAYERS = 2
-CHANNEL_CAPS = {"hyt-released": {"stage3": 96, "stage4": 128, "stage5": 256}}
-"""Largest channels by family and stage; the released data name them, the paper's Table I has none."""
 
 
 def round_channels(channels: float) -> int:
@@ -36,8 +35,17 @@ def round_channels(channels: float) -> int:
     return max(CHANNEL_MULTIPLE, int(channels / CHANNEL_MULTIPLE + 0.5) * CHANNEL_MULTIPLE)
 
 
-def stages_from_values(family: str, values: Mapping[str, Choice], task: Task) -> tuple[Stage, ...]:
+def stages_from_values(
+    values: Mapping[str, Choice], task: Task, channel_caps: Mapping[str, int] = MappingProxyType({})
+) -> tuple[Stage, ...]:
     """The stages, stem and head included, of the network these choices describe.
+
+    Parameters
+    ----------
+    values : mapping of variable name to choice
+    task : Task
+    channel_caps : mapping of stage name to int
+        The largest channels of some stages.
 
     Raises
     ------
@@ -50,7 +58,7 @@ def stages_from_values(family: str, values: Mapping[str, Choice], task: Task) ->
     for name in STAGE_NAMES:
         stride = 1 if small and name == "stage2" else STRIDES[name]
         wanted = _channels(values, name, previous)
-        channels = min(wanted, CHANNEL_CAPS.get(family, {}).get(name, wanted))
+        channels = min(wanted, channel_caps.get(name, wanted))
         expand = _integer(values, f"{name}.expand")
         if _attends(values, name):
             stages.append(

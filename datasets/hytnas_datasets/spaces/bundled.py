@@ -37,6 +37,9 @@ _HEADS: Final = (1, 2, 4)
 _FF_RATIO: Final = (1.0, 1.5, 2.0)
 _PATCH: Final = (2, 4, 8)
 
+RELEASED_CAPS: Final = (("stage3", 96), ("stage4", 128), ("stage5", 256))
+"""Largest channels of the published networks; the paper's Table I has none."""
+
 
 def _each(what: str, stages: range, choices: tuple[Choice, ...]) -> list[Variable]:
     return [Variable(f"stage{stage}.{what}", choices) for stage in stages]
@@ -65,7 +68,7 @@ def _hyt_released() -> Space:
         *_each("ff_ratio", attention, _FF_RATIO),
         *_each("patch", attention, _PATCH),
     ]
-    return Space("hyt-released", tuple(variables))
+    return Space("hyt-released", tuple(variables), channel_caps=RELEASED_CAPS)
 
 
 def _hyt_mixed() -> Space:

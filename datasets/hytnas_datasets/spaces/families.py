@@ -12,6 +12,7 @@ from hytnas_datasets.spaces.variables import Choice, Variable
 
 _STAGES: Final = 5
 _CONVOLUTION_STAGES: Final = 2
+_CHANNEL_MULTIPLE: Final = 4
 _MAX_SITUATIONS: Final = 4096
 _NAME = re.compile(r"stage([1-5])\.([a-z_]+)")
 
@@ -50,6 +51,8 @@ def check_family(space: Space) -> None:
         )
     for variable in space.variables:
         _check_variable(variable)
+    for name, cap in space.channel_caps:
+        _check_cap(name, cap)
     for stage in range(1, _STAGES + 1):
         for values in _situations(space.variables, f"stage{stage}."):
             _check_stage(stage, values)
@@ -64,6 +67,17 @@ def _check_variable(variable: Variable) -> None:
     for choice in variable.choices:
         if not fits(choice):
             raise SpaceError(f"{choice!r} cannot be a choice of {variable.name!r}", f"It takes {words}")
+
+
+def _check_cap(name: str, cap: int) -> None:
+    known = [f"stage{stage}" for stage in range(1, _STAGES + 1)]
+    if name not in known:
+        raise SpaceError(f"Family 'hyt' has no stage {name!r} to cap", suggestion(name, known))
+    if cap % _CHANNEL_MULTIPLE:
+        raise SpaceError(
+            f"The channel cap of {name!r} is {cap}",
+            f"It takes a multiple of {_CHANNEL_MULTIPLE}, as widths are",
+        )
 
 
 def _situations(variables: Sequence[Variable], prefix: str) -> Iterator[dict[str, Choice]]:

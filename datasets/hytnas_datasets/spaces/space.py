@@ -54,6 +54,8 @@ class Space:
     family : str
         Which plan builder understands the variables; "none" where there is none.
     constraints : tuple of Constraint
+    channel_caps : tuple of (stage name, int)
+        The largest channels of some stages, where the family has stages; wider choices get these.
 
     Raises
     ------
@@ -66,6 +68,7 @@ class Space:
     variables: tuple[Variable, ...]
     family: str = "hyt"
     constraints: tuple[Constraint, ...] = ()
+    channel_caps: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -94,6 +97,7 @@ class Space:
                         suggestion(name, list(earlier)),
                     )
             constraint.check(earlier)
+        _check_caps(self.channel_caps, self.name)
 
     @cached_property
     def _diagram(self) -> Diagram:
@@ -277,9 +281,11 @@ class Space:
 
     def to_dict(self) -> dict[str, Any]:
         """The space as plain data: what its canonical JSON and its TOML form hold."""
+        caps = {"channel_caps": dict(self.channel_caps)} if self.channel_caps else {}
         return {
             "name": self.name,
             "family": self.family,
+            **caps,
             "variables": [_variable_dict(variable) for variable in self.variables],
             "constraints": [_constraint_dict(constraint) for constraint in self.constraints],
         }
@@ -334,6 +340,16 @@ def _check_when(variable: Variable, earlier: Mapping[str, Variable]) -> None:
         raise SpaceError(f"The condition of variable {variable.name!r} lists no value of {parent.name!r}")
     for value in variable.when.values:
         parent.index(value)
+
+
+def _check_caps(caps: tuple[tuple[str, int], ...], space: str) -> None:
+    if len({stage for stage, _ in caps}) < len(caps):
+        raise SpaceError(f"Space {space!r} caps the channels of a stage twice")
+    for stage, cap in caps:
+        if not isinstance(cap, int) or isinstance(cap, bool) or cap < 1:
+            raise SpaceError(
+                f"Space {space!r}: the channel cap of {stage!r} is {cap!r}", "Give a positive integer"
+            )
 
 
 def _holds(constraint: Constraint, values: Mapping[str, Choice]) -> bool:

@@ -4,6 +4,7 @@
 
     name = "small"
     family = "hyt"
+    channel_caps = { stage4 = 128 }             # the most channels of a stage, where it has a cap
 
     [[variables]]
     name = "stage1.kind"
@@ -90,6 +91,7 @@ class _SpaceFile(msgspec.Struct, forbid_unknown_fields=True):
     family: Literal["hyt", "none"]
     variables: list[_Variable]
     constraints: list[_Forbidden | _Sum | _Product | _Ordering] = []
+    channel_caps: dict[str, int] = {}
 
     def build(self) -> Space:
         variables = tuple(
@@ -100,7 +102,13 @@ class _SpaceFile(msgspec.Struct, forbid_unknown_fields=True):
             )
             for variable in self.variables
         )
-        return Space(self.name, variables, self.family, tuple(c.build() for c in self.constraints))
+        return Space(
+            self.name,
+            variables,
+            self.family,
+            tuple(constraint.build() for constraint in self.constraints),
+            tuple(self.channel_caps.items()),
+        )
 
 
 def load_toml(path: Path | str) -> Space:
@@ -146,7 +154,7 @@ def parse_toml(text: str) -> Space:
 def to_toml(space: Space) -> str:
     """The space as TOML text that `parse_toml` reads back to an equal space."""
     plain = space.to_dict()
-    lines = [f"{key} = {_value(plain[key])}" for key in ("name", "family")]
+    lines = [f"{key} = {_value(plain[key])}" for key in ("name", "family", "channel_caps") if key in plain]
     for section in ("variables", "constraints"):
         for table in plain[section]:
             lines += ["", f"[[{section}]]", *(f"{key} = {_value(value)}" for key, value in table.items())]

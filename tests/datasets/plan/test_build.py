@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from hytnas_datasets.plan import (
     network_hash,
     plan_from_values,
 )
-from hytnas_datasets.spaces import Space, Variable, get_space, register
+from hytnas_datasets.spaces import Architecture, Space, Variable, get_space, register
 
 SPACES = ("hyt", "hyt-released", "hyt-mixed")
 PAPER_PARAMS = (15_000, 187_000, 2_700_000)
@@ -87,12 +89,12 @@ def test_spaces_that_describe_one_network_agree_on_its_hash():
 def test_any_difference_in_what_is_computed_changes_the_hash():
     values = get_space("hyt").values(sample("hyt", 1)[0]) | {"stage3.heads": 1, "stage5.ff_ratio": 1.0}
     plans = [
-        plan_from_values("hyt", values, Task()),
-        plan_from_values("hyt", values | {"stage3.heads": 2}, Task()),
-        plan_from_values("hyt", values | {"stage5.ff_ratio": 2.0}, Task()),
-        plan_from_values("hyt", values, Task(resolution=192)),
-        plan_from_values("hyt", values, Task(classes=3)),
-        plan_from_values("hyt", values, Task(in_channels=1)),
+        plan_from_values(values, Task()),
+        plan_from_values(values | {"stage3.heads": 2}, Task()),
+        plan_from_values(values | {"stage5.ff_ratio": 2.0}, Task()),
+        plan_from_values(values, Task(resolution=192)),
+        plan_from_values(values, Task(classes=3)),
+        plan_from_values(values, Task(in_channels=1)),
     ]
     assert len({plan.hash for plan in plans}) == len(plans)
     assert plans[0].params == plans[1].params
@@ -156,6 +158,15 @@ def test_peak_activations_hold_the_largest_layer_with_its_inputs():
 def test_a_task_of_nothing_is_refused(field):
     with pytest.raises(PlanError, match=r"of a task is .*positive integer"):
         Task(**field)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_renamed_copy_of_a_space_has_the_same_networks(name):
+    space = get_space(name)
+    copy = register(dataclasses.replace(space, name=f"{name}-copy"))
+    for architecture in space.sample(500, np.random.default_rng(7)):
+        twin = Architecture(copy.name, architecture.indices)
+        assert network_hash(twin, Task()) == network_hash(architecture, Task())
 
 
 def test_a_space_without_networks_has_no_plans():

@@ -29,6 +29,7 @@ def without(space, name):
         with_variable(without(HYT, "stage4.ratio"), "stage4.channels", 48, 64),
         with_variable(HYT_MIXED, "stage1.kind", "attention", "convolution"),
         dataclasses.replace(HYT, family="none"),
+        dataclasses.replace(HYT, channel_caps=(("stage1", 12), ("stage5", 64))),
     ],
 )
 def test_buildable_spaces_pass(space):
@@ -39,6 +40,11 @@ def test_buildable_spaces_pass(space):
     ("space", "message"),
     [
         (dataclasses.replace(HYT, family="vit"), "no network family 'vit'"),
+        (dataclasses.replace(HYT, channel_caps=(("stage9", 64),)), "no stage 'stage9' to cap"),
+        (
+            dataclasses.replace(HYT, channel_caps=(("stage5", 30),)),
+            "cap of 'stage5' is 30. It takes a multiple of 4",
+        ),
         (with_variable(HYT, "stage3.head", 1), "no variable 'stage3.head'. Did you mean 'stage3.heads'"),
         (with_variable(HYT, "stage6.expand", 1), "no variable 'stage6.expand'"),
         (

@@ -150,6 +150,7 @@ def test_the_hash_is_of_the_content():
     changed = Variable("stage1.blocks", (1, 2, 3))
     assert dataclasses.replace(HYT, variables=(changed, *HYT.variables[1:])).hash() != HYT.hash()
     assert dataclasses.replace(HYT, family="none").hash() != HYT.hash()
+    assert dataclasses.replace(HYT, channel_caps=(("stage5", 64),)).hash() != HYT.hash()
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,8 @@ def test_any_usable_choice_round_trips(values):
             HEAD + V + W + "[[constraints]]\nkind = 'ordering'\nvariables = ['v', 'w']\nrelation = '=='",
             "Invalid enum",
         ),
+        (HEAD + "channel_caps = { a = 0 }\n" + V, "channel cap of 'a' is 0. Give a positive"),
+        (HEAD + "channel_caps = { a = 'x' }\n" + V, "Expected `int`"),
         (HEAD.replace("none", "vit") + V, "Invalid enum value 'vit'"),
         (HEAD.replace("none", "hyt") + V, "Family 'hyt' has no variable 'v'"),
     ],

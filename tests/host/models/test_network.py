@@ -105,7 +105,7 @@ def test_features_are_maps_by_stride():
 
 def test_a_batch_gives_what_its_images_give_alone():
     values = get_space("hyt").values(get_space("hyt").sample(1, np.random.default_rng(3))[0])
-    plan = plan_from_values("hyt", values, Task(resolution=56))
+    plan = plan_from_values(values, Task(resolution=56))
     network = build_network(plan, rng=np.random.default_rng(0))
     calibrate_batch_norm(network, plan, np.random.default_rng(1))
     images = torch.from_numpy(random_images(plan.task, 3, np.random.default_rng(2)))

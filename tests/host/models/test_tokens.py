@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from hytnas_datasets.plan import Task, plan_from_values
+from hytnas_datasets.spaces import HYT_RELEASED
 from hytnas_host.models import build_network, calibrate_batch_norm, random_images
 from hytnas_host.models.tokens import depth_to_space, space_to_depth
 
@@ -61,7 +62,9 @@ def literal_block(network, stage, x, *, heads, patch, layers):
 @pytest.mark.parametrize("patch", [2, 4])
 @pytest.mark.parametrize("resolution", [56, 72])
 def test_the_block_equals_the_literal_one(heads, patch, resolution):
-    plan = plan_from_values("hyt-released", values(heads, patch, 2), Task(resolution=resolution))
+    plan = plan_from_values(
+        values(heads, patch, 2), Task(resolution=resolution), dict(HYT_RELEASED.channel_caps)
+    )
     network = build_network(plan, rng=np.random.default_rng(heads))
     calibrate_batch_norm(network, plan, np.random.default_rng(1))
     seen = {}
