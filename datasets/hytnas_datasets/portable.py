@@ -12,6 +12,7 @@ import numpy as np
 
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import EXECUTION_WORDS, DeviceContext, Execution
+from hytnas_agent.whole_file import write_whole
 from hytnas_datasets.caveats import CaveatCount, read_caveats, write_caveats
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.labelled import LabelledSet, ModelFiles, Target
@@ -118,9 +119,7 @@ def write_set(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, content in ((TABLE, table), (DATA_SHEET, msgspec.json.format(msgspec.json.encode(sheet)))):
-            draft = folder / f"{file}.part"
-            draft.write_bytes(content)
-            draft.replace(folder / file)
+            write_whole(folder / file, content)
     except OSError as error:
         raise DataSetError(
             f"the data set cannot be written to {folder} ({error.strerror})", "Name another folder"

@@ -17,6 +17,7 @@ from hytnas_agent.device.files import ROOT, read_text
 from hytnas_agent.errors import AgentError
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.protocol import RpcError
+from hytnas_agent.whole_file import write_whole
 
 PINNED: Final = "performance"
 MAX_FILE_BYTES: Final = 64 * 1024
@@ -147,13 +148,8 @@ class PinnedGovernors:
         return remembered if sane and remembered.boot_id == self._boot_id() else None
 
     def _remember(self, found: dict[str, str]) -> None:
-        draft = self._memory.with_suffix(".draft")
         try:
-            with draft.open("wb") as file:
-                file.write(msgspec.json.encode(FoundGovernors(self._boot_id(), found)))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, self._memory)
+            write_whole(self._memory, msgspec.json.encode(FoundGovernors(self._boot_id(), found)))
         except OSError as error:
             raise AgentError(
                 f"{self._memory} cannot be written: {error.strerror}", "Free some space on the device"

@@ -1,6 +1,5 @@
 """Which board this is, and what a latency measured on it depends on."""
 
-import contextlib
 import hashlib
 import os
 import platform
@@ -20,6 +19,7 @@ from hytnas_agent.launcher import current_launcher
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import DeviceContext, DeviceIdentity, Execution
+from hytnas_agent.whole_file import written_once
 
 EXECUTION_VARIABLE = "HYTNAS_AGENT_EXECUTION"
 _UNSET_SERIALS = {"0" * 16, "None", "Default string", "To Be Filled By O.E.M."}
@@ -51,12 +51,7 @@ def device_id_of(serial: str) -> str:
 
 
 def _generated_identity(state: StateFolder) -> str:
-    draft = state.identity.with_suffix(f".{os.getpid()}")
-    draft.write_text(secrets.token_hex(16))
-    with contextlib.suppress(FileExistsError):
-        os.link(draft, state.identity)
-    draft.unlink()
-    return state.identity.read_text()
+    return written_once(state.identity, secrets.token_hex(16))
 
 
 def read_hardware(root: Path = ROOT) -> Hardware:

@@ -14,6 +14,7 @@ from hytnas_agent.core_speed import OWN_QUANTILE, CoreSpeed, is_fast
 from hytnas_agent.device.identity import read_hardware
 from hytnas_agent.records import HealthSnapshot
 from hytnas_agent.statistics import quantile
+from hytnas_agent.whole_file import write_whole
 
 REMEMBERED: Final = 32
 BEST_QUANTILE: Final = 0.10
@@ -99,10 +100,8 @@ class SpeedMemory:
         for oldest in list(self._kinds)[:-MOST_KINDS]:
             del self._kinds[oldest]
         if self._path is not None:
-            draft = self._path.with_suffix(".draft")
             with contextlib.suppress(OSError):
-                draft.write_bytes(msgspec.json.encode(self._kinds))
-                draft.replace(self._path)
+                write_whole(self._path, msgspec.json.encode(self._kinds), durable=False)  # learned again
 
 
 def _kind(state: HealthSnapshot) -> str:

@@ -18,6 +18,7 @@ from hytnas_agent.launcher import current_launcher
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.runtimes.base import RUNTIMES, RuntimeFailure, create
 from hytnas_agent.throwaway import Died, last_words, run_apart
+from hytnas_agent.whole_file import write_whole
 
 PROBE_TIMEOUT_S = 60.0
 
@@ -35,9 +36,7 @@ def probe_runtimes(cache: Path) -> tuple[RuntimeInfo, ...]:
         if remembered.key == key:
             return remembered.runtimes
     found = tuple(probe_runtime(name) for name in RUNTIMES)
-    draft = cache.with_suffix(f".{os.getpid()}")
-    draft.write_bytes(msgspec.json.encode(_Cache(key, found)))
-    draft.replace(cache)
+    write_whole(cache, msgspec.json.encode(_Cache(key, found)), durable=False)  # found again
     return found
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-import os
+import io
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hytnas_agent.whole_file import replacing, write_whole
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.store import schema
@@ -124,7 +125,8 @@ def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: 
         files += [_write_csv(folder / f"{name}.csv", rows) for name, rows in pass_tables(database)]
         sheet = _data_sheet(database, runs, files, licence, spaces)
         content = msgspec.json.format(msgspec.json.encode(sheet), indent=2)
-        files.append(_replace(folder / DATA_SHEET, content))
+        write_whole(folder / DATA_SHEET, content + b"\n")
+        files.append(folder / DATA_SHEET)
     except OSError as error:
         raise StudyError(
             f"the tables cannot be written to {folder} ({error.strerror})",
@@ -234,22 +236,15 @@ def _sample_rows(database: Database) -> Iterable[dict[str, Any]]:
 
 
 def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as content:
+        file = io.TextIOWrapper(content, "utf-8", newline="")
         writer: csv.DictWriter[str] | None = None
         for row in rows:
             if writer is None:
                 writer = csv.DictWriter(file, list(row), lineterminator="\n")
                 writer.writeheader()
             writer.writerow(row)
-    os.replace(temporary, path)
-    return path
-
-
-def _replace(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(content + b"\n")
-    os.replace(temporary, path)
+        file.detach()
     return path
 
 

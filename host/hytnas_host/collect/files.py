@@ -9,6 +9,7 @@ from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import ModelFormat
 from hytnas_agent.runtimes.base import RuntimeFailure
 from hytnas_agent.runtimes.precision import read_precision
+from hytnas_agent.whole_file import replacing
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.measuring import Model
@@ -118,9 +119,8 @@ class FileImporter:
         copy = self._study.folder / path
         if not copy.is_file():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            draft = copy.with_name(f".{copy.name}.part")
-            shutil.copyfile(file, draft)
-            draft.replace(copy)
+            with file.open("rb") as source, replacing(copy) as content:
+                shutil.copyfileobj(source, content)
         opset, producer = _look_into(copy) if kind.format == "onnx" else (None, "")
         self._study.exports.add(
             ExportRecord(

@@ -9,6 +9,7 @@ import msgspec
 
 from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
 from hytnas_agent.stopping import StoppingRule
+from hytnas_agent.whole_file import written_once
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.collect.attempts import (
@@ -19,7 +20,6 @@ from hytnas_host.collect.attempts import (
     retries_of,
 )
 from hytnas_host.collect.schedule import Passes, Slot, slots_of
-from hytnas_host.devices.state import written_once
 
 
 def _same_settings(result: ProcessResult, settings: MeasureSettings) -> bool:

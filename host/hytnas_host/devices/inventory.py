@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -18,10 +17,10 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
 
 from hytnas_agent.records import DeviceContext
+from hytnas_agent.whole_file import write_whole
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
 from hytnas_host.devices.ssh.hostkeys import HostKey
 from hytnas_host.devices.ssh.settings import Address, SshSettings
-from hytnas_host.devices.state import sync_folder
 
 INVENTORY_VARIABLE = "HYTNAS_DEVICES"
 MAX_INVENTORY_BYTES = 1 << 20
@@ -196,27 +195,12 @@ class Inventory:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 document = self._read()
                 yield document
-                self._write(tomlkit.dumps(document))
+                write_whole(self.path, tomlkit.dumps(document).encode(), private=True)
         except OSError as error:
             raise DeviceError(
                 f"{self.path} cannot be written: {error.strerror}",
                 f"Set {INVENTORY_VARIABLE} to another file",
             ) from error
-
-    def _write(self, text: str) -> None:
-        target = self.path.resolve()  # a link to a file elsewhere stays one
-        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            draft.replace(target)
-            sync_folder(target.parent)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
 
 
 def inventory_path() -> Path:

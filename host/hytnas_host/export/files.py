@@ -3,8 +3,6 @@
 import errno
 import hashlib
 import io
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_agent.whole_file import write_whole
 from hytnas_host.export.errors import ExportError
 
 
@@ -42,17 +41,7 @@ def write_named_by_hash(content: bytes, folder: Path, suffix: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         if path.is_file() and path.stat().st_size == len(content):
             return path
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".export-", suffix=suffix)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, content)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise ExportError(

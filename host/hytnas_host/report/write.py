@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hytnas_agent.whole_file import write_whole
 from hytnas_host.report.load import ReportError, load_report_data
 from hytnas_host.report.page import FIGURE_FOLDER, build_report, write_figures
 
@@ -20,11 +21,9 @@ def write_report(study_folder: Path) -> Path:
     """
     data = load_report_data(study_folder)
     page = study_folder / REPORT_FILE
-    fresh = page.with_suffix(".html.part")
     try:
         write_figures(data, study_folder / FIGURE_FOLDER)
-        fresh.write_text(build_report(data), encoding="utf-8")
-        fresh.replace(page)
+        write_whole(page, build_report(data).encode())
     except OSError as error:
         raise ReportError(
             f"the report cannot be written into {study_folder} ({error.strerror})",

@@ -1,13 +1,12 @@
 """The file a search goes on from: written whole after every iteration, refused for another configuration."""
 
-import contextlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from hytnas_agent.whole_file import write_whole
 from hytnas_host.search.errors import CheckpointError
 from hytnas_host.search.result import Evaluated
 from hytnas_host.search.strategies import StrategyState
@@ -39,17 +38,10 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     CheckpointError
         If the file cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(msgspec.json.encode(checkpoint))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_whole(path, msgspec.json.encode(checkpoint))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         raise CheckpointError(
             f"Cannot write the checkpoint {path}: {error.strerror or error}",
             "Free space or choose another place",

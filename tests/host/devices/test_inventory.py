@@ -13,7 +13,6 @@ import pytest
 from hytnas_host.devices import open_device
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
 from hytnas_host.devices.inventory import DeviceEntry, Inventory, inventory_path
-from hytnas_host.devices.state import written_once
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHN0cmljdGx5IGZvciB0ZXN0aW5nIG9ubHksIG5vIGtleQ=="
 
@@ -162,13 +161,3 @@ def test_change_outlives_a_loss_of_power(inventory, synced):
     assert draft.startswith(f".{inventory.path.name}.")
     assert inventory.path.name not in before
     assert (folder, inventory.path.name in after) == (inventory.path.parent.name, True)
-
-
-def test_what_is_written_once_is_whole_before_it_has_its_name(tmp_path, synced):
-    path = tmp_path / "folder" / "client-id"
-    assert written_once(path, "first") == "first"
-    (_, before), (folder, after) = synced
-    assert path.name not in before
-    assert (folder, path.name in after) == ("folder", True)
-    assert written_once(path, "second") == "first"
-    assert [file.name for file in path.parent.iterdir()] == ["client-id"]

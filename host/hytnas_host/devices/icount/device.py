@@ -12,6 +12,7 @@ from hytnas_agent.device.hardware import Hardware
 from hytnas_agent.launcher import COUNTER_PLACE, LAUNCHER_VARIABLE, Launcher
 from hytnas_agent.paths import LEASE_VARIABLE
 from hytnas_agent.records import MeasureSettings
+from hytnas_agent.whole_file import write_whole
 from hytnas_host.devices.base import Method
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.errors import DeviceError
@@ -111,26 +112,17 @@ def write_launcher(state: Path, built: Built) -> None:
     try:
         packages.mkdir(mode=0o700, parents=True, exist_ok=True)
         link = packages / "hytnas_agent"
-        _replace(link, lambda draft: draft.symlink_to(Path(hytnas_agent.__file__).parent))
-        content = msgspec.json.encode(launcher_of(built, packages))
-        _replace(state / "launcher.json", lambda draft: _write_private(draft, content))
+        draft = link.with_name(f"{link.name}.{os.getpid()}")
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(Path(hytnas_agent.__file__).parent)
+        draft.replace(link)
+        launcher = msgspec.json.encode(launcher_of(built, packages))
+        write_whole(state / "launcher.json", launcher, private=True)
     except OSError as error:
         raise DeviceError(
             f"the agent's state folder {state} cannot be written: {error.strerror}",
             "free space, or set XDG_STATE_HOME to a folder that can be written",
         ) from error
-
-
-def _replace(path: Path, make: Callable[[Path], None]) -> None:
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    make(draft)
-    draft.replace(path)
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
 
 
 class CountingDevice(AgentDevice):

@@ -1,0 +1,81 @@
+"""Files that are written as a whole: a reader, even after a crash, finds the old content or the new."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, private: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to write into, which takes the place of ``path`` once the block ends without an error.
+
+    It lies beside ``path`` under a hidden name meanwhile, and is removed if the block fails. A link to a file
+    elsewhere stays a link.
+
+    Parameters
+    ----------
+    path : Path
+        In a folder that exists.
+    private : bool
+        Readable for the user alone (mode 0600); by default as the umask says.
+    durable : bool
+        The new content outlives a loss of power from then on, which costs a write to the disk.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written; ``path`` is as it was.
+    """
+    with _placed(path.resolve(), os.replace, private, durable) as file:
+        yield file
+
+
+def write_whole(path: Path, content: bytes, *, private: bool = False, durable: bool = True) -> None:
+    """Replace the content of ``path``, wholly or not at all; see `replacing`."""
+    with replacing(path, private=private, durable=durable) as file:
+        file.write(content)
+
+
+def written_once(path: Path, text: str) -> str:
+    """What the private file holds; ``text`` where it had to be made, with its folder.
+
+    Of several processes that make it at once the first one wins. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        with contextlib.suppress(FileExistsError), _placed(path, os.link, private=True, durable=True) as file:
+            file.write(text.encode())
+    return path.read_text(encoding="utf-8").strip()
+
+
+@contextlib.contextmanager
+def _placed(
+    target: Path, place: Callable[[Path, Path], None], private: bool, durable: bool
+) -> Iterator[BinaryIO]:
+    """A draft beside ``target``, which ``place`` gives its name once it is written."""
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.draft")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(draft, flags, 0o600 if private else 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(descriptor)
+        place(draft, target)
+        if durable:
+            sync_folder(target.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder last over a loss of power. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
