@@ -1,6 +1,13 @@
 """Layer plans: the one torch-free description of a network, from which everything else is built."""
 
-from hytnas_datasets.plan.build import build_plan, count_network, count_params, network_hash, plan_from_values
+from hytnas_datasets.plan.build import (
+    build_plan,
+    count_network,
+    count_params,
+    identity,
+    network_hash,
+    plan_from_values,
+)
 from hytnas_datasets.plan.layers import Counts, Layer, Shape, count_layer
 from hytnas_datasets.plan.plan import LayerPlan
 from hytnas_datasets.plan.task import Task
@@ -18,6 +25,7 @@ __all__ = [
     "count_layer",
     "count_network",
     "count_params",
+    "identity",
     "network_hash",
     "plan_from_values",
 ]

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from hytnas_datasets import spaces
 from hytnas_datasets.errors import PlanError
-from hytnas_datasets.plan.choices import DEFAULT_PATCH, stages_from_values
+from hytnas_datasets.families.registry import get_family, has_networks
 from hytnas_datasets.plan.fragment import ENTRY, Fragment
 from hytnas_datasets.plan.layers import Counts, Layer, Shape
 from hytnas_datasets.plan.plan import LayerPlan
-from hytnas_datasets.plan.stages import AttentionStage, Stage
+from hytnas_datasets.plan.stages import Stage
 from hytnas_datasets.plan.task import Task
 from hytnas_datasets.spaces.space import Architecture, Choice
 
@@ -38,10 +38,22 @@ def build_plan(architecture: Architecture, task: Task) -> LayerPlan:
 
 
 def plan_from_values(
-    values: Mapping[str, Choice], task: Task, channel_caps: Mapping[str, int] = MappingProxyType({})
+    values: Mapping[str, Choice],
+    task: Task,
+    channel_caps: Mapping[str, int] = MappingProxyType({}),
+    *,
+    family: str = "hyt",
 ) -> LayerPlan:
-    """The plan of choices given by name, with the largest channels of some stages."""
-    return _build(stages_from_values(values, task, channel_caps), task)
+    """The plan of choices given by name, with the largest channels of some stages.
+
+    Raises
+    ------
+    PlanError
+        If the family has no such network for the task.
+    SpaceError
+        For an unknown family.
+    """
+    return _build(get_family(family).build_stages(values, task, channel_caps), task)
 
 
 def count_network(architecture: Architecture, task: Task) -> Counts:
@@ -60,14 +72,26 @@ def network_hash(architecture: Architecture, task: Task) -> str:
     return _hash(digest for _, digest, _ in _chain(_stages(architecture, task), task))
 
 
+def identity(architecture: Architecture, task: Task) -> str:
+    """What two architectures have in common exactly where they are the same candidate.
+
+    That is the hash of the network; the id of the architecture in a space without networks.
+    """
+    space = spaces.get_space(architecture.space)
+    if has_networks(space):
+        return network_hash(architecture, task)
+    return space.format(architecture)
+
+
 def _stages(architecture: Architecture, task: Task) -> tuple[Stage, ...]:
     space = spaces.get_space(architecture.space)
-    if space.family != "hyt":
+    family = get_family(space.family)
+    if not family.has_networks:
         raise PlanError(
             f"Space {space.name!r} is of family {space.family!r}: its architectures are no networks",
-            "Networks come from spaces of family 'hyt'",
+            "Choose a space with networks",
         )
-    return stages_from_values(space.values(architecture), task, dict(space.channel_caps))
+    return family.build_stages(space.values(architecture), task, dict(space.channel_caps))
 
 
 def _build(stages: tuple[Stage, ...], task: Task) -> LayerPlan:
@@ -110,23 +134,7 @@ def _summary(stage: Stage, entry: Shape) -> tuple[Counts, str, Shape]:
 
 @lru_cache(maxsize=2048)
 def _fragment(stage: Stage, entry: Shape) -> Fragment:
-    if isinstance(stage, AttentionStage):
-        _check_tokens(stage, entry)
     return stage.fragment(entry)
-
-
-def _check_tokens(stage: AttentionStage, entry: Shape) -> None:
-    """Attention over one token is none.
-
-    A space that offers larger patches may ask for that (``hyt-released`` does: patches of 8 on a 7x7 map),
-    but no network may be so small that even the smallest patch leaves a single token.
-    """
-    side = -(-entry[-1] // stage.stride)
-    if side <= DEFAULT_PATCH:
-        raise PlanError(
-            f"The map of {stage.name} is {side}x{side}: attention would see a single token",
-            "Choose a larger resolution",
-        )
 
 
 def _image(task: Task) -> Shape:

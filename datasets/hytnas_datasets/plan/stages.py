@@ -1,14 +1,30 @@
 """Stages of a network: frozen specifications, and the fragment each one gives."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Protocol
 
 from hytnas_datasets.errors import PlanError
 from hytnas_datasets.plan.blocks import convolution, inverted_residual, linear, mobilevit_block
 from hytnas_datasets.plan.fragment import ENTRY, Fragment, FragmentBuilder
 from hytnas_datasets.plan.layers import Shape
 
+SMALLEST_PATCH = 2
 STEM_CHANNELS = 16
 HEAD_EXPANSION = 4
+
+
+class Stage(Hashable, Protocol):
+    """A stage of a network, hashable: its layers depend on it and on the shape it receives alone."""
+
+    @property
+    def name(self) -> str:
+        """How the family names the stage."""
+        ...
+
+    def fragment(self, entry: Shape, /) -> Fragment:
+        """Layers from a map (for the first stage, the image) of shape ``entry``; PlanError if none fit."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,21 @@ class AttentionStage:
     blocks: int
 
     def fragment(self, entry: Shape) -> Fragment:
-        """Layers from a map of shape ``entry``; PlanError where heads do not divide the channels."""
+        """Layers from a map of shape ``entry``.
+
+        Raises
+        ------
+        PlanError
+            Where heads do not divide the channels, or the map is so small that even the smallest patch leaves
+            a single token: attention over one token is none. A space that offers larger patches may ask for
+            that (``hyt-released`` does: patches of 8 on a 7x7 map).
+        """
+        side = -(-entry[-1] // self.stride)
+        if side <= SMALLEST_PATCH:
+            raise PlanError(
+                f"The map of {self.name} is {side}x{side}: attention would see a single token",
+                "Choose a larger resolution",
+            )
         if self.channels % self.heads:
             raise PlanError(
                 f"{self.heads} heads do not divide the {self.channels} channels of {self.name}",
@@ -98,6 +128,3 @@ class Head:
         x = builder.add("global_pool", "pool", (x,), (HEAD_EXPANSION * entry[0],), role="pool")
         linear(builder, "classifier", x, self.classes, role="classifier")
         return builder.build()
-
-
-Stage = Stem | ConvolutionStage | AttentionStage | Head

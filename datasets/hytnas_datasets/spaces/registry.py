@@ -1,22 +1,31 @@
-"""Spaces by name: the bundled ones, those registered by a program, and TOML files."""
+"""Spaces by name: bundled, of installed packages, registered by a program, or from TOML files."""
 
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final
 
+from hytnas_agent.registry import Registry, suggestion
 from hytnas_datasets.errors import SpaceError
-from hytnas_datasets.spaces.bundled import HYT, HYT_MIXED, HYT_RELEASED
-from hytnas_datasets.spaces.space import Space, suggestion
+from hytnas_datasets.families.registry import check_family
+from hytnas_datasets.spaces.space import Space
 from hytnas_datasets.spaces.toml_file import load_toml
 
-_SPACES: Final[dict[str, Space]] = {space.name: space for space in (HYT, HYT_RELEASED, HYT_MIXED)}
-_ENTRY_POINTS: Final = "hytnas.spaces"
+SPACES: Final[Registry[Space]] = Registry(
+    "hytnas.spaces",
+    "space",
+    {
+        "hyt": "hytnas_datasets.spaces.bundled:HYT",
+        "hyt-released": "hytnas_datasets.spaces.bundled:HYT_RELEASED",
+        "hyt-mixed": "hytnas_datasets.spaces.bundled:HYT_MIXED",
+    },
+    error=SpaceError,
+    accepts=lambda found: isinstance(found, Space),
+)
+_REGISTERED: Final[dict[str, Space]] = {}
 
 
 def list_spaces() -> tuple[str, ...]:
-    """Names of the spaces that `get_space` knows: bundled, registered, and of installed packages."""
-    installed = (entry.name for entry in entry_points(group=_ENTRY_POINTS))
-    return tuple(dict.fromkeys((*_SPACES, *installed)))
+    """Names of the spaces that `get_space` knows: bundled, of installed packages, and registered."""
+    return tuple(dict.fromkeys((*SPACES.names(), *_REGISTERED)))
 
 
 def register(space: Space) -> Space:
@@ -29,11 +38,11 @@ def register(space: Space) -> Space:
     SpaceError
         Where another space has that name, or no architecture meets the constraints.
     """
-    known = _SPACES.get(space.name)
+    known = _find(space.name)
     if known is not None and known.hash() != space.hash():
         raise SpaceError(f"Another space is already named {space.name!r}", "Give this one a name of its own")
     assert space.size > 0
-    return _SPACES.setdefault(space.name, space)
+    return _REGISTERED.setdefault(space.name, space)
 
 
 def get_space(name_or_path: str | Path) -> Space:
@@ -47,10 +56,8 @@ def get_space(name_or_path: str | Path) -> Space:
         For unknown names, and for files that cannot be read or do not describe a space.
     """
     text = str(name_or_path)
-    if isinstance(name_or_path, str) and text in _SPACES:
-        return _SPACES[text]
-    for entry in entry_points(group=_ENTRY_POINTS, name=text):
-        return register(_load(entry))
+    if isinstance(name_or_path, str) and (known := _find(text)):
+        return known
     if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text:
         return register(load_toml(Path(name_or_path)))
     raise SpaceError(
@@ -58,14 +65,14 @@ def get_space(name_or_path: str | Path) -> Space:
     )
 
 
-def _load(entry: EntryPoint) -> Space:
-    """The space behind an entry point of another package; raises SpaceError where there is none."""
-    try:
-        space = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise SpaceError(
-            f"The installed space {entry.name!r} ({entry.value}) cannot be loaded: {error}"
-        ) from error
-    if not isinstance(space, Space):
-        raise SpaceError(f"The installed space {entry.name!r} ({entry.value}) is not a Space")
-    return space
+def _find(name: str) -> Space | None:
+    """The space that was registered under this name, else the bundled or installed one."""
+    if name not in _REGISTERED and name in SPACES:
+        space = SPACES.get(name)
+        if space.name != name:
+            raise SpaceError(
+                f"The installed space {name!r} calls itself {space.name!r}", "Its package has to use one name"
+            )
+        check_family(space)
+        _REGISTERED[name] = space
+    return _REGISTERED.get(name)

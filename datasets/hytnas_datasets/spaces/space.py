@@ -1,6 +1,5 @@
 """A search space and its architectures."""
 
-import difflib
 import hashlib
 import json
 import re
@@ -12,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_agent.registry import suggestion
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces.constraints import Constraint, Forbidden
 from hytnas_datasets.spaces.diagram import Diagram, Ranks, compile_diagram
@@ -52,7 +52,7 @@ class Space:
     variables : tuple of v Variable
         A parent comes before the variables that exist only under it.
     family : str
-        Which plan builder understands the variables; "none" where there is none.
+        How the choices become networks; "none" where they become none. See `hytnas_datasets.families`.
     constraints : tuple of Constraint
     channel_caps : tuple of (stage name, int)
         The largest channels of some stages, where the family has stages; wider choices get these.
@@ -319,13 +319,6 @@ class Space:
                 f"Codes {codes[row].tolist()} (row {row}) are no architecture of space {self.name!r}"
             )
         return ranks
-
-
-def suggestion(name: str, known: Sequence[str]) -> str:
-    """A next step for a name that is not known: the nearest one, and the list where it is short."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{hint}Known: {', '.join(known)}" if len(known) <= 25 else hint.strip()
 
 
 def _check_when(variable: Variable, earlier: Mapping[str, Variable]) -> None:

@@ -33,13 +33,13 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from hytnas_datasets.errors import SpaceError
+from hytnas_datasets.families.registry import check_family
 from hytnas_datasets.spaces.constraints import Bounded, Constraint, Forbidden, Ordering, Relation
-from hytnas_datasets.spaces.families import check_family
 from hytnas_datasets.spaces.space import Space
 from hytnas_datasets.spaces.variables import Choice, Variable, When
 
@@ -88,7 +88,7 @@ class _Ordering(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind", ta
 
 class _SpaceFile(msgspec.Struct, forbid_unknown_fields=True):
     name: str
-    family: Literal["hyt", "none"]
+    family: str
     variables: list[_Variable]
     constraints: list[_Forbidden | _Sum | _Product | _Ordering] = []
     channel_caps: dict[str, int] = {}

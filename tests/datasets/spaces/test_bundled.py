@@ -2,8 +2,8 @@
 
 from collections import Counter
 
+from hytnas_datasets.families import check_family
 from hytnas_datasets.spaces import HYT, HYT_MIXED, HYT_RELEASED
-from hytnas_datasets.spaces.families import check_family
 
 
 def test_hyt_is_table_one_of_the_paper():

@@ -10,7 +10,8 @@ from hytnas_datasets.spaces import HYT, Space, Variable, get_space, list_spaces,
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_SPACES", dict(registry._SPACES))
+    monkeypatch.setattr(registry, "_REGISTERED", {})
+    monkeypatch.setattr(registry.SPACES, "_loaded", {})
 
 
 def small(name="small", choices=(1, 2)):
@@ -54,9 +55,7 @@ OFFERED = small("offered")
 def offer(monkeypatch, value):
     entry = EntryPoint("offered", value, "hytnas.spaces")
     monkeypatch.setattr(
-        registry,
-        "entry_points",
-        lambda **wanted: [entry] if wanted.get("name", "offered") == "offered" else [],
+        "hytnas_agent.registry._entry_points", lambda group: [entry] if group == "hytnas.spaces" else []
     )
 
 
@@ -70,12 +69,19 @@ def test_installed_packages_offer_spaces(monkeypatch):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("no_such_module:space", "cannot be loaded"),
-        ("json:no_such_name", "cannot be loaded"),
-        ("json:dumps", "is not a Space"),
+        ("no_such_module:space", r"The space 'offered' \(no_such_module:space\) cannot be imported"),
+        ("json:dumps", "What json:dumps offers as space 'offered' is no space"),
+        ("hytnas_datasets.spaces:HYT", "The installed space 'offered' calls itself 'hyt'"),
     ],
 )
 def test_a_broken_offer_is_named(monkeypatch, value, message):
     offer(monkeypatch, value)
-    with pytest.raises(SpaceError, match=f"The installed space 'offered' .* {message}"):
+    with pytest.raises(SpaceError, match=message):
+        get_space("offered")
+
+
+def test_an_offer_that_its_family_cannot_build_is_refused(monkeypatch):
+    offer(monkeypatch, "json:JSONDecoder")
+    monkeypatch.setattr("json.JSONDecoder", Space("offered", (Variable("v", (1, 2)),)))
+    with pytest.raises(SpaceError, match="Family 'hyt' has no variable 'v'"):
         get_space("offered")

@@ -74,7 +74,7 @@ def test_any_usable_choice_round_trips(values):
         ),
         (HEAD + "channel_caps = { a = 0 }\n" + V, "channel cap of 'a' is 0. Give a positive"),
         (HEAD + "channel_caps = { a = 'x' }\n" + V, "Expected `int`"),
-        (HEAD.replace("none", "vit") + V, "Invalid enum value 'vit'"),
+        (HEAD.replace("none", "vit") + V, "There is no network family 'vit'. Known: hyt, none"),
         (HEAD.replace("none", "hyt") + V, "Family 'hyt' has no variable 'v'"),
     ],
 )

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from hytnas_datasets.errors import SpaceError
+from hytnas_datasets.families import check_family
 from hytnas_datasets.spaces import HYT, HYT_MIXED, Variable, When
-from hytnas_datasets.spaces.families import check_family
 
 
 def with_variable(space, name, *choices, when=None):

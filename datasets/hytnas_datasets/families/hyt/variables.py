@@ -1,18 +1,21 @@
-"""What the plan builder of a network family needs of a space's variables."""
+"""What the plan builder of the family ``hyt`` needs of a space: its variables and its channel caps."""
 
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from hytnas_agent.registry import suggestion
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces.bundled import ATTENTION, CONVOLUTION
-from hytnas_datasets.spaces.space import Space, suggestion
+from hytnas_datasets.spaces.space import Space
 from hytnas_datasets.spaces.variables import Choice, Variable
 
-_STAGES: Final = 5
+STAGE_NAMES: Final = ("stage1", "stage2", "stage3", "stage4", "stage5")
+CHANNEL_MULTIPLE: Final = 4
+"""Widths are multiples of this, so that heads divide them."""
+
 _CONVOLUTION_STAGES: Final = 2
-_CHANNEL_MULTIPLE: Final = 4
 _MAX_SITUATIONS: Final = 4096
 _NAME = re.compile(r"stage([1-5])\.([a-z_]+)")
 
@@ -38,22 +41,13 @@ _HYT: Final[Mapping[str, tuple[Callable[[Choice], bool], str]]] = {
 }
 
 
-def check_family(space: Space) -> None:
-    """Raise SpaceError unless the plan builder of the space's family can build its architectures.
-
-    Family "none" promises no networks: such a space serves tables and search only.
-    """
-    if space.family == "none":
-        return
-    if space.family != "hyt":
-        raise SpaceError(
-            f"There is no network family {space.family!r}", "Use 'hyt', or 'none' for no networks"
-        )
+def check_variables(space: Space) -> None:
+    """Raise SpaceError unless the plan builder can build every architecture of the space."""
     for variable in space.variables:
         _check_variable(variable)
     for name, cap in space.channel_caps:
         _check_cap(name, cap)
-    for stage in range(1, _STAGES + 1):
+    for stage in range(1, len(STAGE_NAMES) + 1):
         for values in _situations(space.variables, f"stage{stage}."):
             _check_stage(stage, values)
 
@@ -61,7 +55,7 @@ def check_family(space: Space) -> None:
 def _check_variable(variable: Variable) -> None:
     match = _NAME.fullmatch(variable.name)
     if match is None or match[2] not in _HYT:
-        known = [f"stage{i}.{what}" for i in range(1, _STAGES + 1) for what in _HYT]
+        known = [f"{stage}.{what}" for stage in STAGE_NAMES for what in _HYT]
         raise SpaceError(f"Family 'hyt' has no variable {variable.name!r}", suggestion(variable.name, known))
     fits, words = _HYT[match[2]]
     for choice in variable.choices:
@@ -70,13 +64,12 @@ def _check_variable(variable: Variable) -> None:
 
 
 def _check_cap(name: str, cap: int) -> None:
-    known = [f"stage{stage}" for stage in range(1, _STAGES + 1)]
-    if name not in known:
-        raise SpaceError(f"Family 'hyt' has no stage {name!r} to cap", suggestion(name, known))
-    if cap % _CHANNEL_MULTIPLE:
+    if name not in STAGE_NAMES:
+        raise SpaceError(f"Family 'hyt' has no stage {name!r} to cap", suggestion(name, STAGE_NAMES))
+    if cap % CHANNEL_MULTIPLE:
         raise SpaceError(
             f"The channel cap of {name!r} is {cap}",
-            f"It takes a multiple of {_CHANNEL_MULTIPLE}, as widths are",
+            f"It takes a multiple of {CHANNEL_MULTIPLE}, as widths are",
         )
 
 

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hytnas_datasets.errors import PlanError
+from hytnas_datasets.families.hyt.variables import CHANNEL_MULTIPLE, STAGE_NAMES
 from hytnas_datasets.plan.stages import (
+    SMALLEST_PATCH,
     STEM_CHANNELS,
     AttentionStage,
     ConvolutionStage,
@@ -21,12 +23,9 @@ from hytnas_datasets.plan.stages import (
 from hytnas_datasets.plan.task import Task
 from hytnas_datasets.spaces.space import Choice
 
-STAGE_NAMES = ("stage1", "stage2", "stage3", "stage4", "stage5")
 ATTENTION_BY_DEFAULT = ("stage3", "stage4", "stage5")
 STRIDES = {"stage1": 1, "stage2": 2, "stage3": 2, "stage4": 2, "stage5": 2}
 SMALL_RESOLUTION = 96
-CHANNEL_MULTIPLE = 4
-DEFAULT_PATCH = 2
 DEFAULT_ENCODER_LAYERS = 2
 
 
@@ -69,7 +68,7 @@ def stages_from_values(
                     expand,
                     heads=_integer(values, f"{name}.heads"),
                     feed_forward=round(_number(values, f"{name}.ff_ratio") * channels),
-                    patch=_integer(values, f"{name}.patch", DEFAULT_PATCH),
+                    patch=_integer(values, f"{name}.patch", SMALLEST_PATCH),
                     blocks=_integer(values, f"{name}.blocks", DEFAULT_ENCODER_LAYERS),
                 )
             )

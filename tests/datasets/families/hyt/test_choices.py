@@ -1,8 +1,8 @@
 import pytest
 
 from hytnas_datasets.errors import PlanError
+from hytnas_datasets.families.hyt.choices import round_channels, stages_from_values
 from hytnas_datasets.plan import Task
-from hytnas_datasets.plan.choices import round_channels, stages_from_values
 from hytnas_datasets.plan.stages import AttentionStage, ConvolutionStage
 from hytnas_datasets.spaces import HYT_RELEASED
 

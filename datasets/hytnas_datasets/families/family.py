@@ -1,0 +1,63 @@
+"""The interface of a family of networks."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:  # at run time these modules need the registry of families
+    from hytnas_datasets.plan.stages import Stage
+    from hytnas_datasets.plan.task import Task
+    from hytnas_datasets.spaces.space import Space
+    from hytnas_datasets.spaces.variables import Choice
+
+
+class Family(ABC):
+    """How the choices of an architecture become the stages of a network.
+
+    Attributes
+    ----------
+    name : str
+        What a space gives as its family.
+    stages : tuple of str
+        Names of the stages in the order of the network; none where the family has no networks.
+    """
+
+    name: ClassVar[str]
+    stages: ClassVar[tuple[str, ...]]
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether architectures of this family are networks."""
+        return bool(self.stages)
+
+    @property
+    @abstractmethod
+    def default_task(self) -> "Task":
+        """The task that networks are built for where nobody chooses another."""
+
+    @abstractmethod
+    def check(self, space: "Space") -> None:
+        """Raise SpaceError unless every architecture of the space can be built.
+
+        Looks at the space's variables and its channel caps.
+        """
+
+    @abstractmethod
+    def build_stages(
+        self, values: "Mapping[str, Choice]", task: "Task", channel_caps: Mapping[str, int]
+    ) -> "tuple[Stage, ...]":
+        """The stages of the network that these choices describe, one for each name in ``stages``.
+
+        Parameters
+        ----------
+        values : mapping of variable name to choice
+            Of the variables that exist in the architecture.
+        task : Task
+        channel_caps : mapping of stage name to int
+            The largest channels of some stages, as the space gives them.
+
+        Raises
+        ------
+        PlanError
+            If there is no such network for the task.
+        """

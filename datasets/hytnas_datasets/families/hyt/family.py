@@ -1,0 +1,37 @@
+"""The family ``hyt``: what its spaces may vary, and how their choices become stages."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from hytnas_datasets.families.family import Family
+from hytnas_datasets.families.hyt.choices import stages_from_values
+from hytnas_datasets.families.hyt.variables import STAGE_NAMES, check_variables
+from hytnas_datasets.plan.stages import Stage
+from hytnas_datasets.plan.task import Task
+from hytnas_datasets.spaces.space import Space
+from hytnas_datasets.spaces.variables import Choice
+
+
+class HytFamily(Family):
+    """A stem, five stages of inverted residuals or MobileViT blocks, and a classifier."""
+
+    name: ClassVar[str] = "hyt"
+    stages: ClassVar[tuple[str, ...]] = ("stem", *STAGE_NAMES, "head")
+
+    @property
+    def default_task(self) -> Task:
+        """Images of 224 x 224 pixels in two classes, as in the paper."""
+        return Task()
+
+    def check(self, space: Space) -> None:
+        """Raise SpaceError for variables and caps that the plan builder does not know."""
+        check_variables(space)
+
+    def build_stages(
+        self, values: Mapping[str, Choice], task: Task, channel_caps: Mapping[str, int]
+    ) -> tuple[Stage, ...]:
+        """The stem, the five stages and the head."""
+        return stages_from_values(values, task, channel_caps)
+
+
+HYT_FAMILY: Final = HytFamily()
