@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_datasets.families import has_networks
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task, count_network
-from hytnas_predictors.features import PLAIN_SPACE_FAMILY
 from hytnas_predictors.recipes import Scale, from_scale, to_scale
 from hytnas_predictors.roofline import estimate_latency_ms
 
@@ -24,7 +24,7 @@ def baseline_columns(labelled: LabelledSet) -> dict[str, Floats]:
 
     The roofline estimates a latency, so it is no baseline of accuracy.
     """
-    if labelled.space.family == PLAIN_SPACE_FAMILY:
+    if not has_networks(labelled.space):
         return {}
     task = Task(resolution=labelled.resolution, classes=labelled.classes)
     counts = [count_network(architecture, task) for architecture in labelled.architectures]

@@ -8,14 +8,13 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_datasets.families import get_family, has_networks
 from hytnas_datasets.plan import Layer, Task, build_plan, count_layer
-from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_predictors.errors import PredictorError
 
 FeatureSet = Literal["ordinal", "one-hot", "physical"]
 FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
-PLAIN_SPACE_FAMILY = "none"
-STAGES = ("stem", "stage1", "stage2", "stage3", "stage4", "stage5", "head")
 TOTALS = ("params", "macs", "activations")
 MAC_CLASSES = ("depthwise", "pointwise", "spatial", "linear", "attention")
 ELEMENT_CLASSES = ("silu", "batch_norm", "layer_norm", "rearrange", "resize", "join", "scores")
@@ -59,16 +58,16 @@ def make_features(
 
 def usable_sets(space: Space, sets: Sequence[FeatureSet]) -> tuple[FeatureSet, ...]:
     """Those of ``sets`` that the space offers ("physical" needs layer plans); "ordinal" if none is left."""
-    if space.family == PLAIN_SPACE_FAMILY:
+    if not has_networks(space):
         sets = [name for name in sets if name != "physical"]
     return tuple(sets) or ("ordinal",)
 
 
-def physical_names() -> tuple[str, ...]:
-    """Names of the columns of the "physical" set, in order."""
+def physical_names(stage_names: Sequence[str]) -> tuple[str, ...]:
+    """Names of the columns of the "physical" set, in order, for networks with these stages."""
     return (
         *(f"log {what}" for what in TOTALS),
-        *(f"{stage} log {what}" for stage in STAGES for what in TOTALS),
+        *(f"{stage} log {what}" for stage in stage_names for what in TOTALS),
         *(f"log {kind} macs" for kind in MAC_CLASSES),
         *(f"log {kind} elements" for kind in ELEMENT_CLASSES),
         "layers",
@@ -84,6 +83,7 @@ def physical_quantities(architecture: Architecture, task: Task) -> tuple[float, 
     the elements that they write.
     """
     plan = build_plan(architecture, task)
+    stage_names = get_family(get_space(architecture.space).family).stages
     stages = plan.per_stage()
     per_class = dict.fromkeys((*MAC_CLASSES, *ELEMENT_CLASSES), 0)
     for layer in plan.layers:
@@ -96,7 +96,9 @@ def physical_quantities(architecture: Architecture, task: Task) -> tuple[float, 
             if mac_class == "attention":
                 per_class["scores"] += counts.activations - elements
     counted = [getattr(plan, what) for what in TOTALS]
-    counted += [getattr(stages[stage], what) if stage in stages else 0 for stage in STAGES for what in TOTALS]
+    counted += [
+        getattr(stages[stage], what) if stage in stages else 0 for stage in stage_names for what in TOTALS
+    ]
     counted += [per_class[name] for name in (*MAC_CLASSES, *ELEMENT_CLASSES)]
     return (*np.log1p(counted).tolist(), float(len(plan.layers)))
 
@@ -110,7 +112,7 @@ def _mac_class(layer: Layer) -> str | None:
 
 
 def _builder(name: FeatureSet, space: Space) -> Callable[[Space, Sequence[Architecture], Task], FeatureTable]:
-    if name == "physical" and space.family == PLAIN_SPACE_FAMILY:
+    if name == "physical" and not has_networks(space):
         raise PredictorError(
             f"the space {space.name} has no layer plans, so no physical features",
             "Use the feature sets ordinal or one-hot.",
@@ -133,7 +135,6 @@ def _one_hot(space: Space, architectures: Sequence[Architecture], task: Task) ->
 
 
 def _physical(space: Space, architectures: Sequence[Architecture], task: Task) -> FeatureTable:
-    del space
-    names = physical_names()
+    names = physical_names(get_family(space.family).stages)
     rows = [physical_quantities(architecture, task) for architecture in architectures]
     return FeatureTable(np.array(rows, dtype=np.float64).reshape(len(rows), len(names)), names)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_datasets.caveats import describe_caveats
 from hytnas_datasets.errors import NotEnoughDataError
+from hytnas_datasets.families import has_networks
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task
 from hytnas_predictors import metrics
@@ -20,7 +21,7 @@ from hytnas_predictors.comparison import Contender, make_verdict
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import estimator_class
 from hytnas_predictors.estimators.base import check_labels
-from hytnas_predictors.features import PLAIN_SPACE_FAMILY, make_features
+from hytnas_predictors.features import make_features
 from hytnas_predictors.intervals import (
     DEFAULT_RESAMPLES,
     bootstrap_tau,
@@ -277,7 +278,7 @@ def _notes(
     suspects = [score.predictor for score in scores if score.leak_suspected]
     if suspects:
         notes.append(f"Above the noise ceiling, investigate for a leak: {', '.join(suspects)}.")
-    if labelled.space.family == PLAIN_SPACE_FAMILY:
+    if not has_networks(labelled.space):
         notes.append("The space has no layer plans, so there are no baselines macs, params and roofline.")
     if np.ptp(labelled.y) == 0:
         notes.append("All labels are equal: there is nothing to rank.")

@@ -15,7 +15,7 @@ SpaceArgument = Annotated[str, typer.Argument(help="A bundled space or a TOML fi
 
 @app.command("list")
 def list_command(as_json: JsonOption = False) -> None:
-    """List the bundled spaces with their exact sizes.
+    """List the bundled and installed spaces with their exact sizes.
 
     Example: hytnas-profile space list
     """
@@ -73,19 +73,34 @@ def sample(
 
     Example: hytnas-profile space sample hyt --n 10 --seed 3 --json
     """
+    from hytnas_datasets.families import has_networks
     from hytnas_datasets.plan import Task, build_plan
     from hytnas_datasets.spaces import get_space
 
     space = get_space(name)
-    task = Task(resolution=resolution, classes=classes)
     architectures = space.sample(n, np.random.default_rng(seed))
-    plans = [build_plan(architecture, task) for architecture in architectures]
     ids = [space.format(architecture) for architecture in architectures]
+    choices = [space.values(architecture) for architecture in architectures]
+    if not has_networks(space):
+        if as_json:
+            print_json([{"id": i, "values": values} for i, values in zip(ids, choices, strict=True)])
+            return
+        print_table(
+            f"{n} architectures of {space.name}, which are no networks",
+            ["id", "choices"],
+            [
+                (i, ", ".join(f"{variable}={choice}" for variable, choice in values.items()))
+                for i, values in zip(ids, choices, strict=True)
+            ],
+        )
+        return
+    task = Task(resolution=resolution, classes=classes)
+    plans = [build_plan(architecture, task) for architecture in architectures]
     if as_json:
         print_json(
             [
-                {"id": i, "values": space.values(a), "params": p.params, "macs": p.macs, "plan_hash": p.hash}
-                for i, a, p in zip(ids, architectures, plans, strict=True)
+                {"id": i, "values": values, "params": p.params, "macs": p.macs, "plan_hash": p.hash}
+                for i, values, p in zip(ids, choices, plans, strict=True)
             ]
         )
         return

@@ -3,7 +3,7 @@
 from hytnas_host.search.constraints import Constraint, parse_constraint
 from hytnas_host.search.errors import CheckpointError, ConstraintError, EvaluationError, SearchError
 from hytnas_host.search.evaluators import CallableEvaluator, Evaluator, PredictorEvaluator, TableEvaluator
-from hytnas_host.search.exact_metrics import ExactMetrics, PlanMetrics
+from hytnas_host.search.exact_metrics import ExactMetrics, NoMetrics, PlanMetrics, exact_metrics_of
 from hytnas_host.search.objectives import get_objective
 from hytnas_host.search.run import run_search
 from hytnas_host.search.strategies import STRATEGIES, make_strategy
@@ -18,10 +18,12 @@ __all__ = [
     "EvaluationError",
     "Evaluator",
     "ExactMetrics",
+    "NoMetrics",
     "PlanMetrics",
     "PredictorEvaluator",
     "SearchError",
     "TableEvaluator",
+    "exact_metrics_of",
     "get_objective",
     "make_strategy",
     "parse_constraint",

@@ -6,8 +6,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_datasets.families import has_networks
 from hytnas_datasets.plan import Task, build_plan
-from hytnas_datasets.spaces import Architecture
+from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.errors import SearchError
 
 
@@ -68,3 +69,31 @@ class PlanMetrics:
             known = (plan.hash, tuple(int(getattr(plan, name)) for name in self._NAMES))
             self._known[architecture] = known
         return known
+
+
+class NoMetrics:
+    """Nothing is known of architectures without networks; the id of each is its identity.
+
+    Parameters
+    ----------
+    space : Space
+    """
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+
+    def identity(self, architecture: Architecture) -> str:
+        """The architecture's id."""
+        return self._space.format(architecture)
+
+    def values(self, name: str, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
+        """There are none: raises SearchError."""
+        del architectures
+        raise SearchError(f"The space {self._space.name} has no networks, so no {name!r} is counted")
+
+
+def exact_metrics_of(space: Space, task: Task) -> ExactMetrics:
+    """What is known of a space's architectures without evaluation: counts, where they are networks."""
+    return PlanMetrics(task) if has_networks(space) else NoMetrics(space)

@@ -19,7 +19,7 @@ from hytnas_host.search.checkpoint import VERSION, Checkpoint, read_checkpoint, 
 from hytnas_host.search.constraints import Constraint, parse_constraint
 from hytnas_host.search.errors import CheckpointError, SearchError
 from hytnas_host.search.evaluators import Evaluator, checked
-from hytnas_host.search.exact_metrics import ExactMetrics, PlanMetrics
+from hytnas_host.search.exact_metrics import ExactMetrics, exact_metrics_of
 from hytnas_host.search.objectives import signs
 from hytnas_host.search.pareto import choose_reference_point, hypervolume, hypervolume_history, non_dominated
 from hytnas_host.search.picks import pick
@@ -71,7 +71,7 @@ def run_search(
     reference_point : sequence of m float, optional
         In natural units; chosen from the initial design with a margin of 10 % of its range without.
     exact_metrics : ExactMetrics, optional
-        Identity and exact metrics of networks; those of the layer plan for ``task`` without.
+        Identity and exact metrics; by default those that the space offers, see `exact_metrics_of`.
     checkpoint : Path, optional
         Where to keep the state after every iteration, and to go on from where it exists. The number of
         evaluations may be raised between runs.
@@ -91,7 +91,9 @@ def run_search(
             "A search needs at least 1 evaluation, a batch of at least 1 and a seed of at least 0"
         )
     parsed = tuple(parse_constraint(c) if isinstance(c, str) else c for c in constraints)
-    problem = SearchProblem(space, tuple(evaluator.objectives), exact_metrics or PlanMetrics(task), parsed)
+    problem = SearchProblem(
+        space, tuple(evaluator.objectives), exact_metrics or exact_metrics_of(space, task), parsed
+    )
     size = min(initial, evaluations)
     extra = dict(options or {})
     searcher = make_strategy(strategy, problem, np.random.default_rng(seed), initial=size, **extra)

@@ -21,7 +21,7 @@ from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.errors import SearchError
 from hytnas_host.search.evaluators import ArchitecturePredictor, Predicted
-from hytnas_host.search.exact_metrics import ExactMetrics, PlanMetrics
+from hytnas_host.search.exact_metrics import ExactMetrics, exact_metrics_of
 from hytnas_host.search.objectives import to_minimised
 from hytnas_host.search.problem import SearchProblem
 from hytnas_host.search.result import SearchResult, Verification, VerifiedRow
@@ -105,7 +105,7 @@ def choose(
         Identities (plan hashes) of the networks the predictor was fitted to; no control is one of them, nor
         one that the search evaluated.
     exact_metrics : ExactMetrics, optional
-        Those of the layer plan for the result's task without.
+        By default those that the space offers for the result's task.
 
     Raises
     ------
@@ -120,7 +120,9 @@ def choose(
     picked = [names.index(pick.architecture) for pick in result.picks]
     points = to_minimised(np.array([member.values for member in result.front]), result.objectives)
     front = [space.parse(names[index]) for index in spread_subset(points, max_front, keep=picked)]
-    metrics = exact_metrics or PlanMetrics(Task(resolution=result.resolution, classes=result.classes))
+    metrics = exact_metrics or exact_metrics_of(
+        space, Task(resolution=result.resolution, classes=result.classes)
+    )
     anywhere = SearchProblem(space, result.objectives, metrics)
     seen = {*known, *(row.plan_hash for row in result.evaluated)}
     controls = anywhere.draw_new(len(front) if n_controls is None else n_controls, seen, rng)

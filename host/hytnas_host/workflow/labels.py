@@ -93,8 +93,10 @@ def _refuse_to_choose(choice: LabelChoice) -> None:
 
 
 def _read_files(data: str, target: Target, space: str) -> LabelledSet:
+    chosen = get_space(space)  # of a TOML file, which has to be known before its labels are read
     labelled = read_set(set_folder(data))
-    for asked, found, option in ((target, labelled.target, "target"), (space, labelled.space.name, "space")):
+    pairs = ((target, labelled.target, "target"), (chosen.name, labelled.space.name, "space"))
+    for asked, found, option in pairs:
         if asked != found:
             raise DataSetError(f"the data set {data} is of {found}, not {asked}", f"add --{option} {found}")
     return labelled

@@ -21,9 +21,9 @@ from hytnas_host.export.target import ExportTarget
 from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.search import (
     STRATEGIES,
-    PlanMetrics,
     PredictorEvaluator,
     SearchError,
+    exact_metrics_of,
     parse_constraint,
     run_search,
 )
@@ -81,7 +81,7 @@ def search_study(
     force: bool = False,
     progress: ProgressFactory = SilentProgress,
 ) -> SearchResult:
-    """Search with the study's predictors for latency and accuracy, and the exact parameter count.
+    """Search with the study's predictors for latency and accuracy, and the exact parameters of networks.
 
     Latency and parameters are those of the task that the latency predictor was fitted for. An interrupted
     search goes on from its checkpoint. The result is written to ``search.json``.
@@ -97,9 +97,11 @@ def search_study(
     chosen = get_space(space)
     latency = load_trained(study, "latency_ms", chosen, force=force)
     accuracy = load_trained(study, "accuracy", chosen, force=force)
+    metrics = exact_metrics_of(chosen, latency.info.task)
     evaluator = PredictorEvaluator(
         {"latency_ms": latency, "accuracy": accuracy},
-        PlanMetrics(latency.info.task),
+        metrics,
+        exact=[name for name in ("params",) if name in metrics.names],
         sources={"latency_ms": _source(latency), "accuracy": _source(accuracy)},
         execution=latency.info.execution,
         probes=chosen.sample(32, np.random.default_rng(seed)),
