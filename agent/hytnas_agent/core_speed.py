@@ -40,12 +40,25 @@ class CoreSpeed(msgspec.Struct, frozen=True):
         the next after the run.
     waited_s : float
         How long runs were held back in all, for the core to be fast again.
+    waited_before_s, wait_limit_s : float
+        How long the core was waited for before the model was loaded, and how long it might have been.
+    ended_early : bool
+        Whether the process ended before its runs were done, because it could not become valid any more.
+        Without any run it did not even load the model, and ``probe_us`` is the last look of the wait.
     """
 
     best_us: float
     probe_us: tuple[float, ...]
     before: tuple[int, ...]
     waited_s: float = 0.0
+    waited_before_s: float = 0.0
+    wait_limit_s: float = 0.0
+    ended_early: bool = False
+
+    @property
+    def waited_in_vain(self) -> bool:
+        """Whether the wait before the model was loaded ended with a core that was still slow."""
+        return 0 < self.wait_limit_s <= self.waited_before_s
 
     def at_speed(self) -> list[bool]:
         """For each run, whether the core was as fast as at best on both sides of it."""
@@ -54,8 +67,21 @@ class CoreSpeed(msgspec.Struct, frozen=True):
 
     def enough(self) -> bool:
         """Whether there are enough runs at speed to count without the others."""
-        runs = len(self.before)
-        return sum(self.at_speed()) >= max(min(LEAST_AT_SPEED, runs), LEAST_SHARE * runs)
+        return sum(self.at_speed()) >= needed_at_speed(len(self.before))
+
+
+def needed_at_speed(runs: int, /) -> float:
+    """How many of so many runs must be at speed for them to count without the others."""
+    return max(min(LEAST_AT_SPEED, runs), LEAST_SHARE * runs)
+
+
+def never_enough(slow: int, most_runs: int, /) -> bool:
+    """Whether ``slow`` runs are too many for whatever else comes, up to ``most_runs`` in all.
+
+    If they are too many among ``most_runs`` they are too many among fewer: the runs that may be slow grow
+    with the number of runs.
+    """
+    return most_runs - slow < needed_at_speed(most_runs)
 
 
 def is_fast(duration: float, best: float, /) -> bool:

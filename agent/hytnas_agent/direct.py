@@ -96,8 +96,16 @@ def measure_file(
     cancellation, identity = Cancellation(), device_identity(state)
     gate = Gate(speeds=SpeedMemory(state.core_speeds))
 
-    def run(measure_pass: MeasurePass, chosen: MeasureSettings) -> ProcessResult:
-        job = MeasureJob(secrets.token_hex(16), digest, kind, chosen, measure_pass, runtime)
+    def run(measure_pass: MeasurePass, chosen: MeasureSettings, may_end_early: bool) -> ProcessResult:
+        job = MeasureJob(
+            secrets.token_hex(16),
+            digest,
+            kind,
+            chosen,
+            measure_pass,
+            runtime,
+            may_end_early=may_end_early,
+        )
         files = JobFiles(path.absolute())
         return run_job(job, files, identity, allowed_cores=allowed, cancellation=cancellation, gate=gate)
 
@@ -113,7 +121,7 @@ def measure_file(
 
 def _with_attempts(
     passes: Sequence[tuple[MeasurePass, MeasureSettings]],
-    run: Callable[[MeasurePass, MeasureSettings], ProcessResult],
+    run: Callable[[MeasurePass, MeasureSettings, bool], ProcessResult],
     on_result: Callable[[int, int], None],
 ) -> list[list[ProcessResult]]:
     """All attempts of each process; disturbed ones are measured again after the others."""
@@ -122,8 +130,8 @@ def _with_attempts(
     total, done = len(passes), 0
     while waiting:
         number = waiting.popleft()
-        attempts[number].append(run(*passes[number]))
-        again = len(attempts[number]) < DISTURBED_ATTEMPTS and total - len(passes) < DISTURBED_RETRIES
+        again = len(attempts[number]) + 1 < DISTURBED_ATTEMPTS and total - len(passes) < DISTURBED_RETRIES
+        attempts[number].append(run(*passes[number], again))
         if attempts[number][-1].asks_again and again:
             waiting.append(number)
             total += 1

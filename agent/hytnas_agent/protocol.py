@@ -17,6 +17,7 @@ and what it adds is used where the agent's ``capabilities`` name it.
        a job that the device's health does not hold back (``gate``)
 1.3    ``tune`` (``tune``): pin the clock's governor, or take that back
 1.4    ``core_speed`` in results: which timed runs count
+1.5    ``may_end_early`` in jobs (``measure.end_early``): a process that is certain to be disturbed ends
 =====  ==============================================================================================
 """
 
@@ -36,7 +37,7 @@ from hytnas_agent.records import (
 )
 
 PROTOCOL_MAJOR = 1
-PROTOCOL_MINOR = 4
+PROTOCOL_MINOR = 5
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 RequestId = int | str | None

@@ -28,7 +28,8 @@ EXECUTION_WORDS: Final[dict[Execution, str]] = {
 class Outcome(StrEnum):
     """How a measurement ended. The set is closed: every ending is one of these.
 
-    THROTTLED is a process that ran out of time while the device's health says that it was disturbed.
+    THROTTLED is a process that ran out of time while the device's health says that it was disturbed, or that
+    loaded nothing because the core was slow for as long as it was waited for.
     """
 
     OK = "OK"
@@ -84,7 +85,8 @@ class MeasureJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One fresh process measuring one model once. ``job_id`` is issued by the host, one per replicate.
 
     With a ``gate`` of false it begins at once, however unfit the device is: for comparing with methods that
-    do not look. Agents of before 1.2 do not know the field.
+    do not look. Agents of before 1.2 do not know the field. A process that ``may_end_early`` ends once it is
+    certain that it is disturbed: whoever says so measures it again then. Agents of before 1.5 do not know it.
     """
 
     job_id: str
@@ -95,6 +97,7 @@ class MeasureJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     runtime: str | None = None
     reference: Reference | None = None
     gate: bool | UnsetType = UNSET
+    may_end_early: bool | UnsetType = UNSET
 
 
 class DeviceIdentity(msgspec.Struct, frozen=True):

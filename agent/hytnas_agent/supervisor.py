@@ -97,6 +97,7 @@ class _Watched:
 
     deadline: float
     memory_limit_bytes: int
+    may_wait_s: float = 0.0
     stage: str = "starting"
     runtime: RuntimeInfo | None = None
     precision: str = "fp32"
@@ -153,7 +154,7 @@ def run_job(
         Ends the job from another thread.
     gate : Gate, optional
         Holds the process back until the board is fit, unless the job asks not to be, and hears how it ended;
-        that wait is no part of the job's time.
+        that wait, and the worker's own for a fast core, are no part of the job's time.
     command : sequence of str
         The worker's command line instead of the launcher's; the result descriptor is appended to it.
     """
@@ -173,6 +174,9 @@ def run_job(
         ending = _Ending(Report(Outcome.CANCELLED, "cancelled while waiting until the device is fit"))
     elif cores:
         speed = _speed_request(job, gate, before) if held_back else None
+        if speed is not None:  # that wait is no part of the job's time
+            watched.may_wait_s = speed.wait_s
+            watched.deadline += speed.wait_s
         ending = _run_worker(_request(job, files, cores, watched, speed), watched, cancellation, command)
     else:
         ending = _Ending(Report(Outcome.UNSUPPORTED, _missing(job.settings, allowed_cores)))
@@ -215,7 +219,7 @@ def run_job(
         verdict=verdict,
         processor_time=report.processor_time,
         gate=waited,
-        core_speed=report.core_speed if well else None,
+        core_speed=report.core_speed if well or report.outcome is Outcome.THROTTLED else None,
         profile=report.profile,
         energy=report.energy,
         sustained=report.sustained,
@@ -241,7 +245,8 @@ def _can_be_disturbed(job: MeasureJob) -> bool:
 
 def _verdict(job: MeasureJob, report: Report) -> Verdict | None:
     """Whether timed runs may stand in a label, or what a pass found be trusted; None of a peak of memory."""
-    if job.measure_pass == "memory" or report.outcome is not Outcome.OK:  # noqa: S105 (no password)
+    judged = (Outcome.OK, Outcome.THROTTLED)
+    if job.measure_pass == "memory" or report.outcome not in judged:  # noqa: S105 (no password)
         return None
     if current_launcher().counts:
         return Verdict("VALID")
@@ -282,7 +287,7 @@ def _speed_request(job: MeasureJob, gate: Gate | None, now: HealthSnapshot) -> S
         return None
     if read_hardware().execution != "native" or os.environ.get(CORE_SPEED_VARIABLE) == "off":
         return None
-    return SpeedRequest(gate.best_speed_us(now))
+    return SpeedRequest(gate.best_speed_us(now), gate.speed_patience_s, job.may_end_early is True)
 
 
 def _request(
@@ -421,6 +426,9 @@ def _receive(watched: _Watched, chunk: bytes) -> bool:
             watched.stage = message.name
             watched.runtime = message.runtime or watched.runtime
             watched.precision = message.precision or watched.precision
+            if message.waited_s is not None:
+                watched.deadline -= max(0.0, watched.may_wait_s - message.waited_s)
+                watched.may_wait_s = 0.0
     return len(rest) <= MAX_RESULT_BYTES
 
 

@@ -2,7 +2,14 @@
 
 import pytest
 
-from hytnas_agent.core_speed import LEAST_AT_SPEED, TOLERANCE, CoreSpeed, counting
+from hytnas_agent.core_speed import (
+    LEAST_AT_SPEED,
+    TOLERANCE,
+    CoreSpeed,
+    counting,
+    needed_at_speed,
+    never_enough,
+)
 
 FAST, SLOW = 40.0, 52.0
 
@@ -59,3 +66,18 @@ def test_unwatched_runs_all_count() -> None:
 
 def test_a_record_that_does_not_fit_its_runs_sets_none_aside() -> None:
     assert counting(3, speed("ffs", [0] * 10 + [1])) == [True] * 3
+
+
+def test_too_many_slow_runs_are_too_many_whatever_else_comes() -> None:
+    """Whenever ``never_enough`` says so, no number of runs up to the most leaves enough of the others."""
+    for most in range(1, 120):
+        for slow in range(1, most + 1):
+            possible = any(runs - slow >= needed_at_speed(runs) for runs in range(slow, most + 1))
+            assert never_enough(slow, most) is not possible
+        assert not never_enough(0, most)
+
+
+def test_a_wait_is_in_vain_that_lasts_as_long_as_it_may() -> None:
+    assert CoreSpeed(FAST, (SLOW,), (), waited_before_s=10.02, wait_limit_s=10.0).waited_in_vain
+    assert not CoreSpeed(FAST, (FAST,), (), waited_before_s=9.9, wait_limit_s=10.0).waited_in_vain
+    assert not CoreSpeed(FAST, (FAST,), ()).waited_in_vain

@@ -348,6 +348,10 @@ class StandingGate(Gate):
         self.asked: list[Sequence[int]] = []
         self.told: list[Verdict | None] = []
 
+    @property
+    def speed_patience_s(self) -> float:
+        return 0.1
+
     def wait(self, cores: Sequence[int], pause: Pause) -> GateReport | None:
         assert pause(0.0) is False
         self.asked.append(tuple(cores))
@@ -403,7 +407,28 @@ def test_runs_on_a_core_that_has_been_faster_are_disturbed_and_all_count(
     assert any("slower than at best" in reason for reason in result.verdict.reasons)
     assert result.core_speed.best_us == pytest.approx(0.1)
     assert result.core_speed.waited_s >= PATIENCE_S
+    assert result.core_speed.waited_in_vain
+    assert not result.core_speed.ended_early
     assert result.counted_ms == result.samples_ms
+
+
+def test_a_process_that_may_end_early_loads_nothing_on_a_core_that_stays_slow(
+    models: Models, cancellation: Cancellation
+) -> None:
+    gate = StandingGate(GateReport(0.0))
+    before = health_snapshot(worker_cores(QUICK, sorted(os.sched_getaffinity(0))))
+    gate.remember(before, None, CoreSpeed(0.1, (0.1,), ()))
+    job = make_job(models.tiny, may_end_early=True)
+    result = run(job, make_files(models.tiny), cancellation, gate=gate)
+    assert (result.outcome, result.load_ms, result.samples_ms) == (Outcome.THROTTLED, None, ())
+    assert "stayed slow" in result.message
+    assert result.is_disturbed
+    assert any("slower than at best for" in reason for reason in result.verdict.reasons)
+    found = result.core_speed
+    assert (found.ended_early, found.wait_limit_s, found.before) == (True, 0.1, ())
+    assert found.waited_in_vain
+    assert found.probe_us
+    assert gate.told[-1] == result.verdict
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,14 @@ LEAST_PATIENCE_S: Final = 1.0
 It halves each time: a state that stands, such as a weak supply, is not to cost every process a long wait.
 """
 
+SPEED_PATIENCE_S: Final = 10.0
+LEAST_SPEED_PATIENCE_S: Final = 2.0
+"""How long a worker waits for a fast core before it loads the model; the second after waits in vain.
+
+That is what a process costs that runs to its end: a spell during which the core is slow all the time takes
+no more of a model's attempts than if nothing had waited.
+"""
+
 MAX_WAIT_S: Final = max(probe.patience_s for probe in PROBES) + LONGEST_PAUSE_S
 
 Pause = Callable[[float], bool]
@@ -60,6 +68,7 @@ class Gate:
         self._snapshot, self._clock = snapshot, clock
         self._speeds = speeds or SpeedMemory()
         self._patience_s = {probe: probe.patience_s for probe in PROBES}
+        self._speed_patience_s = SPEED_PATIENCE_S
         self._fit: HealthSnapshot | None = None
 
     def remember(
@@ -73,6 +82,14 @@ class Gate:
         self._fit = after if undisturbed else None
         if after is not None and speed is not None and speed.probe_us:
             self._speeds.add(after, speed)
+        if speed is not None and speed.wait_limit_s:
+            less_s = max(LEAST_SPEED_PATIENCE_S, self._speed_patience_s / 2)
+            self._speed_patience_s = less_s if speed.waited_in_vain else SPEED_PATIENCE_S
+
+    @property
+    def speed_patience_s(self) -> float:
+        """How long the next worker may wait for a fast core: less after waits in vain."""
+        return self._speed_patience_s
 
     def best_speed_us(self, now: HealthSnapshot) -> float | None:
         """What the fixed work of `hytnas_agent.core_speed` takes at best, by the processes before."""

@@ -81,6 +81,7 @@ CAPABILITIES = (
     "measure.profile",
     "measure.energy",
     "measure.sustained",
+    "measure.end_early",
     "parity",
     "progress",
     "replay",

@@ -1,4 +1,4 @@
-"""The measurement itself, in the order of the method: load, cold, parity, warm-up, timed runs.
+"""The measurement itself, in the order of the method: wait, load, cold, parity, warm-up, timed runs.
 
 The other passes leave this way early, or take something else than timed runs at its end.
 """
@@ -25,7 +25,7 @@ from hytnas_agent.worker.energy import measure_energy, require_meter
 from hytnas_agent.worker.messages import Report, SpeedRequest, Stage, WorkerRequest
 from hytnas_agent.worker.processor import ProcessorMeter
 from hytnas_agent.worker.profiling import profile_model
-from hytnas_agent.worker.speed import SpeedProbe, SpeedWatch, look_for_best
+from hytnas_agent.worker.speed import CoreStaysSlowError, SpeedProbe, SpeedWatch, look_for_best
 from hytnas_agent.worker.sustained import judge_windows, run_windows
 from hytnas_agent.worker.tensors import (
     ParityFailure,
@@ -52,6 +52,8 @@ def measure(request: WorkerRequest, emit: Emit) -> Report:
     except ParityFailure as failure:
         outcome, message = Outcome.PARITY, str(failure)
         measured["parity"] = failure.result
+    except CoreStaysSlowError as slow:
+        outcome, message = Outcome.THROTTLED, str(slow)
     except MemoryError:
         outcome, message = Outcome.OOM, "the worker ran out of memory"
     if "processor_time" not in measured:
@@ -61,6 +63,8 @@ def measure(request: WorkerRequest, emit: Emit) -> Report:
 
 def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) -> None:
     job = request.job
+    clock = process_clock()
+    watch = None if request.speed is None else _core_at_speed(measured, request.speed, clock, emit)
     emit(Stage("importing the runtime"))
     runtime, info = _first_usable(request)
     emit(Stage("loading the model", info))
@@ -73,7 +77,6 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
             measured["profile"] = _profile(request, runtime, path)
         return
     meter = require_meter() if job.measure_pass == "energy" else None  # noqa: S105 (no password)
-    clock = process_clock()
     before = clock()
     model = runtime.load(path, threads=job.settings.threads)
     measured["load_ms"] = (clock() - before) / 1e6
@@ -90,10 +93,6 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
         measured["peak_rss_bytes"] = peak_rss_bytes()
         return
     measured["parity"] = _parity(request, model, cases, outputs)
-    watch = None
-    if request.speed is not None:
-        emit(Stage("looking for the core's best speed"))
-        watch = _speed_watch(request.speed, clock)
     emit(Stage("warming up"))
     _warm_up(measured, request, lambda: model.run(inputs), clock)
     emit(Stage(f"in the {job.measure_pass} pass" if job.measure_pass != "timed" else "in the timed runs"))  # noqa: S105
@@ -183,10 +182,32 @@ def _time(
     measured["core_speed"] = None if watch is None else watch.read()
 
 
-def _speed_watch(speed: SpeedRequest, clock: Callable[[], int]) -> SpeedWatch:
+def _core_at_speed(
+    measured: dict[str, Any], speed: SpeedRequest, clock: Callable[[], int], emit: Emit
+) -> SpeedWatch:
+    """The watch over the core's speed, once the core is fast, or was waited for in vain.
+
+    Raises CoreStaysSlowError where the process may end then: the job is measured again at another time.
+    """
     probe = SpeedProbe(clock)
-    best_us = look_for_best(probe, clock=clock) if speed.best_us is None else speed.best_us
-    return SpeedWatch(probe, clock=clock, best_us=best_us)
+    if speed.best_us is None:
+        emit(Stage("looking for the core's best speed"))
+        return SpeedWatch(
+            probe,
+            clock=clock,
+            best_us=look_for_best(probe, clock=clock),
+            may_end_early=speed.may_end_early,
+        )
+    emit(Stage("waiting for the core to be fast"))
+    watch = SpeedWatch(probe, clock=clock, best_us=speed.best_us, may_end_early=speed.may_end_early)
+    fast = watch.wait_before(speed.wait_s)
+    found = watch.read()
+    if not fast and watch.may_end_early:
+        watch.ended_early = True
+        measured["core_speed"] = watch.read()
+        raise CoreStaysSlowError(f"the core stayed slow for {found.waited_before_s:.1f} s: nothing was begun")
+    emit(Stage("waiting for the core to be fast", waited_s=found.waited_before_s))
+    return watch
 
 
 def _first_usable(request: WorkerRequest) -> tuple[Runtime, RuntimeInfo]:

@@ -9,9 +9,15 @@ from hytnas_agent.records import HealthSnapshot, MeasureJob, Outcome, ParityResu
 
 
 class SpeedRequest(msgspec.Struct, frozen=True):
-    """That the core's speed is to be watched; ``best_us`` is the best of the processes before, if any."""
+    """That the core's speed is to be watched.
+
+    ``best_us`` is the best of the processes before, if any; ``wait_s`` is how long the core may be waited for
+    before the model is loaded. A process that ``may_end_early`` ends then, or once it cannot become valid.
+    """
 
     best_us: float | None = None
+    wait_s: float = 0.0
+    may_end_early: bool = False
 
 
 class WorkerRequest(msgspec.Struct, frozen=True):
@@ -33,11 +39,15 @@ class WorkerRequest(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True, tag="stage"):
-    """What the worker is about to do; ``runtime`` once imported, ``precision`` once the file is read."""
+    """What the worker is about to do; ``runtime`` once imported, ``precision`` once the file is read.
+
+    ``waited_s`` is how long it has waited for the core to be fast, once it has.
+    """
 
     name: str
     runtime: RuntimeInfo | None = None
     precision: str | None = None
+    waited_s: float | None = None
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from hytnas_agent.core_speed import OWN_QUANTILE, CoreSpeed, is_fast
+from hytnas_agent.core_speed import LEAST_SHARE, OWN_QUANTILE, CoreSpeed, is_fast, never_enough
 from hytnas_agent.statistics import quantile
 
 SIDE = 40
@@ -24,6 +24,13 @@ PATIENCE_S = 0.5
 FIRST_LOOK_S = 1.0
 """For how long the best speed is looked for by the first process, which knows of none before it."""
 RISING_S = 0.2
+LOOK_S = 0.02
+"""One look at the core before the model is loaded. It is fast if three quarters of the probes are, as of the
+runs that a process needs: beside some neighbours one probe in four is fast all the time."""
+
+
+class CoreStaysSlowError(Exception):
+    """The core was not fast again within the time that it was waited for."""
 
 
 class SpeedProbe:
@@ -82,6 +89,13 @@ class SpeedWatch:
         What it takes at best, by processes before this one or by `look_for_best`.
     patience_s : float
         For how long groups are held back at most, all together.
+    may_end_early : bool
+        Whether the process is to end once it cannot become valid any more.
+
+    Attributes
+    ----------
+    ended_early : bool
+        Whether it did; set by whoever ends it.
     """
 
     def __init__(
@@ -91,12 +105,17 @@ class SpeedWatch:
         clock: Callable[[], int],
         best_us: float,
         patience_s: float = PATIENCE_S,
+        may_end_early: bool = False,
     ) -> None:
+        self.may_end_early, self.ended_early = may_end_early, False
         self._probe, self._clock = probe, clock
         self._best_ns = 1e3 * best_us
         self._patience_ns = 1e9 * patience_s
         self._probes_ns: list[int] = []
         self._before: list[int] = []
+        self._slow_runs = 0
+        self._look_ns: list[int] = []
+        self._waited_before_s = self._wait_limit_s = 0.0
         self._waited_ns = 0
         self._group_began = 0
         self._open = False
@@ -111,6 +130,22 @@ class SpeedWatch:
         """Whether groups may still be held back; a core that stays slow is not worth more runs."""
         return self._waited_ns < self._patience_ns
 
+    def wait_before(self, limit_s: float) -> bool:
+        """Look at the core again and again until it is fast, for so long at most; whether it is.
+
+        To be called before the model is loaded: a process that would begin beside a neighbour need not.
+        """
+        begin = self._clock()
+        self._wait_limit_s = limit_s
+        while True:
+            self._look_ns = again_and_again(self._probe, clock=self._clock, seconds=LOOK_S)
+            fast = sum(map(self._is_fast, self._look_ns)) >= LEAST_SHARE * len(self._look_ns)
+            waited_s = (self._clock() - begin) / 1e9
+            if fast or waited_s >= limit_s:
+                # The last look is not waiting: an undisturbed process takes it, too.
+                self._waited_before_s = waited_s if not fast else max(0.0, waited_s - LOOK_S)
+                return fast
+
     def before_run(self) -> None:
         """To be called before each run: at the begin of a group it may hold it back."""
         if not self._open:
@@ -124,8 +159,7 @@ class SpeedWatch:
 
     def after_run(self, now: int) -> bool:
         """To be called after each run, with the time: whether the group has ended, and its probe is taken."""
-        least_ns = max(1e9 * LEAST_GROUP_S, LEAST_GROUP_PROBES * min(self._best_ns, *self._probes_ns))
-        if now - self._group_began < least_ns:
+        if now - self._group_began < self.group_ns:
             return False
         self.end_group()
         return True
@@ -139,6 +173,20 @@ class SpeedWatch:
                 taken = min(taken, self._probe())
             self._probes_ns.append(taken)
             self._open = False
+            self._count_slow()
+
+    @property
+    def group_ns(self) -> float:
+        """How long a group of runs lasts at least."""
+        return max(1e9 * LEAST_GROUP_S, LEAST_GROUP_PROBES * min(self._best_ns, *self._probes_ns))
+
+    def decided(self, most_runs: int) -> bool:
+        """Whether too many runs were slow for the process to become valid, with so many runs in all at most.
+
+        What the work takes at best may yet turn out to be less than is known, never more: a run that is slow
+        by what is known stays slow.
+        """
+        return never_enough(self._slow_runs, most_runs)
 
     @property
     def runs_at_speed(self) -> int:
@@ -146,14 +194,25 @@ class SpeedWatch:
         return sum(self.read().at_speed())
 
     def read(self) -> CoreSpeed:
-        """What the probes came to; there is one at least."""
-        best_ns = min(self._best_ns, quantile(self._probes_ns, OWN_QUANTILE))
+        """What the probes came to, those of the last look where there was no run; there is one at least."""
+        probes_ns = self._probes_ns or self._look_ns
+        best_ns = min(self._best_ns, quantile(probes_ns, OWN_QUANTILE))
         return CoreSpeed(
             best_us=round(best_ns / 1e3, 3),
-            probe_us=tuple(each / 1e3 for each in self._probes_ns),
+            probe_us=tuple(each / 1e3 for each in probes_ns),
             before=tuple(self._before),
             waited_s=self._waited_ns / 1e9,
+            waited_before_s=round(self._waited_before_s, 6),
+            wait_limit_s=self._wait_limit_s,
+            ended_early=self.ended_early,
         )
+
+    def _count_slow(self) -> None:
+        """Count the runs of the group that has ended, if they are slow by the best that is known."""
+        best_us = round(self._best_ns / 1e3, 3)  # as it is read
+        if not all(is_fast(each / 1e3, best_us) for each in self._probes_ns[-2:]):
+            place = len(self._probes_ns) - 2
+            self._slow_runs += sum(1 for each in self._before if each == place)
 
     def _wait(self) -> None:
         """Take probes until one is as fast as at best, or patience ends."""

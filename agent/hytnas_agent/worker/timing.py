@@ -7,6 +7,7 @@ References
 """
 
 import gc
+import math
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,12 @@ MAD_TOLERANCE = 0.10
 MAD_FLOOR = 0.02
 WATCHED_BUDGETS = 3
 """How often the budget may be spent for want of runs beside which the core was as fast as at best."""
+
+FASTER = 2.0
+"""No run to come is taken to be faster by more than this than the fastest so far.
+
+A core beside a neighbour is slower by some 20 to 40 %, so that this leaves room.
+"""
 
 
 def windows_agree(earlier: Sequence[float], later: Sequence[float], /) -> bool:
@@ -81,7 +88,8 @@ def time_runs(
     """Nanoseconds of each of ``max_runs`` runs; fewer once ``min_runs`` are done and the budget is spent.
 
     With a watch ``min_runs`` are asked for that count, which may take the budget three times over while it is
-    patient; for how long it holds runs back is no part of that.
+    patient; for how long it holds runs back is no part of that. With a watch that may end early the runs end
+    once ``min_runs`` are done and too many were slow for the process to become valid, whatever else comes.
     """
     samples = array("q", bytes(8 * max_runs))
     budget_ns = budget_s * 1e9
@@ -104,11 +112,22 @@ def time_runs(
                     wanting = watch.patient and watch.runs_at_speed < min_runs
                     if not wanting or spent_ns >= WATCHED_BUDGETS * budget_ns:
                         break
+                if watch.may_end_early and done >= min_runs:
+                    left_ns = budget_ns * (WATCHED_BUDGETS if watch.patient else 1) - spent_ns
+                    further = most_further(left_ns + watch.group_ns, min(samples[:done]))
+                    if watch.decided(min(max_runs, done + further)):
+                        watch.ended_early = True
+                        break
             elif done >= min_runs and after - begin >= budget_ns:
                 break
         if watch is not None:
             watch.end_group()
     return samples[:done].tolist()
+
+
+def most_further(left_ns: float, quickest_ns: float, /) -> int:
+    """How many runs may begin at most in the time that is left, by the fastest run so far."""
+    return math.ceil(FASTER * max(left_ns, 0.0) / max(quickest_ns, 1.0)) + 1
 
 
 @contextmanager

@@ -53,6 +53,17 @@ def process_settled(attempts: Sequence[ProcessResult], retries: int, /) -> bool:
     return settled([ending(attempt) for attempt in attempts])
 
 
+def measured_again(attempts: Sequence[ProcessResult], retries: int, /) -> bool:
+    """Whether a process is measured once more if something disturbs its next attempt.
+
+    That attempt may end early then: the one after it takes its place. The last one runs to its end.
+    """
+    if attempts and attempts[-1].is_disturbed:
+        retries += 1
+    outcomes = [ending(attempt) for attempt in attempts]
+    return retries < DISTURBED_RETRIES and not settled([*outcomes, Outcome.THROTTLED])
+
+
 def given_up(timed: Iterable[Sequence[ProcessResult]], /) -> bool:
     """Whether timed processes of a model have failed for good, so that further ones tell nothing new.
 

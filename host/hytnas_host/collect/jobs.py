@@ -15,6 +15,7 @@ from hytnas_datasets.store import Study
 from hytnas_host.collect.attempts import (
     came_to,
     given_up,
+    measured_again,
     next_replicate,
     process_settled,
     retries_of,
@@ -152,6 +153,13 @@ class Journal:
     def settled(self, slot: Slot) -> bool:
         """Whether the slot needs no further attempt: a disturbed one once its model's are used up."""
         return process_settled(self._standing(slot), self._retries(slot.model_sha256))
+
+    def measured_again(self, slot: Slot) -> bool:
+        """Whether the slot gets another attempt if something disturbs its next one.
+
+        By all its attempts, discarded ones too, so that it is the same whenever the job's id is.
+        """
+        return measured_again(self._of(slot), self._retries(slot.model_sha256))
 
     def count_settled(self, model_sha256: str, passes: Passes) -> int:
         """How many of the model's processes need no further attempt."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from hytnas_agent.records import DeviceContext, MeasureJob, ModelFormat, Outcome, ProcessResult, Reference
 from hytnas_host.collect.canaries import CanarySeries
@@ -34,8 +35,11 @@ class Model:
     inputs_file: Path | None = None
     outputs_file: Path | None = None
 
-    def job(self, journal: Journal, slot: Slot, runtime: str | None) -> MeasureJob:
-        """The next attempt at one of its processes."""
+    def job(
+        self, journal: Journal, slot: Slot, runtime: str | None, *, may_end_early: bool = False
+    ) -> MeasureJob:
+        """The next attempt at one of its processes; it may end early if that is said and another follows."""
+        early = may_end_early and slot.measure_pass == "timed" and journal.measured_again(slot)  # noqa: S105
         return MeasureJob(
             job_id=journal.job_id(slot),
             model_sha256=self.sha256,
@@ -44,6 +48,7 @@ class Model:
             measure_pass=slot.measure_pass,
             runtime=runtime,
             reference=self.reference,
+            may_end_early=True if early else UNSET,
         )
 
 
@@ -266,7 +271,9 @@ class Measurer:
 
     def _run(self, journal: Journal, model: Model, slot: Slot) -> ProcessResult | None:
         """Run one process and store its result; None where it was stopped before it began."""
-        job = model.job(journal, slot, self._runtime)
+        # The fastest attempt at a canary is compared with the fastest of others: all of them run to the end.
+        may_end_early = journal is not self._canary_journal
+        job = model.job(journal, slot, self._runtime, may_end_early=may_end_early)
         # Pushes and memory passes hold the machine, too: they would disturb another device's timed run on it.
         with self._device.quiet():
             if self._stop.is_set():

@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+from msgspec import UNSET
 
-from hytnas_agent.device.gate import MAX_WAIT_S
+from hytnas_agent.device.gate import MAX_WAIT_S, SPEED_PATIENCE_S
 from hytnas_agent.passes import EXTRA_PASSES
 from hytnas_agent.protocol import (
     AcknowledgeResult,
@@ -52,7 +53,7 @@ COMMIT_TIMEOUT_S = 120.0
 UPLOAD_ATTEMPTS = 3
 ACKNOWLEDGED_AT_ONCE = 10_000
 EARLIER_JOB_POLL_S = 5.0  # it may be a timed run, which every question disturbs
-MEASURE_GRACE_S = 60.0 + MAX_WAIT_S
+MEASURE_GRACE_S = 60.0 + MAX_WAIT_S + SPEED_PATIENCE_S
 CANCEL_TIMEOUT_S = 5.0
 
 
@@ -183,6 +184,8 @@ class AgentDevice:
         """
         if job.measure_pass in EXTRA_PASSES:
             self._require(f"measure.{job.measure_pass}", f"measure {job.measure_pass}")
+        if job.may_end_early is not UNSET and "measure.end_early" not in self.hello().capabilities:
+            job = msgspec.structs.replace(job, may_end_early=UNSET)
         if on_progress is not None:
             with self._watching:
                 self._watchers[job.job_id] = on_progress

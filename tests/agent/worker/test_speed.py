@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from hytnas_agent.core_speed import counting
+from hytnas_agent.core_speed import CoreSpeed, counting
 from hytnas_agent.statistics import median
 from hytnas_agent.worker.speed import (
     FIRST_LOOK_S,
+    LOOK_S,
     PATIENCE_S,
     SIDE,
     TIMED_PRODUCTS,
@@ -20,6 +21,8 @@ from hytnas_agent.worker.speed import (
     look_for_best,
 )
 from hytnas_agent.worker.timing import WATCHED_BUDGETS, time_runs
+
+from .replay import SpellCore
 
 PROBE_NS, RUN_NS = 120_000, 4_000_000
 BESIDE_NEIGHBOUR = 1.3
@@ -67,9 +70,20 @@ class Core:
         return self.now - before
 
     def timed(
-        self, *, best_us: float = PROBE_NS / US, patience_s: float = PATIENCE_S, **options: float
+        self,
+        *,
+        best_us: float = PROBE_NS / US,
+        patience_s: float = PATIENCE_S,
+        may_end_early: bool = False,
+        **options: float,
     ) -> tuple[list[int], SpeedWatch]:
-        watch = SpeedWatch(self.probe, clock=self.clock, best_us=best_us, patience_s=patience_s)
+        watch = SpeedWatch(
+            self.probe,
+            clock=self.clock,
+            best_us=best_us,
+            patience_s=patience_s,
+            may_end_early=may_end_early,
+        )
         limits = {"min_runs": 10, "max_runs": 100, "budget_s": 0.05} | options
         return time_runs(self.run, clock=self.clock, watch=watch, **limits), watch
 
@@ -214,6 +228,98 @@ def test_the_simulated_label_keeps_to_the_truth_where_the_plain_one_does_not() -
     assert len(watched) > 15
     assert np.std(np.log(watched)) < np.std(np.log(plain)) / 5
     assert max(watched) < 1.02 * RUN_NS
+
+
+def watch_of(core: Core) -> SpeedWatch:
+    return SpeedWatch(core.probe, clock=core.clock, best_us=PROBE_NS / US, may_end_early=True)
+
+
+def test_a_fast_core_is_not_waited_for() -> None:
+    core = Core(lambda now: False)
+    watch = watch_of(core)
+    assert watch.wait_before(10.0)
+    assert core.now == pytest.approx(1e9 * LOOK_S, rel=0.01)
+    assert watch.read().waited_before_s == pytest.approx(0.0, abs=0.001)
+
+
+def test_a_slow_core_is_waited_for_until_it_is_fast() -> None:
+    watch = watch_of(Core(lambda now: now < 3e9))
+    assert watch.wait_before(10.0)
+    found = watch.read()
+    assert found.waited_before_s == pytest.approx(3.0, abs=2 * LOOK_S)
+    assert (found.wait_limit_s, found.waited_in_vain, found.ended_early) == (10.0, False, False)
+
+
+def test_the_wait_has_a_bound() -> None:
+    core = Core(lambda now: True)
+    watch = watch_of(core)
+    assert not watch.wait_before(2.0)
+    found = watch.read()
+    assert found.waited_before_s == pytest.approx(2.0, abs=2 * LOOK_S)
+    assert found.waited_in_vain
+    assert (found.before, min(found.probe_us) > 1.2 * found.best_us) == ((), True)
+
+
+def test_a_neighbour_who_leaves_one_probe_in_four_alone_is_waited_for() -> None:
+    """The first fast probe is not the end of such a spell: a process would find every other run slow."""
+    core = Core(lambda now: now < 1e9 and now // PROBE_NS % 4 > 0)
+    watch = watch_of(core)
+    assert watch.wait_before(10.0)
+    assert watch.read().waited_before_s >= 0.95
+
+
+def test_the_wait_before_leaves_the_patience_beside_the_runs_alone() -> None:
+    core = Core(lambda now: now < 3e9)
+    watch = watch_of(core)
+    watch.wait_before(10.0)
+    assert (watch.patient, watch.waited_ns) == (True, 0)
+    time_runs(core.run, clock=core.clock, watch=watch, min_runs=10, max_runs=100, budget_s=0.05)
+    assert watch.read().waited_s == 0
+    assert watch.read().enough()
+
+
+@pytest.mark.parametrize("run_ns", [100 * US, RUN_NS])
+def test_a_process_that_cannot_become_valid_ends(run_ns: int) -> None:
+    limits = {"max_runs": 200, "budget_s": 0.2}
+    whole, _ = Core(lambda now: True, run_ns=run_ns).timed(**limits)
+    samples, watch = Core(lambda now: True, run_ns=run_ns).timed(may_end_early=True, **limits)
+    assert watch.ended_early
+    assert watch.read().ended_early
+    assert not watch.read().enough()
+    assert 10 <= len(samples) < len(whole)
+
+
+def spells(seed: int) -> SpellCore:
+    """Fast and slow ones of random lengths, from a hundredth of a second to a second on average."""
+    rng = np.random.default_rng(seed)
+    ends_ns = np.cumsum(rng.exponential(10 ** rng.uniform(7, 9, 2), (300, 2)).ravel()).astype(int)
+    run_ns = int(rng.choice([300 * US, 1000 * US, RUN_NS]))
+    return SpellCore(ends_ns.tolist(), run_ns=run_ns, probe_ns=PROBE_NS, slow_first=bool(rng.integers(2)))
+
+
+def timed_on(core: SpellCore, *, may_end_early: bool) -> tuple[list[int], CoreSpeed]:
+    best_us = PROBE_NS / US
+    watch = SpeedWatch(core.probe, clock=core.clock, best_us=best_us, may_end_early=may_end_early)
+    limits = {"min_runs": 10, "max_runs": 100, "budget_s": 0.1}
+    return time_runs(core.run, clock=core.clock, watch=watch, **limits), watch.read()
+
+
+def test_only_a_process_ends_early_that_would_have_been_invalid() -> None:
+    """Each is replayed to its end: the same runs where it is valid, and never valid where it ended early."""
+    early = valid = 0
+    for seed in range(100):
+        whole, speed = timed_on(spells(seed), may_end_early=False)
+        found, cut = timed_on(spells(seed), may_end_early=True)
+        early += cut.ended_early
+        valid += speed.enough()
+        assert found == whole[: len(found)]
+        if cut.ended_early:
+            assert not speed.enough()
+            assert not cut.enough()
+        else:
+            assert (found, cut) == (whole, speed)
+    assert early > 15
+    assert valid > 30
 
 
 def test_the_work_is_the_same_products_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

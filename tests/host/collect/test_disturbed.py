@@ -107,6 +107,52 @@ def test_where_it_never_ends_in_time_the_label_blames_the_board(study: Study) ->
     assert {label.outcome for label in collected.labels.values()} == {Outcome.THROTTLED}
 
 
+class EarlyBoard(HoggedBoard):
+    """Where somebody else works on it, processes that may end early load nothing."""
+
+    def _run(self, job: MeasureJob) -> Outcome:
+        outcome = super()._run(job)
+        ends = job.may_end_early is True and self.disturbed(len(self.measured))
+        return Outcome.THROTTLED if ends else outcome
+
+    def _result(self, job: MeasureJob, outcome: Outcome) -> ProcessResult:
+        if outcome is Outcome.OK:
+            return super()._result(job, outcome)
+        return msgspec.structs.replace(ScriptedBoard._result(self, job, outcome), verdict=HOG)
+
+
+@pytest.mark.parametrize("disturbed", [lambda number: True, lambda number: number % 3 > 0])
+def test_what_ends_early_takes_no_latency_from_a_label(
+    tmp_path: Path, disturbed: Callable[[int], bool]
+) -> None:
+    """As many attempts as without; the last at each process runs to its end, so that it has a latency."""
+    found = []
+    for kind in (EarlyBoard, HoggedBoard):
+        with Study.open(tmp_path / kind.__name__) as study:
+            board = kind(disturbed)
+            labels = run(study, [board], 4).labels
+        jobs = [job for job in board.measured if job.measure_pass == "timed" and job.model_sha256 != CANARY]
+        found.append((len(jobs), labels))
+    (early_jobs, early), (whole_jobs, whole) = found
+    assert early_jobs == whole_jobs
+    assert all(label.outcome is Outcome.OK for label in early.values())
+    for sha256, label in early.items():
+        assert label.too_few_undisturbed == whole[sha256].too_few_undisturbed
+        assert label.processes == whole[sha256].processes
+        assert label.median_ms == pytest.approx(whole[sha256].median_ms, rel=0.01)
+
+
+def test_a_process_may_end_early_only_where_another_attempt_follows(study: Study) -> None:
+    board = HoggedBoard(lambda number: True)
+    run(study, [board], 1)
+    timed = [job for job in board.measured if job.measure_pass == "timed"]
+    canaries = [job for job in timed if job.model_sha256 == CANARY]
+    assert not any(job.may_end_early for job in canaries)
+    flags = [job.may_end_early is True for job in timed if job.model_sha256 != CANARY]
+    # Three attempts at each of two processes, then the last of five retries.
+    assert flags == [True, True, False, True, True, False, True, False]
+
+
 ADAPTIVE = MeasureOptions(
     seed=1, processes=5, max_processes=20, window=4, canary_every=20, rejoin_pauses_s=(0.01, 0.02)
 )

@@ -570,6 +570,24 @@ def test_hello_of_a_session_is_the_same_on_each_connection(device_with):
     assert greetings[2].session_id != first.session_id
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_an_agent_that_does_not_know_early_ends_is_not_asked_for_one(device_with, known):
+    hello = msgspec.structs.replace(HELLO, capabilities=("measure.end_early",) if known else ())
+    asked: list[MeasureParams] = []
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "hello":
+            return encode_result(request.id, hello)
+        if request.method == "measure":
+            asked.append(msgspec.json.decode(request.params, type=MeasureParams))
+        return polite(measured)(request)
+
+    device, _ = device_with(answer)
+    device.acquire("test")
+    device.measure(msgspec.structs.replace(JOB, may_end_early=True))
+    assert [params.job.may_end_early is True for params in asked] == [known]
+
+
 def test_where_leases_are_taken_over_a_busy_device_is_busy_even_for_oneself(device_with):
     holder = BusyHolder("me", os.getpid(), 0.0, "another session")
     taking_over = msgspec.structs.replace(HELLO, capabilities=("lease.takeover",))

@@ -24,9 +24,11 @@ class Speed(Probe):
         return {}
 
     def judge(self, runs: TimedRuns) -> str | None:
-        """Too few runs beside which the core was as fast as at best."""
+        """Too few runs beside which the core was as fast as at best, or none because it was never fast."""
         if runs.speed is None:
             return None
+        if runs.speed.ended_early and not runs.speed.before:
+            return f"{named_cores(runs.after)} slower than at best for {runs.speed.waited_before_s:.0f} s"
         if runs.speed.enough():
             return ""
         at_speed = runs.speed.at_speed()
