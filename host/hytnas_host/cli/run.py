@@ -81,14 +81,14 @@ def _show(study: Path, stage: str) -> None:
     from hytnas_host.cli.leaderboard_table import print_leaderboard
     from hytnas_host.cli.search_tables import print_search, print_verification
     from hytnas_host.search.result import SearchResult, Verification
-    from hytnas_host.workflow.files import StudyFiles, read_json
+    from hytnas_host.study_files import StudyFiles, read_json
     from hytnas_predictors.result import Leaderboard
 
     files = StudyFiles(study)
     if stage.startswith("leaderboard "):
         path = files.leaderboard(stage.removeprefix("leaderboard "))
-        print_leaderboard(read_json(path, Leaderboard, "hytnas-profile leaderboard"))
+        print_leaderboard(read_json(path, Leaderboard))
     elif stage == "search":
-        print_search(read_json(files.search, SearchResult, "hytnas-profile search"))
+        print_search(read_json(files.search, SearchResult))
     elif stage == "verify":
-        print_verification(read_json(files.verification, Verification, "hytnas-profile verify"))
+        print_verification(read_json(files.verification, Verification))

@@ -3,13 +3,12 @@
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from hytnas_agent import __version__
-from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel, Outcome, ProcessResult
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import Architecture, Choice, Space, get_space
@@ -30,31 +29,17 @@ from hytnas_host.report.drift import canary_series
 from hytnas_host.report.passes import pass_data
 from hytnas_host.report.words import percent, plural
 from hytnas_host.search.result import SearchResult, Verification
+from hytnas_host.study_files import StudyFiles, read_json_if_there
 from hytnas_predictors.result import Leaderboard
 
-T = TypeVar("T")
-
-MAX_JSON_BYTES: Final = 64 * 2**20
 NORMAL_MAD: Final = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
-
-REDO: Final = {
-    "leaderboard-latency_ms.json": "hytnas-profile leaderboard",
-    "leaderboard-accuracy.json": "hytnas-profile leaderboard",
-    "search.json": "hytnas-profile search",
-    "verification.json": "hytnas-profile verify",
-    "run.json": "hytnas-profile run",
-}
 
 
 class StageJournal(msgspec.Struct, frozen=True):
     """What the report reads of ``run.json``. A stage still running is the one that writes the report."""
 
     stages: tuple[StageTime, ...]
-
-
-class ReportError(HytnasError):
-    """A part of the study cannot be read for the report."""
 
 
 def load_report_data(study_folder: Path) -> ReportData:
@@ -64,17 +49,18 @@ def load_report_data(study_folder: Path) -> ReportData:
     ------
     StudyError
         There is no study in the folder, or it cannot be read.
-    ReportError
+    ResultFileError
         A result file is damaged or too large; the message names it and the command that makes it again.
     """
+    files = StudyFiles(study_folder)
     boards = [
         board
         for target in ("latency_ms", "accuracy")
-        if (board := _read(study_folder / f"leaderboard-{target}.json", Leaderboard)) is not None
+        if (board := read_json_if_there(files.leaderboard(target), Leaderboard)) is not None
     ]
-    search = _read(study_folder / "search.json", SearchResult)
-    verification = _read(study_folder / "verification.json", Verification)
-    journal = _read(study_folder / "run.json", StageJournal)
+    search = read_json_if_there(files.search, SearchResult)
+    verification = read_json_if_there(files.verification, Verification)
+    journal = read_json_if_there(files.run, StageJournal)
     with Study.open(study_folder, create=False) as study:
         summary = study.describe()
         runs = study.runs.all()
@@ -131,29 +117,12 @@ def load_report_data(study_folder: Path) -> ReportData:
     )
 
 
-def _read(path: Path, kind: type[T]) -> T | None:
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ReportError(f"{path} is larger than {MAX_JSON_BYTES // 2**20} MiB", _redo(path))
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except FileNotFoundError:
-        return None
-    except msgspec.MsgspecError as error:
-        raise ReportError(f"{path} is damaged ({error})", _redo(path)) from error
-    except OSError as error:
-        raise ReportError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from error
-
-
 def _named_values(values: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """Names and values of a configuration as text, lists joined by commas."""
     return tuple(
         (name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
         for name, value in values.items()
     )
-
-
-def _redo(path: Path) -> str:
-    return f"Delete it and make it again with: {REDO[path.name]}"
 
 
 def _date(unix_s: float) -> str:

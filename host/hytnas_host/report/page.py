@@ -16,7 +16,6 @@ from hytnas_host.report.measuring import quality_table
 from hytnas_host.report.passes import pass_tables
 from hytnas_host.report.verdict import pronounce
 
-FIGURE_FOLDER = "figures"
 PNG_SCALE = 2
 
 CONTENTS = (

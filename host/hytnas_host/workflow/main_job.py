@@ -19,7 +19,7 @@ from hytnas_host.devices.base import Device
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.report import write_report
-from hytnas_host.workflow.files import StudyFiles, digest
+from hytnas_host.study_files import StudyFiles, digest
 from hytnas_host.workflow.labels import fingerprint, read_labels
 from hytnas_host.workflow.leaderboards import make_leaderboard
 from hytnas_host.workflow.predictors import train_predictor
@@ -80,7 +80,7 @@ def open_journal(study: Path, config: RunConfig) -> StageJournal:
     check_search_options(config.strategy, config.constraints)
     with open_device(config.device) as device:
         require_runtime(device.name, device.describe().context)
-    return StageJournal(StudyFiles(study).run, _settings(config), COMMAND)
+    return StageJournal(StudyFiles(study).run, _settings(config))
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.measuring import Model
 from hytnas_host.search.result import SearchResult
-from hytnas_host.workflow.files import StudyFiles, read_json
+from hytnas_host.study_files import StudyFiles, read_json
 from hytnas_host.workflow.predictors import measured_target
 
 PICKED_PURPOSE = "picks"
@@ -24,7 +24,7 @@ def picked_models(study: Study, *, seed: int) -> list[Model]:
         The search has no picks, or none could be exported.
     """
     files = StudyFiles(study.folder)
-    result = read_json(files.search, SearchResult, f"hytnas-profile search --study {study.folder}")
+    result = read_json(files.search, SearchResult)
     space = get_space(result.space)
     task = Task(resolution=result.resolution, classes=result.classes)
     chosen = dict.fromkeys(space.parse(pick.architecture) for pick in result.picks)

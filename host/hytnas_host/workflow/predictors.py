@@ -10,7 +10,7 @@ from hytnas_datasets.labelled import ModelFiles, Target
 from hytnas_datasets.spaces import Space
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.export.target import ExportTarget
-from hytnas_host.workflow.files import ResultFileError, StudyFiles, read_json
+from hytnas_host.study_files import ResultFileError, StudyFiles, read_json
 from hytnas_host.workflow.labels import ANY, LabelChoice, read_labels
 from hytnas_predictors.persistence import load_predictor, read_info, save_predictor
 from hytnas_predictors.predictor import Predictor, fit_predictor
@@ -20,7 +20,7 @@ from hytnas_predictors.result import Leaderboard
 def best_predictor(study: Path, target: Target) -> str:
     """The name at the top of the study's leaderboard; raises ResultFileError where there is none."""
     path = StudyFiles(study).leaderboard(target)
-    return read_json(path, Leaderboard, f"hytnas-profile leaderboard --target {target}").scores[0].predictor
+    return read_json(path, Leaderboard).scores[0].predictor
 
 
 def train_predictor(

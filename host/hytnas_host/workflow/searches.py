@@ -29,12 +29,11 @@ from hytnas_host.search import (
 )
 from hytnas_host.search.result import SearchResult, Verification
 from hytnas_host.search.verify import verify
-from hytnas_host.workflow.files import StudyFiles, digest, read_json, write_json
+from hytnas_host.study_files import StudyFiles, digest, read_json, write_json
 from hytnas_host.workflow.predictors import load_trained, measured_target
 from hytnas_host.workflow.recorded import recorded_study
 from hytnas_predictors.predictor import Predictor
 
-SEARCH_COMMAND = "hytnas-profile search"
 VERIFY_PURPOSE = "verify"
 NOT_EXPORTED = LatencyLabel(
     model_sha256="",
@@ -150,7 +149,7 @@ def verify_study(
         The predictor was fitted for another device, or for model files of another converter or version.
     """
     files = StudyFiles(study)
-    result = read_json(files.search, SearchResult, f"{SEARCH_COMMAND} --study {study}")
+    result = read_json(files.search, SearchResult)
     space = get_space(result.space)
     task = Task(resolution=result.resolution, classes=result.classes)
     target = measured_target(study)

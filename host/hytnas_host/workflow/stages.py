@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from hytnas_agent.errors import HytnasError
-from hytnas_host.workflow.files import read_json, write_json
+from hytnas_host.study_files import read_json_if_there, write_json
 
 Status = Literal["running", "done", "kept", "interrupted", "failed"]
 
@@ -55,9 +55,9 @@ class Stage:
 class StageJournal:
     """The stages' journal, kept in ``run.json`` so that an interrupted job goes on and its times add up."""
 
-    def __init__(self, path: Path, config: dict[str, Any], made_by: str) -> None:
+    def __init__(self, path: Path, config: dict[str, Any]) -> None:
         self._path = path
-        record = read_json(path, RunRecord, made_by) if path.exists() else RunRecord(config)
+        record = read_json_if_there(path, RunRecord) or RunRecord(config)
         changed = sorted(key for key in config | record.config if config.get(key) != record.config.get(key))
         if changed:
             was = ", ".join(f"{key} = {record.config.get(key)}" for key in changed)

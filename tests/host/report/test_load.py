@@ -10,9 +10,11 @@ from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_datasets.store.records import AccuracyRecord
+from hytnas_host import study_files
 from hytnas_host.report import ReportError, load_report_data, write_report
 from hytnas_host.report import load as loading
 from hytnas_host.report.drift import canary_series
+from hytnas_host.study_files import ResultFileError
 
 SPACE = get_space("hyt")
 JOURNAL = {
@@ -230,7 +232,7 @@ DAMAGED = [
 @pytest.mark.parametrize(("name", "content", "command"), DAMAGED)
 def test_a_damaged_result_is_named_with_the_command_that_makes_it(study_folder, name, content, command):
     (study_folder / name).write_bytes(content)
-    with pytest.raises(ReportError) as raised:
+    with pytest.raises(ResultFileError) as raised:
         load_report_data(study_folder)
     assert name in str(raised.value)
     assert command in str(raised.value)
@@ -238,8 +240,8 @@ def test_a_damaged_result_is_named_with_the_command_that_makes_it(study_folder, 
 
 
 def test_a_result_that_is_too_large_is_not_read(study_folder, monkeypatch):
-    monkeypatch.setattr(loading, "MAX_JSON_BYTES", 10)
-    with pytest.raises(ReportError, match="larger than"):
+    monkeypatch.setattr(study_files, "MAX_JSON_BYTES", 10)
+    with pytest.raises(ResultFileError, match="larger than"):
         load_report_data(study_folder)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 from hytnas_host.search.result import Objective, Pick, SearchResult
-from hytnas_host.workflow.files import ResultFileError, StudyFiles, write_json
+from hytnas_host.study_files import ResultFileError, StudyFiles, write_json
 from hytnas_host.workflow.picked import PICKED_PURPOSE, picked_models
 
 

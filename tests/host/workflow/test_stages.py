@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from hytnas_host.workflow.files import ResultFileError
+from hytnas_host.study_files import ResultFileError
 from hytnas_host.workflow.stages import ConfigChangedError, Stage, StageJournal
 
 CONFIG = {"n": 3, "seed": 0}
 
 
 def journal(folder: Path) -> StageJournal:
-    return StageJournal(folder / "run.json", CONFIG, "make it")
+    return StageJournal(folder / "run.json", CONFIG)
 
 
 def writing(path: Path, calls: list[str], inputs: str = "a") -> Stage:
@@ -69,7 +69,7 @@ def test_an_interrupted_stage_is_remembered_and_run_again(
 def test_another_configuration_is_refused_with_what_it_was(tmp_path: Path) -> None:
     journal(tmp_path).run(Stage("collect", lambda: None))
     with pytest.raises(ConfigChangedError, match="n = 3"):
-        StageJournal(tmp_path / "run.json", {"n": 4, "seed": 0}, "make it")
+        StageJournal(tmp_path / "run.json", {"n": 4, "seed": 0})
 
 
 def test_a_damaged_journal_is_one_clear_error(tmp_path: Path) -> None:

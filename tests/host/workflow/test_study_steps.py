@@ -14,8 +14,8 @@ from hytnas_host.devices import open_device
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
 from hytnas_host.search import ConstraintError, SearchError
 from hytnas_host.search.result import Verification
+from hytnas_host.study_files import ResultFileError, digest, read_json
 from hytnas_host.workflow import main_job
-from hytnas_host.workflow.files import ResultFileError, digest, read_json
 from hytnas_host.workflow.labels import LabelChoice, read_labels
 from hytnas_host.workflow.leaderboards import make_leaderboard
 from hytnas_host.workflow.main_job import RunConfig, open_journal, stages
@@ -73,7 +73,7 @@ def test_the_winners_are_verified_on_this_machine(tmp_path) -> None:
     assert verified.execution == "native"
     assert [row.role for row in verified.rows] == ["front", "front", "control", "control"]
     assert all(row.outcome == "OK" and row.measured_ms > 0 for row in verified.rows)
-    assert read_json(study / "verification.json", Verification, "verify") == verified
+    assert read_json(study / "verification.json", Verification) == verified
 
 
 def test_a_predictor_of_another_device_is_not_verified_with(tmp_path, context) -> None:

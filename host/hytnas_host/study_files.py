@@ -1,18 +1,21 @@
-"""Where the derived results of a study lie, and how they are written and read back."""
+"""The files of a study beside its store: where derived results lie, how they are written and read back."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from hytnas_agent.errors import HytnasError
+from hytnas_agent.whole_file import write_whole
 
 T = TypeVar("T")
 
-MAX_JSON_BYTES = 256 * 1024 * 1024
+MAX_JSON_BYTES: Final = 256 * 1024 * 1024
+"""What a JSON file of a study may have; a larger one is none of ours, or damaged."""
+
+_COMMANDS: Final = {"search.json": "search", "verification.json": "verify", "run.json": "run"}
 
 
 class ResultFileError(HytnasError):
@@ -52,6 +55,25 @@ class StudyFiles:
         """Folder of the fitted predictor of one target."""
         return self.folder / "predictors" / target
 
+    @property
+    def report(self) -> Path:
+        """The page to open in a browser."""
+        return self.folder / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the report's figures, each a file."""
+        return self.folder / "figures"
+
+
+def command_for(path: Path) -> str:
+    """The command that makes a derived result of a study."""
+    if path.name.startswith("leaderboard-"):
+        command = f"leaderboard --target {path.stem.removeprefix('leaderboard-')}"
+    else:
+        command = _COMMANDS[path.name]
+    return f"hytnas-profile {command} --study {path.parent}"
+
 
 def digest(*paths: Path) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of files and folders' files; "" where one is missing."""
@@ -66,42 +88,42 @@ def digest(*paths: Path) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a struct as JSON: wholly, or not at all (temporary file and rename)."""
+    """Write a struct as JSON, wholly or not at all; its folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(value), indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(value), indent=1))
 
 
-def read_json(path: Path, kind: type[T], made_by: str) -> T:
+def read_json(path: Path, kind: type[T]) -> T:
     """Read a struct back.
 
     Parameters
     ----------
     path : Path
+        One of the results that `StudyFiles` names.
     kind : type
         The msgspec type the file holds.
-    made_by : str
-        The command that makes the file, named in the error.
 
     Raises
     ------
     ResultFileError
-        The file is missing, too large, or not what it should be.
+        The file is missing, too large, or not what it should be; it names the command that makes it.
     """
+    found = read_json_if_there(path, kind)
+    if found is None:
+        raise ResultFileError(f"There is no {path}", f"Make it with: {command_for(path)}")
+    return found
+
+
+def read_json_if_there(path: Path, kind: type[T]) -> T | None:
+    """As `read_json`, but ``None`` where the file has not been made yet."""
+    again = f"Delete it and make it again with: {command_for(path)}"
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise ResultFileError(
-                f"{path} is larger than {MAX_JSON_BYTES} bytes", f"make it again with: {made_by}"
-            )
+            raise ResultFileError(f"{path} is larger than {MAX_JSON_BYTES // 2**20} MiB", again)
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except FileNotFoundError as error:
-        raise ResultFileError(f"There is no {path}", f"make it with: {made_by}") from error
-    except msgspec.DecodeError as error:
-        raise ResultFileError(f"{path} cannot be read: {error}", f"make it again with: {made_by}") from error
+    except FileNotFoundError:
+        return None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ResultFileError(f"{path} is damaged ({error})", again) from error
+    except OSError as error:
+        raise ResultFileError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from error

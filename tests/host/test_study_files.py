@@ -1,0 +1,72 @@
+"""The results of a study beside its store: written whole, read back, and named with what makes them."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hytnas_host import study_files
+from hytnas_host.study_files import (
+    ResultFileError,
+    StudyFiles,
+    command_for,
+    digest,
+    read_json,
+    read_json_if_there,
+    write_json,
+)
+
+
+class Result(msgspec.Struct, frozen=True):
+    value: float
+
+
+def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path / "study")
+    write_json(files.search, Result(0.1))
+    assert read_json(files.search, Result) == Result(0.1)
+    assert list(files.folder.iterdir()) == [files.search]
+
+
+def test_a_result_that_was_not_made_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path)
+    assert read_json_if_there(files.verification, Result) is None
+    with pytest.raises(ResultFileError, match=f"hytnas-profile verify --study {tmp_path}"):
+        read_json(files.verification, Result)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"value": "x"}'])
+def test_a_damaged_result_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    path = StudyFiles(tmp_path).leaderboard("latency_ms")
+    path.write_bytes(content)
+    with pytest.raises(ResultFileError, match="damaged") as raised:
+        read_json(path, Result)
+    assert "hytnas-profile leaderboard --target latency_ms" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_whoever_reads_a_result_has_the_same_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = StudyFiles(tmp_path).run
+    write_json(path, Result(1.0))
+    monkeypatch.setattr(study_files, "MAX_JSON_BYTES", 10)
+    for read in (read_json, read_json_if_there):
+        with pytest.raises(ResultFileError, match="larger than"):
+            read(path, Result)
+
+
+def test_every_result_has_a_command(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path)
+    results = (files.search, files.verification, files.run, files.leaderboard("accuracy"))
+    commands = [command_for(path).removeprefix("hytnas-profile ").split()[0] for path in results]
+    assert commands == ["search", "verify", "run", "leaderboard"]
+
+
+def test_the_digest_changes_with_a_name_and_with_a_byte(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    assert digest(file) == ""
+    file.write_bytes(b"1")
+    first = digest(file)
+    file.write_bytes(b"2")
+    second = digest(file)
+    assert digest(file.rename(tmp_path / "b")) not in (first, second)
+    assert first != second
