@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from hytnas_agent.whole_file import write_whole
+from hytnas_host import study_files
 from hytnas_host.search.errors import CheckpointError
 from hytnas_host.search.result import Evaluated
 from hytnas_host.search.strategies import StrategyState
@@ -58,6 +59,9 @@ def read_checkpoint(path: Path, config: Mapping[str, str]) -> Checkpoint | None:
     """
     again = f"Delete {path} to begin again"
     try:
+        if path.stat().st_size > study_files.MAX_JSON_BYTES:
+            size = f"{study_files.MAX_JSON_BYTES // 2**20} MiB"
+            raise CheckpointError(f"The checkpoint {path} is larger than {size}", again)
         checkpoint = msgspec.json.decode(path.read_bytes(), type=Checkpoint)
     except FileNotFoundError:
         return None

@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from hytnas_host import study_files
 from hytnas_host.search import CheckpointError
 from hytnas_host.search.checkpoint import VERSION, Checkpoint, read_checkpoint, write_checkpoint
 from hytnas_host.search.result import Evaluated
@@ -77,3 +78,11 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, checkpoint, monkeypatch):
     monkeypatch.undo()
     assert read_checkpoint(path, CONFIG) == checkpoint
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_checkpoint_has_the_size_limit_of_every_file_of_a_study(tmp_path, checkpoint, monkeypatch):
+    path = tmp_path / "c.json"
+    write_checkpoint(checkpoint, path)
+    monkeypatch.setattr(study_files, "MAX_JSON_BYTES", 10)
+    with pytest.raises(CheckpointError, match="larger than"):
+        read_checkpoint(path, CONFIG)
