@@ -20,7 +20,7 @@ import numpy as np
 
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
-from hytnas_host.search import STRATEGIES, CallableEvaluator, PlanMetrics, get_objective, run_search
+from hytnas_host.search import CallableEvaluator, PlanMetrics, get_objective, list_strategies, run_search
 from hytnas_host.search.objectives import to_minimised
 from hytnas_host.search.pareto import choose_reference_point, hypervolume, hypervolume_history
 from hytnas_host.search.result import SearchResult
@@ -60,7 +60,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), choices=list(STRATEGIES))
+    parser.add_argument(
+        "--strategies", nargs="+", default=list(list_strategies()), choices=list(list_strategies())
+    )
     parser.add_argument("--objectives", nargs="+", default=["latency_ms", "accuracy", "params"])
     parser.add_argument("--constraint", action="append", default=[])
     parser.add_argument("--seeds", type=int, default=5)

@@ -21,7 +21,7 @@ from hytnas_agent.launcher import current_launcher
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import Check, DoctorResult, RuntimeInfo
 from hytnas_agent.records import EXECUTION_WORDS, HealthSnapshot
-from hytnas_agent.runtimes.base import RUNTIMES
+from hytnas_agent.runtimes.registry import RUNTIMES
 from hytnas_agent.statistics import median, quantile
 
 HOT_CELSIUS = 70.0
@@ -96,7 +96,8 @@ def examine(
 def check_runtimes(runtimes: Sequence[RuntimeInfo]) -> list[Check]:
     """Whether at least one runtime works.
 
-    Nothing is said of one that is not installed where another runs the same formats.
+    Nothing is said of one that is not installed where another runs the same formats. One without formats is
+    offered by a package that is broken.
     """
     usable = [info for info in runtimes if info.usable]
     covered = {model_format for info in usable for model_format in info.formats}
@@ -104,11 +105,18 @@ def check_runtimes(runtimes: Sequence[RuntimeInfo]) -> list[Check]:
     for info in runtimes:
         if info.usable:
             checks.append(Check(f"runtime {info.name}", "ok", f"{info.version} runs a model"))
-        elif info.version or not covered.issuperset(info.formats):
-            advice = f"pip install 'hytnas[{RUNTIMES[info.name].extra}]'"
+        elif info.version or not info.formats or not covered.issuperset(info.formats):
+            advice = _advice(info.name)
             name = f"runtime {info.name}"
             checks.append(Check(name, "warn" if usable else "fail", info.reason, advice))
     return checks
+
+
+def _advice(runtime: str) -> str:
+    """How to get a runtime; one that is not bundled comes with the package that offers it."""
+    if runtime in RUNTIMES.bundled:
+        return f"pip install 'hytnas[{RUNTIMES.get(runtime).extra}]'"
+    return "Repair or remove the package that brings it"
 
 
 def check_architecture() -> Check:

@@ -1,9 +1,5 @@
-"""The interface every runtime is put behind, and the registry of runtimes.
+"""The interface every runtime is put behind."""
 
-A new runtime is a class with the members of `Runtime` and an entry in `RUNTIMES`.
-"""
-
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -72,7 +68,7 @@ class Runtime(Protocol):
 
     @property
     def tiny_model(self) -> bytes:
-        """A file of one node, to try the runtime with."""
+        """A file of one node, to try the runtime with: ``y = relu(x)``."""
         ...
 
     def info(self) -> RuntimeInfo:
@@ -102,7 +98,7 @@ class Runtime(Protocol):
 
 @dataclass(frozen=True)
 class RuntimeEntry:
-    """What is known of a runtime before it is imported.
+    """What is known of a runtime before it is imported; what the registry of runtimes holds.
 
     Parameters
     ----------
@@ -110,67 +106,16 @@ class RuntimeEntry:
         ``module:Class`` of the adapter.
     distribution : str
         The package that holds the runtime, as pip names it.
-    extra : str
-        The extra of ``hytnas`` that installs it.
     formats : tuple of str
         The model formats it runs.
+    extra : str
+        The extra of ``hytnas`` that installs it; empty for a runtime that another package brings.
     """
 
     target: str
     distribution: str
-    extra: str
     formats: tuple[ModelFormat, ...]
-
-
-RUNTIMES: dict[str, RuntimeEntry] = {
-    "onnxruntime": RuntimeEntry(
-        "hytnas_agent.runtimes.onnx:OnnxRuntime", "onnxruntime", "onnx", formats=("onnx",)
-    ),
-    # The newer one first: tflite-runtime is no longer released, and computes some quantised models wrongly.
-    "ai-edge-litert": RuntimeEntry(
-        "hytnas_agent.runtimes.tflite:AiEdgeLitert", "ai-edge-litert", "litert", formats=("tflite",)
-    ),
-    "tflite-runtime": RuntimeEntry(
-        "hytnas_agent.runtimes.tflite:TfliteRuntime", "tflite-runtime", "tflite", formats=("tflite",)
-    ),
-}
-
-
-def candidates(model_format: ModelFormat, name: str | None = None) -> list[str]:
-    """Names of the runtimes that could run the format, in order of preference, or the one named.
-
-    Raises
-    ------
-    RuntimeFailure
-        UNSUPPORTED, if no runtime is known for it or the named one is not it.
-    """
-    able = [key for key, entry in RUNTIMES.items() if model_format in entry.formats]
-    chosen = [key for key in able if name in (None, key)]
-    if not chosen:
-        wanted = f"the runtime {name!r} does not run" if name else "no runtime of this agent runs"
-        known = f"; known: {', '.join(able)}" if able else ""
-        raise RuntimeFailure(Outcome.UNSUPPORTED, f"{wanted} the format {model_format}{known}")
-    return chosen
-
-
-def create(name: str) -> Runtime:
-    """Import and instantiate a runtime.
-
-    Raises
-    ------
-    RuntimeFailure
-        UNSUPPORTED, if it is not installed or this version is known not to work here.
-    """
-    entry = RUNTIMES[name]
-    module, _, attribute = entry.target.partition(":")
-    try:
-        runtime: Runtime = getattr(importlib.import_module(module), attribute)()
-    except ImportError as error:
-        raise RuntimeFailure(
-            Outcome.UNSUPPORTED,
-            f"{name} is not usable here ({error}); it comes with hytnas[{entry.extra}]",
-        ) from error
-    return runtime
+    extra: str = ""
 
 
 def fix_shape(name: str, shape: "list[int | str | None]") -> tuple[int, ...]:

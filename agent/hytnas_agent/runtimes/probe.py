@@ -16,7 +16,8 @@ import msgspec
 from hytnas_agent import __version__
 from hytnas_agent.launcher import current_launcher
 from hytnas_agent.protocol import RuntimeInfo
-from hytnas_agent.runtimes.base import RUNTIMES, RuntimeFailure, create
+from hytnas_agent.runtimes.base import RuntimeFailure
+from hytnas_agent.runtimes.registry import RUNTIMES, create
 from hytnas_agent.throwaway import Died, last_words, run_apart
 from hytnas_agent.whole_file import write_whole
 
@@ -35,7 +36,7 @@ def probe_runtimes(cache: Path) -> tuple[RuntimeInfo, ...]:
         remembered = msgspec.json.decode(cache.read_bytes(), type=_Cache)
         if remembered.key == key:
             return remembered.runtimes
-    found = tuple(probe_runtime(name) for name in RUNTIMES)
+    found = tuple(probe_runtime(name) for name in RUNTIMES.names())
     write_whole(cache, msgspec.json.encode(_Cache(key, found)), durable=False)  # found again
     return found
 
@@ -61,7 +62,10 @@ def probe_runtime(name: str) -> RuntimeInfo:
 def _unusable(name: str, reason: str) -> RuntimeInfo:
     import importlib.metadata  # noqa: PLC0415 (a megabyte that the server can mostly do without)
 
-    entry = RUNTIMES[name]
+    try:
+        entry = RUNTIMES.get(name)
+    except RuntimeFailure as failure:
+        return RuntimeInfo(name, "", "", (), usable=False, reason=failure.what)
     try:
         version = importlib.metadata.version(entry.distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -81,7 +85,7 @@ def try_here(name: str) -> RuntimeInfo:
 
     try:
         runtime = create(name)
-        with tempfile.NamedTemporaryFile(suffix=f".{RUNTIMES[name].formats[0]}") as file:
+        with tempfile.NamedTemporaryFile(suffix=f".{RUNTIMES.get(name).formats[0]}") as file:
             file.write(runtime.tiny_model)
             file.flush()
             model = runtime.load(Path(file.name), threads=1)

@@ -18,8 +18,9 @@ from hytnas_agent.passes import DEFAULT_LOAD_S
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import Outcome, ParityResult
 from hytnas_agent.runtimes.arrays import Array
-from hytnas_agent.runtimes.base import LoadedModel, Runtime, RuntimeFailure, candidates, create
+from hytnas_agent.runtimes.base import LoadedModel, Runtime, RuntimeFailure
 from hytnas_agent.runtimes.precision import read_precision
+from hytnas_agent.runtimes.registry import candidates, create
 from hytnas_agent.worker.clock import process_clock
 from hytnas_agent.worker.energy import measure_energy, require_meter
 from hytnas_agent.worker.messages import Report, SpeedRequest, Stage, WorkerRequest

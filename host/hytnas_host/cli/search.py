@@ -24,7 +24,9 @@ def register(app: typer.Typer) -> None:
 def search(
     study: StudyOption = DEFAULT_STUDY,
     space: SpaceOption = "hyt",
-    strategy: Annotated[str, typer.Option("--strategy", help="hyt, nsga2 or random.")] = "hyt",
+    strategy: Annotated[
+        str, typer.Option("--strategy", help="hyt, nsga2, random, or one of an installed package.")
+    ] = "hyt",
     constraint: Annotated[
         list[str] | None,
         typer.Option("--constraint", help="Hard constraint such as 'params <= 300k'; repeatable."),

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_agent.runtimes.base import RuntimeFailure, create
+from hytnas_agent.runtimes.base import RuntimeFailure
+from hytnas_agent.runtimes.registry import create
 from hytnas_host.export.errors import ExportError
 from hytnas_host.export.hushed import hushed
 

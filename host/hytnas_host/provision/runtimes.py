@@ -6,7 +6,7 @@ from typing import Literal
 
 from packaging.specifiers import SpecifierSet
 
-from hytnas_agent.runtimes.base import RUNTIMES
+from hytnas_agent.runtimes.registry import RUNTIMES
 from hytnas_host.provision.errors import ProvisionError
 from hytnas_host.provision.targets import Target
 
@@ -67,8 +67,10 @@ def choose(names: Iterable[str], target: Target) -> tuple[str, ...]:
     wanted = set(names) or {AUTO}
     if AUTO in wanted:
         wanted = (wanted - {AUTO}) | set(AUTOMATIC)
-    if unknown := sorted(wanted - set(RUNTIMES)):
-        raise ProvisionError(f"unknown runtime {unknown[0]!r}", f"Known are: {', '.join([AUTO, *RUNTIMES])}")
+    if unknown := sorted(wanted - set(RUNTIMES.bundled)):
+        raise ProvisionError(
+            f"unknown runtime {unknown[0]!r}", f"Known are: {', '.join([AUTO, *RUNTIMES.bundled])}"
+        )
     python = ".".join(map(str, target.python))
     for rule in _rules(sorted(wanted), target, "pythons"):
         if python not in SpecifierSet(rule.versions):
@@ -76,12 +78,12 @@ def choose(names: Iterable[str], target: Target) -> tuple[str, ...]:
                 f"{rule.runtime} needs a Python {rule.versions}, the board has {python}: {rule.reason}",
                 "Choose another with --runtime",
             )
-    return tuple(name for name in RUNTIMES if name in wanted)
+    return tuple(name for name in RUNTIMES.bundled if name in wanted)
 
 
 def extras(runtimes: Iterable[str]) -> tuple[str, ...]:
     """The extras of the project's wheel that install these runtimes."""
-    return tuple(RUNTIMES[name].extra for name in runtimes)
+    return tuple(RUNTIMES.get(name).extra for name in runtimes)
 
 
 def constraints(runtimes: Sequence[str], target: Target, *, preferred: bool) -> tuple[str, ...]:
@@ -95,7 +97,7 @@ def constraints(runtimes: Sequence[str], target: Target, *, preferred: bool) -> 
 
 
 def _rules(runtimes: Sequence[str], target: Target, kind: str) -> list[Rule]:
-    distributions = {RUNTIMES[name].distribution for name in runtimes if name in RUNTIMES}
+    distributions = {RUNTIMES.get(name).distribution for name in runtimes if name in RUNTIMES.bundled}
     return [
         rule
         for rule in RULES

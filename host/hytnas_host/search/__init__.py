@@ -6,7 +6,7 @@ from hytnas_host.search.evaluators import CallableEvaluator, Evaluator, Predicto
 from hytnas_host.search.exact_metrics import ExactMetrics, NoMetrics, PlanMetrics, exact_metrics_of
 from hytnas_host.search.objectives import get_objective
 from hytnas_host.search.run import run_search
-from hytnas_host.search.strategies import STRATEGIES, make_strategy
+from hytnas_host.search.strategies import STRATEGIES, list_strategies, make_strategy
 from hytnas_host.search.verify import verify
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "TableEvaluator",
     "exact_metrics_of",
     "get_objective",
+    "list_strategies",
     "make_strategy",
     "parse_constraint",
     "run_search",

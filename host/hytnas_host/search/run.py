@@ -56,7 +56,7 @@ def run_search(
     task : Task
         What the networks are built for; parameters and MACs are counted for it.
     strategy : str
-        A name in ``STRATEGIES``.
+        A name in `list_strategies`.
     constraints : sequence of str or Constraint
         Hard ones, see `hytnas_host.search.constraints`.
     evaluations : int

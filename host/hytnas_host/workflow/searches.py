@@ -22,7 +22,6 @@ from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.search import (
     STRATEGIES,
     PredictorEvaluator,
-    SearchError,
     exact_metrics_of,
     parse_constraint,
     run_search,
@@ -60,10 +59,7 @@ NOT_EXPORTED = LatencyLabel(
 
 def check_search_options(strategy: str, constraints: Sequence[str]) -> None:
     """Raise SearchError for a strategy or a constraint that `search_study` would refuse."""
-    if strategy not in STRATEGIES:
-        raise SearchError(
-            f"There is no strategy {strategy}", f"Choose one of {', '.join(sorted(STRATEGIES))}"
-        )
+    STRATEGIES.get(strategy)
     for text in constraints:
         parse_constraint(text)
 

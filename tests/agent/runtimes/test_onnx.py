@@ -6,8 +6,9 @@ import onnx
 import pytest
 
 from hytnas_agent.records import Outcome
-from hytnas_agent.runtimes.base import RuntimeFailure, create
+from hytnas_agent.runtimes.base import RuntimeFailure
 from hytnas_agent.runtimes.onnx import OnnxRuntime, check_version
+from hytnas_agent.runtimes.registry import create
 
 
 def test_a_free_batch_axis_is_set_to_one(models) -> None:

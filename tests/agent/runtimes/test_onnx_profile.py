@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hytnas_agent.records import Outcome
-from hytnas_agent.runtimes.base import RuntimeFailure, create
+from hytnas_agent.runtimes.base import RuntimeFailure
 from hytnas_agent.runtimes.onnx_profile import (
     MAX_NAME_CHARACTERS,
     MAX_OPERATORS,
@@ -18,6 +18,7 @@ from hytnas_agent.runtimes.onnx_profile import (
     profile_of,
     read_profile,
 )
+from hytnas_agent.runtimes.registry import create
 
 
 def node(name: str, dur: float, kind: str = "Conv") -> dict[str, Any]:

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from hytnas_agent.records import Outcome
-from hytnas_agent.runtimes.base import RUNTIMES, RuntimeFailure, create
+from hytnas_agent.runtimes.base import RuntimeFailure
+from hytnas_agent.runtimes.registry import RUNTIMES, create
 from hytnas_agent.runtimes.tflite import TINY_MODEL, TfliteRuntime
 
 from .tflite_files import INT8, custom, linear, relu
 
 HERE = [
     name
-    for name, entry in RUNTIMES.items()
-    if "tflite" in entry.formats and importlib.util.find_spec(name.replace("-", "_"))
+    for name in RUNTIMES.bundled
+    if "tflite" in RUNTIMES.get(name).formats and importlib.util.find_spec(name.replace("-", "_"))
 ]
 
 

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from hytnas_agent.pass_records import OperatorProfile
-from hytnas_agent.runtimes.base import create
+from hytnas_agent.runtimes.registry import create
 from hytnas_datasets.plan import LayerPlan, Task, build_plan
 from hytnas_datasets.plan.profile import break_down, layer_of
 from hytnas_datasets.spaces import get_space

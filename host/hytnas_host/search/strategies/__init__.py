@@ -4,19 +4,30 @@ from typing import Any, Final
 
 import numpy as np
 
+from hytnas_agent.registry import Registry
 from hytnas_host.search.errors import SearchError
 from hytnas_host.search.problem import SearchProblem
 from hytnas_host.search.strategies.base import Strategy, StrategyState
-from hytnas_host.search.strategies.hyt import HytStrategy
-from hytnas_host.search.strategies.nsga2 import Nsga2Strategy
-from hytnas_host.search.strategies.random import RandomStrategy
 
-__all__ = ["STRATEGIES", "Strategy", "StrategyState", "make_strategy"]
+__all__ = ["STRATEGIES", "Strategy", "StrategyState", "list_strategies", "make_strategy"]
 
-STRATEGIES: Final[dict[str, type[Strategy]]] = {
-    strategy.name: strategy for strategy in (HytStrategy, Nsga2Strategy, RandomStrategy)
-}
-"""Strategies by name."""
+STRATEGIES: Final[Registry[type[Strategy]]] = Registry(
+    "hytnas.strategies",
+    "search strategy",
+    {
+        "hyt": "hytnas_host.search.strategies.hyt:HytStrategy",
+        "nsga2": "hytnas_host.search.strategies.nsga2:Nsga2Strategy",
+        "random": "hytnas_host.search.strategies.random:RandomStrategy",
+    },
+    error=SearchError,
+    accepts=lambda found: isinstance(found, type) and issubclass(found, Strategy),
+)
+"""Strategies by name: the bundled ones, and those of the entry points ``hytnas.strategies``."""
+
+
+def list_strategies() -> tuple[str, ...]:
+    """Names of the strategies, the bundled ones first."""
+    return STRATEGIES.names()
 
 
 def make_strategy(name: str, problem: SearchProblem, rng: np.random.Generator, **options: Any) -> Strategy:
@@ -27,9 +38,8 @@ def make_strategy(name: str, problem: SearchProblem, rng: np.random.Generator, *
     SearchError
         For an unknown name or an option that the strategy does not have.
     """
-    if name not in STRATEGIES:
-        raise SearchError(f"There is no search strategy {name!r}", f"Choose from {', '.join(STRATEGIES)}")
+    strategy = STRATEGIES.get(name)
     try:
-        return STRATEGIES[name](problem, rng, **options)
+        return strategy(problem, rng, **options)
     except TypeError as error:
         raise SearchError(f"The strategy {name} cannot be made with {options}: {error}") from error

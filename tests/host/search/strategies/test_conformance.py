@@ -8,7 +8,7 @@ from hytnas_host.search import STRATEGIES, EvaluationError, SearchError, make_st
 SPACES = ["small_space", "wide_space", "conditional_space"]
 
 
-@pytest.fixture(params=sorted(STRATEGIES))
+@pytest.fixture(params=STRATEGIES.bundled)
 def make(request, make_problem, quick_options):
     def build(space, seed=0, constraints=(), **options):
         problem = make_problem(space, [parse_constraint(text) for text in constraints])

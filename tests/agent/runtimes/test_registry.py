@@ -1,0 +1,61 @@
+"""Runtimes of other packages: found after the bundled ones, and told of where they are broken."""
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from hytnas_agent.device.doctor import check_runtimes
+from hytnas_agent.records import Outcome
+from hytnas_agent.runtimes.base import RuntimeEntry, RuntimeFailure
+from hytnas_agent.runtimes.probe import probe_runtimes, try_here
+from hytnas_agent.runtimes.registry import RUNTIMES, candidates, create
+
+OFFERED = RuntimeEntry("no_such_adapter:Runtime", "my-runtime", ("onnx",))
+
+
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [
+        EntryPoint("mine", "json:JSONDecoder", RUNTIMES.group),
+        EntryPoint("broken", "no_such_module:ENTRY", RUNTIMES.group),
+    ]
+    monkeypatch.setattr("json.JSONDecoder", OFFERED)
+    monkeypatch.setattr(
+        "hytnas_agent.registry._entry_points", lambda group: points if group == RUNTIMES.group else []
+    )
+    monkeypatch.setattr(RUNTIMES, "_loaded", {})
+
+
+@pytest.mark.usefixtures("offered")
+def test_bundled_ones_are_preferred_and_broken_ones_left_out() -> None:
+    assert list(candidates("onnx")) == ["onnxruntime", "mine"]
+    assert list(candidates("tflite")) == ["ai-edge-litert", "tflite-runtime"]
+    assert list(candidates("onnx", "mine")) == ["mine"]
+
+
+@pytest.mark.usefixtures("offered")
+def test_a_broken_one_is_named_when_it_is_asked_for() -> None:
+    with pytest.raises(RuntimeFailure, match="no_such_module") as raised:
+        list(candidates("onnx", "broken"))
+    assert raised.value.outcome is Outcome.UNSUPPORTED
+    with pytest.raises(RuntimeFailure, match=r"mine is not usable .*no_such_adapter.* comes with my-runtime"):
+        create("mine")
+
+
+@pytest.mark.usefixtures("offered")
+def test_the_doctor_tells_of_a_broken_one() -> None:
+    info = try_here("broken")
+    assert not info.usable
+    (check,) = check_runtimes([info])
+    assert check.status == "fail"
+    assert "no_such_module" in check.found
+    assert check.advice == "Repair or remove the package that brings it"
+
+
+@pytest.mark.usefixtures("offered")
+def test_all_are_tried_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setattr("hytnas_agent.runtimes.probe.probe_runtime", try_here)
+    found = {info.name: info for info in probe_runtimes(tmp_path / "runtimes.json")}
+    assert set(found) == {"onnxruntime", "ai-edge-litert", "tflite-runtime", "mine", "broken"}
+    assert not found["mine"].usable
+    assert "my-runtime" in found["mine"].reason
