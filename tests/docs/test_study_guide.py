@@ -20,7 +20,6 @@ def test_the_named_files_are_those_of_a_study() -> None:
         files.report,
     }
     table = [line.split("|")[1] for line in GUIDE.read_text().splitlines() if line.startswith("|")]
-    named = {
-        name for cell in table for name in re.findall(r"`([^`]+)`", cell) if re.search(r"\.(json|html)$", name)
-    }
+    names = (name for cell in table for name in re.findall(r"`([^`]+)`", cell))
+    named = {name for name in names if name.endswith((".json", ".html"))}
     assert named == {str(path) for path in known}
