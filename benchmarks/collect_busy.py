@@ -27,8 +27,8 @@ from one_model import load_average, spread
 from hytnas_agent.records import MeasureSettings, ProcessResult
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
-from hytnas_datasets.store import Study
-from hytnas_host.collect.latency import LATENCY_PURPOSE, collect_latency
+from hytnas_datasets.store import Purpose, Study
+from hytnas_host.collect.latency import collect_latency
 from hytnas_host.collect.options import MeasureOptions
 
 AIM = 0.95
@@ -47,7 +47,7 @@ def collect(
             study, [device], get_space("hyt"), n, Task(resolution=resolution), options=options
         )
         results = [
-            result for measured in study.results.by_model(LATENCY_PURPOSE).values() for _, result in measured
+            result for measured in study.results.by_model(Purpose.LATENCY).values() for _, result in measured
         ]
         results += study.results.canaries()
     return summary.seconds, sorted(results, key=lambda each: each.started_unix_s)

@@ -42,8 +42,8 @@ from scipy.stats import kendalltau
 from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome, ProcessResult
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
-from hytnas_datasets.store import Study
-from hytnas_host.collect.latency import LATENCY_PURPOSE, collect_latency
+from hytnas_datasets.store import Purpose, Study
+from hytnas_host.collect.latency import collect_latency
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
 
@@ -80,11 +80,11 @@ def collect(
         with nullcontext() if hog is None else Hog(hog):
             space, task = get_space("hyt"), Task(resolution=options.resolution)
             summary = collect_latency(study, [device], space, options.n, task, options=measure)
-        results, discarded = study.results.by_model(LATENCY_PURPOSE), study.results.discarded()
+        results, discarded = study.results.by_model(Purpose.LATENCY), study.results.discarded()
         labels = {name: label_by(results, set(discarded), *heeded) for name, heeded in PROTECTIONS.items()}
         labels["all"] = {
             stored.label.model_sha256: stored.label.median_ms
-            for stored in study.labels.all(LATENCY_PURPOSE)
+            for stored in study.labels.all(Purpose.LATENCY)
             if stored.label.median_ms is not None
         }
         lasting = len(study.failures.all("drift"))

@@ -12,11 +12,12 @@ from hytnas_agent.device.describe import describe_device
 from hytnas_agent.device.doctor import examine
 from hytnas_agent.direct import measure_file
 from hytnas_agent.errors import AgentError
-from hytnas_agent.passes import EXTRA_PASSES, describe_pass, pass_settings
+from hytnas_agent.passes import describe_pass, pass_settings
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import DescribeParams, RuntimeInfo, TuneResult
 from hytnas_agent.records import (
     EXECUTION_WORDS,
+    EXTRA_PASSES,
     Execution,
     LatencyLabel,
     MeasurePass,
@@ -100,11 +101,11 @@ def _extra_passes(
 ) -> dict[MeasurePass, MeasureSettings]:
     """The passes that the options ask for, with their settings."""
     asked: dict[MeasurePass, bool] = {
-        "profile": options.profile,
-        "energy": options.energy,
-        "sustained": options.sustained_s is not None,
+        MeasurePass.PROFILE: options.profile,
+        MeasurePass.ENERGY: options.energy,
+        MeasurePass.SUSTAINED: options.sustained_s is not None,
     }
-    load_s = {"sustained": options.sustained_s}
+    load_s = {MeasurePass.SUSTAINED: options.sustained_s}
     return {name: pass_settings(settings, name, load_s.get(name)) for name, wanted in asked.items() if wanted}
 
 

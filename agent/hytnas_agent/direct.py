@@ -88,8 +88,8 @@ def measure_file(
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise AgentError(f"{path} cannot be read: {error.strerror}") from error
-    timed: list[tuple[MeasurePass, MeasureSettings]] = [("timed", settings)]
-    passes = [*timed * processes, ("memory", settings), *(extra or {}).items()]
+    timed: list[tuple[MeasurePass, MeasureSettings]] = [(MeasurePass.TIMED, settings)]
+    passes = [*timed * processes, (MeasurePass.MEMORY, settings), *(extra or {}).items()]
     allowed = tuple(sorted(os.sched_getaffinity(0)))
     lease = DeviceLease(state.lease)
     lease.acquire("hytnas-agent measure", path.name, os.getpid())

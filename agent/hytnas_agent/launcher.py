@@ -16,7 +16,7 @@ import msgspec
 
 from hytnas_agent.device.hardware import Hardware
 from hytnas_agent.errors import AgentError
-from hytnas_agent.records import MeasureJob
+from hytnas_agent.records import MeasureJob, MeasurePass
 
 LAUNCHER_VARIABLE = "HYTNAS_AGENT_LAUNCHER"
 COUNTER_VARIABLE = "HYTNAS_AGENT_COUNTER"
@@ -80,9 +80,9 @@ class Launcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.check_threads(job.settings.threads)
         except AgentError as error:
             return error.what
-        if job.measure_pass == "memory":  # noqa: S105 (no password)
+        if job.measure_pass == MeasurePass.MEMORY:
             return "the peak memory of an emulated process is the emulator's"
-        if job.measure_pass not in ("timed", "memory"):
+        if job.measure_pass != MeasurePass.TIMED:
             return f"counted instructions say nothing for the {job.measure_pass} pass"
         return ""
 

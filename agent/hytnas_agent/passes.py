@@ -8,8 +8,7 @@ from hytnas_agent.errors import AgentError
 from hytnas_agent.pass_records import EnergyReading, OperatorProfile, SustainedSeries
 from hytnas_agent.records import MeasurePass, MeasureSettings, Outcome, ProcessResult
 
-EXTRA_PASSES: Final[tuple[MeasurePass, ...]] = ("profile", "energy", "sustained")
-DEFAULT_LOAD_S: Final[dict[MeasurePass, float]] = {"energy": 10.0, "sustained": 120.0}
+DEFAULT_LOAD_S: Final[dict[MeasurePass, float]] = {MeasurePass.ENERGY: 10.0, MeasurePass.SUSTAINED: 120.0}
 MAX_LOAD_S: Final = 15 * 3600.0
 """With the time left around it no longer than the deadline that a server takes."""
 LARGEST_OPERATORS: Final = 8
@@ -25,7 +24,8 @@ def pass_settings(
     Parameters
     ----------
     settings : MeasureSettings
-    measure_pass : "profile", "energy" or "sustained"
+    measure_pass : MeasurePass
+        One of ``records.EXTRA_PASSES``.
     load_s : float, optional
         Seconds of load of the latter two; 10 and 120 by default.
 

@@ -13,7 +13,6 @@ from hytnas_agent.core_speed import CoreSpeed, counted, counting
 from hytnas_agent.pass_records import EnergyReading, OperatorProfile, SustainedSeries
 
 ModelFormat = Literal["onnx", "tflite"]
-MeasurePass = Literal["timed", "memory", "profile", "energy", "sustained"]
 Execution = Literal["native", "emulated", "simulated", "instruction_count"]
 
 EXECUTION_WORDS: Final[dict[Execution, str]] = {
@@ -23,6 +22,25 @@ EXECUTION_WORDS: Final[dict[Execution, str]] = {
     "simulated": "SIMULATED, not measured",
 }
 """What is said of latencies wherever they are shown, from the most real to the least."""
+
+
+class MeasurePass(StrEnum):
+    """What a process measures: each pass in fresh processes of its own, so that none disturbs another."""
+
+    TIMED = "timed"
+    """Single runs, of which latencies are made."""
+    MEMORY = "memory"
+    """The peak of the process's memory."""
+    PROFILE = "profile"
+    """The time of each operator."""
+    ENERGY = "energy"
+    """What a meter counts under load and while nothing runs."""
+    SUSTAINED = "sustained"
+    """Latency under minutes of load."""
+
+
+EXTRA_PASSES: Final = (MeasurePass.PROFILE, MeasurePass.ENERGY, MeasurePass.SUSTAINED)
+"""Those that are asked for beside latency and memory."""
 
 
 class Outcome(StrEnum):
@@ -93,7 +111,7 @@ class MeasureJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model_sha256: str
     format: ModelFormat
     settings: MeasureSettings
-    measure_pass: MeasurePass = "timed"  # noqa: S105 (no password)
+    measure_pass: MeasurePass = MeasurePass.TIMED
     runtime: str | None = None
     reference: Reference | None = None
     gate: bool | UnsetType = UNSET
@@ -267,7 +285,7 @@ class ProcessResult(msgspec.Struct, frozen=True):
     @property
     def asks_again(self) -> bool:
         """Whether it is to be measured again for that: not after minutes or hours of lasting load."""
-        return self.is_disturbed and self.measure_pass != "sustained"  # noqa: S105 (no password)
+        return self.is_disturbed and self.measure_pass != MeasurePass.SUSTAINED
 
 
 def least_disturbed(attempts: Sequence[ProcessResult], /) -> ProcessResult:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from hytnas_agent.errors import AgentError
-from hytnas_agent.records import LatencyLabel, Outcome, ProcessResult, accepted
+from hytnas_agent.records import LatencyLabel, MeasurePass, Outcome, ProcessResult, accepted
 
 if TYPE_CHECKING:
     from hytnas_agent.stopping import StoppingRule
@@ -124,7 +124,7 @@ def aggregate(results: Sequence[ProcessResult], /, rule: "StoppingRule | None" =
     AgentError
         Without a timed process, or with processes of more than one model.
     """
-    timed = [result for result in results if result.measure_pass == "timed"]  # noqa: S105 (no password)
+    timed = [result for result in results if result.measure_pass == MeasurePass.TIMED]
     if not timed or len({result.model_sha256 for result in results}) != 1:
         raise AgentError("a label needs timed processes of exactly one model")
     well = [result for result in timed if result.outcome is Outcome.OK and result.samples_ms]
@@ -212,7 +212,7 @@ def _peak_rss_bytes(results: Sequence[ProcessResult]) -> int | None:
     peaks = [
         result.peak_rss_bytes
         for result in results
-        if result.measure_pass == "memory"  # noqa: S105 (no password)
+        if result.measure_pass == MeasurePass.MEMORY
         and result.outcome is Outcome.OK
         and result.peak_rss_bytes is not None
     ]

@@ -35,6 +35,7 @@ from hytnas_agent.records import (
     DeviceIdentity,
     HealthSnapshot,
     MeasureJob,
+    MeasurePass,
     MeasureSettings,
     Outcome,
     ProcessorTime,
@@ -240,13 +241,13 @@ def _waits(job: MeasureJob) -> bool:
 
 def _can_be_disturbed(job: MeasureJob) -> bool:
     """Whether the device's state is in what is found: not in a count of instructions or a peak of memory."""
-    return job.measure_pass != "memory" and not current_launcher().counts  # noqa: S105 (no password)
+    return job.measure_pass != MeasurePass.MEMORY and not current_launcher().counts
 
 
 def _verdict(job: MeasureJob, report: Report) -> Verdict | None:
     """Whether timed runs may stand in a label, or what a pass found be trusted; None of a peak of memory."""
     judged = (Outcome.OK, Outcome.THROTTLED)
-    if job.measure_pass == "memory" or report.outcome not in judged:  # noqa: S105 (no password)
+    if job.measure_pass == MeasurePass.MEMORY or report.outcome not in judged:
         return None
     if current_launcher().counts:
         return Verdict("VALID")
@@ -282,7 +283,7 @@ def _children_cpu_s() -> float:
 
 def _speed_request(job: MeasureJob, gate: Gate | None, now: HealthSnapshot) -> SpeedRequest | None:
     """Whether the core's speed is watched: that of one real core beside timed runs, unless told not to."""
-    timed = job.measure_pass == "timed"  # noqa: S105 (no password)
+    timed = job.measure_pass == MeasurePass.TIMED
     if gate is None or not timed or job.settings.threads > 1:
         return None
     if read_hardware().execution != "native" or os.environ.get(CORE_SPEED_VARIABLE) == "off":
@@ -340,7 +341,7 @@ def _run_worker(
 @contextlib.contextmanager
 def _scratch(request: WorkerRequest) -> Iterator[WorkerRequest]:
     """Give the profile pass a folder, which is deleted here: a worker that is killed cannot do it."""
-    if request.job.measure_pass != "profile":  # noqa: S105 (no password)
+    if request.job.measure_pass != MeasurePass.PROFILE:
         yield request
         return
     with tempfile.TemporaryDirectory(prefix="hytnas-profile-", ignore_cleanup_errors=True) as folder:

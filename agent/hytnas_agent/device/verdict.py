@@ -13,14 +13,14 @@ DISTURBED_RETRIES: Final = 5
 """How many further attempts the disturbed processes of one model get in all; then each stands as it is."""
 
 
-def judge(runs: TimedRuns, measure_pass: MeasurePass = "timed") -> Verdict:  # noqa: S107 (no password)
+def judge(runs: TimedRuns, measure_pass: MeasurePass = MeasurePass.TIMED) -> Verdict:
     """INVALID with what disturbed the runs; else VALID, or VALID_UNVERIFIED naming the absent probes.
 
     A meter counts the work of all cores, so that energy is disturbed by that of others on any of them.
     """
     found = {probe.name: probe.judge(runs) for probe in PROBES if measure_pass in probe.passes}
     reasons = [reason for reason in found.values() if reason]
-    if measure_pass == "energy" and (elsewhere := work_of_others(runs)):  # noqa: S105 (no password)
+    if measure_pass == MeasurePass.ENERGY and (elsewhere := work_of_others(runs)):
         reasons.append(elsewhere)
     unverified = tuple(name for name, reason in found.items() if reason is None)
     if reasons:

@@ -18,7 +18,7 @@ from hytnas_agent.device.speed_memory import SpeedMemory
 from hytnas_agent.errors import AgentError
 from hytnas_agent.journal import Journal
 from hytnas_agent.protocol import ErrorCode, RpcError
-from hytnas_agent.records import DeviceIdentity, MeasureJob, Outcome, ProcessResult
+from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasurePass, Outcome, ProcessResult
 from hytnas_agent.spool import names_of
 from hytnas_agent.supervisor import Cancellation, JobFiles, run_job
 
@@ -207,7 +207,7 @@ class Runner:
         if attempts > MAX_ATTEMPTS:
             message = f"the agent or its device went down during each of {MAX_ATTEMPTS} attempts"
             return unrun_result(queued.job, self._identity, Outcome.INTERNAL, message)
-        timed = queued.job.measure_pass == "timed"  # noqa: S105 (no password)
+        timed = queued.job.measure_pass == MeasurePass.TIMED
         with _locked(self._timed_lock) if timed else contextlib.nullcontext():
             return run_job(
                 queued.job,

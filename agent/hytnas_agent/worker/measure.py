@@ -6,17 +6,18 @@ The other passes leave this way early, or take something else than timed runs at
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UnsetType
 
 from hytnas_agent.device.files import read_fields
 from hytnas_agent.device.health import health_snapshot
-from hytnas_agent.pass_records import OperatorProfile, SustainedSeries
+from hytnas_agent.pass_records import OperatorProfile
 from hytnas_agent.passes import DEFAULT_LOAD_S
 from hytnas_agent.protocol import RuntimeInfo
-from hytnas_agent.records import Outcome, ParityResult
+from hytnas_agent.records import MeasurePass, Outcome, ParityResult
 from hytnas_agent.runtimes.arrays import Array
 from hytnas_agent.runtimes.base import LoadedModel, Runtime, RuntimeFailure
 from hytnas_agent.runtimes.precision import read_precision
@@ -72,12 +73,13 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
     path = Path(request.model_path)
     _check_hash(path, job.model_sha256)
     emit(Stage("loading the model", precision=read_precision(path, job.format)))
-    if job.measure_pass == "profile":  # noqa: S105 (no password)
+    if job.measure_pass == MeasurePass.PROFILE:
         emit(Stage("in the profile pass"))
         with _accounted(measured, request):
             measured["profile"] = _profile(request, runtime, path)
         return
-    meter = require_meter() if job.measure_pass == "energy" else None  # noqa: S105 (no password)
+    if job.measure_pass == MeasurePass.ENERGY:
+        require_meter()  # before anything is loaded in vain
     before = clock()
     model = runtime.load(path, threads=job.settings.threads)
     measured["load_ms"] = (clock() - before) / 1e6
@@ -87,7 +89,7 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
     before = clock()
     outputs = model.run(inputs)
     measured["cold_ms"] = (clock() - before) / 1e6
-    if job.measure_pass == "memory":  # noqa: S105 (no password)
+    if job.measure_pass == MeasurePass.MEMORY:
         emit(Stage("in the memory pass"))
         for _ in range(MEMORY_PASS_RUNS - 1):
             model.run(inputs)
@@ -95,16 +97,21 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
         return
     measured["parity"] = _parity(request, model, cases, outputs)
     emit(Stage("warming up"))
-    _warm_up(measured, request, lambda: model.run(inputs), clock)
-    emit(Stage(f"in the {job.measure_pass} pass" if job.measure_pass != "timed" else "in the timed runs"))  # noqa: S105
-    if meter is not None:
-        with _accounted(measured, request):
-            measured["energy"] = measure_energy(meter, lambda: model.run(inputs), load_s=_load_s(request))
-    elif job.measure_pass == "sustained":  # noqa: S105 (no password)
-        with _accounted(measured, request):
-            measured["sustained"] = _sustain(request, lambda: model.run(inputs), clock)
-    else:
-        _time(measured, request, lambda: model.run(inputs), clock, watch)
+    warm = _WarmModel(request, lambda: model.run(inputs), clock, watch)
+    _warm_up(measured, warm)
+    timed = job.measure_pass == MeasurePass.TIMED
+    emit(Stage("in the timed runs" if timed else f"in the {job.measure_pass} pass"))
+    _WARM_PASSES[job.measure_pass](measured, warm)
+
+
+@dataclass(frozen=True)
+class _WarmModel:
+    """A loaded model as the passes find it that begin once it is warm: ``run`` is one inference of it."""
+
+    request: WorkerRequest
+    run: Callable[[], object]
+    clock: Callable[[], int]
+    watch: SpeedWatch | None
 
 
 @contextlib.contextmanager
@@ -130,11 +137,18 @@ def _profile(request: WorkerRequest, runtime: Runtime, path: Path) -> OperatorPr
     )
 
 
-def _sustain(request: WorkerRequest, run: Callable[[], object], clock: Callable[[], int]) -> SustainedSeries:
-    windows = run_windows(
-        run, load_s=_load_s(request), clock=clock, health=lambda: health_snapshot(request.cores)
-    )
-    return judge_windows(windows)
+def _take_energy(measured: dict[str, Any], warm: _WarmModel) -> None:
+    with _accounted(measured, warm.request):
+        measured["energy"] = measure_energy(require_meter(), warm.run, load_s=_load_s(warm.request))
+
+
+def _sustain(measured: dict[str, Any], warm: _WarmModel) -> None:
+    cores = warm.request.cores
+    with _accounted(measured, warm.request):
+        windows = run_windows(
+            warm.run, load_s=_load_s(warm.request), clock=warm.clock, health=lambda: health_snapshot(cores)
+        )
+        measured["sustained"] = judge_windows(windows)
 
 
 def _load_s(request: WorkerRequest) -> float:
@@ -142,13 +156,11 @@ def _load_s(request: WorkerRequest) -> float:
     return DEFAULT_LOAD_S[request.job.measure_pass] if isinstance(chosen_s, UnsetType) else chosen_s
 
 
-def _warm_up(
-    measured: dict[str, Any], request: WorkerRequest, run: Callable[[], object], clock: Callable[[], int]
-) -> None:
-    settings = request.job.settings
+def _warm_up(measured: dict[str, Any], warm: _WarmModel) -> None:
+    settings = warm.request.job.settings
     warmup_ns, steady = warm_up(
-        run,
-        clock=clock,
+        warm.run,
+        clock=warm.clock,
         window=settings.warmup_window,
         max_runs=settings.warmup_max_runs,
         max_s=settings.warmup_max_s,
@@ -157,30 +169,32 @@ def _warm_up(
     measured["warmup_ms"] = tuple(duration / 1e6 for duration in warmup_ns)
 
 
-def _time(
-    measured: dict[str, Any],
-    request: WorkerRequest,
-    run: Callable[[], object],
-    clock: Callable[[], int],
-    watch: SpeedWatch | None,
-) -> None:
-    settings = request.job.settings
-    measured["health_before"] = health_snapshot(request.cores)
+def _time(measured: dict[str, Any], warm: _WarmModel) -> None:
+    settings = warm.request.job.settings
+    measured["health_before"] = health_snapshot(warm.request.cores)
     meter = ProcessorMeter()
     samples_ns = time_runs(
-        run,
-        clock=clock,
+        warm.run,
+        clock=warm.clock,
         min_runs=settings.min_runs,
         max_runs=settings.max_runs,
         budget_s=settings.timed_budget_s,
-        watch=watch,
+        watch=warm.watch,
     )
     # At once: what comes after, the end of the runtime for one, is no part of the runs.
     measured["processor_time"] = meter.read(len(samples_ns))
     measured["involuntary_switches"] = measured["processor_time"].preemptions
-    measured["health_after"] = health_snapshot(request.cores)
+    measured["health_after"] = health_snapshot(warm.request.cores)
     measured["samples_ms"] = tuple(duration / 1e6 for duration in samples_ns)
-    measured["core_speed"] = None if watch is None else watch.read()
+    measured["core_speed"] = None if warm.watch is None else warm.watch.read()
+
+
+_WARM_PASSES: Final[dict[MeasurePass, Callable[[dict[str, Any], _WarmModel], None]]] = {
+    MeasurePass.TIMED: _time,
+    MeasurePass.ENERGY: _take_energy,
+    MeasurePass.SUSTAINED: _sustain,
+}
+"""What each pass measures of a warm model; the memory and the profile pass need none."""
 
 
 def _core_at_speed(
@@ -235,7 +249,7 @@ def _check_hash(path: Path, expected: str) -> None:
 
 
 def _cases(request: WorkerRequest, model: LoadedModel) -> list[list[Array]]:
-    if request.inputs_path is None or request.job.measure_pass == "memory":  # noqa: S105 (no password)
+    if request.inputs_path is None or request.job.measure_pass == MeasurePass.MEMORY:
         return [random_inputs(model.inputs, request.job.settings.input_seed)]
     return reference_cases(model.inputs, load_arrays(Path(request.inputs_path), "input"))
 

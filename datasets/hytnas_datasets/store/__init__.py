@@ -13,8 +13,10 @@ from hytnas_datasets.store.records import (
     DiscardRecord,
     ExportRecord,
     FailureRecord,
+    Purpose,
     RunRecord,
     recipe_fingerprint,
+    verification_purpose,
 )
 from hytnas_datasets.store.study import STUDY_FILE, Study
 from hytnas_datasets.store.summary import StudySummary
@@ -28,6 +30,7 @@ __all__ = [
     "ExportRecord",
     "FailureRecord",
     "LabelQuality",
+    "Purpose",
     "RunRecord",
     "StoredLabel",
     "StoredPass",
@@ -35,4 +38,5 @@ __all__ = [
     "StudySummary",
     "compare_boards",
     "recipe_fingerprint",
+    "verification_purpose",
 ]

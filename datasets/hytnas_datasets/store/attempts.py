@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hytnas_agent.records import MeasureSettings
+from hytnas_agent.records import MeasurePass, MeasureSettings
 from hytnas_datasets.store.results import StoredResult
 
 
@@ -24,7 +24,7 @@ def attempts_of(results: Iterable[StoredResult]) -> list[list[StoredResult]]:
     attempts: dict[tuple[object, ...], list[StoredResult]] = {}
     for stored in results:
         result = stored.result
-        if result.measure_pass == "timed":  # noqa: S105 (no password)
+        if result.measure_pass == MeasurePass.TIMED:
             where = (*board_of(stored), alike_but_for_deadline(result.settings))
             key = (stored.model_sha256, stored.purpose, stored.replicate, *where)
             attempts.setdefault(key, []).append(stored)

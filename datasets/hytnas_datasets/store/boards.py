@@ -11,9 +11,8 @@ from hytnas_datasets.store.attempts import alike_but_for_deadline, attempts_of, 
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
 from hytnas_datasets.store.labels import StoredLabel
+from hytnas_datasets.store.records import Purpose
 from hytnas_datasets.store.results import Results, StoredResult
-
-CANARY_PURPOSE = "canary"
 
 _Alike = tuple[str, str, MeasureSettings]
 """What canaries have in common that are compared: context, model, settings but for the deadline."""
@@ -48,7 +47,7 @@ def count_boards(
     """One entry for each board and context that the study knows, oldest first."""
     names = Devices(database).names()
     jobs = Counter(board_of(stored) for stored in results)
-    canaries = Counter(board_of(stored) for stored in results if stored.purpose == CANARY_PURPOSE)
+    canaries = Counter(board_of(stored) for stored in results if stored.purpose == Purpose.CANARY)
     distinct = {
         (stored.device_id, stored.context.fingerprint(), stored.purpose, stored.export.sha256): stored
         for stored in labels
@@ -97,7 +96,7 @@ def _agreements(
 
 def _canaries_ms(results: Sequence[StoredResult]) -> dict[_Alike, dict[str, list[float]]]:
     """What each board is compared by: the medians of the canary's processes that count, by device id."""
-    canaries = [each for each in results if each.purpose == CANARY_PURPOSE and each.result.context]
+    canaries = [each for each in results if each.purpose == Purpose.CANARY and each.result.context]
     processes: dict[_Alike, dict[str, list[list[ProcessResult]]]] = {}
     for attempts in attempts_of(canaries):
         first = attempts[0]
@@ -140,9 +139,9 @@ class Boards:
 
         In milliseconds, of processes with these settings, whatever their deadline; discarded ones left out.
         """
-        canaries = _canaries_ms(Results(self._database).standing(CANARY_PURPOSE))
+        canaries = _canaries_ms(Results(self._database).standing(Purpose.CANARY))
         return canaries.get((context.fingerprint(), model_sha256, alike_but_for_deadline(settings)), {})
 
     def agreements(self, boards: Collection[str] | None = None) -> tuple[BoardAgreement, ...]:
         """Agreement of the boards (of ``boards``) on each canary model that two of them measured alike."""
-        return _agreements(Results(self._database).standing(CANARY_PURPOSE), self.tolerances(), boards)
+        return _agreements(Results(self._database).standing(Purpose.CANARY), self.tolerances(), boards)

@@ -12,7 +12,7 @@ from hytnas_datasets.store.boards import Boards
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
 from hytnas_datasets.store.labels import StoredLabel
-from hytnas_datasets.store.records import AccuracyRecord
+from hytnas_datasets.store.records import AccuracyRecord, Purpose
 from hytnas_datasets.store.results import Results
 
 MEASURE_AGAIN = (
@@ -54,7 +54,7 @@ def _settings_of(database: Database, labels: Sequence[StoredLabel]) -> list[dict
     A model that was measured in two ways has results of both: the label's are those with its medians.
     """
     found: dict[tuple[str, str, float], MeasureSettings] = {}
-    for stored in Results(database).all("latency"):
+    for stored in Results(database).all(Purpose.LATENCY):
         result = stored.result
         if result.median_ms is not None:
             key = (stored.model_sha256, result.identity.device_id, result.median_ms)

@@ -21,7 +21,7 @@ from hytnas_datasets.store.conditions import (
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
 from hytnas_datasets.store.labels import Labels, StoredLabel
-from hytnas_datasets.store.records import AccuracyRecord, recipe_fingerprint
+from hytnas_datasets.store.records import AccuracyRecord, Purpose, recipe_fingerprint
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _chosen(database: Database, space: Space, conditions: Conditions) -> list[St
     chosen = None if conditions.device is None else _device_id(database, conditions.device)
     return [
         label
-        for label in Labels(database).all("latency")
+        for label in Labels(database).all(Purpose.LATENCY)
         if label.architecture is not None and label.architecture.space == space.name
         if conditions.resolution in (None, label.export.resolution)
         if conditions.classes in (None, label.export.classes)
@@ -139,7 +139,7 @@ def accuracy(database: Database, space: Space, conditions: Conditions, minimum: 
     by_network: dict[str, list[AccuracyRecord]] = {}
     for record in usable:
         by_network.setdefault(record.plan_hash, []).append(record)
-    order = [item for item in Architectures(database).of("accuracy") if item[0].space == space.name]
+    order = [item for item in Architectures(database).of(Purpose.ACCURACY) if item[0].space == space.name]
     labelled = {architecture: plan_hash for architecture, plan_hash in order if plan_hash in by_network}
     for record in usable:
         labelled.setdefault(record.architecture, record.plan_hash)
@@ -194,7 +194,7 @@ def _device_id(database: Database, device: str) -> str:
     """The id of a device of this name or id; raises StudyError where the study holds none."""
     names = Devices(database).names()
     known = dict.fromkeys(stored.identity.device_id for stored in Devices(database).all())
-    known |= dict.fromkeys(stored.device_id for stored in Labels(database).all("latency"))
+    known |= dict.fromkeys(stored.device_id for stored in Labels(database).all(Purpose.LATENCY))
     found = [device_id for device_id in known if device in (device_id, names.get(device_id))]
     if len(found) != 1:
         shown = ", ".join(f"{names[d]} ({d})" if d in names else d for d in known)

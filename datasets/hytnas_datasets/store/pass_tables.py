@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from hytnas_agent.records import MeasurePass
+from hytnas_agent.records import EXTRA_PASSES, MeasurePass
 from hytnas_datasets.errors import PlanError, SpaceError
 from hytnas_datasets.plan.profile import Breakdown, break_down
 from hytnas_datasets.store.architectures import Architectures, StoredSpace, identifier
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
-from hytnas_datasets.store.passes import PASSES, Passes, StoredPass
+from hytnas_datasets.store.passes import Passes, StoredPass
 
 PASS_COLUMNS: Final[dict[str, str]] = {
     "space": "search space of the network; empty for a model file that came from elsewhere",
@@ -60,17 +60,17 @@ def pass_tables(database: Database) -> Iterator[tuple[str, list[dict[str, Any]]]
     """(name, rows) of each table that has a row: of every model and device the last good result of a pass."""
     names = Devices(database).names()
     spaces = {space.name: space for space in Architectures(database).spaces()}
-    found = {measure_pass: Passes(database).last(measure_pass) for measure_pass in PASSES}
+    found = {measure_pass: Passes(database).last(measure_pass) for measure_pass in EXTRA_PASSES}
     known = {
         stored.result.job_id: _of_model(stored, spaces, names) for some in found.values() for stored in some
     }
     makers: tuple[tuple[MeasurePass, str, Callable[[StoredPass], Rows]], ...] = (
-        ("profile", "profile", _profile_rows),
-        ("profile", "profile-stages", _stage_rows),
-        ("profile", "profile-operators", _operator_rows),
-        ("energy", "energy", _energy_rows),
-        ("sustained", "sustained", _sustained_rows),
-        ("sustained", "sustained-windows", _window_rows),
+        (MeasurePass.PROFILE, "profile", _profile_rows),
+        (MeasurePass.PROFILE, "profile-stages", _stage_rows),
+        (MeasurePass.PROFILE, "profile-operators", _operator_rows),
+        (MeasurePass.ENERGY, "energy", _energy_rows),
+        (MeasurePass.SUSTAINED, "sustained", _sustained_rows),
+        (MeasurePass.SUSTAINED, "sustained-windows", _window_rows),
     )
     for measure_pass, name, make in makers:
         rows = [known[s.result.job_id] | row for s in found[measure_pass] for row in make(s)]

@@ -1,7 +1,5 @@
 """What the passes beside the timed one found: profiles, energy, latency under lasting load."""
 
-from typing import Final
-
 import msgspec
 
 from hytnas_agent.records import MeasurePass, Outcome, ProcessResult
@@ -13,9 +11,6 @@ from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.exports import Exports
 from hytnas_datasets.store.records import ExportRecord
 from hytnas_datasets.store.results import Results
-
-PASSES: Final[tuple[MeasurePass, ...]] = ("profile", "energy", "sustained")
-"""Each is also the purpose that its results are stored for."""
 
 
 class StoredPass(msgspec.Struct, frozen=True):
@@ -41,7 +36,7 @@ class StoredPass(msgspec.Struct, frozen=True):
 
 
 class Passes:
-    """What the passes beside the timed one found in the study."""
+    """What the passes beside the timed one found; each stands under a purpose of its own name."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

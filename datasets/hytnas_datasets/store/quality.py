@@ -9,14 +9,12 @@ from typing import Final
 
 import msgspec
 
-from hytnas_agent.records import LatencyLabel, Outcome, ProcessResult
+from hytnas_agent.records import LatencyLabel, MeasurePass, Outcome, ProcessResult
 from hytnas_datasets.store.attempts import attempts_of, board_of
-from hytnas_datasets.store.boards import CANARY_PURPOSE
 from hytnas_datasets.store.labels import StoredLabel
-from hytnas_datasets.store.records import DiscardRecord, FailureRecord
+from hytnas_datasets.store.records import DiscardRecord, FailureRecord, Purpose
 from hytnas_datasets.store.results import StoredResult
 
-LABEL_PURPOSE: Final = "latency"
 """That of the study's own labels; other labels were measured afresh, to verify predictions."""
 
 NOT_JUDGED: Final = "not judged"
@@ -100,7 +98,7 @@ def label_qualities(
     names : mapping
         What devices are called, by device id.
     """
-    timed = [stored for stored in results if stored.result.measure_pass == "timed"]  # noqa: S105 (no password)
+    timed = [stored for stored in results if stored.result.measure_pass == MeasurePass.TIMED]
     evidence = _Evidence(
         gone=frozenset(record.job_id for record in discards),
         last=frozenset(attempts[-1].result.job_id for attempts in attempts_of(timed)),
@@ -113,8 +111,8 @@ def label_qualities(
         made.setdefault(group, []).append(label)
     well: dict[_Group, list[ProcessResult]] = {}
     for stored in timed:
-        if stored.purpose != CANARY_PURPOSE and stored.result.outcome is Outcome.OK:
-            group = (stored.result.identity.device_id, stored.purpose != LABEL_PURPOSE)
+        if stored.purpose != Purpose.CANARY and stored.result.outcome is Outcome.OK:
+            group = (stored.result.identity.device_id, stored.purpose != Purpose.LATENCY)
             well.setdefault(group, []).append(stored.result)
     groups = sorted(dict.fromkeys((*made, *well)), key=lambda group: group[1])
     return tuple(_quality(group, made.get(group, []), well.get(group, []), evidence) for group in groups)
@@ -188,7 +186,7 @@ def _made_labels(
     distinct = {(s.device_id, _context(s), s.purpose, s.export.sha256): s for s in labels if s.label.usable}
     for key, found in distinct.items():
         processes = _made_of(found.label, candidates.get(key, []), gone)
-        yield (found.device_id, found.purpose != LABEL_PURPOSE), (found.label, processes)
+        yield (found.device_id, found.purpose != Purpose.LATENCY), (found.label, processes)
 
 
 def _made_of(

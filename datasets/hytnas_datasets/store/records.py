@@ -1,6 +1,7 @@
 """What a study keeps besides measurements: runs, exports, accuracies, failures."""
 
 import hashlib
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -76,6 +77,28 @@ class AccuracyRecord(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     label: str = ""
     failure: str = ""
+
+
+class Purpose(StrEnum):
+    """What an architecture was sampled for, and what results and labels were measured for.
+
+    The purposes that are not fixed are those of a verification (`verification_purpose`) and of the passes
+    beside the timed one, which are called like their pass.
+    """
+
+    LATENCY = "latency"
+    """The study's own sample: what predictors learn latencies from."""
+    ACCURACY = "accuracy"
+    """The networks that are trained."""
+    CANARY = "canary"
+    """The fixed network that shows drift of a device."""
+    PICKS = "picks"
+    """The picks of a search."""
+
+
+def verification_purpose(search: str) -> str:
+    """The purpose of measuring afresh what the search with this digest found."""
+    return f"verify-{search[:8]}"
 
 
 FORMER_SPEED: Final = "has another speed since"

@@ -9,7 +9,7 @@ import msgspec
 from hytnas_agent.records import ProcessResult
 from hytnas_datasets.store.database import Database, decode, unknown_model
 from hytnas_datasets.store.devices import put_context
-from hytnas_datasets.store.records import DiscardRecord
+from hytnas_datasets.store.records import DiscardRecord, Purpose
 
 
 class StoredResult(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ class Results:
 
     def canaries(self) -> list[ProcessResult]:
         """The canary's series: every result stored for the purpose "canary", in the order it was stored."""
-        return [stored.result for stored in self.all("canary")]
+        return [stored.result for stored in self.all(Purpose.CANARY)]
 
     def discard(self, job_ids: Iterable[str], reason: str) -> None:
         """Keep stored results out of every label made from here on, and say why; they are not deleted."""

@@ -25,7 +25,7 @@ STUDY_FILE = "study.sqlite"
 class Study:
     """A study folder (``study.sqlite``, ``models/``, ``predictors/``, results as JSON), opened.
 
-    What it holds is reached by kind: ``study.results.add(...)``, ``study.labels.all("latency")``. Every
+    What it holds is reached by kind: ``study.results.add(...)``, ``study.labels.all(Purpose.LATENCY)``. Every
     ``add`` is one durable transaction and idempotent: a process may be killed between any two of them and do
     its work again. One study may be open in several threads and processes.
 

@@ -20,7 +20,7 @@ from hytnas_datasets.store.accuracies import Accuracies
 from hytnas_datasets.store.agreement import LEAST_PROCESSES
 from hytnas_datasets.store.architectures import Architectures
 from hytnas_datasets.store.attempts import attempts_of
-from hytnas_datasets.store.boards import CANARY_PURPOSE, BoardAgreement, BoardCounts, Boards, count_boards
+from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, Boards, count_boards
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
 from hytnas_datasets.store.exports import Exports
@@ -31,11 +31,9 @@ from hytnas_datasets.store.quality import (
     label_qualities,
     status_of,
 )
-from hytnas_datasets.store.records import AccuracyRecord
+from hytnas_datasets.store.records import AccuracyRecord, Purpose
 from hytnas_datasets.store.results import Results, StoredResult
 from hytnas_datasets.store.runs import Failures
-
-_TIMED: Final[MeasurePass] = "timed"
 
 OUTLIER_Z: Final = 3.5
 """Modified z-score above which a value is called an outlier (Iglewicz and Hoaglin, 1993)."""
@@ -138,14 +136,14 @@ def summarise(database: Database) -> StudySummary:
         repeated_models=repeated_models,
         seed_noise=seed_noise,
         repeated_trainings=repeated_trainings,
-        canaries=sum(stored.purpose == "canary" for stored in results),
+        canaries=sum(stored.purpose == Purpose.CANARY for stored in results),
         canary_drift=drift,
         coverage=_coverage(database),
         latency_range_ms=_range(
             [
                 stored.label.median_ms
                 for stored in labels
-                if stored.purpose == "latency" and stored.label.median_ms
+                if stored.purpose == Purpose.LATENCY and stored.label.median_ms
             ]
         ),
         executions=_executions(results),
@@ -163,7 +161,7 @@ def summarise(database: Database) -> StudySummary:
 
 def _verdicts(results: list[StoredResult]) -> dict[str, int]:
     """How many timed processes that went well the device's health lets stand in a label, and how many not."""
-    timed = [stored.result for stored in results if stored.result.measure_pass == _TIMED]
+    timed = [stored.result for stored in results if stored.result.measure_pass == MeasurePass.TIMED]
     well = [result for result in timed if result.outcome is Outcome.OK]
     return dict(Counter(status_of(result) for result in well))
 
@@ -183,7 +181,7 @@ def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, floa
     for stored in _of_processes(results):
         result = stored.result
         median_ms = result.median_ms
-        if result.measure_pass != _TIMED or result.outcome is not Outcome.OK or median_ms is None:
+        if result.measure_pass != MeasurePass.TIMED or result.outcome is not Outcome.OK or median_ms is None:
             continue
         if np.isfinite(median_ms) and median_ms > 0:
             key = (stored.model_sha256, stored.purpose, result.identity.device_id)
@@ -191,7 +189,7 @@ def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, floa
     standing: set[int] = set()
     for (_, purpose, _), group in groups.items():
         few = sum(not result.is_disturbed for result in group) < LEAST_PROCESSES
-        chosen = group if purpose == CANARY_PURPOSE and few else accepted(group)
+        chosen = group if purpose == Purpose.CANARY and few else accepted(group)
         standing.update(id(result) for result in chosen)
     return [
         (stored, stored.result.median_ms)
@@ -210,7 +208,7 @@ def _medians_by_model(results: list[StoredResult]) -> dict[tuple[str, str, str],
     """Medians of OK timed processes by (model, purpose, device); the canary is apart."""
     groups: dict[tuple[str, str, str], list[float]] = {}
     for stored, median_ms in _timed_medians(results):
-        if stored.purpose != CANARY_PURPOSE:
+        if stored.purpose != Purpose.CANARY:
             key = (stored.model_sha256, stored.purpose, stored.result.identity.device_id)
             groups.setdefault(key, []).append(median_ms)
     return {key: np.array(values) for key, values in groups.items()}
@@ -263,7 +261,7 @@ def _canary_drift(results: list[StoredResult]) -> float | None:
     """Largest departure from its series' median, over the series of each canary model on each device."""
     series: dict[tuple[str, str], list[float]] = {}
     for stored, median_ms in _timed_medians(results):
-        if stored.purpose == CANARY_PURPOSE:
+        if stored.purpose == Purpose.CANARY:
             series.setdefault((stored.model_sha256, stored.result.identity.device_id), []).append(median_ms)
     drifts = [float(np.max(np.abs(np.array(s) / np.median(s) - 1.0))) for s in series.values() if len(s) > 1]
     return max(drifts, default=None)

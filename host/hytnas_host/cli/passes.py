@@ -1,14 +1,11 @@
 """`hytnas-profile collect passes`: where the time goes, energy, and latency under lasting load."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hytnas_host.cli.console import BarProgress, out, print_json, print_table
 from hytnas_host.cli.options import DEFAULT_STUDY, JsonOption, SeedOption, StudyOption
-
-if TYPE_CHECKING:
-    from hytnas_agent.records import MeasurePass
 
 DEFAULT_N = 5
 PassDevicesOption = Annotated[
@@ -57,6 +54,7 @@ def passes(
       hytnas-profile collect passes --sustained-s 300 --n 1 --device pi1 --device pi2
     """
     from hytnas_agent.passes import pass_settings
+    from hytnas_agent.records import MeasurePass
     from hytnas_host.cli.devices import common_method, device_names, open_devices
     from hytnas_host.collect.passes import check_lost, labelled_models, measure_passes
     from hytnas_host.report.load import Spaces
@@ -66,11 +64,11 @@ def passes(
 
     chosen: dict[MeasurePass, float | None] = {}
     if profile or not (energy or sustained_s):
-        chosen["profile"] = None
+        chosen[MeasurePass.PROFILE] = None
     if energy:
-        chosen["energy"] = energy_s
+        chosen[MeasurePass.ENERGY] = energy_s
     if sustained_s is not None:
-        chosen["sustained"] = sustained_s
+        chosen[MeasurePass.SUSTAINED] = sustained_s
     names = device_names(device)
     config = {
         "device": ", ".join(names),

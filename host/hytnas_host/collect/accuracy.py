@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space
-from hytnas_datasets.store import AccuracyRecord, Study, recipe_fingerprint
+from hytnas_datasets.store import AccuracyRecord, Purpose, Study, recipe_fingerprint
 from hytnas_host.collect.sampling import sample_networks
 from hytnas_host.progress import Progress, ProgressFactory, SilentProgress
 from hytnas_host.training.data import CHANNELS, INTERPOLATION, ImageData, load_digits_images
@@ -21,7 +21,6 @@ from hytnas_host.training.pool import training_pool
 from hytnas_host.training.recipe import Recipe, TrainingError
 from hytnas_host.training.train import HostWork, train_network
 
-PURPOSE = "accuracy"
 MAX_DEFAULT_WORKERS = 8
 SEEDS_PER_RUN = 1000
 """Training seeds of one run seed: seed ``k`` of run seed ``s`` is ``1000 s + k``."""
@@ -102,7 +101,7 @@ def collect_accuracy(
     recipe = recipe or Recipe()
     data = load_recipe_images(recipe)
     task = Task(resolution=recipe.resolution, in_channels=CHANNELS, classes=data.classes)
-    networks = sample_networks(study, space, n, task, purpose=PURPOSE, seed=seed)
+    networks = sample_networks(study, space, n, task, purpose=Purpose.ACCURACY, seed=seed)
     jobs = plan_jobs(networks, repeated=repeated, seeds=seeds, seed=seed)
     done = study.accuracies.keys()
     fingerprints = (recipe_fingerprint(recipe.as_dict()), data.fingerprint)

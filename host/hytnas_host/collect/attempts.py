@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES
-from hytnas_agent.records import Outcome, ProcessResult, accepted, least_disturbed
+from hytnas_agent.records import MeasurePass, Outcome, ProcessResult, accepted, least_disturbed
 from hytnas_agent.stopping import StoppingRule
 
 # How many attempts of one replicate may end so before that is what the replicate came to. What may have been
@@ -93,7 +93,7 @@ def well_timed(results: Iterable[ProcessResult], /) -> list[ProcessResult]:
     return [
         result
         for result in results
-        if result.outcome is Outcome.OK and result.measure_pass == "timed"  # noqa: S105 (no password)
+        if result.outcome is Outcome.OK and result.measure_pass == MeasurePass.TIMED
     ]
 
 

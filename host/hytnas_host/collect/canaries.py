@@ -2,7 +2,7 @@
 
 import math
 
-from hytnas_agent.records import Outcome, ProcessResult, least_disturbed
+from hytnas_agent.records import MeasurePass, Outcome, ProcessResult, least_disturbed
 from hytnas_host.collect.attempts import ending, settled
 from hytnas_host.collect.drift import DRIFT_TOLERANCE, Reading, drift_limit, shift_of
 from hytnas_host.collect.jobs import Journal
@@ -33,7 +33,7 @@ class CanarySeries:
     def next_slot(self) -> Slot:
         """The process that is under way, or the one after the last that is over."""
         over = [replicate for replicate, attempts in self._attempts().items() if _over(attempts)]
-        return Slot(self._model_sha256, "timed", max(over, default=-1) + 1)
+        return Slot(self._model_sha256, MeasurePass.TIMED, max(over, default=-1) + 1)
 
     def over(self, slot: Slot) -> bool:
         """Whether a process needs no further attempt."""

@@ -2,11 +2,9 @@
 
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, get_space
-from hytnas_datasets.store import Study
+from hytnas_datasets.store import Purpose, Study
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.measuring import Model
-
-CANARY_PURPOSE = "canary"
 
 
 def canary_architecture() -> Architecture:
@@ -19,5 +17,5 @@ def prepare_canary(study: Study, exporter: Exporter, task: Task) -> list[Model]:
     """The canary's model at the task, recorded in the study; none where it cannot be exported."""
     canary = canary_architecture()
     plan_hash = build_plan(canary, task).hash
-    study.architectures.add(get_space(canary.space), [canary], [plan_hash], CANARY_PURPOSE)
+    study.architectures.add(get_space(canary.space), [canary], [plan_hash], Purpose.CANARY)
     return exporter.prepare([(canary, plan_hash)])

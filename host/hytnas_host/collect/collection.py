@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel
-from hytnas_datasets.store import Agreement, Study
+from hytnas_datasets.store import Agreement, Purpose, Study
 from hytnas_host.collect.agreement import Comparison, check_boards, compare_canaries
 from hytnas_host.collect.board import Board, Group
-from hytnas_host.collect.canary import CANARY_PURPOSE
 from hytnas_host.collect.crew import work_together
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.fleet import Fleet
@@ -173,7 +172,7 @@ def _groups(
             board.measurer = Measurer(
                 board.device,
                 ledger.journals[board.device_id],
-                Journal(study, CANARY_PURPOSE, board.device_id, board.context, options.settings),
+                Journal(study, Purpose.CANARY, board.device_id, board.context, options.settings),
                 passes=options.passes,
                 canary=canary,
                 canary_every=options.canary_every,

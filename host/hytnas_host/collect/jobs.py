@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
+from hytnas_agent.records import DeviceContext, MeasurePass, MeasureSettings, Outcome, ProcessResult
 from hytnas_agent.stopping import StoppingRule
 from hytnas_agent.whole_file import written_once
 from hytnas_datasets.errors import StudyError
@@ -172,7 +172,7 @@ class Journal:
         """
         timed, retries = self._timed(model_sha256), self._retries(model_sha256)
         replicate = next_replicate(timed, retries, rule)
-        return None if replicate is None else Slot(model_sha256, "timed", replicate)
+        return None if replicate is None else Slot(model_sha256, MeasurePass.TIMED, replicate)
 
     def left(self, model_sha256: str, passes: Passes) -> list[Slot]:
         """What the model is known to need yet: its next timed process, and the other passes."""
@@ -231,7 +231,7 @@ class Journal:
     def timed_since(self, unix_s: float) -> list[tuple[Slot, str]]:
         """Slot and job of timed processes that started after a time of the board's clock; none discarded."""
         return [
-            (Slot(model_sha256, "timed", replicate), result.job_id)
+            (Slot(model_sha256, MeasurePass.TIMED, replicate), result.job_id)
             for model_sha256 in self._attempts
             for replicate, attempts in self.timed_attempts(model_sha256).items()
             for result in attempts
@@ -246,7 +246,7 @@ class Journal:
     def _timed(self, model_sha256: str) -> dict[int, list[ProcessResult]]:
         """As ``timed_attempts``, in the order in which the processes were begun."""
         slots = self._attempts.get(model_sha256, {})
-        chosen = [slot for slot in slots if slot.measure_pass == "timed"]  # noqa: S105 (no password)
+        chosen = [slot for slot in slots if slot.measure_pass == MeasurePass.TIMED]
         return {slot.replicate: attempts for slot in chosen if (attempts := self._standing(slot))}
 
     def _retries(self, model_sha256: str) -> int:

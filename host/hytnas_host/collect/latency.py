@@ -8,7 +8,7 @@ from typing import TypeVar
 from hytnas_agent.records import LatencyLabel, ModelFormat
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space, get_space
-from hytnas_datasets.store import Study
+from hytnas_datasets.store import Purpose, Study
 from hytnas_host.collect.canary import prepare_canary
 from hytnas_host.collect.collection import collect
 from hytnas_host.collect.errors import CollectError
@@ -22,7 +22,6 @@ from hytnas_host.devices.base import Device
 from hytnas_host.export.target import ExportTarget
 from hytnas_host.progress import ProgressFactory, SilentProgress
 
-LATENCY_PURPOSE = "latency"
 T = TypeVar("T")
 
 
@@ -57,13 +56,13 @@ def collect_latency(
     CollectError, DeviceError, SpaceError, StudyError
     """
     _check_counts(n=n)
-    networks = sample_networks(study, space, n, task, purpose=LATENCY_PURPOSE, seed=options.seed)
+    networks = sample_networks(study, space, n, task, purpose=Purpose.LATENCY, seed=options.seed)
     summary, _ = _collect_networks(
         study,
         devices,
         networks=networks,
         task=task,
-        purpose=LATENCY_PURPOSE,
+        purpose=Purpose.LATENCY,
         options=options,
         progress=progress,
     )
@@ -143,7 +142,7 @@ def collect_files(
             cancel=exporter.cancel,
             kind=kind,
         )
-        collected = collect(study, devices, source, options, purpose=LATENCY_PURPOSE, progress=progress)
+        collected = collect(study, devices, source, options, purpose=Purpose.LATENCY, progress=progress)
     return collected.summary(
         len(models) + len(importer.failed),
         failures=tuple(importer.failed.values()),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hytnas_agent.records import DeviceContext, LatencyLabel, MeasureSettings
+from hytnas_agent.records import DeviceContext, LatencyLabel, MeasurePass, MeasureSettings
 from hytnas_agent.statistics import aggregate
 from hytnas_datasets.store import Study
 from hytnas_host.collect.jobs import Journal
@@ -85,7 +85,7 @@ class Ledger:
         """Make the model's label of what that board measured, and store it, if a timed process ended."""
         journal = self.journals[device_id]
         results = journal.last_attempts(model_sha256)
-        if not any(result.measure_pass == "timed" for result in results):  # noqa: S105 (no password)
+        if not any(result.measure_pass == MeasurePass.TIMED for result in results):
             return
         known = any(result.context is not None for result in results)
         self.labels[model_sha256] = aggregate(results, self.passes.rule)

@@ -10,7 +10,15 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from hytnas_agent.records import DeviceContext, MeasureJob, ModelFormat, Outcome, ProcessResult, Reference
+from hytnas_agent.records import (
+    DeviceContext,
+    MeasureJob,
+    MeasurePass,
+    ModelFormat,
+    Outcome,
+    ProcessResult,
+    Reference,
+)
 from hytnas_host.collect.canaries import CanarySeries
 from hytnas_host.collect.drift import CanaryWatch, DriftRule, Reading
 from hytnas_host.collect.errors import ContextChangedError
@@ -39,7 +47,7 @@ class Model:
         self, journal: Journal, slot: Slot, runtime: str | None, *, may_end_early: bool = False
     ) -> MeasureJob:
         """The next attempt at one of its processes; it may end early if that is said and another follows."""
-        early = may_end_early and slot.measure_pass == "timed" and journal.measured_again(slot)  # noqa: S105
+        early = may_end_early and slot.measure_pass == MeasurePass.TIMED and journal.measured_again(slot)
         return MeasureJob(
             job_id=journal.job_id(slot),
             model_sha256=self.sha256,
@@ -230,7 +238,7 @@ class Measurer:
             for result in self._device.results(ids[start : start + FETCHED_AT_ONCE]):
                 slot = by_id[result.job_id]
                 self._store(self._journal, slot, result)
-                if self._canary is not None and slot.measure_pass == "timed":  # noqa: S105 (no password)
+                if self._canary is not None and slot.measure_pass == MeasurePass.TIMED:
                     self.guard.note(slot, result.job_id)
                 self.tally.fetched += 1
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
-from hytnas_agent.records import MeasureSettings
+from hytnas_agent.records import MeasurePass, MeasureSettings
 from hytnas_agent.stopping import DEFAULT_TARGET, LEAST_ADAPTIVE, StoppingRule
 from hytnas_datasets.store.agreement import TOLERANCE
 from hytnas_host.collect.drift import DRIFT_PAUSES_S, DRIFT_TOLERANCE, DriftRule
@@ -125,4 +125,4 @@ class MeasureOptions:
     @property
     def passes(self) -> Passes:
         """What is measured of each model."""
-        return Passes(self.rule, ("memory",) if self.memory_pass else ())
+        return Passes(self.rule, (MeasurePass.MEMORY,) if self.memory_pass else ())

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from hytnas_agent.passes import EXTRA_PASSES
 from hytnas_agent.records import (
     EXECUTION_WORDS,
+    EXTRA_PASSES,
     Execution,
     MeasurePass,
     MeasureSettings,
@@ -21,7 +21,7 @@ from hytnas_agent.records import (
     ProcessResult,
     Verdict,
 )
-from hytnas_datasets.store import Study
+from hytnas_datasets.store import Purpose, Study
 from hytnas_host.collect.board import require_runtime
 from hytnas_host.collect.crew import work_together
 from hytnas_host.collect.errors import BoardsLostError, CollectError
@@ -113,7 +113,7 @@ def labelled_models(study: Study, n: int | None = None) -> list[Model]:
     """
     records = {
         stored.export.sha256: stored.export
-        for stored in study.labels.all("latency")
+        for stored in study.labels.all(Purpose.LATENCY)
         if stored.label.median_ms is not None
     }
     chosen = [model_of(study, record) for record in list(records.values())[:n]]

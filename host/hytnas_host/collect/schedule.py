@@ -27,7 +27,7 @@ class Passes:
     """What is measured of each model: timed processes by a rule, then each of the other passes once."""
 
     rule: StoppingRule
-    others: tuple[MeasurePass, ...] = ("memory",)
+    others: tuple[MeasurePass, ...] = (MeasurePass.MEMORY,)
 
     @property
     def count(self) -> int:
@@ -37,7 +37,9 @@ class Passes:
 
 def slots_of(model_sha256: str, passes: Passes, /) -> list[Slot]:
     """All the processes that one model may take."""
-    timed = [Slot(model_sha256, "timed", replicate) for replicate in range(passes.rule.max_processes)]
+    timed = [
+        Slot(model_sha256, MeasurePass.TIMED, replicate) for replicate in range(passes.rule.max_processes)
+    ]
     return timed + [Slot(model_sha256, other, 0) for other in passes.others]
 
 

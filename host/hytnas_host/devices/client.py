@@ -14,7 +14,6 @@ import msgspec
 from msgspec import UNSET
 
 from hytnas_agent.device.gate import MAX_WAIT_S, SPEED_PATIENCE_S
-from hytnas_agent.passes import EXTRA_PASSES
 from hytnas_agent.protocol import (
     AcknowledgeResult,
     CancelParams,
@@ -41,7 +40,7 @@ from hytnas_agent.protocol import (
     TuneParams,
     TuneResult,
 )
-from hytnas_agent.records import MeasureJob, ModelFormat, ProcessResult
+from hytnas_agent.records import EXTRA_PASSES, MeasureJob, ModelFormat, ProcessResult
 from hytnas_host.devices.base import Method
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.quiet import quiet_machine

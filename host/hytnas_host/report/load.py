@@ -9,11 +9,17 @@ import msgspec
 import numpy as np
 
 from hytnas_agent import __version__
-from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel, Outcome, ProcessResult
+from hytnas_agent.records import (
+    EXECUTION_WORDS,
+    EXTRA_PASSES,
+    LatencyLabel,
+    MeasurePass,
+    Outcome,
+    ProcessResult,
+)
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import Architecture, Choice, Space, get_space
-from hytnas_datasets.store import Study
-from hytnas_datasets.store.passes import PASSES
+from hytnas_datasets.store import Purpose, Study
 from hytnas_datasets.store.records import AccuracyRecord
 from hytnas_datasets.store.summary import StudySummary
 from hytnas_host.report.data import (
@@ -65,15 +71,15 @@ def load_report_data(study_folder: Path) -> ReportData:
         summary = study.describe()
         runs = study.runs.all()
         devices = study.devices.all()
-        labels = study.labels.all("latency")
-        results = study.results.by_model("latency")
+        labels = study.labels.all(Purpose.LATENCY)
+        results = study.results.by_model(Purpose.LATENCY)
         accuracies = study.accuracies.all()
         discards = study.results.discards()
         timed = [result for purpose in summary.jobs for result in timed_results(study, purpose)]
         canaries = study.results.canaries()
         names = study.devices.names()
         stage_failures = study.failures.all()
-        passes = {name: study.passes.last(name) for name in PASSES}
+        passes = {name: study.passes.last(name) for name in EXTRA_PASSES}
         measured = {s.export.sha256: s.label for s in study.labels.all()}
     spaces = Spaces()
     named = [(spaces.name(s.architecture, s.export.sha256), s.label) for s in labels]
@@ -209,7 +215,7 @@ def model_spread(name: str, label: LatencyLabel, results: Sequence[ProcessResult
 def timed_results(study: Study, purpose: str) -> list[ProcessResult]:
     """What the timed processes of a purpose measured."""
     stored = (result for results in study.results.by_model(purpose).values() for _, result in results)
-    return [result for result in stored if result.measure_pass == "timed"]  # noqa: S105 (no password)
+    return [result for result in stored if result.measure_pass == MeasurePass.TIMED]
 
 
 def accuracy_training(records: Sequence[AccuracyRecord], summary: StudySummary) -> AccuracyTraining | None:

@@ -108,17 +108,17 @@ def pass_data(
                 (latencies_ms or {}).get(stored.export.sha256),
                 stored.export.sha256 in unstable,
             )
-            for stored in found.get("profile", ())
+            for stored in found.get(MeasurePass.PROFILE, ())
             if (breakdown := _breakdown(stored)) is not None and breakdown.kernel_ms > 0
         ),
         tuple(
             EnergyRow(name(stored), stored.result.energy)
-            for stored in found.get("energy", ())
+            for stored in found.get(MeasurePass.ENERGY, ())
             if stored.result.energy is not None
         ),
         tuple(
             SustainedRow(name(stored), stored.result.sustained, _execution(stored))
-            for stored in found.get("sustained", ())
+            for stored in found.get(MeasurePass.SUSTAINED, ())
             if stored.result.sustained is not None
         ),
     )

@@ -34,13 +34,11 @@ from hytnas_predictors.intervals import (
 )
 from hytnas_predictors.metrics import kendall_tau, mape
 
-FRONT_PURPOSE: Final = "verify-front"
-CONTROL_PURPOSE: Final = "verify-control"
 MIN_FOR_TAU: Final = 4
 
 Role = Literal["front", "control"]
-Measure = Callable[[Sequence[Architecture], Sequence[str]], Sequence[LatencyLabel]]
-"""Measures n architectures in the given order in one batch; n purposes say what each is measured for."""
+Measure = Callable[[Sequence[Architecture]], Sequence[LatencyLabel]]
+"""Measures n architectures in the given order in one batch."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,6 @@ class Chosen:
 
     architectures: tuple[Architecture, ...]
     roles: tuple[Role, ...]
-
-    @property
-    def purposes(self) -> tuple[str, ...]:
-        """For each architecture, the purpose its measurements are stored under."""
-        return tuple(FRONT_PURPOSE if role == "front" else CONTROL_PURPOSE for role in self.roles)
 
 
 def spread_subset(points: NDArray[np.float64], n: int, /, *, keep: Sequence[int] = ()) -> list[int]:
@@ -152,9 +145,8 @@ def verify(
     Parameters
     ----------
     measure : callable
-        Takes n architectures and the n purposes ``verify-front`` or ``verify-control`` they are measured
-        for, and gives n labels in the same order. It must measure anew, never look labels up that the
-        predictor has learned from.
+        Takes n architectures and gives n labels in the same order. It must measure anew, never look labels
+        up that the predictor has learned from.
     predictor : fitted latency predictor
     predictor_name : str
         How the result names the predictor; what the search says of it without.
@@ -178,7 +170,7 @@ def verify(
         exact_metrics=exact_metrics,
     )
     predicted = predictor.predict(chosen.architectures)
-    labels = measure(chosen.architectures, chosen.purposes)
+    labels = measure(chosen.architectures)
     if len(labels) != len(chosen.architectures):
         raise SearchError(f"{len(chosen.architectures)} labels were expected, {len(labels)} came")
     rows = _rows(chosen, space, predicted, labels)

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from hytnas_agent.records import Outcome
+from hytnas_agent.records import MeasurePass, Outcome
 from hytnas_agent.statistics import median
 from hytnas_datasets.labelled import LabelledSet, Target
 from hytnas_datasets.merging import merge
 from hytnas_datasets.portable import DataSheet, write_set
 from hytnas_datasets.spaces import get_space
-from hytnas_datasets.store import Study
+from hytnas_datasets.store import Purpose, Study
 from hytnas_host.devices import icount
 
 
@@ -64,9 +64,9 @@ def _provenance(study: Study, target: Target) -> dict[str, Any]:
     )
     timed = [
         result
-        for results in study.results.by_model("latency").values()
+        for results in study.results.by_model(Purpose.LATENCY).values()
         for _, result in results
-        if result.measure_pass == "timed" and result.outcome is Outcome.OK  # noqa: S105 (no password)
+        if result.measure_pass == MeasurePass.TIMED and result.outcome is Outcome.OK
     ]
     if timed:
         made["settings"] = msgspec.to_builtins(timed[0].settings)

@@ -2,15 +2,13 @@
 
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import get_space
-from hytnas_datasets.store import Study
+from hytnas_datasets.store import Purpose, Study
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.measuring import Model
 from hytnas_host.search.result import SearchResult
 from hytnas_host.study_files import StudyFiles, read_json
 from hytnas_host.workflow.predictors import measured_target
-
-PICKED_PURPOSE = "picks"
 
 
 def picked_models(study: Study, *, seed: int) -> list[Model]:
@@ -29,7 +27,7 @@ def picked_models(study: Study, *, seed: int) -> list[Model]:
     task = Task(resolution=result.resolution, classes=result.classes)
     chosen = dict.fromkeys(space.parse(pick.architecture) for pick in result.picks)
     networks = [(architecture, build_plan(architecture, task).hash) for architecture in chosen]
-    study.architectures.add(space, [a for a, _ in networks], [h for _, h in networks], PICKED_PURPOSE)
+    study.architectures.add(space, [a for a, _ in networks], [h for _, h in networks], Purpose.PICKS)
     with Exporter(study, task, seed=seed, target=measured_target(study.folder)) as exporter:
         models = exporter.prepare(networks)
     if not models:

@@ -11,7 +11,7 @@ from hytnas_agent.records import LatencyLabel, Outcome
 from hytnas_datasets.labelled import ModelFiles
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, get_space
-from hytnas_datasets.store import Study
+from hytnas_datasets.store import Purpose, Study, verification_purpose
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.latency import measure_architectures
 from hytnas_host.collect.options import MeasureOptions
@@ -33,7 +33,6 @@ from hytnas_host.workflow.predictors import load_trained, measured_target
 from hytnas_host.workflow.recorded import recorded_study
 from hytnas_predictors.predictor import Predictor
 
-VERIFY_PURPOSE = "verify"
 NOT_EXPORTED = LatencyLabel(
     model_sha256="",
     outcome=Outcome.INTERNAL,
@@ -151,13 +150,13 @@ def verify_study(
     target = measured_target(study)
     description = device.describe(model_format=target.format, precision=target.precision)
     predictor = load_trained(study, "latency_ms", space, context=description.context)
-    purpose = f"{VERIFY_PURPOSE}-{digest(files.search)[:8]}"
+    purpose = verification_purpose(digest(files.search))
     config = {"device": device.name, "front": max_front, "processes": options.processes, "seed": options.seed}
     with recorded_study(study, "hytnas-profile verify", config) as opened:
         opened.devices.add(description, name=device.name)
-        sampled = opened.architectures.of("latency")
+        sampled = opened.architectures.of(Purpose.LATENCY)
 
-        def measure(architectures: Sequence[Architecture], _purposes: Sequence[str]) -> list[LatencyLabel]:
+        def measure(architectures: Sequence[Architecture]) -> list[LatencyLabel]:
             with progress("exporting what is to be verified", len(architectures)) as bar:
                 exported = export_architectures(opened, architectures, task, target, seed=options.seed)
                 bar.advance(len(architectures))

@@ -29,8 +29,8 @@ def test_only_ok_labels_of_the_sample_are_taken(
 def test_labels_of_a_verification_are_never_learned_from(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
-    study.architectures.add(space, [measured[1]], ["p1"], "verify-front")
-    study.labels.add(make.label("m1", (15.0,)), "verify-front", "board-1", make.context())
+    study.architectures.add(space, [measured[1]], ["p1"], "verify-0123abcd")
+    study.labels.add(make.label("m1", (15.0,)), "verify-0123abcd", "board-1", make.context())
     assert measured[1] not in study.labelled("latency_ms", space=space).architectures
 
 

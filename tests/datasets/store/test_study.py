@@ -13,7 +13,7 @@ from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceIdentity, HealthSnapshot, Outcome, ParityResult
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture, Space, Variable
-from hytnas_datasets.store import CurvePoint, Study
+from hytnas_datasets.store import CurvePoint, Purpose, Study, verification_purpose
 
 Make = SimpleNamespace
 
@@ -103,7 +103,7 @@ def test_results_come_back_whole_and_once(study: Study, make: Make) -> None:
     )
     # As they were stored, whatever the board's clock said.
     assert study.results.of_model("m", "latency") == [late, early]
-    assert study.results.of_model("m", "verify-front") == []
+    assert study.results.of_model("m", "verify-0123abcd") == []
     assert study.results.by_model("latency") == {"m": [(1, late), (0, early)]}
 
 
@@ -155,9 +155,9 @@ def test_a_label_made_again_replaces_the_one_before(
     study: Study, measured: list[Architecture], make: Make
 ) -> None:
     study.labels.add(make.label("m0", (30.0, 31.0, 32.0)), "latency", "board-1", make.context())
-    study.labels.add(make.label("m0", (50.0,)), "verify-front", "board-1", make.context())
+    study.labels.add(make.label("m0", (50.0,)), "verify-0123abcd", "board-1", make.context())
     assert study.labels.all("latency")[0].label.median_ms == 31.0
-    assert [stored.label.median_ms for stored in study.labels.all("verify-front")] == [50.0]
+    assert [stored.label.median_ms for stored in study.labels.all("verify-0123abcd")] == [50.0]
 
 
 def test_accuracies_are_stored_once_for_network_seed_recipe_and_data(
@@ -271,3 +271,12 @@ def test_a_column_that_a_later_schema_adds_does_not_stop_what_is_stored(
     study.results.add(make.result("job", "m1"), model_sha256="m1", purpose="latency", replicate=0)
     study.results.discard(["job"], "drift")
     assert study.results.discarded() == {"job": "drift"}
+
+
+def test_a_purpose_is_stored_by_its_name_and_no_two_searches_share_one(study: Study, make, space) -> None:
+    study.exports.add(make.export("m", "p"))
+    study.results.add(make.result("job", "m"), model_sha256="m", purpose=Purpose.LATENCY, replicate=0)
+    (stored,) = study.results.all("latency")
+    assert type(stored.purpose) is str
+    assert stored.purpose == Purpose.LATENCY
+    assert verification_purpose("a" * 16) == "verify-aaaaaaaa" != verification_purpose("b" * 16)

@@ -108,7 +108,7 @@ def test_job_id_tells_everything_apart_that_is_measured_apart(study, tmp_path):
         journal(study).job_id(Slot(SHA, "memory", 0)),
         journal(study).job_id(Slot(SHA, "timed", 1)),
         journal(study).job_id(Slot("b" * 64, "timed", 0)),
-        journal(study, purpose="verify-front").job_id(FIRST),
+        journal(study, purpose="verify-0123abcd").job_id(FIRST),
         journal(study, device_id="other").job_id(FIRST),
         journal(study, settings=MeasureSettings(min_runs=11)).job_id(FIRST),
         journal(study, context=msgspec.structs.replace(CONTEXT, kernel="6.2")).job_id(FIRST),

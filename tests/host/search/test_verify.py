@@ -6,7 +6,7 @@ import pytest
 from hytnas_agent.records import LatencyLabel, Outcome
 from hytnas_host.search import SearchError, run_search, verify
 from hytnas_host.search.result import VerifiedRow
-from hytnas_host.search.verify import CONTROL_PURPOSE, FRONT_PURPOSE, choose, errors_of, spread_subset
+from hytnas_host.search.verify import choose, errors_of, spread_subset
 
 
 def true_latency_ms(architecture):
@@ -49,8 +49,8 @@ class Device:
         self.failing = failing or {}
         self.batches = []
 
-    def __call__(self, architectures, purposes):
-        self.batches.append((list(architectures), list(purposes)))
+    def __call__(self, architectures):
+        self.batches.append(list(architectures))
         return [
             label(None, self.failing[place]) if place in self.failing else label(true_latency_ms(a))
             for place, a in enumerate(architectures)
@@ -86,14 +86,15 @@ def check(result, wide_space, exact_metrics):
     return run
 
 
-def test_front_and_as_many_controls_are_measured_in_one_mixed_batch(check, result):
+def test_front_and_as_many_controls_are_measured_in_one_mixed_batch(check, result, wide_space):
     device = Device()
     verification = check(device, max_front=6)
-    assert len(device.batches) == 1
-    purposes = device.batches[0][1]
-    assert sorted(purposes) == [CONTROL_PURPOSE] * 6 + [FRONT_PURPOSE] * 6
-    assert purposes != sorted(purposes)
-    assert purposes != sorted(purposes, reverse=True)
+    (batch,) = device.batches
+    role_of = {row.architecture: row.role for row in verification.rows}
+    roles = [role_of[wide_space.format(architecture)] for architecture in batch]
+    assert sorted(roles) == ["control"] * 6 + ["front"] * 6
+    assert roles != sorted(roles)
+    assert roles != sorted(roles, reverse=True)
     assert [row.role for row in verification.rows] == ["front"] * 6 + ["control"] * 6
     assert (verification.device, verification.execution) == ("bench", "emulated")
     names = {row.architecture for row in verification.rows if row.role == "front"}
@@ -166,7 +167,7 @@ def test_an_unstable_label_counts_and_is_named():
 
 
 def test_unstable_measurements_keep_their_latency(check):
-    def unstable(architectures, _purposes):
+    def unstable(architectures):
         return [label(true_latency_ms(a), Outcome.UNSTABLE) for a in architectures]
 
     verification = check(unstable)
@@ -175,7 +176,7 @@ def test_unstable_measurements_keep_their_latency(check):
 
 
 def test_all_failures_leave_no_figures(check):
-    verification = check(lambda a, _: [label(None, Outcome.TIMEOUT) for _ in a])
+    verification = check(lambda a: [label(None, Outcome.TIMEOUT) for _ in a])
     assert verification.kendall_tau is verification.kendall_tau_low is None
     assert verification.front_mape is verification.control_bias_percent is None
 
@@ -188,7 +189,7 @@ def test_without_controls(check):
 
 def test_what_cannot_be_verified_is_refused(check, wide_space, evaluator, task, exact_metrics):
     with pytest.raises(SearchError, match="20 labels were expected, 1 came"):
-        check(lambda _a, _p: [label(1.0)])
+        check(lambda _a: [label(1.0)])
     with pytest.raises(SearchError, match="at least 1 member"):
         check(Device(), max_front=0)
     empty = run_search(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from hytnas_datasets.spaces import get_space
-from hytnas_datasets.store import Study
+from hytnas_datasets.store import Purpose, Study
 from hytnas_host.search.result import Objective, Pick, SearchResult
 from hytnas_host.study_files import ResultFileError, StudyFiles, write_json
-from hytnas_host.workflow.picked import PICKED_PURPOSE, picked_models
+from hytnas_host.workflow.picked import picked_models
 
 
 def search_with(*picks: Pick) -> SearchResult:
@@ -23,7 +23,7 @@ def test_picks_are_exported_once_each(tmp_path):
         write_json(StudyFiles(tmp_path).search, search_with(*picks))
         models = picked_models(study, seed=0)
         assert [model.path.is_file() for model in models] == [True, True]
-        assert [space.format(a) for a, _ in study.architectures.of(PICKED_PURPOSE)] == [one, two]
+        assert [space.format(a) for a, _ in study.architectures.of(Purpose.PICKS)] == [one, two]
         assert picked_models(study, seed=0) == models
 
 

@@ -36,7 +36,9 @@ class Probe(ABC):
 
     name: ClassVar[str]
     patience_s: ClassVar[float] = 0.0
-    passes: ClassVar[frozenset[MeasurePass]] = frozenset({"timed", "profile", "energy"})
+    passes: ClassVar[frozenset[MeasurePass]] = frozenset(
+        {MeasurePass.TIMED, MeasurePass.PROFILE, MeasurePass.ENERGY}
+    )
 
     @abstractmethod
     def read(self, sources: Sources, cores: Sequence[int]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from hytnas_agent.device.files import read_text
 from hytnas_agent.device.probes.base import Probe, TimedRuns
 from hytnas_agent.device.sources import Sources
-from hytnas_agent.records import HealthSnapshot, ProcessorTime
+from hytnas_agent.records import HealthSnapshot, MeasurePass, ProcessorTime
 
 OTHERS_SHARE: Final = 0.10
 """Of the cores' time during the timed runs; a median of runs hardly notices less."""
@@ -42,7 +42,7 @@ class OtherProcesses(Probe):
     """Other processes on the measuring cores."""
 
     name = "other processes"
-    passes = Probe.passes | {"sustained"}
+    passes = Probe.passes | {MeasurePass.SUSTAINED}
     patience_s = 3.0
 
     def read(self, sources: Sources, cores: Sequence[int]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Steal(Probe):
     """Time that a hypervisor gave to other machines."""
 
     name = "steal time"
-    passes = Probe.passes | {"sustained"}
+    passes = Probe.passes | {MeasurePass.SUSTAINED}
 
     def read(self, sources: Sources, cores: Sequence[int]) -> dict[str, Any]:
         """``core_steal_s`` of the measuring cores and ``steal_ticks`` of all, since boot."""

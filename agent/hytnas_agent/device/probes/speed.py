@@ -10,13 +10,14 @@ from typing import Any
 from hytnas_agent.device.probes.base import Probe, TimedRuns
 from hytnas_agent.device.probes.core import named_cores
 from hytnas_agent.device.sources import Sources
+from hytnas_agent.records import MeasurePass
 
 
 class Speed(Probe):
     """The speed of the core beside the timed runs."""
 
     name = "core speed"
-    passes = frozenset({"timed"})
+    passes = frozenset({MeasurePass.TIMED})
 
     def read(self, sources: Sources, cores: Sequence[int]) -> dict[str, Any]:
         """Nothing: only a process that works can tell."""
