@@ -17,6 +17,9 @@ from collections.abc import Sequence
 from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder
 
+PROGRAM = (sys.executable, "-P", "-m", "hytnas_agent")
+"""The agent's command line, without its arguments."""
+
 START_TIMEOUT_S = 30.0
 RETRY_S = 0.05
 MAX_LOG_BYTES = 1024 * 1024
@@ -67,7 +70,7 @@ def connect_or_start(state: StateFolder, server_options: Sequence[str] = ()) -> 
 
 
 def _start_server(state: StateFolder, options: Sequence[str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", "-m", "hytnas_agent", "--state", str(state.root), "serve", *options]
+    command = [*PROGRAM, "--state", str(state.root), "serve", *options]
     with contextlib.suppress(FileNotFoundError):
         if state.server_log.stat().st_size > MAX_LOG_BYTES:
             state.server_log.unlink()

@@ -7,7 +7,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tests.calm_agent import COMMAND as CALM_AGENT
 
 from hytnas_agent import protocol, wire
 from hytnas_agent.connect import open_socket
@@ -290,8 +290,8 @@ _SERVERS: list[subprocess.Popen[bytes]] = []
 def start_server(
     state: StateFolder, idle_exit_s: float | None = None, *options: str
 ) -> subprocess.Popen[bytes]:
-    """A server as a child of the test, ended and collected with the state folder."""
-    command = [sys.executable, "-m", "hytnas_agent", "--state", str(state.root), "serve", *options]
+    """A calm server as a child of the test, ended and collected with the state folder."""
+    command = [*CALM_AGENT, "--state", str(state.root), "serve", *options]
     command += ["--idle-exit-s", str(idle_exit_s)] if idle_exit_s is not None else []
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     _SERVERS.append(server)

@@ -20,8 +20,8 @@ from hytnas_datasets.store import Study
 from hytnas_host.collect.latency import collect_files
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
-from hytnas_host.devices.transport import LocalTransport
 
+from ..devices.calm import CalmTransport
 from .test_latency import agent_attempts, folder, own_state_home, study, wait_for_results
 
 __all__ = ["folder", "own_state_home", "study"]
@@ -54,7 +54,7 @@ class Twin(AgentDevice):
     """An agent of this machine that passes for a board of its own."""
 
     def __init__(self, name: str, state: Path) -> None:
-        transport = LocalTransport(state / name, idle_exit_s=60)
+        transport = CalmTransport(state / name)
         super().__init__(name, transport, client_id="me", shares_processor=True)
 
     def describe(self, **asked: object) -> DeviceDescription:

@@ -24,14 +24,15 @@ from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.latency import collect_files, collect_latency, measure_architectures
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
-from hytnas_host.devices.transport import LocalTransport
+
+from ..devices.calm import CalmTransport
 
 QUICK = MeasureSettings(
     warmup_window=3, warmup_max_runs=6, min_runs=5, max_runs=5, timed_budget_s=0.01, deadline_s=60
 )
 TASK = Task(resolution=32)
 
-# Collects the files of a folder; its arguments are study, agent state and folder.
+# Collects the files of a folder; its arguments are the repository, study, agent state and folder.
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -40,12 +41,13 @@ from hytnas_datasets.store import Study
 from hytnas_host.collect.latency import collect_files
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
-from hytnas_host.devices.transport import LocalTransport
-study, state, folder = map(Path, sys.argv[1:])
+sys.path.insert(0, sys.argv[1])
+from tests.host.devices.calm import CalmTransport
+study, state, folder = map(Path, sys.argv[2:])
 settings = MeasureSettings(
     warmup_window=3, warmup_max_runs=6, min_runs=5, max_runs=5, timed_budget_s=0.01, deadline_s=60
 )
-device = AgentDevice("local", LocalTransport(state, idle_exit_s=60), client_id="me", shares_processor=True)
+device = AgentDevice("local", CalmTransport(state), client_id="me", shares_processor=True)
 with Study.open(study) as opened, device:
     options = MeasureOptions(settings=settings, processes=2, window=3, canary_every=0)
     collect_files(opened, [device], folder, options=options)
@@ -71,8 +73,7 @@ def state(tmp_path) -> Iterator[Path]:
 
 
 def open_local(state: Path) -> AgentDevice:
-    transport = LocalTransport(state, idle_exit_s=60)
-    return AgentDevice("local", transport, client_id="me", shares_processor=True)
+    return AgentDevice("local", CalmTransport(state), client_id="me", shares_processor=True)
 
 
 @pytest.fixture
@@ -182,7 +183,7 @@ def test_folder_without_models_is_refused_before_the_device_is_asked(study, tmp_
 
 
 def start(study: Study, state: Path, folder: Path) -> subprocess.Popen[bytes]:
-    arguments = [str(study.folder), str(state), str(folder)]
+    arguments = [str(Path(__file__).parents[3]), str(study.folder), str(state), str(folder)]
     return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stderr=subprocess.PIPE)
 
 

@@ -13,8 +13,8 @@ from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.errors import DeviceError
-from hytnas_host.devices.transport import LocalTransport
 
+from ..devices.calm import CalmTransport
 from .scripted import ScriptedBoard
 from .test_latency import folder, own_state_home
 
@@ -30,7 +30,7 @@ def device(request, tmp_path) -> Iterator[Device]:
     if request.param == "scripted":
         yield ScriptedBoard("board")
         return
-    transport = LocalTransport(tmp_path / "agent", idle_exit_s=60)
+    transport = CalmTransport(tmp_path / "agent")
     with AgentDevice("board", transport, client_id="me", shares_processor=True) as device:
         pid = device.hello().agent_pid
         yield device

@@ -12,7 +12,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hytnas_host.devices.client import AgentDevice
-from hytnas_host.devices.transport import LocalTransport, Transport
+from hytnas_host.devices.transport import Transport
+
+from .calm import CalmTransport
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +27,7 @@ def own_state_home(tmp_path, monkeypatch) -> None:
 def transport(request, tmp_path) -> Transport:
     """Every transport the host knows; each starts an agent of its own."""
     assert request.param == "local"
-    return LocalTransport(tmp_path / "agent", idle_exit_s=60)
+    return CalmTransport(tmp_path / "agent")
 
 
 @pytest.fixture

@@ -1,0 +1,25 @@
+"""``hytnas-agent`` on a machine that nothing disturbs, run as a program.
+
+Its probes hold no process back and find no runs disturbed, and no worker looks for the core's best speed. So
+a test of what a host and an agent do together neither depends on what else this machine does nor waits for it.
+What is done about a disturbance is tested beside the probes, the gate and the supervisor.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from hytnas_agent import connect
+from hytnas_agent.cli import main
+from hytnas_agent.device.probes import PROBES
+from hytnas_agent.supervisor import CORE_SPEED_VARIABLE
+
+COMMAND = (sys.executable, "-P", str(Path(__file__).resolve()))
+
+if __name__ == "__main__":
+    for probe in PROBES:
+        type(probe).hold = lambda *_: ""
+        type(probe).judge = lambda *_: ""
+    os.environ[CORE_SPEED_VARIABLE] = "off"
+    connect.PROGRAM = COMMAND
+    sys.exit(main())
