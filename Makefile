@@ -14,6 +14,8 @@ STUDY ?= runs/default
 # Options of `hytnas-profile run`, e.g. make run RUN_ARGS="--latency-n 200"
 RUN_ARGS ?=
 PYTEST_ARGS ?=
+# How many tests run at once where they neither time anything nor need the machine to themselves.
+JOBS ?= $(shell nproc)
 # How long `make fuzz` reads made-up messages, and where it keeps those that taught it something.
 FUZZ_SECONDS ?= 60
 FUZZ_CORPUS ?= $(HOME)/.cache/hytnas/fuzz
@@ -23,6 +25,8 @@ TORCH_ARGS ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Each process begins with its share of the tests in their order, so that it makes the fixtures of a file once.
+SIDE_BY_SIDE := --numprocesses $(JOBS) --dist worksteal
 
 .PHONY: run test test-system test-tflite board-image board-test board-full check lint types imports format lock lock-litert system-deps clean fuzz
 
@@ -30,7 +34,8 @@ run: $(INSTALLED)
 	$(BIN)/hytnas-profile run --study $(STUDY) $(RUN_ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/pytest -m "not system" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not system" --alone never $(SIDE_BY_SIDE) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not system" --alone only $(PYTEST_ARGS)
 
 test-system: $(INSTALLED)
 	$(BIN)/pytest -m "system and not board and not board_full and not tflite" $(PYTEST_ARGS)

@@ -1,7 +1,7 @@
 """``hytnas-agent`` on a machine that nothing disturbs, run as a program.
 
 Its probes hold no process back and find no runs disturbed, and no worker looks for the core's best speed. So
-a test of what a host and an agent do together neither depends on what else this machine does nor waits for it.
+a test of what host and agent do together neither depends on what else this machine does nor waits for it.
 What is done about a disturbance is tested beside the probes, the gate and the supervisor.
 """
 

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-ALLOWED_SKIPS = Path(__file__).parent / "allowed-skips.txt"
+HERE = Path(__file__).parent
+ALLOWED_SKIPS = HERE / "allowed-skips.txt"
+ALONE = HERE / "alone.txt"
+
+
+def read_list(file: Path) -> set[str]:
+    """The lines of a list, but for empty ones and comments."""
+    lines = (line.strip() for line in file.read_text().splitlines())
+    return {line for line in lines if line and not line.startswith("#")}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,6 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--no-unexpected-skips",
         action="store_true",
         help="fail where a test is skipped that tests/allowed-skips.txt does not name",
+    )
+    parser.addoption(
+        "--alone",
+        choices=("only", "never"),
+        help=f"run only the files that {ALONE.name} names, or only the others; all by default",
     )
     parser.addoption(
         "--fault-table",
@@ -34,8 +47,7 @@ class _SkipGuard:
     """Collects the skipped tests and fails the session for those that are not allowed."""
 
     def __init__(self) -> None:
-        lines = ALLOWED_SKIPS.read_text().splitlines()
-        self.allowed = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+        self.allowed = read_list(ALLOWED_SKIPS)
         self.unexpected: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -55,6 +67,15 @@ class _SkipGuard:
             terminalreporter.write_line(
                 f"UNEXPECTED SKIP {nodeid} (not named in {ALLOWED_SKIPS.name})", red=True
             )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files that are of the other turn; None lets others decide."""
+    turn = config.getoption("--alone")
+    if turn is None or collection_path.suffix != ".py" or collection_path.name == "conftest.py":
+        return None
+    named = str(collection_path.relative_to(HERE)) in read_list(ALONE)
+    return named != (turn == "only") or None
 
 
 def pytest_configure(config: pytest.Config) -> None:

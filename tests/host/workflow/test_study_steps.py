@@ -10,7 +10,7 @@ from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 from hytnas_host.collect.board import require_runtime
 from hytnas_host.collect.options import MeasureOptions
-from hytnas_host.devices import open_device
+from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
 from hytnas_host.search import ConstraintError, SearchError
 from hytnas_host.search.result import Verification
@@ -24,6 +24,7 @@ from hytnas_host.workflow.searches import search_study, verify_study
 from hytnas_host.workflow.stages import ConfigChangedError
 from hytnas_predictors.errors import PredictorMismatchError
 
+from ..devices.calm import CalmTransport
 from .conftest import fill
 
 CONFIG = RunConfig(
@@ -37,6 +38,10 @@ CONFIG = RunConfig(
     processes=1,
 )
 AFTER_COLLECTING = ("leaderboard latency_ms", "leaderboard accuracy", "train", "search")
+
+
+def open_calm(state: Path) -> AgentDevice:
+    return AgentDevice("local", CalmTransport(state), client_id="tester", shares_processor=True)
 
 
 def run_stages(study: Path, names: tuple[str, ...]) -> dict[str, str]:
@@ -65,7 +70,7 @@ def test_another_search_in_the_same_study_is_a_search_of_its_own(tmp_path, conte
 
 
 def test_the_winners_are_verified_on_this_machine(tmp_path) -> None:
-    with open_device("local", state=tmp_path / "agent") as device:
+    with open_calm(tmp_path / "agent") as device:
         fill(tmp_path / "study", device.describe().context)
         study = tmp_path / "study"
         run_stages(study, AFTER_COLLECTING)
@@ -80,7 +85,7 @@ def test_a_predictor_of_another_device_is_not_verified_with(tmp_path, context) -
     fill(tmp_path / "study", context)
     run_stages(tmp_path / "study", AFTER_COLLECTING)
     with (
-        open_device("local", state=tmp_path / "agent") as device,
+        open_calm(tmp_path / "agent") as device,
         pytest.raises(PredictorMismatchError, match="board"),
     ):
         verify_study(tmp_path / "study", device, options=MeasureOptions())
@@ -88,7 +93,7 @@ def test_a_predictor_of_another_device_is_not_verified_with(tmp_path, context) -
 
 def test_a_predictor_of_another_converter_is_told_before_anything_is_measured(tmp_path) -> None:
     study = tmp_path / "study"
-    with open_device("local", state=tmp_path / "agent") as device:
+    with open_calm(tmp_path / "agent") as device:
         fill(study, device.describe().context, converter_version="1.0.0")
         run_stages(study, AFTER_COLLECTING)
         with pytest.raises(PredictorMismatchError, match=r"converter_version 1\.0\.0, now"):
