@@ -83,7 +83,7 @@ def fill(folder: Path, context: DeviceContext, n: int = N, converter_version: st
                 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def context() -> DeviceContext:
     return DeviceContext(
         board="test",

@@ -1,10 +1,12 @@
 """Leaderboard, training, search, verification and report of a study, and when each is made again."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from hytnas_agent.records import DeviceContext, MeasureSettings
 from hytnas_datasets.errors import DataSetError, NotEnoughDataError
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
@@ -37,6 +39,7 @@ CONFIG = RunConfig(
     verify_front=2,
     processes=1,
 )
+QUICK = MeasureSettings(warmup_window=3, warmup_max_runs=6, min_runs=5, max_runs=5, timed_budget_s=0.01)
 AFTER_COLLECTING = ("leaderboard latency_ms", "leaderboard accuracy", "train", "search")
 
 
@@ -49,53 +52,69 @@ def run_stages(study: Path, names: tuple[str, ...]) -> dict[str, str]:
     return {s.name: journal.run(s).status for s in stages(study, CONFIG) if s.name in names}
 
 
-def test_derived_stages_are_kept_until_what_they_came_from_changes(tmp_path, context) -> None:
-    fill(tmp_path, context)
-    assert set(run_stages(tmp_path, AFTER_COLLECTING).values()) == {"done"}
-    assert set(run_stages(tmp_path, AFTER_COLLECTING).values()) == {"kept"}
-    train_predictor(tmp_path, "latency_ms", "hyt", name="lightgbm")
-    assert load_trained(tmp_path, "latency_ms", get_space("hyt")).info.name == "lightgbm"
-    again = run_stages(tmp_path, AFTER_COLLECTING)
+@pytest.fixture(scope="module")
+def original(tmp_path_factory, context) -> Path:
+    """A study with labels, of which everything is made; to be copied."""
+    study = tmp_path_factory.mktemp("original") / "study"
+    fill(study, context)
+    assert set(run_stages(study, AFTER_COLLECTING).values()) == {"done"}
+    return study
+
+
+@pytest.fixture
+def searched(original, tmp_path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(original, tmp_path / "study")
+
+
+def search_quickly(study: Path, context: DeviceContext, converter_version: str = "") -> None:
+    """Labels, predictors and a search, without the leaderboards that choose a predictor."""
+    fill(study, context, converter_version=converter_version)
+    for target in ("latency_ms", "accuracy"):
+        train_predictor(study, target, "hyt", name="lightgbm")
+    search_study(study, "hyt", strategy="random", evaluations=40)
+
+
+def test_derived_stages_are_kept_until_what_they_came_from_changes(searched) -> None:
+    assert set(run_stages(searched, AFTER_COLLECTING).values()) == {"kept"}
+    train_predictor(searched, "latency_ms", "hyt", name="lightgbm")
+    assert load_trained(searched, "latency_ms", get_space("hyt")).info.name == "lightgbm"
+    again = run_stages(searched, AFTER_COLLECTING)
     assert again == {**dict.fromkeys(AFTER_COLLECTING, "kept"), "search": "done"}
 
 
-def test_another_search_in_the_same_study_is_a_search_of_its_own(tmp_path, context) -> None:
-    fill(tmp_path, context)
-    run_stages(tmp_path, AFTER_COLLECTING)
-    before = digest(tmp_path / "search.json")
-    narrow = search_study(tmp_path, "hyt", constraints=["params <= 100k"], evaluations=30)
+def test_another_search_in_the_same_study_is_a_search_of_its_own(searched) -> None:
+    before = digest(searched / "search.json")
+    narrow = search_study(searched, "hyt", constraints=["params <= 100k"], evaluations=30)
     assert all(row.values[2] <= 100_000 for row in narrow.front)
-    assert digest(tmp_path / "search.json") != before
-    assert len(list(tmp_path.glob("search-checkpoint-*.json"))) == 1
+    assert digest(searched / "search.json") != before
+    assert len(list(searched.glob("search-checkpoint-*.json"))) == 1
 
 
 def test_the_winners_are_verified_on_this_machine(tmp_path) -> None:
     with open_calm(tmp_path / "agent") as device:
-        fill(tmp_path / "study", device.describe().context)
         study = tmp_path / "study"
-        run_stages(study, AFTER_COLLECTING)
-        verified = verify_study(study, device, options=MeasureOptions(processes=3), max_front=2)
+        search_quickly(study, device.describe().context)
+        options = MeasureOptions(processes=3, settings=QUICK, canary_every=0)
+        verified = verify_study(study, device, options=options, max_front=2)
     assert verified.execution == "native"
     assert [row.role for row in verified.rows] == ["front", "front", "control", "control"]
     assert all(row.outcome == "OK" and row.measured_ms > 0 for row in verified.rows)
     assert read_json(study / "verification.json", Verification) == verified
 
 
-def test_a_predictor_of_another_device_is_not_verified_with(tmp_path, context) -> None:
-    fill(tmp_path / "study", context)
-    run_stages(tmp_path / "study", AFTER_COLLECTING)
+def test_a_predictor_of_another_device_is_not_verified_with(searched, tmp_path) -> None:
     with (
         open_calm(tmp_path / "agent") as device,
         pytest.raises(PredictorMismatchError, match="board"),
     ):
-        verify_study(tmp_path / "study", device, options=MeasureOptions())
+        verify_study(searched, device, options=MeasureOptions())
 
 
 def test_a_predictor_of_another_converter_is_told_before_anything_is_measured(tmp_path) -> None:
     study = tmp_path / "study"
     with open_calm(tmp_path / "agent") as device:
-        fill(study, device.describe().context, converter_version="1.0.0")
-        run_stages(study, AFTER_COLLECTING)
+        search_quickly(study, device.describe().context, converter_version="1.0.0")
         with pytest.raises(PredictorMismatchError, match=r"converter_version 1\.0\.0, now"):
             verify_study(study, device, options=MeasureOptions(processes=1), max_front=1)
     with Study.open(study, create=False) as opened:
