@@ -16,7 +16,7 @@ from hytnas_agent.errors import HytnasError
 from hytnas_agent.paths import STATE_VARIABLE, StateFolder, state_folder
 
 STOP_TIMEOUT_S = 60.0
-DEBUG_HELP = "show the traceback of an error"
+DEBUG_HELP = "show the traceback of an error; add it when you report a bug"
 EXAMPLES = """examples:
   hytnas-agent doctor                      is this device fit for measuring?
   hytnas-agent measure model.onnx          latency of a file, in 5 fresh processes
@@ -62,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--state",
         metavar="DIR",
-        help=f"state folder (default: ${STATE_VARIABLE}, else ~/.local/state/hytnas-agent)",
+        help=f"folder for models and results, such as one on another disk (default: ${STATE_VARIABLE}, else "
+        "~/.local/state/hytnas-agent)",
     )
     parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -70,18 +71,24 @@ def _parser() -> argparse.ArgumentParser:
     _add_stop(commands)
     _add_measure(commands)
     for name, run, text in (
-        ("describe", _lazily("describe"), "say what this device is and which runtimes work on it"),
+        ("describe", _lazily("describe"), "show what this device is and which runtimes work on it"),
         ("doctor", _lazily("doctor"), "check whether this device is fit for measuring"),
-        ("tune", _lazily("tune_device"), "pin the clock's governor, once you have seen and agreed to it"),
+        (
+            "tune",
+            _lazily("tune_device"),
+            "pin the clock until the next boot; it shows what it would do, and asks",
+        ),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--json", action="store_true", help="print JSON")
+        command.add_argument("--json", action="store_true", help="print JSON, for a program to read")
         command.set_defaults(run=run)
     tuning = commands.choices["tune"].add_mutually_exclusive_group()
     tuning.add_argument("--undo", action="store_true", help="put back what tune has changed")
-    tuning.add_argument("--yes", action="store_true", help="do not ask")
+    tuning.add_argument("--yes", action="store_true", help="do not ask before changing anything; for scripts")
     for command in commands.choices.values():
-        command.add_argument("--state", metavar="DIR", default=argparse.SUPPRESS, help="state folder")
+        command.add_argument(
+            "--state", metavar="DIR", default=argparse.SUPPRESS, help="folder for models and results"
+        )
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=DEBUG_HELP)
     return parser
 
@@ -96,20 +103,21 @@ def _add_server_commands(commands: "argparse._SubParsersAction[argparse.Argument
             "--idle-exit-s",
             type=_positive_float,
             metavar="SECONDS",
-            help="end the server after so long without a client and a job (default: never)",
+            help="end the server after so long without a client or a job (default: never); for a device "
+            "that is rarely used",
         )
         command.add_argument(
             "--spool-mib",
             type=_positive_int,
             metavar="MIB",
-            help="how much the models on the device may take before the least recently used is removed "
-            "(default: 2048)",
+            help="disk space for models; beyond it the least recently used is removed (default: 2048); lower "
+            "it on a small card",
         )
         command.set_defaults(run=run)
     commands.choices["serve"].add_argument(
         "--take-over",
         action="store_true",
-        help="end the server that runs already; its job is handed back to its host",
+        help="end the server that runs already, and hand its job back to its host",
     )
 
 
@@ -125,13 +133,17 @@ def _add_stop(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         type=_positive_float,
         default=STOP_TIMEOUT_S,
         metavar="SECONDS",
-        help=f"how long to wait for its end (default: {STOP_TIMEOUT_S:g})",
+        help=f"how long to wait for the server to end (default: {STOP_TIMEOUT_S:g})",
     )
     command.add_argument(
-        "--delete-state", action="store_true", help="then delete the state folder, unless results wait there"
+        "--delete-state",
+        action="store_true",
+        help="then delete the state folder; refused while results wait there",
     )
     command.add_argument(
-        "--discard-results", action="store_true", help="with --delete-state: delete waiting results too"
+        "--discard-results",
+        action="store_true",
+        help="with --delete-state: delete results that no host has fetched, too",
     )
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=_lazily("stop"))
@@ -148,27 +160,45 @@ def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("file", type=Path, metavar="FILE", help="an .onnx or .tflite file")
-    command.add_argument("--processes", type=_positive_int, default=5, help="timed processes (default: 5)")
-    command.add_argument("--threads", type=_positive_int, help="threads (default: 1)")
+    command.add_argument(
+        "--processes",
+        type=_positive_int,
+        default=5,
+        help="how many fresh processes make the label (default: 5); more narrow its interval",
+    )
+    command.add_argument(
+        "--threads", type=_positive_int, help="threads (default: 1), each on a core of its own"
+    )
     command.add_argument("--core", type=int, help="first core to run on (default: the last one allowed)")
-    command.add_argument("--runtime", help="runtime to use (default: the first that runs the format)")
+    command.add_argument(
+        "--runtime", help="runtime to use, as `describe` names it (default: the first that runs the format)"
+    )
     command.add_argument(
         "--deadline-s",
         type=_positive_float,
-        help="time limit of one process (default: 120)",
+        metavar="SECONDS",
+        help="time limit of one process (default: 120); raise it for large models",
     )
     command.add_argument(
-        "--memory-limit-mib", type=_positive_int, help="memory limit (default: 80 %% of what is available)"
+        "--memory-limit-mib",
+        type=_positive_int,
+        help="memory at which a process is ended as OOM (default: 80 %% of what is available)",
     )
-    command.add_argument("--profile", action="store_true", help="also time every operator")
+    command.add_argument(
+        "--profile", action="store_true", help="also time every operator, in a process of its own"
+    )
     command.add_argument("--energy", action="store_true", help="also read an energy meter, if there is one")
     command.add_argument(
         "--sustained-s",
         type=_positive_float,
         metavar="SECONDS",
-        help="also keep the device busy for so long, to see whether it throttles",
+        help="also run the model without a pause for so long, to see whether the device throttles",
     )
-    command.add_argument("--json", action="store_true", help="print the label and all raw results as JSON")
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print the label and all raw results as JSON, for a program to read",
+    )
     command.set_defaults(run=_lazily("measure"))
 
 

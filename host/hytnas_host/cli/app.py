@@ -15,11 +15,11 @@ Sample architectures, measure them on the device, fit predictors, search with th
 
 Examples:
 
-  hytnas-profile run                       the whole job here, resumable
+  hytnas-profile run                       the whole job here; run it again to go on
 
   hytnas-profile collect latency --n 200   measure 200 architectures
 
-  hytnas-profile leaderboard               how far latency can be predicted
+  hytnas-profile leaderboard               how well latency can be predicted
 
   hytnas-profile search --evaluations 400  the best trade-offs
 """
@@ -42,7 +42,9 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def _root(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error. Add it when you report a bug.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,

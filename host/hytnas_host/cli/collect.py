@@ -24,12 +24,19 @@ from hytnas_host.cli.options import (
 if TYPE_CHECKING:
     from hytnas_host.collect.summary import CollectionSummary
 
-app = typer.Typer(help="Gather latencies and accuracies, resumably.", no_args_is_help=True)
+app = typer.Typer(
+    help="Collect latencies and accuracies; an interrupted command goes on where it was.",
+    no_args_is_help=True,
+)
 
 KeepApartOption = Annotated[
     bool,
     typer.Option(
-        "--keep-apart", help="Each of several devices measures everything, for a data set of its own."
+        "--keep-apart",
+        help=(
+            "Let each of several devices measure every network, for a data set of its own. "
+            "Use it where devices differ."
+        ),
     ),
 ]
 BoardToleranceOption = Annotated[
@@ -37,8 +44,11 @@ BoardToleranceOption = Annotated[
     typer.Option(
         "--board-tolerance",
         min=0.0,
-        help="Share by which the canary's latency may differ between devices that share the work; 0.03 "
-        "by default.",
+        help=(
+            "How far the canary's latency may differ between devices that share the work, "
+            "as a share; 0.03 by default. Raise it only if you accept labels that differ as "
+            "much."
+        ),
         show_default=False,
     ),
 ]
@@ -46,7 +56,7 @@ ModelsOption = Annotated[
     Path | None,
     typer.Option(
         "--models",
-        help="Measure the ONNX or TFLite files in this folder (or one file) instead of sampling.",
+        help=("Measure the ONNX or TFLite files in this folder (or one file) instead of sampling a space."),
     ),
 ]
 MEASURE_OPTIONS: Final = (
@@ -55,7 +65,11 @@ MEASURE_OPTIONS: Final = (
 )  # fmt: skip
 ProcessesOption = Annotated[
     int | None,
-    typer.Option("--processes", min=1, help="Fresh processes a model at least; 5, or what suits the device."),
+    typer.Option(
+        "--processes",
+        min=1,
+        help=("Minimum number of fresh processes for a model; by default 5, or what suits the device."),
+    ),
 ]
 MaxProcessesOption = Annotated[
     int | None,
@@ -63,9 +77,11 @@ MaxProcessesOption = Annotated[
         "--max-processes",
         min=1,
         max=1000,
-        help="Fresh processes a model at most, 20 by default: more than --processes are measured where the "
-        "interval is not narrow enough. What is not then is UNSTABLE, and kept. As many as --processes "
-        "make a fixed number.",
+        help=(
+            "Maximum number of fresh processes for a model; 20 by default. A label whose "
+            "interval is still too wide then is kept as UNSTABLE; raise this to go on with "
+            "it. The same number as --processes makes it fixed."
+        ),
         show_default=False,
     ),
 ]
@@ -75,8 +91,10 @@ PrecisionTargetOption = Annotated[
         "--precision-target",
         min=0.0001,
         max=1.0,
-        help="Half the width of a latency's 95 % interval at which measuring stops, relative; 0.015 "
-        "(+-1.5 %) by default.",
+        help=(
+            "Measuring a model stops when half the width of its 95 % interval is this share "
+            "of the latency; 0.015 by default. A smaller one costs more processes."
+        ),
         show_default=False,
     ),
 ]
@@ -85,8 +103,10 @@ DriftToleranceOption = Annotated[
     typer.Option(
         "--drift-tolerance",
         min=0.0,
-        help="Share by which the canary may depart from what it was before what was measured since is "
-        "measured again; 0.03 by default.",
+        help=(
+            "If the canary's latency changes by more than this share, models measured since "
+            "the last good canary are measured again; 0.03 by default."
+        ),
         show_default=False,
     ),
 ]
@@ -94,7 +114,10 @@ StopOnDriftOption = Annotated[
     bool,
     typer.Option(
         "--stop-on-drift",
-        help="Give a device up whose canary does not come back to its former speed, instead of going on.",
+        help=(
+            "If the canary does not come back to its former speed, give the device up. By "
+            "default the collection goes on at the new speed and says so."
+        ),
     ),
 ]
 DeadlineOption = Annotated[
@@ -103,7 +126,10 @@ DeadlineOption = Annotated[
         "--deadline-s",
         min=1.0,
         max=86400.0,
-        help="Seconds after which a process that measures is given up; 120 by default.",
+        help=(
+            "Seconds after which a process is ended and recorded as TIMEOUT; 120 by "
+            "default. Raise it for large models on a slow board."
+        ),
         show_default=False,
     ),
 ]
@@ -116,7 +142,17 @@ def latency(
     keep_apart: KeepApartOption = False,
     board_tolerance: BoardToleranceOption = None,
     space: SpaceOption = "hyt",
-    n: Annotated[int, typer.Option("--n", min=1, help="Networks to measure in all.")] = 80,
+    n: Annotated[
+        int,
+        typer.Option(
+            "--n",
+            min=1,
+            help=(
+                "Number of networks in the study that are to have a latency; those measured "
+                "before count. 30 show a trend, hundreds make good predictors."
+            ),
+        ),
+    ] = 80,
     models: ModelsOption = None,
     resolution: ResolutionOption = 224,
     classes: Annotated[int, typer.Option("--classes", min=2, help="Outputs of the network.")] = 2,
@@ -132,10 +168,10 @@ def latency(
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Sample architectures uniformly, export them, and measure them on the device, or on several at once.
+    """Sample architectures uniformly, export them, and measure them on one device or on several.
 
-    Devices that share the work must have equal contexts, and their canaries must agree. One that is lost
-    is tried again while the others go on.
+    Interrupt it anywhere: the same command goes on. Devices that share the work must be alike, and their
+    canaries must agree. A device that is lost is tried again while the others go on.
 
     Examples:
 
@@ -223,15 +259,27 @@ def _collect_latency(study: Path, names: Sequence[str], config: Mapping[str, Any
 def accuracy(
     study: StudyOption = DEFAULT_STUDY,
     space: SpaceOption = "hyt",
-    n: Annotated[int, typer.Option("--n", min=1, help="Networks to train in all.")] = 40,
+    n: Annotated[
+        int,
+        typer.Option(
+            "--n", min=1, help="Number of networks that are to be trained; those trained before count."
+        ),
+    ] = 40,
     repeated: Annotated[
-        int, typer.Option("--repeated", min=0, help="How many of them with several seeds.")
+        int,
+        typer.Option(
+            "--repeated",
+            min=0,
+            help=("How many of them are trained from several seeds. This shows the noise of an accuracy."),
+        ),
     ] = 5,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of each repeated network.")] = 3,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Train sampled architectures briefly on scikit-learn's bundled digits and store their accuracies.
+    """Train sampled architectures briefly on scikit-learn's bundled digits, and store their accuracies.
+
+    Interrupt it anywhere: the same command goes on.
 
     Example: hytnas-profile collect accuracy --n 60 --repeated 10
     """

@@ -11,12 +11,12 @@ from hytnas_host.cli.options import DEFAULT_STUDY, JsonOption, SpaceOption, Stud
 if TYPE_CHECKING:
     from hytnas_datasets.store import StudySummary
 
-app = typer.Typer(help="Describe, export and pack what was gathered.", no_args_is_help=True)
+app = typer.Typer(help="Data sets: describe, export and pack what a study holds.", no_args_is_help=True)
 
 
 @app.command()
 def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) -> None:
-    """Show counts, outcomes, duplicates, outliers, repeat noise, coverage, and what the labels rest on.
+    """Show what a study holds, how noisy its labels are, and how far they can be trusted.
 
     Example: hytnas-profile dataset describe --study runs/default
     """
@@ -100,13 +100,13 @@ def _print_boards(summary: "StudySummary") -> None:
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help="Folder to write to; it is made if need be.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write to; it is made where it is missing.")],
     study: StudyOption = DEFAULT_STUDY,
     licence: Annotated[
-        str, typer.Option("--licence", help="Licence said in the data sheet.")
+        str, typer.Option("--licence", help="Licence to state in the data sheet, such as CC-BY-4.0.")
     ] = "unspecified",
 ) -> None:
-    """Write the study as CSV tables with a JSON data sheet: labels, processes, runs, and what passes found.
+    """Write all that a study holds as CSV tables with a JSON data sheet, for other programs.
 
     Example: hytnas-profile dataset export ./csv --licence CC-BY-4.0
     """
@@ -144,7 +144,7 @@ def sheet(
     data: Annotated[str, typer.Argument(help="`bundled:NAME`, or the folder of a data set.", metavar="SET")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show the data sheet of a data set in files, once its table is found to be the one described.
+    """Show the data sheet of a data set in files, and check its table against it.
 
     Example: hytnas-profile dataset sheet bundled:hyt-icount-a53
     """
@@ -180,18 +180,29 @@ def sheet(
 
 @app.command()
 def pack(
-    folder: Annotated[Path, typer.Argument(help="Folder to write to; it is made if need be.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help=("Folder to write to; it is made where it is missing. Its name is the data set's.")
+        ),
+    ],
     studies: Annotated[
-        list[Path], typer.Option("--study", help="Study to take; repeat it to merge several.")
+        list[Path],
+        typer.Option(
+            "--study",
+            help=("Study to take labels from; repeat it to merge several that were measured alike."),
+        ),
     ],
     target: TargetOption = "latency_ms",
     space: SpaceOption = "hyt",
-    summary: Annotated[str, typer.Option("--summary", help="One line for the data sheet.")] = "",
+    summary: Annotated[
+        str, typer.Option("--summary", help="One line in the data sheet that says what this is.")
+    ] = "",
     licence: Annotated[
-        str, typer.Option("--licence", help="Licence said in the data sheet.")
+        str, typer.Option("--licence", help="Licence to state in the data sheet, such as CC-BY-4.0.")
     ] = "unspecified",
 ) -> None:
-    """Write the labels of studies as one table with a data sheet, for `--data`.
+    """Write the labels of one or more studies as a data set in files, for `--data`.
 
     Example: hytnas-profile dataset pack ./my-set --study runs/a --study runs/b --licence CC-BY-4.0
     """

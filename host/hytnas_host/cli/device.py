@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from hytnas_agent.protocol import Check, DeviceDescription, TuneResult
     from hytnas_host.devices.inventory import DeviceEntry
 
-app = typer.Typer(
-    help="Devices: enrol, provision, build, list, describe, doctor, tune, remove.", no_args_is_help=True
-)
+app = typer.Typer(help="Devices that measure: this machine, and boards over SSH.", no_args_is_help=True)
 enrol.register(app)
 provision.register(app)
 
@@ -132,10 +130,10 @@ def _remember(name: str, description: "DeviceDescription") -> None:
 @app.command()
 def build(
     name: Annotated[
-        str, typer.Argument(help="`icount-a53`: the one device that is built.", metavar="DEVICE")
+        str, typer.Argument(help="`icount-a53`, the only device that is built.", metavar="DEVICE")
     ],
 ) -> None:
-    """Build the emulator behind a device now; its first use would do it otherwise.
+    """Build the emulator behind a device now, instead of at its first use.
 
     Example: hytnas-profile device build icount-a53
     """
@@ -151,6 +149,8 @@ def build(
 @app.command()
 def doctor(name: DeviceArgument = "local", as_json: JsonOption = False) -> None:
     """Check the way to a device and its health, and say what to do about each finding.
+
+    It ends with status 1 if a finding forbids measuring.
 
     Example: hytnas-profile device doctor local
     """
@@ -171,10 +171,12 @@ def doctor(name: DeviceArgument = "local", as_json: JsonOption = False) -> None:
 def tune(
     name: DeviceArgument = "local",
     undo: Annotated[bool, typer.Option("--undo", help="Put back what tune has changed.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask before changing anything. For scripts.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Pin a device's clock until its next boot: shows what it would set, and asks. Nothing is stopped.
+    """Pin a device's clock until its next boot. It shows what it would set, and asks first.
 
     Examples:
 

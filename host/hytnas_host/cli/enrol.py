@@ -25,30 +25,55 @@ def enrol_command(
         str, typer.Argument(metavar="[USER@]HOST", help="The board: an address, or a Host of ~/.ssh/config.")
     ],
     name: Annotated[
-        str | None, typer.Option("--name", help="What to call it; by default its host name.")
+        str | None,
+        typer.Option("--name", help="What to call the board in other commands; by default its host name."),
     ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", min=1, max=65535, help="SSH port; by default 22.")
+        int | None,
+        typer.Option("--port", min=1, max=65535, help="SSH port; by default that of ~/.ssh/config, else 22."),
     ] = None,
     key: Annotated[
-        list[Path] | None, typer.Option("--key", help="Private key to log in with; may be repeated.")
+        list[Path] | None,
+        typer.Option(
+            "--key",
+            help=(
+                "Private key to log in with; by default those of ~/.ssh/config and the SSH agent. Repeatable."
+            ),
+        ),
     ] = None,
     jump: Annotated[
-        str | None, typer.Option("--jump", help="Host to go through, as in ssh -J.", metavar="[USER@]HOST")
+        str | None,
+        typer.Option(
+            "--jump",
+            help=("Host to go through, as in `ssh -J`, where the board cannot be reached directly."),
+            metavar="[USER@]HOST",
+        ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Pin whatever host key it presents.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes",
+            help=("Pin the host key without asking. Only where nobody else can answer at that address."),
+        ),
+    ] = False,
     fingerprint: Annotated[
         str | None,
         typer.Option(
-            "--fingerprint", help="Pin the host key with this fingerprint only.", metavar="SHA256:..."
+            "--fingerprint",
+            help="Pin the host key only if it has this fingerprint. For scripts that know it.",
+            metavar="SHA256:...",
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="The board is enrolled already: pin its key anew.")
+        bool,
+        typer.Option(
+            "--replace",
+            help=("Pin the key of a board anew that is enrolled already, after its card was written again."),
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a board known: show its host key's fingerprint, pin it, log in, record what the board is.
+    """Make a board known. Show its host key's fingerprint, pin it once you agree, and log in.
 
     Examples:
 

@@ -9,15 +9,30 @@ if TYPE_CHECKING:
 
 FormatOption = Annotated[
     Literal["onnx", "tflite"] | None,
-    typer.Option("--format", help="Format of the model files; onnx by default."),
+    typer.Option(
+        "--format",
+        help=("Format of the model files; onnx by default. tflite needs the extra `litert-export`."),
+    ),
 ]
 PrecisionOption = Annotated[
     Literal["fp32", "int8"] | None,
-    typer.Option("--precision", help="fp32 by default; int8 is 8-bit weights, dynamic range, in TFLite."),
+    typer.Option(
+        "--precision",
+        help=(
+            "Precision of the model files; fp32 by default. int8 stores weights in 8 bits "
+            "(dynamic range), for TFLite only."
+        ),
+    ),
 ]
 ConverterOption = Annotated[
     Literal["litert-torch", "onnx2tf"] | None,
-    typer.Option("--converter", help="Which converter makes TFLite files; litert-torch by default."),
+    typer.Option(
+        "--converter",
+        help=(
+            "What makes TFLite files; litert-torch by default. onnx2tf gives other graphs, "
+            "so other latencies."
+        ),
+    ),
 ]
 
 

@@ -16,11 +16,16 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    architectures: Annotated[list[str], typer.Argument(help="Ids of architectures.", metavar="ID...")],
-    folder: Annotated[Path, typer.Option("--to", help="Folder to write to.")] = Path(),
+    architectures: Annotated[
+        list[str],
+        typer.Argument(help="Ids of architectures, as `space sample` prints them.", metavar="ID..."),
+    ],
+    folder: Annotated[
+        Path, typer.Option("--to", help="Folder to write to; it is made where it is missing.")
+    ] = Path(),
     space: SpaceOption = "hyt",
     resolution: ResolutionOption = 224,
-    classes: Annotated[int, typer.Option("--classes", min=2)] = 2,
+    classes: Annotated[int, typer.Option("--classes", min=2, help="Outputs of the network.")] = 2,
     model_format: FormatOption = None,
     precision: PrecisionOption = None,
     converter: ConverterOption = None,
@@ -29,7 +34,7 @@ def export(
 ) -> None:
     """Export architectures to ONNX or TFLite, each checked numerically against torch.
 
-    Weights are random (seeded): the files are for measuring, and a start for training.
+    Weights are random: the files are for measuring, and a start for training.
 
     Example: hytnas-profile export "$(hytnas-profile space sample --n 1 --json | jq -r '.[0].id')" --to models
     """

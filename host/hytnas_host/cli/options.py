@@ -8,26 +8,64 @@ import typer
 StudyOption = Annotated[
     Path,
     typer.Option(
-        "--study", help="Folder of the study: its SQLite file, models and reports.", show_default=True
+        "--study",
+        help=(
+            "Folder of the study: everything that was measured, and what was made of it. "
+            "Use one folder for each question."
+        ),
+        show_default=True,
     ),
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="Device that measures; `local` is this machine.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help=(
+            "Device that measures: `local` is this machine; `hytnas-profile device list` shows the others."
+        ),
+    ),
+]
 DevicesOption = Annotated[
     list[str] | None,
     typer.Option(
         "--device",
-        help="Device that measures, `local` (this machine) by default; several share the work: repeat it, "
-        "or join them by commas.",
+        help=(
+            "Device that measures; by default `local`, which is this machine. Repeat it, or "
+            "join names by commas, to share the work among several."
+        ),
     ),
 ]
 SpaceOption = Annotated[
-    str, typer.Option("--space", help="A bundled space (hyt, hyt-released, hyt-mixed) or a TOML file.")
+    str,
+    typer.Option(
+        "--space",
+        help=(
+            "Space to draw architectures from: a bundled one (`hytnas-profile space list`) or a TOML file."
+        ),
+    ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-TargetOption = Annotated[Literal["latency_ms", "accuracy"], typer.Option("--target", help="Which label.")]
+SeedOption = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        min=0,
+        help=(
+            "Seed of every random draw. The same seed gives the same result; change it for "
+            "an independent one."
+        ),
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON instead of tables, for a program to read.")
+]
+TargetOption = Annotated[
+    Literal["latency_ms", "accuracy"], typer.Option("--target", help="What is predicted.")
+]
 ResolutionOption = Annotated[
-    int, typer.Option("--resolution", min=8, help="Input height and width in pixels.")
+    int,
+    typer.Option(
+        "--resolution", min=8, help="Height and width of the input in pixels. Use the size of your images."
+    ),
 ]
 
 DEFAULT_STUDY = Path("runs/default")

@@ -12,8 +12,10 @@ PassDevicesOption = Annotated[
     list[str] | None,
     typer.Option(
         "--device",
-        help="Device that measures, `local` (this machine) by default; each of several measures every model: "
-        "repeat it, or join them by commas.",
+        help=(
+            "Device that measures; by default `local`, which is this machine. Repeat it, or "
+            "join names by commas: each device measures every model."
+        ),
     ),
 ]
 
@@ -26,24 +28,45 @@ def register(app: typer.Typer) -> None:
 def passes(
     study: StudyOption = DEFAULT_STUDY,
     device: PassDevicesOption = None,
-    profile: Annotated[bool, typer.Option("--profile", help="Time every operator.")] = False,
-    energy: Annotated[bool, typer.Option("--energy", help="Read the device's energy meter.")] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Time every operator. This is what happens if no pass is named.")
+    ] = False,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Read the device's energy meter, if it has one.")
+    ] = False,
     energy_s: Annotated[
-        float | None, typer.Option("--energy-s", help="Seconds of load for the meter; 10 by default.")
+        float | None,
+        typer.Option(
+            "--energy-s",
+            help=("Seconds of load that the meter sees; 10 by default. Longer ones even out a coarse meter."),
+        ),
     ] = None,
     sustained_s: Annotated[
         float | None,
-        typer.Option("--sustained-s", help="Keep the device busy for so many seconds a model."),
+        typer.Option(
+            "--sustained-s",
+            help=(
+                "Run each model without a pause for so many seconds, to see whether the device "
+                "throttles. A few minutes heat a board."
+            ),
+        ),
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Models with a latency, the first ones.")] = DEFAULT_N,
-    every: Annotated[bool, typer.Option("--all", help="Every model with a latency.")] = False,
-    picks: Annotated[bool, typer.Option("--picks", help="The picks of the search instead.")] = False,
+    n: Annotated[
+        int,
+        typer.Option("--n", min=1, help="How many models: the first ones of the study that have a latency."),
+    ] = DEFAULT_N,
+    every: Annotated[
+        bool, typer.Option("--all", help="Take every model that has a latency, instead of --n.")
+    ] = False,
+    picks: Annotated[
+        bool, typer.Option("--picks", help="Take the three picks of the search, instead of --n.")
+    ] = False,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Profile operators, read an energy meter, or load the device for minutes, for models of the study.
 
-    Each is a process of its own, apart from the timed ones. Without one of the three, operators are profiled.
+    The study needs latencies first. Each pass is a process of its own and changes no label.
 
     Examples:
 

@@ -18,31 +18,52 @@ from hytnas_host.cli.options import (
 
 MeasuredOnOption = Annotated[
     str | None,
-    typer.Option("--device", help="Take only latencies of this device, where a study has several."),
+    typer.Option(
+        "--device",
+        help=("Use only latencies of this device. Needed where a study holds several that are not alike."),
+    ),
 ]
 MeasuredFormatOption = Annotated[
     Literal["onnx", "tflite"] | None,
-    typer.Option("--format", help="Take only latencies of such model files, where a study has several."),
+    typer.Option(
+        "--format",
+        help=("Use only latencies of model files of this format. Needed where a study holds several."),
+    ),
 ]
 MeasuredPrecisionOption = Annotated[
-    str | None, typer.Option("--precision", help="Take only latencies of models of this precision.")
+    str | None,
+    typer.Option(
+        "--precision",
+        help=(
+            "Use only latencies of models of this precision, fp32 or int8. Needed where a study holds both."
+        ),
+    ),
 ]
 MeasuredConverterOption = Annotated[
-    str | None, typer.Option("--converter", help="Take only latencies of models this converter made.")
+    str | None,
+    typer.Option(
+        "--converter",
+        help=("Use only latencies of models that this converter made. Needed where a study holds several."),
+    ),
 ]
 StableOnlyOption = Annotated[
     bool,
     typer.Option(
         "--stable-only",
-        help="Leave out latencies that are UNSTABLE or of too few undisturbed processes; by default they "
-        "count.",
+        help=(
+            "Leave out latencies that are UNSTABLE or of fewer than three undisturbed "
+            "processes. By default they count; compare both to see what they change."
+        ),
     ),
 ]
 DataOption = Annotated[
     str | None,
     typer.Option(
         "--data",
-        help="Take the labels of a data set in files, not the study's: `bundled:NAME` or a folder.",
+        help=(
+            "Use the labels of a data set in files instead of the study's: `bundled:NAME` "
+            "(`hytnas-profile dataset list`) or a folder."
+        ),
         metavar="SET",
     ),
 ]
@@ -59,8 +80,18 @@ def leaderboard(
     study: StudyOption = DEFAULT_STUDY,
     target: TargetOption = "latency_ms",
     space: SpaceOption = "hyt",
-    folds: Annotated[int, typer.Option("--folds", min=2)] = 5,
-    repeats: Annotated[int, typer.Option("--repeats", min=1)] = 3,
+    folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of the cross-validation.")] = 5,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            "--repeats",
+            min=1,
+            help=(
+                "How often the cross-validation is repeated with other folds. More take longer "
+                "and make intervals steadier."
+            ),
+        ),
+    ] = 3,
     device: MeasuredOnOption = None,
     model_format: MeasuredFormatOption = None,
     precision: MeasuredPrecisionOption = None,
@@ -68,10 +99,12 @@ def leaderboard(
     data: DataOption = None,
     stable_only: StableOnlyOption = False,
     seed: SeedOption = 0,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write the table to this file, too.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write the table to this CSV file as well.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare predictors by cross-validated Kendall tau, and say how far the labels can be trusted.
+    """Compare predictors by cross-validated Kendall tau, and show how high the labels' noise lets it be.
 
     Examples:
 
@@ -110,7 +143,9 @@ def train(
     space: SpaceOption = "hyt",
     name: Annotated[
         str | None,
-        typer.Option("--predictor", help="Which predictor; by default the best of the leaderboard."),
+        typer.Option(
+            "--predictor", help="Which predictor to fit; by default the best one of the study's leaderboard."
+        ),
     ] = None,
     device: MeasuredOnOption = None,
     model_format: MeasuredFormatOption = None,
@@ -120,7 +155,7 @@ def train(
     stable_only: StableOnlyOption = False,
     seed: SeedOption = 0,
 ) -> None:
-    """Fit a predictor to all labels of a study, or to the stable ones, and keep it in the study.
+    """Fit a predictor to the labels of a study, and keep it there for `predict` and `search`.
 
     Examples:
 
@@ -144,21 +179,37 @@ def train(
 def predict(
     architectures: Annotated[
         list[str] | None,
-        typer.Argument(help="Ids of architectures; without any, --n random ones.", metavar="ID"),
+        typer.Argument(
+            help=("Ids of architectures, as `space sample` prints them; without any, --n random ones."),
+            metavar="ID",
+        ),
     ] = None,
     study: StudyOption = DEFAULT_STUDY,
     target: TargetOption = "latency_ms",
     space: SpaceOption = "hyt",
-    n: Annotated[int, typer.Option("--n", min=1)] = 10,
+    n: Annotated[
+        int, typer.Option("--n", min=1, help="How many random architectures, if no ids are given.")
+    ] = 10,
     force: Annotated[
-        bool, typer.Option("--force", help="Load a predictor of another space or context.")
+        bool,
+        typer.Option(
+            "--force",
+            help=(
+                "Use the predictor although it was fitted for another space or device. Its "
+                "values may then mean nothing."
+            ),
+        ),
     ] = False,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the label of architectures with the predictor kept in the study.
 
-    Example: hytnas-profile predict --n 5 --target latency_ms
+    Examples:
+
+      hytnas-profile predict --n 5 --target latency_ms
+
+      hytnas-profile predict hyt-0z197adc3 --study runs/pi
     """
     from hytnas_agent.records import EXECUTION_WORDS
     from hytnas_datasets.spaces import get_space

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from hytnas_host.provision import Provisioned
 
 BoardArgument = Annotated[str, typer.Argument(metavar="DEVICE", help="Name of an enrolled board.")]
-PythonOption = Annotated[str, typer.Option("--python", help="The board's Python.", metavar="FILE")]
+PythonOption = Annotated[
+    str,
+    typer.Option(
+        "--python",
+        help="The board's Python. Change it where the system's own is older than 3.11.",
+        metavar="FILE",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,30 +55,38 @@ def provision_command(
         list[str] | None,
         typer.Option(
             "--runtime",
-            help="onnxruntime, ai-edge-litert, tflite-runtime or auto, which is the first two; may be "
-            "repeated. By default as it is now, and at first auto.",
+            help=(
+                "Runtime to install: onnxruntime, ai-edge-litert, tflite-runtime, or auto, "
+                "which is the first two. Repeatable. By default those that are there, at first "
+                "auto."
+            ),
         ),
     ] = None,
     service: Annotated[
         bool | None,
         typer.Option(
             "--systemd/--no-systemd",
-            help="Run the agent as a systemd unit of the user, or start it when it is asked for. By default "
-            "as it is now, and at first without.",
+            help=(
+                "Start the agent at boot, as a systemd unit of the user, or when a host first "
+                "asks. By default as it is now, at first when a host asks."
+            ),
             show_default=False,
         ),
     ] = None,
     wheel: Annotated[
         Path | None,
         typer.Option(
-            "--wheel", help="The toolkit's wheel; by default made of what runs here.", dir_okay=False
+            "--wheel", help="The toolkit's wheel; by default it is built from what runs here.", dir_okay=False
         ),
     ] = None,
     wheel_folder: Annotated[
         Path | None,
         typer.Option(
             "--wheel-folder",
-            help="Take all other wheels, pip's too, from this folder and not from an index.",
+            help=(
+                "Take all other wheels from this folder instead of an index, for a workstation "
+                "without internet."
+            ),
             exists=True,
             file_okay=False,
         ),
@@ -81,8 +96,10 @@ def provision_command(
         typer.Option(
             "--state",
             metavar="DIR",
-            help="Folder on the board for models and results, on another disk for instance. By default as it "
-            "is now, and at first ~/.local/state/hytnas-agent.",
+            help=(
+                "Folder on the board for models and results. By default as it is now, at first "
+                "~/.local/state/hytnas-agent. Change it to use another disk."
+            ),
             show_default=False,
         ),
     ] = None,
@@ -91,8 +108,7 @@ def provision_command(
 ) -> None:
     """Put the agent on a board, or bring it up to date. The board needs no internet; this host does.
 
-    Done again, it says that there is nothing to do; broken off anywhere, it goes on. Everything
-    goes below ~/.local/share/hytnas on the board.
+    Interrupted, the same command goes on. Everything goes below ~/.local/share/hytnas on the board.
 
     Examples:
 
@@ -141,11 +157,15 @@ def _tell(name: str, done: "Provisioned") -> None:
 def unprovision_command(
     name: BoardArgument,
     discard_results: Annotated[
-        bool, typer.Option("--discard-results", help="Also where results wait that no host has fetched.")
+        bool,
+        typer.Option(
+            "--discard-results",
+            help=("Do it although results wait on the board that no host has fetched; they are lost."),
+        ),
     ] = False,
     python: PythonOption = "/usr/bin/python3",
 ) -> None:
-    """Take from a board all that was put there: environments, wheels, service, the agent's state.
+    """Remove all that `provision` put on a board, and the agent's models and results.
 
     The board stays enrolled.
 

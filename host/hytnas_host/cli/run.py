@@ -19,24 +19,60 @@ def register(app: typer.Typer) -> None:
 def run(
     study: StudyOption = DEFAULT_STUDY,
     size: Annotated[
-        Literal["default", "small"], typer.Option("--size", help="`small` is a quick look, and the gate's.")
+        Literal["default", "small"],
+        typer.Option(
+            "--size",
+            help=(
+                "`small` is a quick look: 24 networks measured, 22 trained, 60 evaluations "
+                "instead of 80, 40 and 200."
+            ),
+        ),
     ] = "default",
-    device: Annotated[str | None, typer.Option("--device", help="Device that measures.")] = None,
-    space: Annotated[str | None, typer.Option("--space", help="A bundled space or a TOML file.")] = None,
-    latency_n: Annotated[int | None, typer.Option("--latency-n", min=1, help="Networks to measure.")] = None,
-    accuracy_n: Annotated[int | None, typer.Option("--accuracy-n", min=1, help="Networks to train.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="Device that measures; by default `local`, which is this machine."),
+    ] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            "--space",
+            help=("Space to draw architectures from; hyt by default. A bundled one or a TOML file."),
+        ),
+    ] = None,
+    latency_n: Annotated[
+        int | None,
+        typer.Option(
+            "--latency-n",
+            min=1,
+            help=(
+                "How many networks to measure; 80 by default. More make better predictors and take longer."
+            ),
+        ),
+    ] = None,
+    accuracy_n: Annotated[
+        int | None, typer.Option("--accuracy-n", min=1, help="How many networks to train; 40 by default.")
+    ] = None,
     evaluations: Annotated[
-        int | None, typer.Option("--evaluations", min=1, help="Evaluations of the search.")
+        int | None,
+        typer.Option("--evaluations", min=1, help="How many networks the search evaluates; 200 by default."),
     ] = None,
     constraint: Annotated[
         list[str] | None,
-        typer.Option("--constraint", help="Hard constraint such as 'params <= 300k'; repeatable."),
+        typer.Option(
+            "--constraint", help="A limit that no result may break; 'params <= 3M' by default. Repeatable."
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random draw.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", min=0, help="Seed of every random draw; 0 by default. Change it for an independent run."
+        ),
+    ] = None,
 ) -> None:
-    """Measure, train, compare predictors, search, verify on the device, and write a report.
+    """Do the whole job: measure, train, compare predictors, search, verify on the device, write a report.
 
-    Interrupt it anywhere and run it again: it goes on where it was.
+    Interrupt it anywhere and run it again: it goes on where it was. The defaults take some 15 minutes on
+    two quiet cores.
 
     Examples:
 

@@ -25,17 +25,46 @@ def search(
     study: StudyOption = DEFAULT_STUDY,
     space: SpaceOption = "hyt",
     strategy: Annotated[
-        str, typer.Option("--strategy", help="hyt, nsga2, random, or one of an installed package.")
+        str,
+        typer.Option(
+            "--strategy",
+            help=(
+                "How to search: hyt (Bayesian, as in the paper), nsga2 (evolution, for many "
+                "evaluations), random (a baseline), or one of an installed package."
+            ),
+        ),
     ] = "hyt",
     constraint: Annotated[
         list[str] | None,
-        typer.Option("--constraint", help="Hard constraint such as 'params <= 300k'; repeatable."),
+        typer.Option(
+            "--constraint",
+            help=(
+                "A limit that no result may break, such as 'params <= 300k' or 'latency_ms <= "
+                "50'; repeatable."
+            ),
+        ),
     ] = None,
-    evaluations: Annotated[int, typer.Option("--evaluations", min=1, help="Networks to evaluate.")] = 200,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Networks asked for at once.")] = 10,
+    evaluations: Annotated[
+        int,
+        typer.Option(
+            "--evaluations",
+            min=1,
+            help=("How many networks to evaluate in all. With a larger number a finished search goes on."),
+        ),
+    ] = 200,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="How many networks a strategy proposes at once.")
+    ] = 10,
     seed: SeedOption = 0,
     force: Annotated[
-        bool, typer.Option("--force", help="Use predictors of another space or context.")
+        bool,
+        typer.Option(
+            "--force",
+            help=(
+                "Use predictors although they were fitted for another space or device. Their "
+                "values may then mean nothing."
+            ),
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,7 +72,11 @@ def search(
 
     An interrupted search goes on from its checkpoint.
 
-    Example: hytnas-profile search --constraint "params <= 300k" --evaluations 400
+    Examples:
+
+      hytnas-profile search --constraint "params <= 300k" --evaluations 400
+
+      hytnas-profile search --strategy nsga2 --evaluations 20000 --seed 1
     """
     from hytnas_host.cli.search_tables import print_search
     from hytnas_host.workflow.searches import search_study
@@ -68,17 +101,37 @@ def search(
 def verify(
     study: StudyOption = DEFAULT_STUDY,
     device: DeviceOption = "local",
-    front: Annotated[int, typer.Option("--front", min=1, help="Most members of the front to measure.")] = 8,
+    front: Annotated[
+        int,
+        typer.Option(
+            "--front",
+            min=1,
+            help=(
+                "Maximum number of networks of the front to measure; as many random ones are "
+                "measured beside them."
+            ),
+        ),
+    ] = 8,
     processes: Annotated[
         int | None,
-        typer.Option("--processes", min=1, help="Fresh processes a model; 5, or what suits the device."),
+        typer.Option(
+            "--processes",
+            min=1,
+            help="Number of fresh processes for a model; by default 5, or what suits the device.",
+        ),
     ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the front and as many random controls afresh, and set predicted beside measured.
+    """Measure the front and as many random networks afresh, and compare predicted with measured.
 
-    Example: hytnas-profile verify --front 12
+    No label that chose the winners is used again.
+
+    Examples:
+
+      hytnas-profile verify --front 12
+
+      hytnas-profile verify --study runs/pi --device raspberrypi
     """
     from hytnas_host.cli.search_tables import print_verification
     from hytnas_host.collect.options import MeasureOptions

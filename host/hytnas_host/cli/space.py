@@ -10,7 +10,9 @@ from hytnas_host.cli.options import JsonOption, ResolutionOption, SeedOption
 
 app = typer.Typer(help="Search spaces: list, describe, sample.", no_args_is_help=True)
 
-SpaceArgument = Annotated[str, typer.Argument(help="A bundled space or a TOML file.", metavar="SPACE")]
+SpaceArgument = Annotated[
+    str, typer.Argument(help="A bundled or installed space, or a TOML file.", metavar="SPACE")
+]
 
 
 @app.command("list")
@@ -65,7 +67,7 @@ def sample(
     name: SpaceArgument = "hyt",
     n: Annotated[int, typer.Option("--n", min=1, help="How many architectures.")] = 5,
     resolution: ResolutionOption = 224,
-    classes: Annotated[int, typer.Option("--classes", min=2)] = 2,
+    classes: Annotated[int, typer.Option("--classes", min=2, help="Outputs of the network.")] = 2,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:

@@ -40,3 +40,11 @@ def test_help_imports_neither_torch_nor_the_predictors_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("words", command_lines(), ids=" ".join)
+def test_every_option_says_what_it_does(words: tuple[str, ...]) -> None:
+    command = typer.main.get_command(app)
+    for word in words:
+        command = command.commands[word]
+    assert [parameter.name for parameter in command.params if not getattr(parameter, "help", None)] == []
