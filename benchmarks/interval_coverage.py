@@ -1,7 +1,7 @@
 """How often the 95 % interval of a latency holds under the stopping rule, by simulation.
 
 A model's process medians are drawn around a known truth, with so much noise between processes; the rule of
-``hytnas_agent.stopping`` takes 5 of them, then one after the other until the interval is narrow or the budget
+``hytnas_agent.label`` takes 5 of them, then one after the other until the interval is narrow or the budget
 is spent. Beside it stands the same rule without its correction for the looks (each at 95 %). ``stable`` is
 the share of labels that ended narrow; ``of stable`` the coverage among those alone: where the noise is so
 large that few end so, these are the ones whose processes happened to agree, and cover less.
@@ -31,8 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_agent.statistics import MIN_OK_PROCESSES, t_quantile
-from hytnas_agent.stopping import StoppingRule
+from hytnas_agent.label import MIN_OK_PROCESSES, StoppingRule, t_quantile
 
 LEVELS = (0.005, 0.01, 0.02, 0.04)
 AIM = (0.93, 0.97)

@@ -37,7 +37,7 @@ from noise.setup import begin, export_models, kept_models, other_core, push_mode
 from noise.table import lines_of
 
 from hytnas_agent.errors import HytnasError
-from hytnas_agent.stopping import DEFAULT_TARGET, StoppingRule
+from hytnas_agent.label import DEFAULT_TARGET, StoppingRule
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.registry import open_device
 

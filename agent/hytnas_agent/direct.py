@@ -13,8 +13,8 @@ from hytnas_agent.device.gate import Gate
 from hytnas_agent.device.governor import PinnedGovernors, pinned_while
 from hytnas_agent.device.identity import device_identity
 from hytnas_agent.device.speed_memory import SpeedMemory
-from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES
 from hytnas_agent.errors import AgentError
+from hytnas_agent.label import aggregate, least_disturbed, measured_again
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import (
@@ -24,9 +24,7 @@ from hytnas_agent.records import (
     MeasureSettings,
     ModelFormat,
     ProcessResult,
-    least_disturbed,
 )
-from hytnas_agent.statistics import aggregate
 from hytnas_agent.supervisor import Cancellation, JobFiles, run_job
 
 
@@ -130,7 +128,7 @@ def _with_attempts(
     total, done = len(passes), 0
     while waiting:
         number = waiting.popleft()
-        again = len(attempts[number]) + 1 < DISTURBED_ATTEMPTS and total - len(passes) < DISTURBED_RETRIES
+        again = measured_again(attempts[number], total - len(passes))
         attempts[number].append(run(*passes[number], again))
         if attempts[number][-1].asks_again and again:
             waiting.append(number)

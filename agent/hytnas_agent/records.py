@@ -1,8 +1,6 @@
 """What one measurement is: the types that travel from the worker to the agent, the host and the store."""
 
 import hashlib
-import math
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -100,7 +98,7 @@ class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MeasureJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One fresh process measuring one model once. ``job_id`` is issued by the host, one per replicate.
+    """One fresh process measuring one model once. ``job_id`` is issued by the host, one for each attempt.
 
     With a ``gate`` of false it begins at once, however unfit the device is: for comparing with methods that
     do not look. Agents of before 1.2 do not know the field. A process that ``may_end_early`` ends once it is
@@ -286,28 +284,6 @@ class ProcessResult(msgspec.Struct, frozen=True):
     def asks_again(self) -> bool:
         """Whether it is to be measured again for that: not after minutes or hours of lasting load."""
         return self.is_disturbed and self.measure_pass != MeasurePass.SUSTAINED
-
-
-def least_disturbed(attempts: Sequence[ProcessResult], /) -> ProcessResult:
-    """What attempts of one process came to: the last, or of disturbed ones the fastest, n >= 1.
-
-    Others, heat and a weak supply slow a run down and never speed it up.
-    """
-    last = attempts[-1]
-    if not last.is_disturbed:
-        return last
-    disturbed = [each for each in attempts if each.is_disturbed and each.median_ms is not None]
-    return min(disturbed, key=lambda each: each.median_ms or 0.0, default=last)
-
-
-def accepted(well: Sequence[ProcessResult], /) -> list[ProcessResult]:
-    """Those of a model's timed processes that went well which make its label, in their order.
-
-    The undisturbed, however few: one of them is nearer to the truth than any median with disturbed ones in
-    it. Where there is none, the fastest, as disturbances only slow down.
-    """
-    undisturbed = [result for result in well if not result.is_disturbed]
-    return undisturbed or sorted(well, key=lambda result: result.median_ms or math.inf)[:1]
 
 
 class LatencyLabel(msgspec.Struct, frozen=True):

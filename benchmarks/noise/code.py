@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hytnas_agent
-from hytnas_host.collect import attempts
 
 STUDY_FILES = ("hog.py", "measuring.py", "methods.py")
 
@@ -20,9 +19,8 @@ def agent_files() -> list[Path]:
 
 
 def study_files() -> list[Path]:
-    """What decides which processes are measured and how."""
-    here = Path(__file__).parent
-    return [*(here / name for name in STUDY_FILES), Path(attempts.__file__)]
+    """What decides which processes are measured and how, beside the agent's label rule."""
+    return [Path(__file__).parent / name for name in STUDY_FILES]
 
 
 def digest(files: Sequence[Path]) -> str:

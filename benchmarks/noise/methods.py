@@ -6,8 +6,8 @@
 - ``fixed``: one fresh process, 10 runs of warm-up and the median of 50 timed ones (nn-Meter's way).
 - ``ours``: the toolkit's method: fresh processes that the health gate holds back until the device is fit,
   warm-up until two windows agree, the median of the timed runs that count. Which process comes next and what
-  the label is are decided by the functions that a collection decides with: ``hytnas_host.collect.attempts``
-  (attempts at disturbed processes, when to stop) and ``hytnas_agent.statistics.aggregate``.
+  the label is are decided by the functions that a collection decides with: those of
+  ``hytnas_agent.label`` (attempts at disturbed processes, when to stop, the label).
 
 In a *block* every method measures every model once, in rounds: each round holds at most one process of a
 method for each model, in an order drawn anew. The processes of ``ours`` are one a round, further attempts
@@ -22,18 +22,24 @@ from itertools import accumulate
 
 import numpy as np
 
+from hytnas_agent.label import (
+    StoppingRule,
+    aggregate,
+    counting,
+    least_disturbed,
+    next_replicate,
+    retries_of,
+    settled,
+    well_timed,
+)
 from hytnas_agent.records import (
     DeviceIdentity,
     MeasureSettings,
     Outcome,
     ProcessResult,
     Verdict,
-    accepted,
-    least_disturbed,
 )
-from hytnas_agent.statistics import aggregate, median
-from hytnas_agent.stopping import StoppingRule
-from hytnas_host.collect.attempts import next_replicate, retries_of, settled, well_timed
+from hytnas_agent.statistics import median
 from noise.journal import Header, Process
 
 METHODS = ("naive", "fixed", "ours")
@@ -130,7 +136,7 @@ def _our_label(processes: Sequence[Process], rule: StoppingRule) -> Label | None
     label = aggregate(list(stand.values()), rule)
     if label.median_ms is None:
         return None
-    good = accepted(well_timed(stand.values()))
+    good = counting(well_timed(stand.values()))
     spent_by_then_s = tuple(last_s[replicate] for replicate, result in stand.items() if result in good)
     if all(each.is_disturbed for each in good):
         spent_by_then_s = (spent_s[-1],) * len(good)

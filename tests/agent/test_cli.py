@@ -9,11 +9,11 @@ import pytest
 from hytnas_agent.cli import main
 from hytnas_agent.commands import summarise
 from hytnas_agent.direct import Measurement
+from hytnas_agent.label import aggregate
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import DeviceDescription, DoctorResult
 from hytnas_agent.records import MeasureSettings, Outcome
-from hytnas_agent.statistics import aggregate
 
 from .conftest import Models, make_result
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from interval_coverage import KINDS, simulate
 
+from hytnas_agent.label import StoppingRule, aggregate
 from hytnas_agent.protocol import DeviceIdentity
 from hytnas_agent.records import MeasureSettings, Outcome, ProcessResult, Verdict
-from hytnas_agent.statistics import aggregate
-from hytnas_agent.stopping import StoppingRule
 
 RULE = StoppingRule(0.015, 5, 12)
 

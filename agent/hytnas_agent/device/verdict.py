@@ -1,16 +1,8 @@
 """Whether timed runs may stand in a label, by all probes together, and whether to trust other passes."""
 
-from typing import Final
-
 from hytnas_agent.device.probes import PROBES, TimedRuns
 from hytnas_agent.device.probes.core import work_of_others
 from hytnas_agent.records import MeasurePass, Verdict
-
-DISTURBED_ATTEMPTS: Final = 3
-"""How often a process is measured at most where each time something disturbed it."""
-
-DISTURBED_RETRIES: Final = 5
-"""How many further attempts the disturbed processes of one model get in all; then each stands as it is."""
 
 
 def judge(runs: TimedRuns, measure_pass: MeasurePass = MeasurePass.TIMED) -> Verdict:

@@ -22,7 +22,8 @@ import msgspec
 import numpy as np
 from scipy.special import stdtrit
 
-from hytnas_agent.records import Outcome, ProcessResult, least_disturbed
+from hytnas_agent.label import least_disturbed
+from hytnas_agent.records import Outcome, ProcessResult
 
 TOLERANCE = 0.03
 """Ratio of canary latencies, less 1, up to which boards may share a data set."""

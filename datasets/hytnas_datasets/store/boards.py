@@ -5,9 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
+from hytnas_agent.label import alike_but_for_deadline, board_of
 from hytnas_agent.records import DeviceContext, MeasureSettings, ProcessResult
 from hytnas_datasets.store.agreement import TOLERANCE, Agreement, comparable_ms, compare_boards
-from hytnas_datasets.store.attempts import alike_but_for_deadline, attempts_of, board_of
+from hytnas_datasets.store.attempts import attempts_of
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
 from hytnas_datasets.store.labels import StoredLabel
@@ -46,8 +47,8 @@ def count_boards(
 ) -> tuple[BoardCounts, ...]:
     """One entry for each board and context that the study knows, oldest first."""
     names = Devices(database).names()
-    jobs = Counter(board_of(stored) for stored in results)
-    canaries = Counter(board_of(stored) for stored in results if stored.purpose == Purpose.CANARY)
+    jobs = Counter(board_of(stored.result) for stored in results)
+    canaries = Counter(board_of(stored.result) for stored in results if stored.purpose == Purpose.CANARY)
     distinct = {
         (stored.device_id, stored.context.fingerprint(), stored.purpose, stored.export.sha256): stored
         for stored in labels
@@ -100,7 +101,7 @@ def _canaries_ms(results: Sequence[StoredResult]) -> dict[_Alike, dict[str, list
     processes: dict[_Alike, dict[str, list[list[ProcessResult]]]] = {}
     for attempts in attempts_of(canaries):
         first = attempts[0]
-        device_id, context = board_of(first)
+        device_id, context = board_of(first.result)
         alike = (context, first.model_sha256, alike_but_for_deadline(first.result.settings))
         of_board = processes.setdefault(alike, {}).setdefault(device_id, [])
         of_board.append([attempt.result for attempt in attempts])

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
+from hytnas_agent.label import alike_but_for_deadline
 from hytnas_agent.records import DeviceContext, MeasureSettings
 from hytnas_datasets.errors import StudyError
-from hytnas_datasets.store.attempts import alike_but_for_deadline
 from hytnas_datasets.store.boards import Boards
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices

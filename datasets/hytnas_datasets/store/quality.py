@@ -9,13 +9,12 @@ from typing import Final
 
 import msgspec
 
+from hytnas_agent.label import board_of
 from hytnas_agent.records import LatencyLabel, MeasurePass, Outcome, ProcessResult
-from hytnas_datasets.store.attempts import attempts_of, board_of
+from hytnas_datasets.store.attempts import attempts_of
 from hytnas_datasets.store.labels import StoredLabel
 from hytnas_datasets.store.records import DiscardRecord, FailureRecord, Purpose
 from hytnas_datasets.store.results import StoredResult
-
-"""That of the study's own labels; other labels were measured afresh, to verify predictions."""
 
 NOT_JUDGED: Final = "not judged"
 
@@ -181,7 +180,7 @@ def _made_labels(
     candidates: dict[tuple[str, str, str, str], list[ProcessResult]] = {}
     for stored in timed:
         if stored.result.outcome is Outcome.OK:
-            key = (*board_of(stored), stored.purpose, stored.model_sha256)
+            key = (*board_of(stored.result), stored.purpose, stored.model_sha256)
             candidates.setdefault(key, []).append(stored.result)
     distinct = {(s.device_id, _context(s), s.purpose, s.export.sha256): s for s in labels if s.label.usable}
     for key, found in distinct.items():

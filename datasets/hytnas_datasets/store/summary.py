@@ -7,14 +7,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_agent.label import counting, least_disturbed
 from hytnas_agent.records import (
     EXECUTION_WORDS,
     Execution,
     MeasurePass,
     Outcome,
     ProcessResult,
-    accepted,
-    least_disturbed,
 )
 from hytnas_datasets.store.accuracies import Accuracies
 from hytnas_datasets.store.agreement import LEAST_PROCESSES
@@ -189,7 +188,7 @@ def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, floa
     standing: set[int] = set()
     for (_, purpose, _), group in groups.items():
         few = sum(not result.is_disturbed for result in group) < LEAST_PROCESSES
-        chosen = group if purpose == Purpose.CANARY and few else accepted(group)
+        chosen = group if purpose == Purpose.CANARY and few else counting(group)
         standing.update(id(result) for result in chosen)
     return [
         (stored, stored.result.median_ms)

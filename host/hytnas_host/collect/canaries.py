@@ -2,8 +2,8 @@
 
 import math
 
-from hytnas_agent.records import MeasurePass, Outcome, ProcessResult, least_disturbed
-from hytnas_host.collect.attempts import ending, settled
+from hytnas_agent.label import ending, least_disturbed, settled
+from hytnas_agent.records import MeasurePass, Outcome, ProcessResult
 from hytnas_host.collect.drift import DRIFT_TOLERANCE, Reading, drift_limit, shift_of
 from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.schedule import Slot

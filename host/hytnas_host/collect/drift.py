@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hytnas_agent.statistics import mad, median, t_quantile
+from hytnas_agent.label import t_quantile
+from hytnas_agent.statistics import mad, median
 
 DRIFT_TOLERANCE: Final = 0.03
 DRIFT_PAUSES_S: Final[tuple[float, ...]] = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)

@@ -1,16 +1,13 @@
 """What happens when the canary has drifted: the processes since it was last well are measured again."""
 
 from collections.abc import Callable
-from typing import Final
 
+from hytnas_agent.label import MAX_DISCARDS
 from hytnas_datasets.store.records import FORMER_SPEED
 from hytnas_host.collect.drift import CanaryWatch, DriftRule, Sighting
 from hytnas_host.collect.errors import LastingDriftError
 from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.schedule import Slot
-
-MOST_DISCARDS: Final = 2
-"""Attempts of one process that are discarded for drift; the next one counts whatever the canary shows."""
 
 
 class DriftGuard:
@@ -101,16 +98,14 @@ class DriftGuard:
             self.say(f"{self._name}: the canary fails, so that it is not known whether it is back")
 
     def _discard(self, sighting: Sighting) -> None:
-        again = [
-            job_id for slot, job_id in self._since if self._journal.count_discarded(slot) < MOST_DISCARDS
-        ]
+        again = [job_id for slot, job_id in self._since if self._journal.may_discard(slot)]
         kept = len(self._since) - len(again)
         self._journal.discard(again, _reason(sighting))
         self._since.clear()
         self.discarded += len(again)
         self.say(
             f"{self._name}: {_reason(sighting)}, {len(again)} processes since it was last well are measured "
-            "again" + (f", {kept} are kept after {MOST_DISCARDS} times" if kept else "")
+            "again" + (f", {kept} are kept after {MAX_DISCARDS} times" if kept else "")
         )
 
     def _discard_canaries(self, sighting: Sighting, reason: str) -> None:

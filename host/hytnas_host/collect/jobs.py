@@ -7,33 +7,23 @@ from pathlib import Path
 
 import msgspec
 
-from hytnas_agent.records import DeviceContext, MeasurePass, MeasureSettings, Outcome, ProcessResult
-from hytnas_agent.stopping import StoppingRule
-from hytnas_agent.whole_file import written_once
-from hytnas_datasets.errors import StudyError
-from hytnas_datasets.store import Study
-from hytnas_host.collect.attempts import (
+from hytnas_agent.label import (
+    StoppingRule,
+    alike_but_for_deadline,
     came_to,
     given_up,
+    may_be_discarded,
     measured_again,
+    measured_with,
     next_replicate,
     process_settled,
     retries_of,
 )
+from hytnas_agent.records import DeviceContext, MeasurePass, MeasureSettings, ProcessResult
+from hytnas_agent.whole_file import written_once
+from hytnas_datasets.errors import StudyError
+from hytnas_datasets.store import Study
 from hytnas_host.collect.schedule import Passes, Slot, slots_of
-
-
-def _same_settings(result: ProcessResult, settings: MeasureSettings) -> bool:
-    """Whether a result tells what one with these settings would.
-
-    A deadline changes nothing about a process that kept it, nor about one that has missed a later one.
-    """
-    if (
-        result.outcome in (Outcome.TIMEOUT, Outcome.THROTTLED)
-        and result.settings.deadline_s < settings.deadline_s
-    ):
-        return False
-    return msgspec.structs.replace(result.settings, deadline_s=settings.deadline_s) == settings
 
 
 def study_id(folder: Path) -> str:
@@ -102,7 +92,7 @@ class Journal:
     def _is_ours(self, result: ProcessResult) -> bool:
         return (
             result.identity.device_id == self.device_id
-            and _same_settings(result, self.settings)
+            and measured_with(result, self.settings)
             and (result.context is None or result.context.fingerprint() == self._fingerprint)
         )
 
@@ -122,7 +112,7 @@ class Journal:
             self.purpose,
             self.device_id,
             self._fingerprint,
-            msgspec.structs.replace(self.settings, deadline_s=0.0),
+            alike_but_for_deadline(self.settings),
             slot.model_sha256,
             slot.measure_pass,
             slot.replicate,
@@ -159,7 +149,8 @@ class Journal:
 
         By all its attempts, discarded ones too, so that it is the same whenever the job's id is.
         """
-        return measured_again(self._of(slot), self._retries(slot.model_sha256))
+        attempts = self._of(slot)
+        return measured_again(attempts, self._retries(slot.model_sha256, next_of=attempts))
 
     def count_settled(self, model_sha256: str, passes: Passes) -> int:
         """How many of the model's processes need no further attempt."""
@@ -202,14 +193,10 @@ class Journal:
         """Store what went wrong with the device apart from any one job."""
         self._study.failures.add(stage, self.device_id, message)
 
-    def count_discarded(self, slot: Slot) -> int:
-        """How many attempts of the slot were discarded, or made again because they were disturbed.
-
-        Both are measured twice, so that both count against how often a process may be discarded.
-        """
+    def may_discard(self, slot: Slot) -> bool:
+        """Whether the slot's last attempt may be discarded for drift: not without end."""
         attempts = self._of(slot)
-        again = sum(attempt.is_disturbed for attempt in attempts[:-1])
-        return max(again, len(attempts) - len(self._standing(slot)))
+        return may_be_discarded(attempts, len(attempts) - len(self._standing(slot)))
 
     def given_up(self, model_sha256: str) -> bool:
         """Whether timed processes of the model have failed for good, so that further ones tell nothing new.
@@ -249,9 +236,9 @@ class Journal:
         chosen = [slot for slot in slots if slot.measure_pass == MeasurePass.TIMED]
         return {slot.replicate: attempts for slot in chosen if (attempts := self._standing(slot))}
 
-    def _retries(self, model_sha256: str) -> int:
-        """Attempts after a disturbed one, discarded ones included."""
-        return retries_of(self._attempts.get(model_sha256, {}).values())
+    def _retries(self, model_sha256: str, *, next_of: Sequence[ProcessResult] = ()) -> int:
+        """Attempts after a disturbed one, discarded ones included; see ``retries_of``."""
+        return retries_of(self._attempts.get(model_sha256, {}).values(), next_of=next_of)
 
     def _standing(self, slot: Slot) -> list[ProcessResult]:
         return [result for result in self._of(slot) if result.job_id not in self._discarded]

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from hytnas_agent.label import aggregate
 from hytnas_agent.records import DeviceContext, LatencyLabel, MeasurePass, MeasureSettings
-from hytnas_agent.statistics import aggregate
 from hytnas_datasets.store import Study
 from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.schedule import Passes

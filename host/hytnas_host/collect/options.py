@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
+from hytnas_agent.label import DEFAULT_TARGET, MIN_ADAPTIVE, StoppingRule
 from hytnas_agent.records import MeasurePass, MeasureSettings
-from hytnas_agent.stopping import DEFAULT_TARGET, LEAST_ADAPTIVE, StoppingRule
 from hytnas_datasets.store.agreement import TOLERANCE
 from hytnas_host.collect.drift import DRIFT_PAUSES_S, DRIFT_TOLERANCE, DriftRule
 from hytnas_host.collect.errors import CollectError
@@ -104,7 +104,7 @@ class MeasureOptions:
         """
         by_method = {item.name: getattr(method, item.name) for item in fields(method)}
         least, most = chosen.get("processes"), chosen.get("max_processes")
-        if least is not None and most is None and least < LEAST_ADAPTIVE:
+        if least is not None and most is None and least < MIN_ADAPTIVE:
             by_method["max_processes"] = least
         if most is not None and least is None:
             by_method["processes"] = min(most, method.processes)

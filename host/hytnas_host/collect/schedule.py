@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hytnas_agent.label import StoppingRule
 from hytnas_agent.records import MeasurePass
-from hytnas_agent.stopping import StoppingRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from hytnas_agent.label import DEFAULT_MAX_PROCESSES
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import MeasureJob, MeasureSettings, ModelFormat, ProcessResult
-from hytnas_agent.stopping import DEFAULT_MAX_PROCESSES
 
 
 @dataclass(frozen=True)

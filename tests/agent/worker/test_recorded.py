@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from hytnas_agent.core_speed import TOLERANCE, CoreSpeed, counting
+from hytnas_agent.label import Decision, StoppingRule
 from hytnas_agent.records import MeasureSettings
 from hytnas_agent.statistics import median
-from hytnas_agent.stopping import Decision, StoppingRule
 from hytnas_agent.worker.speed import SpeedWatch
 from hytnas_agent.worker.timing import time_runs, warm_up
 

@@ -256,8 +256,10 @@ def test_nothing_is_kept_that_was_measured_by_other_code(tmp_path: Path) -> None
 
 
 def test_the_code_is_that_of_the_agent_and_of_the_study(tmp_path: Path) -> None:
-    assert {"timing.py", "gate.py", "verdict.py", "stopping.py"} <= {path.name for path in agent_files()}
-    assert {"attempts.py", "methods.py"} <= {path.name for path in study_files()}
+    assert {"timing.py", "gate.py", "verdict.py", "attempts.py", "stopping.py"} <= {
+        path.name for path in agent_files()
+    }
+    assert {"measuring.py", "methods.py"} <= {path.name for path in study_files()}
     one, other = tmp_path / "one.py", tmp_path / "other.py"
     one.write_text("a")
     other.write_text("a")

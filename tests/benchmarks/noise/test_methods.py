@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from noise.journal import Process
 from noise.methods import METHODS, Turn, label_of, next_process, settings_of, turns_of_block
 
-from hytnas_agent.device.verdict import DISTURBED_ATTEMPTS, DISTURBED_RETRIES
+from hytnas_agent.label import DISTURBED_ATTEMPTS, DISTURBED_RETRIES, StoppingRule, aggregate
 from hytnas_agent.records import (
     DeviceContext,
     DeviceIdentity,
@@ -21,8 +21,6 @@ from hytnas_agent.records import (
     ProcessResult,
     Verdict,
 )
-from hytnas_agent.statistics import aggregate
-from hytnas_agent.stopping import StoppingRule
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect import jobs as collect
 

@@ -5,6 +5,7 @@ import json
 import msgspec
 from typer.testing import CliRunner
 
+from hytnas_agent.label import aggregate
 from hytnas_agent.records import (
     DeviceContext,
     DeviceIdentity,
@@ -14,7 +15,6 @@ from hytnas_agent.records import (
     ProcessResult,
     Verdict,
 )
-from hytnas_agent.statistics import aggregate
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.cli import console
 from hytnas_host.cli.app import app

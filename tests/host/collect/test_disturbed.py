@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hytnas_agent.device.verdict import DISTURBED_RETRIES
+from hytnas_agent.label import DISTURBED_RETRIES
 from hytnas_agent.records import MeasureJob, Outcome, ProcessResult, Verdict
 from hytnas_datasets.store import Study
 from hytnas_host.collect.options import MeasureOptions

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hytnas_agent.stopping import StoppingRule
+from hytnas_agent.label import StoppingRule
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.base import Method

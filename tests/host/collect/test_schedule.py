@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hytnas_agent.stopping import StoppingRule
+from hytnas_agent.label import StoppingRule
 from hytnas_host.collect.schedule import Passes, Slot, schedule_round, slots_of
 
 seeds = st.integers(0, 2**32 - 1)

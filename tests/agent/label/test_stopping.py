@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hytnas_agent.stopping import Decision, StoppingRule
+from hytnas_agent.label import DISTURBED_RETRIES, Decision, StoppingRule, next_replicate, retries_of
+from hytnas_agent.records import Outcome, ProcessResult, Verdict
+
+from ..conftest import make_result
 
 RULE = StoppingRule()
 MEDIANS = st.lists(st.floats(0.5, 2.0), min_size=0, max_size=30)
@@ -167,3 +170,37 @@ def test_a_tighter_target_costs_more_processes() -> None:
     ]
     assert costs == sorted(costs)
     assert costs[2] > 2 * costs[0]
+
+
+def replicates(rule: StoppingRule, result: ProcessResult) -> list[int]:
+    """The replicates that a model is measured in, one attempt after the other, each with this result."""
+    timed: dict[int, list[ProcessResult]] = {}
+    taken: list[int] = []
+    while (replicate := next_replicate(timed, retries_of(timed.values()), rule)) is not None:
+        timed.setdefault(replicate, []).append(result)
+        taken.append(replicate)
+    return taken
+
+
+def test_processes_that_agree_are_as_many_as_the_rule_looks_at_first() -> None:
+    assert replicates(RULE, make_result((1.0,) * 3)) == [0, 1, 2, 3, 4]
+    assert replicates(StoppingRule.fixed(2), make_result((1.0,) * 3)) == [0, 1]
+
+
+def test_processes_that_differ_are_measured_until_the_budget_is_spent() -> None:
+    timed = {number: [make_result((1.0 + number % 2,) * 3)] for number in range(19)}
+    assert next_replicate(timed, 0, RULE) == 19
+    timed[19] = [make_result((2.0,) * 3)]
+    assert next_replicate(timed, 0, RULE) is None
+
+
+def test_a_model_that_is_always_disturbed_gets_no_more_than_the_least_number_and_the_retries() -> None:
+    taken = replicates(RULE, make_result((1.0,) * 3, verdict=Verdict("INVALID", ("heat",))))
+    assert len(taken) == RULE.min_processes + DISTURBED_RETRIES
+    assert taken == sorted(taken)
+    assert set(taken) == set(range(RULE.min_processes))
+
+
+def test_nothing_more_is_measured_of_a_model_that_fails() -> None:
+    assert replicates(RULE, make_result(outcome=Outcome.INVALID_MODEL)) == [0]
+    assert replicates(RULE, make_result(outcome=Outcome.CRASH)) == [0, 0]

@@ -1,4 +1,4 @@
-"""When a model has been measured in enough fresh processes: pure, on the standard library alone.
+"""Which process of a model is measured next, and when there are enough of them.
 
 The interval is a t-interval on the logarithms of the process medians. Whoever looks at it after every process
 and stops once it is narrow stops too early just when the processes happen to agree, so that an interval of
@@ -15,17 +15,19 @@ References
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from hytnas_agent.statistics import geometric_t_interval
+from hytnas_agent.label.attempts import came_to, counting, given_up, medians_ms, process_settled, well_timed
+from hytnas_agent.label.intervals import geometric_t_interval
+from hytnas_agent.records import ProcessResult
 
 State = Literal["CONTINUE", "STABLE", "UNSTABLE"]
 
 DEFAULT_TARGET: Final = 0.015
 DEFAULT_MAX_PROCESSES: Final = 20
-LEAST_ADAPTIVE: Final = 3
+MIN_ADAPTIVE: Final = 3
 """With fewer processes before the first look no factor keeps the coverage."""
 
 MISS_SHARE: Final[dict[int, float]] = {3: 0.50, 4: 0.58, 5: 0.66}
@@ -91,8 +93,8 @@ class StoppingRule:
             raise ValueError(f"a confidence of {self.confidence} is not between 0 and 1")
         if not 1 <= self.min_processes <= self.max_processes:
             raise ValueError(f"{self.min_processes} to {self.max_processes} processes is not a range")
-        if self.adaptive and self.min_processes < LEAST_ADAPTIVE:
-            raise ValueError(f"a rule that looks needs at least {LEAST_ADAPTIVE} processes before it does")
+        if self.adaptive and self.min_processes < MIN_ADAPTIVE:
+            raise ValueError(f"a rule that looks needs at least {MIN_ADAPTIVE} processes before it does")
 
     @classmethod
     def fixed(cls, processes: int, /, *, confidence: float = 0.95) -> "StoppingRule":
@@ -134,3 +136,30 @@ class StoppingRule:
         elif n < self.max_processes:
             state = "CONTINUE"
         return Decision(state, low, high, half, looks)
+
+
+def next_replicate(
+    timed: Mapping[int, Sequence[ProcessResult]], retries: int, rule: StoppingRule, /
+) -> int | None:
+    """The timed process that a model needs next; None where the rule has come to an end.
+
+    More than the least number would say nothing of a model none of whose processes was undisturbed.
+
+    Parameters
+    ----------
+    timed : mapping
+        The attempts at the model's timed processes by replicate.
+    retries : int
+        Attempts after a disturbed one that the model has had.
+    rule : StoppingRule
+    """
+    if given_up(timed.values()):
+        return None
+    replicates = range(rule.max_processes)
+    due = next((each for each in replicates if not process_settled(timed.get(each, ()), retries)), None)
+    if due is None or due < rule.min_processes:
+        return due
+    well = well_timed(came_to(timed.values()))
+    if all(result.is_disturbed for result in well):
+        return None
+    return due if rule.decide(medians_ms(counting(well))).state == "CONTINUE" else None
