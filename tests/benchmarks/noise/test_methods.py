@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from noise.journal import Process
 from noise.methods import METHODS, Turn, label_of, next_process, settings_of, turns_of_block
@@ -194,6 +194,7 @@ def test_a_device_that_is_always_disturbed_costs_what_a_collection_would_spend()
     assert label.spent_s == (label.cost_s,)
 
 
+@settings(deadline=None)  # every result goes through to the disk
 @given(st.lists(st.tuples(st.booleans(), st.floats(1.0, 9.0)), min_size=60, max_size=60))
 def test_a_study_decides_as_a_collection_does(found: list[tuple[bool, float]]) -> None:
     """The same results, one after the other, to the study and to the journal of a collection."""
