@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from hytnas_agent.deadline import Deadline
 from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder
 
@@ -54,8 +55,8 @@ def connect_or_start(state: StateFolder, server_options: Sequence[str] = ()) -> 
     if sock is not None:
         return sock
     server = _start_server(state, server_options)
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
+    deadline = Deadline(START_TIMEOUT_S)
+    while not deadline.expired:
         sock = open_socket(state)
         if sock is not None:
             if _peer_pid(sock) != server.pid:

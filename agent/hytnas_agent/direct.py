@@ -25,7 +25,8 @@ from hytnas_agent.records import (
     ModelFormat,
     ProcessResult,
 )
-from hytnas_agent.supervisor import Cancellation, JobFiles, run_job
+from hytnas_agent.supervisor import JobFiles, run_job
+from hytnas_agent.worker_process import Cancellation
 
 
 class Measurement(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from contextlib import closing
 import msgspec
 
 from hytnas_agent.connect import RETRY_S, someone_serves
+from hytnas_agent.deadline import Deadline
 from hytnas_agent.device.governor import PinnedGovernors, restore_leftovers
 from hytnas_agent.errors import AgentError
 from hytnas_agent.journal import Journal
@@ -34,7 +35,7 @@ def stop_server(state: StateFolder, *, timeout_s: float) -> Stopped:
     AgentError
         If it still runs after ``timeout_s`` seconds.
     """
-    deadline = time.monotonic() + timeout_s
+    deadline = Deadline(timeout_s)
     pid: int | None = None
     while someone_serves(state):
         named = _named_pid(state)
@@ -42,7 +43,7 @@ def stop_server(state: StateFolder, *, timeout_s: float) -> Stopped:
             pid = named
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-        if time.monotonic() > deadline:
+        if deadline.expired:
             raise AgentError(
                 f"the agent (pid {pid}) has not stopped within {timeout_s:g} s", f"End it with: kill -9 {pid}"
             )

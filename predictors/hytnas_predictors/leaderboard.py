@@ -30,7 +30,7 @@ from hytnas_predictors.intervals import (
     resample_weights,
 )
 from hytnas_predictors.predictor import UNITS
-from hytnas_predictors.progress import NoProgress, ProgressFactory
+from hytnas_predictors.progress import ProgressFactory, SilentProgress
 from hytnas_predictors.recipes import Recipe, default_recipe
 from hytnas_predictors.result import Interval, Leaderboard, NoiseCeiling, OutOfFold, Score
 from hytnas_predictors.validation import CrossValidation, cross_validate, grouped_folds
@@ -82,7 +82,7 @@ def build_leaderboard(
     _check(labelled, chosen)
     y, groups = labelled.y, _network_groups(labelled)
     assigned = grouped_folds(groups, folds, repeats, seed)
-    validated = _cross_validate_all(labelled, chosen, assigned, seed, progress or NoProgress)
+    validated = _cross_validate_all(labelled, chosen, assigned, seed, progress or SilentProgress)
     weights = resample_weights(groups, resamples, np.random.default_rng([seed, repeats, folds]))
     ceiling, ceiling_note = noise_ceiling(
         y, labelled.repeats, labelled.target, rng=np.random.default_rng([seed, 1])

@@ -1,11 +1,11 @@
-"""The progress interface that long work here reports to; the workstation's bars satisfy it."""
+"""How long work tells a person where it is: an interface, so that libraries never print."""
 
 from types import TracebackType
 from typing import Protocol, Self
 
 
 class Progress(Protocol):
-    """One bar: entered, advanced, and left."""
+    """One bar: entered with a description and a total, advanced, and left."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -15,20 +15,28 @@ class Progress(Protocol):
         """Count ``steps`` more units of work as done."""
         ...
 
+    def note(self, text: str) -> None:
+        """Show one line about what is going on now."""
+        ...
+
+    def event(self, text: str) -> None:
+        """Show one line that stays, about something that happened."""
+        ...
+
 
 class ProgressFactory(Protocol):
-    """Makes a bar for ``total`` units of work."""
+    """Makes a bar for ``total`` units of work, ``done`` of which are behind us already."""
 
-    def __call__(self, description: str, total: int) -> Progress:
+    def __call__(self, description: str, total: int, done: int = 0) -> Progress:
         """A new bar."""
         ...
 
 
-class NoProgress:
+class SilentProgress:
     """Shows nothing."""
 
-    def __init__(self, description: str = "", total: int = 0) -> None:
-        del description, total
+    def __init__(self, description: str = "", total: int = 0, done: int = 0) -> None:
+        del description, total, done
 
     def __enter__(self) -> Self:
         return self
@@ -40,3 +48,9 @@ class NoProgress:
 
     def advance(self, steps: int = 1) -> None:
         """Count nothing."""
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
+
+    def event(self, text: str) -> None:
+        """Show nothing."""

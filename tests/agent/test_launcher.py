@@ -29,8 +29,9 @@ from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import DescribeParams
 from hytnas_agent.records import EXECUTION_WORDS, DeviceIdentity, Execution, Outcome
 from hytnas_agent.runtimes.probe import probe_runtime
-from hytnas_agent.supervisor import Cancellation, run_job
+from hytnas_agent.supervisor import run_job
 from hytnas_agent.worker.clock import instruction_clock, process_clock
+from hytnas_agent.worker_process import Cancellation
 
 from .conftest import QUICK, Models, make_files, make_job
 

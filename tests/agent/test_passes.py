@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasurePass, Outcome, ProcessResult
-from hytnas_agent.supervisor import Cancellation, run_job
+from hytnas_agent.supervisor import run_job
+from hytnas_agent.worker_process import Cancellation
 
 from .conftest import QUICK, Models, make_files, make_job
 

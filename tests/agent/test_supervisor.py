@@ -30,8 +30,9 @@ from hytnas_agent.records import (
     ProcessResult,
     Verdict,
 )
-from hytnas_agent.supervisor import Cancellation, JobFiles, group_rss_bytes, run_job, worker_cores
+from hytnas_agent.supervisor import JobFiles, run_job, worker_cores
 from hytnas_agent.worker.speed import PATIENCE_S
+from hytnas_agent.worker_process import Cancellation, group_rss_bytes
 
 from .conftest import LATE, QUICK, Models, make_files, make_job, sha256, wait_until
 

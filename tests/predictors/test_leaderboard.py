@@ -11,7 +11,7 @@ from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Space, Variable
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.leaderboard import build_leaderboard, to_rows, write_csv
-from hytnas_predictors.progress import NoProgress
+from hytnas_predictors.progress import SilentProgress
 from hytnas_predictors.recipes import Recipe
 from hytnas_predictors.result import Leaderboard
 
@@ -175,7 +175,7 @@ def test_unknown_and_doubled_estimators_are_refused_before_any_fit(make_labelled
 
 
 def test_progress_counts_every_fit(make_labelled) -> None:
-    class Counting(NoProgress):
+    class Counting(SilentProgress):
         total = done = 0
 
         def __init__(self, description: str = "", total: int = 0) -> None:

@@ -20,7 +20,8 @@ from hytnas_agent.journal import Journal
 from hytnas_agent.protocol import ErrorCode, RpcError
 from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasurePass, Outcome, ProcessResult
 from hytnas_agent.spool import names_of
-from hytnas_agent.supervisor import Cancellation, JobFiles, run_job
+from hytnas_agent.supervisor import JobFiles, run_job
+from hytnas_agent.worker_process import Cancellation
 
 MAX_ATTEMPTS = 3
 

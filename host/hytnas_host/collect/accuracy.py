@@ -15,11 +15,11 @@ from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import AccuracyRecord, Purpose, Study, recipe_fingerprint
 from hytnas_host.collect.sampling import sample_networks
-from hytnas_host.progress import Progress, ProgressFactory, SilentProgress
 from hytnas_host.training.data import CHANNELS, INTERPOLATION, ImageData, load_digits_images
 from hytnas_host.training.pool import training_pool
 from hytnas_host.training.recipe import Recipe, TrainingError
 from hytnas_host.training.train import HostWork, train_network
+from hytnas_predictors.progress import Progress, ProgressFactory, SilentProgress
 
 MAX_DEFAULT_WORKERS = 8
 SEEDS_PER_RUN = 1000

@@ -13,7 +13,7 @@ from hytnas_host.collect.errors import BoardsDifferError, CollectError
 from hytnas_host.collect.measuring import differing_fields
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.errors import DeviceError
-from hytnas_host.progress import Progress
+from hytnas_predictors.progress import Progress
 
 MOST_PROCESSES: Final = 40
 """Of the canary on each board, after which it is not to be decided whether they agree."""

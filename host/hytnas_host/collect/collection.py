@@ -22,7 +22,7 @@ from hytnas_host.collect.supply import Source, Supply
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.export.target import ModelKind
-from hytnas_host.progress import Progress, ProgressFactory, SilentProgress
+from hytnas_predictors.progress import Progress, ProgressFactory, SilentProgress
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import contextlib
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+from hytnas_agent.deadline import Deadline
 from hytnas_host.devices.base import Device
 
 GRACE_S = 15.0
@@ -80,8 +80,8 @@ def work_together(
 def _wind_up(boards: Sequence[Worker], threads: Sequence[threading.Thread]) -> None:
     """End the jobs that run, then close the connections to all devices that do not answer any more."""
     cancelled: set[str] = set()
-    deadline_s = time.monotonic() + GRACE_S
-    while (alive := _alive(boards, threads)) and time.monotonic() < deadline_s:
+    deadline = Deadline(GRACE_S)
+    while (alive := _alive(boards, threads)) and not deadline.expired:
         for board, _ in alive:
             job_id = board.running
             if job_id is not None and job_id not in cancelled:
@@ -94,9 +94,9 @@ def _wind_up(boards: Sequence[Worker], threads: Sequence[threading.Thread]) -> N
     ]
     for thread in closing:
         thread.start()
-    deadline_s = time.monotonic() + CLOSE_S
+    deadline = Deadline(CLOSE_S)
     for thread in [*closing, *(thread for _, thread in alive)]:
-        thread.join(max(deadline_s - time.monotonic(), 0.0))
+        thread.join(deadline.remaining)
 
 
 def _close(board: Worker) -> None:

@@ -15,7 +15,7 @@ from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.pool import Pool
 from hytnas_host.collect.supply import Supply
 from hytnas_host.devices.errors import DeviceError, DeviceRefusedError
-from hytnas_host.progress import Progress
+from hytnas_predictors.progress import Progress
 
 # What a person must see to, so that waiting does not help.
 GIVEN_UP = (CollectError, ContextChangedError, DeviceRefusedError, LastingDriftError)

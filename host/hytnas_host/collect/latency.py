@@ -20,7 +20,7 @@ from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.collect.supply import Source
 from hytnas_host.devices.base import Device
 from hytnas_host.export.target import ExportTarget
-from hytnas_host.progress import ProgressFactory, SilentProgress
+from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
 T = TypeVar("T")
 

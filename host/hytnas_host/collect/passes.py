@@ -32,7 +32,7 @@ from hytnas_host.collect.schedule import Slot
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.export.target import ModelKind
-from hytnas_host.progress import Progress, ProgressFactory, SilentProgress
+from hytnas_predictors.progress import Progress, ProgressFactory, SilentProgress
 
 
 class PassCount(msgspec.Struct, frozen=True):

@@ -12,11 +12,11 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
+from hytnas_agent.deadline import Deadline
 from hytnas_host.devices.errors import DeviceError
 
 READ_BYTES = 65536
@@ -104,12 +104,11 @@ class PipeConnection:
 
     def send(self, data: bytes, timeout_s: float) -> None:
         """Write all of ``data``; raises OSError (TimeoutError included) if it cannot be written in time."""
-        deadline = time.monotonic() + timeout_s
+        deadline = Deadline(timeout_s)
         view = memoryview(data)
         try:
             while view:
-                left = deadline - time.monotonic()
-                if left <= 0 or not select.select([], [self._stdin], [], left)[1]:
+                if deadline.expired or not select.select([], [self._stdin], [], deadline.remaining)[1]:
                     raise TimeoutError("the agent's connection takes no more data")
                 view = view[os.write(self._stdin.fileno(), view[: select.PIPE_BUF]) :]
         except ValueError as error:

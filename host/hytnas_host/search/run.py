@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
-from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.search.checkpoint import VERSION, Checkpoint, read_checkpoint, write_checkpoint
 from hytnas_host.search.constraints import Constraint, parse_constraint
 from hytnas_host.search.errors import CheckpointError, SearchError
@@ -26,6 +25,7 @@ from hytnas_host.search.picks import pick
 from hytnas_host.search.problem import ENUMERABLE, MAX_DRAWS, SearchProblem
 from hytnas_host.search.result import Evaluated, SearchResult
 from hytnas_host.search.strategies import Strategy, make_strategy
+from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
 
 def run_search(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from hytnas_datasets.labelled import Target
 from hytnas_host.devices.quiet import host_work
-from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.study_files import StudyFiles, write_json
 from hytnas_host.workflow.labels import ANY, LabelChoice, read_labels
 from hytnas_predictors.leaderboard import build_leaderboard
+from hytnas_predictors.progress import ProgressFactory, SilentProgress
 from hytnas_predictors.result import Leaderboard
 
 

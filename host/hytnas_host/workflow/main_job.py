@@ -17,7 +17,6 @@ from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices import open_device
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.quiet import host_work
-from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.report import write_report
 from hytnas_host.study_files import StudyFiles, digest
 from hytnas_host.workflow.labels import fingerprint, read_labels
@@ -26,6 +25,7 @@ from hytnas_host.workflow.predictors import train_predictor
 from hytnas_host.workflow.recorded import recorded_study
 from hytnas_host.workflow.searches import check_search_options, search_study, verify_study
 from hytnas_host.workflow.stages import Stage, StageJournal
+from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
 COMMAND: Final = "hytnas-profile run"
 TARGETS: Final[tuple[Target, ...]] = ("latency_ms", "accuracy")

@@ -18,7 +18,6 @@ from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.export.target import ExportTarget
-from hytnas_host.progress import ProgressFactory, SilentProgress
 from hytnas_host.search import (
     STRATEGIES,
     PredictorEvaluator,
@@ -32,6 +31,7 @@ from hytnas_host.study_files import StudyFiles, digest, read_json, write_json
 from hytnas_host.workflow.predictors import load_trained, measured_target
 from hytnas_host.workflow.recorded import recorded_study
 from hytnas_predictors.predictor import Predictor
+from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
 NOT_EXPORTED = LatencyLabel(
     model_sha256="",

@@ -3,10 +3,10 @@
 import collections
 import contextlib
 import threading
-import time
 
 import paramiko
 
+from hytnas_agent.deadline import Deadline
 from hytnas_host.devices.ssh.connection import SshConnection
 
 READ_BYTES = 65536
@@ -37,13 +37,13 @@ class ChannelConnection:
 
     def send(self, data: bytes, timeout_s: float) -> None:
         """Write all of ``data``; raises OSError (TimeoutError included) if it cannot be written in time."""
-        deadline = time.monotonic() + timeout_s
+        deadline = Deadline(timeout_s)
         done = 0
         while done < len(data):
             try:
                 sent = self._channel.send(data[done : done + READ_BYTES])
             except TimeoutError:
-                if time.monotonic() >= deadline:
+                if deadline.expired:
                     raise TimeoutError("the agent's connection takes no more data") from None
                 continue
             except (paramiko.SSHException, EOFError) as error:

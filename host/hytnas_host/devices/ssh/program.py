@@ -3,12 +3,12 @@
 import contextlib
 import shlex
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import paramiko
 
+from hytnas_agent.deadline import Deadline
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.connection import SshConnection
 from hytnas_host.devices.ssh.errors import SshLostError
@@ -80,7 +80,7 @@ def run_program(
     """
     channel = start_program(connection, argv)
     try:
-        done = _Run(channel, argv[0], time.monotonic() + timeout_s, limit_bytes).finish(stdin)
+        done = _Run(channel, argv[0], Deadline(timeout_s), limit_bytes).finish(stdin)
         if done.status < 0 and connection.has_ended():
             raise EOFError
         return done
@@ -95,7 +95,7 @@ def run_program(
 class _Run:
     """A program on its way to its end: all three streams at once, until the deadline."""
 
-    def __init__(self, channel: paramiko.Channel, name: str, deadline: float, limit_bytes: int) -> None:
+    def __init__(self, channel: paramiko.Channel, name: str, deadline: Deadline, limit_bytes: int) -> None:
         self._channel = channel
         self._name = name
         self._deadline = deadline
@@ -134,8 +134,8 @@ class _Run:
             raise DeviceError(f"the {what} of {self._name} is over the limit of {self._limit_bytes} bytes")
 
     def _left_s(self) -> float:
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0:
+        left_s = self._deadline.remaining
+        if not left_s:
             raise DeviceError(
                 f"{self._name} did not end on the device in time", "See what it waits for there"
             )
