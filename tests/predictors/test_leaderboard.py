@@ -167,7 +167,7 @@ def test_labels_that_are_no_numbers_are_refused(make_labelled) -> None:
 
 
 def test_unknown_and_doubled_estimators_are_refused_before_any_fit(make_labelled) -> None:
-    with pytest.raises(PredictorError, match="unknown estimator 'forest'"):
+    with pytest.raises(PredictorError, match="no estimator 'forest'"):
         build_leaderboard(make_labelled(30), estimators=["mlp2", "forest"])
     for names in (["mlp2", "mlp2"], []):
         with pytest.raises(PredictorError, match="Name each once"):
