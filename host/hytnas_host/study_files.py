@@ -34,7 +34,7 @@ class StudyFiles:
         return self.folder / "search.json"
 
     def search_checkpoint(self, key: str) -> Path:
-        """Where an interrupted search goes on; ``key`` tells searches apart."""
+        """Where a search goes on; ``key`` tells searches apart."""
         return self.folder / f"search-checkpoint-{key}.json"
 
     @property

@@ -71,8 +71,9 @@ def run(
 ) -> None:
     """Do the whole job: measure, train, compare predictors, search, verify on the device, write a report.
 
-    Interrupt it anywhere and run it again: it goes on where it was. The defaults take some 15 minutes on
-    two quiet cores.
+    Interrupt it anywhere and run it again: it goes on where it was. Run it again with a larger --latency-n,
+    --accuracy-n or --evaluations: it adds what is missing. The defaults take some 15 minutes on two quiet
+    cores.
 
     Examples:
 

@@ -70,7 +70,7 @@ def search(
 ) -> None:
     """Search with the study's predictors for latency and accuracy, and the exact parameter count.
 
-    An interrupted search goes on from its checkpoint.
+    A search that was interrupted, or gets more --evaluations than before, goes on where it was.
 
     Examples:
 

@@ -18,8 +18,9 @@ VERSION: Final = 1
 class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a search stands after an iteration.
 
-    ``config`` says what the search is, field by field; ``counts`` holds the number of evaluations after each
-    iteration; ``reference_point`` is minimised, and absent until the initial design is evaluated.
+    ``config`` says what the search is, field by field, and leaves out its budget; ``counts`` holds the number
+    of evaluations after each whole batch; ``reference_point`` is minimised, and absent until the initial
+    design is evaluated.
     """
 
     version: int

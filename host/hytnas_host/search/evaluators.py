@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 import numpy as np
@@ -14,6 +14,9 @@ from hytnas_host.search.errors import EvaluationError, SearchError
 from hytnas_host.search.exact_metrics import ExactMetrics
 from hytnas_host.search.objectives import get_objective
 from hytnas_host.search.result import Objective
+
+BLOCK: Final = 32
+"""Rows of a whole block of predictions."""
 
 
 class Evaluator(Protocol):
@@ -35,7 +38,7 @@ class Evaluator(Protocol):
         ...
 
     def evaluate(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
-        """(n, m) values in natural units."""
+        """(n, m) values in natural units; those of an architecture do not depend on the others beside it."""
         ...
 
 
@@ -114,8 +117,10 @@ class PredictorEvaluator:
 
     def evaluate(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
         """(n, m) predicted and exact values in natural units."""
+        padded = _whole_blocks(architectures)
         columns = [
-            np.asarray(p.predict(architectures).mean, dtype=np.float64) for p in self._predictors.values()
+            np.asarray(p.predict(padded).mean, dtype=np.float64)[: len(architectures)]
+            for p in self._predictors.values()
         ]
         columns += [self._exact_metrics.values(name, architectures) for name in self._exact]
         return np.column_stack(columns)
@@ -124,6 +129,17 @@ class PredictorEvaluator:
         if not probes:
             return "predictors"
         return hashlib.sha256(self.evaluate(probes).tobytes()).hexdigest()[:16]
+
+
+def _whole_blocks(architectures: Sequence[Architecture]) -> list[Architecture]:
+    """``architectures`` with the last one repeated until their number is a multiple of `BLOCK`.
+
+    A matrix product takes another way through the odd rows at its end, so that the last bits of a row's
+    prediction depend on how many rows there are. Within whole blocks they do not, and a search is the same
+    however its evaluations are divided.
+    """
+    missing = -len(architectures) % BLOCK
+    return [*architectures, *(list(architectures[-1:]) * missing)]
 
 
 class TableEvaluator:

@@ -48,6 +48,8 @@ def run_search(
     """Search ``space`` for the best trade-offs between the evaluator's objectives.
 
     The same arguments give the same result, whether the run was interrupted or not; only ``seconds`` differs.
+    The number of evaluations is a budget and no part of what the search is: a search of 100 evaluations
+    begins as one of 200 does.
 
     Parameters
     ----------
@@ -60,12 +62,13 @@ def run_search(
     constraints : sequence of str or Constraint
         Hard ones, see `hytnas_host.search.constraints`.
     evaluations : int
-        How many networks to evaluate in total.
+        The budget: how many networks to evaluate in total.
     batch : int
         How many to evaluate between two looks of the strategy.
     seed : int
     initial : int
-        Size of the initial design; the reference point is chosen from it.
+        Size of the initial design; the reference point is chosen from it once it has been evaluated, with
+        what completes its last batch.
     options : mapping, optional
         Further options of the strategy, numbers or texts.
     reference_point : sequence of m float, optional
@@ -73,8 +76,9 @@ def run_search(
     exact_metrics : ExactMetrics, optional
         Identity and exact metrics; by default those that the space offers, see `exact_metrics_of`.
     checkpoint : Path, optional
-        Where to keep the state after every iteration, and to go on from where it exists. The number of
-        evaluations may be raised between runs.
+        Where to keep the state after every iteration, and to go on from where it exists. Between runs
+        ``evaluations`` may be raised: the search goes on. It may be lowered: the result is what it was after
+        so many, and the checkpoint stays as it is.
     progress : ProgressFactory
 
     Raises
@@ -94,67 +98,74 @@ def run_search(
     problem = SearchProblem(
         space, tuple(evaluator.objectives), exact_metrics or exact_metrics_of(space, task), parsed
     )
-    size = min(initial, evaluations)
     extra = dict(options or {})
-    searcher = make_strategy(strategy, problem, np.random.default_rng(seed), initial=size, **extra)
+    searcher = make_strategy(strategy, problem, np.random.default_rng(seed), initial=initial, **extra)
     config = {
         **_describe(problem, evaluator, task),
         "strategy": strategy,
         "options": json.dumps(extra, sort_keys=True, default=str),
         "batch": str(batch),
         "seed": str(seed),
-        "initial": str(size),
+        "initial": str(initial),
         "reference point": str(list(reference_point)) if reference_point is not None else "chosen",
     }
-    run = _Run(searcher, evaluator, config, checkpoint, size, _minimised_reference(reference_point, problem))
+    reference = _minimised_reference(reference_point, problem)
+    run = _Run(searcher, evaluator, config, checkpoint, initial, batch, reference)
     run.resume(evaluations)
-    notes = run.loop(evaluations, batch, progress)
+    notes = run.loop(evaluations, progress)
     return run.result(strategy, seed, task, notes)
 
 
 @dataclass
 class _Run:
-    """One run under way. ``reference`` is minimised; ``counts`` the evaluations after each iteration."""
+    """One run under way. ``reference`` is minimised; ``counts`` the evaluations after each whole batch.
+
+    Where the budget ends within a batch, the rest of the batch stays pending in the strategy, and a raised
+    budget begins with it: so nothing that the strategy sees depends on the budget.
+    """
 
     strategy: Strategy
     evaluator: Evaluator
     config: dict[str, str]
     path: Path | None
     initial: int
+    batch: int
     reference: NDArray[np.float64] | None
     counts: list[int] = field(default_factory=list)
     before_s: float = 0.0
     started_s: float = field(default_factory=time.perf_counter)
 
     def resume(self, evaluations: int) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Go on from the checkpoint, if there is one; of one with more ``evaluations`` take the first."""
         kept = read_checkpoint(self.path, self.config) if self.path is not None else None
         if kept is None:
             return
-        if len(kept.evaluated) > evaluations:
-            raise CheckpointError(
-                f"The checkpoint {self.path} has {len(kept.evaluated)} evaluations, more than {evaluations}",
-                f"Ask for at least {len(kept.evaluated)}, or delete it to begin again",
-            )
+        rows = kept.evaluated[:evaluations]
         try:
-            known = [self.strategy.problem.space.parse(row.architecture) for row in kept.evaluated]
-            self.strategy.restore(kept.state, known, np.array([row.values for row in kept.evaluated]))
+            known = [self.strategy.problem.space.parse(row.architecture) for row in rows]
+            self.strategy.restore(kept.state, known, np.array([row.values for row in rows]))
         except (SpaceError, SearchError, ValueError, TypeError, KeyError) as error:
             raise CheckpointError(
                 f"The checkpoint {self.path} is damaged: {error}", "Delete it to begin again"
             ) from error
-        self.counts = list(kept.counts)
-        self.reference = None if kept.reference_point is None else np.array(kept.reference_point)
         self.before_s = kept.seconds
+        if len(rows) == len(kept.evaluated):
+            self.counts = list(kept.counts)
+            self.reference = None if kept.reference_point is None else np.array(kept.reference_point)
+        else:
+            for count in kept.counts:
+                if count <= evaluations:
+                    self._complete_batch(count)
 
-    def loop(self, evaluations: int, batch: int, progress: ProgressFactory) -> tuple[str, ...]:
+    def loop(self, evaluations: int, progress: ProgressFactory) -> tuple[str, ...]:
         """Iterate until the evaluations are spent or no new network is found; returns notes on that."""
         done = len(self.strategy.architectures)
         with progress("Search", evaluations, done) as bar:
             while done < evaluations:
-                asked = self.strategy.ask(min(batch, evaluations - done))
+                asked = list(self.strategy.pending.values()) or self.strategy.ask(self.batch)
                 if not asked:
                     return (self._exhausted(done),)
+                asked = asked[: evaluations - done]
                 self._evaluate(asked)
                 self._keep()
                 done += len(asked)
@@ -178,6 +189,7 @@ class _Run:
         members = members[np.lexsort((members, points[members, 0]))]
         front = tuple(evaluated[index] for index in members)
         counted = np.where(feasible[:, None], points, np.nan)
+        counts = sorted({*self.counts, len(points)})
         return SearchResult(
             space=problem.space.name,
             strategy=strategy,
@@ -189,7 +201,7 @@ class _Run:
             reference_point=tuple(self.reference.tolist()),
             evaluated=evaluated,
             front=front,
-            hypervolume=hypervolume_history(counted, self.counts, self.reference),
+            hypervolume=hypervolume_history(counted, counts, self.reference),
             picks=pick(front, problem.objectives),
             seconds=self._seconds(),
             execution=self.evaluator.execution,
@@ -200,9 +212,15 @@ class _Run:
         problem = self.strategy.problem
         values = checked(self.evaluator.evaluate(asked), asked, problem.space, len(problem.objectives))
         self.strategy.tell(asked, values)
-        self.counts.append(len(self.strategy.architectures))
-        if self.reference is None and self.counts[-1] >= self.initial and len(self._counted()):
-            self.reference = choose_reference_point(self._counted())
+        if not self.strategy.pending:
+            self._complete_batch(len(self.strategy.architectures))
+
+    def _complete_batch(self, count: int) -> None:
+        """Note that a batch ended with ``count`` evaluations, and choose the reference point once one can."""
+        self.counts.append(count)
+        feasible = self.strategy.feasible[:count]
+        if self.reference is None and count >= self.initial and feasible.any():
+            self.reference = choose_reference_point(self.strategy.minimised[:count][feasible])
 
     def _keep(self) -> None:
         if self.path is None:

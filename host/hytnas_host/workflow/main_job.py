@@ -29,6 +29,8 @@ from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
 COMMAND: Final = "hytnas-profile run"
 TARGETS: Final[tuple[Target, ...]] = ("latency_ms", "accuracy")
+BUDGETS: Final = ("latency_n", "accuracy_n", "evaluations")
+"""What of the configuration may be raised in a study that was begun with less."""
 DRIFT_PAUSES_S: Final = (1.0, 2.0)
 """How long the canary is waited for each time that it has drifted."""
 
@@ -74,13 +76,13 @@ def open_journal(study: Path, config: RunConfig) -> StageJournal:
     HytnasError
         An option is wrong, the device cannot be reached, or it has no runtime: nothing is written then.
     ConfigChangedError
-        The study was begun with another configuration.
+        The study was begun with another configuration, budgets apart; or has a larger budget.
     """
     get_space(config.space)
     check_search_options(config.strategy, config.constraints)
     with open_device(config.device) as device:
         require_runtime(device.name, device.describe().context)
-    return StageJournal(StudyFiles(study).run, _settings(config))
+    return StageJournal(StudyFiles(study).run, _settings(config), budgets=BUDGETS)
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:
@@ -134,7 +136,10 @@ def stages(
             tuple(predictors),
         ),
         Stage(
-            "search", lambda: _search(study, config, progress), lambda: digest(*predictors), (files.search,)
+            "search",
+            lambda: _search(study, config, progress),
+            lambda: f"{digest(*predictors)} {config.evaluations} evaluations",
+            (files.search,),
         ),
         Stage(
             "verify",

@@ -33,6 +33,8 @@ from hytnas_host.workflow.recorded import recorded_study
 from hytnas_predictors.predictor import Predictor
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
+PROBES = 32
+"""Architectures whose predictions tell whether predictors are the same."""
 NOT_EXPORTED = LatencyLabel(
     model_sha256="",
     outcome=Outcome.INTERNAL,
@@ -77,8 +79,10 @@ def search_study(
 ) -> SearchResult:
     """Search with the study's predictors for latency and accuracy, and the exact parameters of networks.
 
-    Latency and parameters are those of the task that the latency predictor was fitted for. An interrupted
-    search goes on from its checkpoint. The result is written to ``search.json``.
+    Latency and parameters are those of the task that the latency predictor was fitted for. The result is
+    written to ``search.json``. A search that was interrupted, or gets a larger budget of ``evaluations``,
+    goes on from its checkpoint; with a smaller budget the result is what it was after so many. Checkpoints of
+    other searches are kept as long as the predictors are those that they used.
 
     Raises
     ------
@@ -98,14 +102,12 @@ def search_study(
         exact=[name for name in ("params",) if name in metrics.names],
         sources={"latency_ms": _source(latency), "accuracy": _source(accuracy)},
         execution=latency.info.execution,
-        probes=chosen.sample(32, np.random.default_rng(seed)),
+        probes=chosen.sample(PROBES, np.random.default_rng(0)),
     )
-    key = hashlib.sha256(
-        repr(
-            (chosen.hash(), strategy, tuple(constraints), evaluations, batch, seed, evaluator.fingerprint)
-        ).encode()
-    ).hexdigest()[:12]
-    checkpoint = files.search_checkpoint(key)
+    settings = repr((strategy, tuple(constraints), batch, seed))
+    predicted_by = hashlib.sha256(repr((chosen.hash(), evaluator.fingerprint)).encode()).hexdigest()[:8]
+    key = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    checkpoint = files.search_checkpoint(f"{predicted_by}-{key}")
     with host_work():
         result = run_search(
             chosen,
@@ -120,9 +122,10 @@ def search_study(
             progress=progress,
         )
     write_json(files.search, result)
-    for other in study.glob(files.search_checkpoint("*").name):
-        if other != checkpoint:
-            other.unlink()
+    for other in set(study.glob(files.search_checkpoint("*").name)) - set(
+        study.glob(files.search_checkpoint(f"{predicted_by}-*").name)
+    ):
+        other.unlink()
     return result
 
 

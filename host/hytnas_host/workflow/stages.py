@@ -1,7 +1,7 @@
 """The stages of a long job: run in order, timed, skipped when their result still stands."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 
 class ConfigChangedError(HytnasError):
-    """The study was begun with another configuration."""
+    """The study was begun with another configuration, or has a larger budget already."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,41 @@ class Stage:
 
 
 class StageJournal:
-    """The stages' journal, kept in ``run.json`` so that an interrupted job goes on and its times add up."""
+    """The stages' journal, kept in ``run.json`` so that an interrupted job goes on and its times add up.
 
-    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+    Parameters
+    ----------
+    path : Path
+    config : dict
+        What the job does, as JSON gives it back.
+    budgets : collection of str
+        Keys of ``config`` with a number that may be raised between runs: more of the same.
+
+    Raises
+    ------
+    ConfigChangedError
+        Something else has changed, or a budget is smaller than before.
+    ResultFileError
+        The file cannot be read.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any], *, budgets: Collection[str] = ()) -> None:
         self._path = path
         record = read_json_if_there(path, RunRecord) or RunRecord(config)
         changed = sorted(key for key in config | record.config if config.get(key) != record.config.get(key))
-        if changed:
-            was = ", ".join(f"{key} = {record.config.get(key)}" for key in changed)
+        refused = [key for key in changed if key not in budgets]
+        if refused:
+            was = ", ".join(f"{key} = {record.config.get(key)}" for key in refused)
             raise ConfigChangedError(
                 f"The study {path.parent} was begun with {was}",
                 "give the same options again, or another folder with --study",
+            )
+        lowered = [key for key in changed if config[key] < record.config[key]]
+        if lowered:
+            was = ", ".join(f"{key} = {record.config[key]}" for key in lowered)
+            raise ConfigChangedError(
+                f"The study {path.parent} has {was}, which can be raised and not lowered",
+                "give at least that, or another folder with --study",
             )
         self.config = config
         self._stages = {stage.stage: stage for stage in record.stages}

@@ -12,6 +12,7 @@ from hytnas_host.search import (
     get_objective,
 )
 from hytnas_host.search.evaluators import checked
+from hytnas_predictors.estimators import make_estimator
 
 
 class Sum:
@@ -41,6 +42,25 @@ def test_predictions_come_before_exact_counts(small_space, exact_metrics):
     assert np.allclose(values[:, 0], 2.0 * total)
     assert np.allclose(values[:, 1], 0.1 * total)
     assert np.array_equal(values[:, 2], exact_metrics.values("params", architectures))
+
+
+@pytest.mark.parametrize("name", ["mlp2", "mlp3"])
+def test_a_value_does_not_depend_on_the_others_beside_it(small_space, exact_metrics, name):
+    rng = np.random.default_rng(0)
+    architectures = small_space.sample(40, rng)
+    x = small_space.encode(architectures).astype(float)
+    network = make_estimator(name).fit(x, x.sum(axis=1), rng=rng)
+
+    class Network:
+        def predict(self, asked, /):
+            mean = network.predict(small_space.encode(asked))
+            return SimpleNamespace(mean=mean, extrapolated=np.zeros(len(mean), dtype=bool))
+
+    evaluator = PredictorEvaluator({"latency_ms": Network()}, exact_metrics)
+    whole = evaluator.evaluate(architectures)
+    for cut in range(1, 40):
+        parts = [evaluator.evaluate(architectures[:cut]), evaluator.evaluate(architectures[cut:])]
+        assert np.array_equal(np.vstack(parts), whole)
 
 
 def test_fingerprint_follows_the_predictions(small_space, exact_metrics):

@@ -114,15 +114,46 @@ def test_interrupted_many_times(search, evaluator, tmp_path):
     assert stripped(search(checkpoint=path)) == stripped(search())
 
 
-def test_a_finished_search_is_not_run_again_but_can_be_lengthened(search, evaluator, tmp_path):
+def test_a_finished_search_is_not_run_again(search, evaluator, tmp_path):
     path = tmp_path / "c.json"
     result = search(checkpoint=path)
     again = Counting(evaluator, 0)
     assert stripped(search(evaluator=again, checkpoint=path)) == stripped(result)
-    longer = search(evaluations=32, checkpoint=path)
-    assert stripped(longer) == stripped(search(evaluations=32))
-    with pytest.raises(CheckpointError, match="has 32 evaluations, more than 24"):
-        search(checkpoint=path)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.names())
+@pytest.mark.parametrize("first", [3, 8, 13, 20])
+def test_a_raised_budget_goes_on_bit_identically(search, evaluator, tmp_path, strategy, first):
+    path = tmp_path / "c.json"
+    begun = search(strategy=strategy, evaluations=first, checkpoint=path)
+    assert len(begun.evaluated) == first
+    more = Counting(evaluator)
+    raised = search(strategy=strategy, evaluator=more, checkpoint=path)
+    assert len(more.seen) == 24 - first
+    assert raised.evaluated[:first] == begun.evaluated
+    assert stripped(raised) == stripped(search(strategy=strategy))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.names())
+def test_a_raised_budget_that_is_interrupted_goes_on_bit_identically(search, evaluator, tmp_path, strategy):
+    path = tmp_path / "c.json"
+    search(strategy=strategy, evaluations=10, checkpoint=path)
+    for stop in (1, 2, 6):
+        with pytest.raises(Stop):
+            search(strategy=strategy, evaluator=Counting(evaluator, stop), checkpoint=path)
+    assert stripped(search(strategy=strategy, checkpoint=path)) == stripped(search(strategy=strategy))
+
+
+@pytest.mark.parametrize("lower", [2, 8, 14, 23])
+def test_a_lowered_budget_gives_the_result_as_of_then_and_keeps_the_rest(search, evaluator, tmp_path, lower):
+    path = tmp_path / "c.json"
+    whole = search(checkpoint=path)
+    before = path.read_bytes()
+    nothing = Counting(evaluator, 0)
+    lowered = search(evaluator=nothing, evaluations=lower, checkpoint=path)
+    assert stripped(lowered) == stripped(search(evaluations=lower))
+    assert path.read_bytes() == before
+    assert stripped(search(evaluator=nothing, checkpoint=path)) == stripped(whole)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,20 @@ def test_another_configuration_is_refused_with_what_it_was(tmp_path: Path) -> No
         StageJournal(tmp_path / "run.json", {"n": 4, "seed": 0})
 
 
+def test_a_budget_can_be_raised_and_not_lowered(tmp_path: Path) -> None:
+    def budgeted(n: int, seed: int = 0) -> StageJournal:
+        return StageJournal(tmp_path / "run.json", {"n": n, "seed": seed}, budgets=("n",))
+
+    budgeted(3).run(Stage("collect", lambda: None))
+    assert budgeted(3).stages[0].stage == "collect"
+    assert budgeted(5).stages[0].stage == "collect"
+    budgeted(5).run(Stage("collect", lambda: None))
+    with pytest.raises(ConfigChangedError, match="has n = 5, which can be raised and not lowered"):
+        budgeted(4)
+    with pytest.raises(ConfigChangedError, match="begun with seed = 0"):
+        budgeted(9, seed=1)
+
+
 def test_a_damaged_journal_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(ResultFileError, match=r"run\.json"):

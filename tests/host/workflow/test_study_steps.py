@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from hytnas_agent.records import DeviceContext, MeasureSettings
@@ -14,15 +15,15 @@ from hytnas_host.collect.board import require_runtime
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
-from hytnas_host.search import ConstraintError, SearchError
-from hytnas_host.search.result import Verification
+from hytnas_host.search import ConstraintError, PredictorEvaluator, SearchError
+from hytnas_host.search.result import SearchResult, Verification
 from hytnas_host.study_files import ResultFileError, digest, read_json
 from hytnas_host.workflow import main_job
 from hytnas_host.workflow.labels import LabelChoice, read_labels
 from hytnas_host.workflow.leaderboards import make_leaderboard
 from hytnas_host.workflow.main_job import RunConfig, open_journal, stages
 from hytnas_host.workflow.predictors import load_trained, train_predictor
-from hytnas_host.workflow.searches import search_study, verify_study
+from hytnas_host.workflow.searches import PROBES, search_study, verify_study
 from hytnas_host.workflow.stages import ConfigChangedError
 from hytnas_predictors.errors import PredictorMismatchError
 
@@ -47,9 +48,9 @@ def open_calm(state: Path) -> AgentDevice:
     return AgentDevice("local", CalmTransport(state), client_id="tester", shares_processor=True)
 
 
-def run_stages(study: Path, names: tuple[str, ...]) -> dict[str, str]:
-    journal = open_journal(study, CONFIG)
-    return {s.name: journal.run(s).status for s in stages(study, CONFIG) if s.name in names}
+def run_stages(study: Path, names: tuple[str, ...], config: RunConfig = CONFIG) -> dict[str, str]:
+    journal = open_journal(study, config)
+    return {s.name: journal.run(s).status for s in stages(study, config) if s.name in names}
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,63 @@ def test_another_search_in_the_same_study_is_a_search_of_its_own(searched) -> No
     narrow = search_study(searched, "hyt", constraints=["params <= 100k"], evaluations=30)
     assert all(row.values[2] <= 100_000 for row in narrow.front)
     assert digest(searched / "search.json") != before
-    assert len(list(searched.glob("search-checkpoint-*.json"))) == 1
+
+
+def checkpoints(study: Path) -> set[str]:
+    return {path.name for path in study.glob("search-checkpoint-*.json")}
+
+
+def without_time(result: SearchResult) -> SearchResult:
+    return msgspec.structs.replace(result, seconds=0.0)
+
+
+def test_a_raised_budget_goes_on_from_the_checkpoint(searched, tmp_path, monkeypatch) -> None:
+    copies = [tmp_path / name for name in ("whole", "raised")]
+    for copy in copies:
+        shutil.copytree(searched / "predictors", copy / "predictors")
+    whole = search_study(copies[0], "hyt", evaluations=45)
+    search_study(copies[1], "hyt", evaluations=33)
+    begun = checkpoints(copies[1])
+    asked: list[int] = []
+    evaluate = PredictorEvaluator.evaluate
+
+    def counted(self, architectures, /):
+        asked.append(len(architectures))
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return evaluate(self, architectures)
+
+    monkeypatch.setattr(PredictorEvaluator, "evaluate", counted)
+    with pytest.raises(KeyboardInterrupt):
+        search_study(copies[1], "hyt", evaluations=45)
+    raised = search_study(copies[1], "hyt", evaluations=45)
+    assert asked == [PROBES, 7, 5, PROBES, 5]
+    assert without_time(raised) == without_time(whole)
+    assert checkpoints(copies[1]) == begun
+    lowered = search_study(copies[1], "hyt", evaluations=33)
+    assert lowered.evaluated == whole.evaluated[:33]
+
+
+def test_checkpoints_are_kept_until_the_predictors_change(searched) -> None:
+    first = checkpoints(searched)
+    search_study(searched, "hyt", evaluations=10, seed=1)
+    both = checkpoints(searched)
+    assert first < both
+    assert len(both) == 2
+    train_predictor(searched, "latency_ms", "hyt", name="lightgbm")
+    search_study(searched, "hyt", evaluations=10)
+    assert len(checkpoints(searched)) == 1
+    assert not checkpoints(searched) & both
+
+
+def test_a_raised_budget_of_the_main_job_goes_on(searched) -> None:
+    more = msgspec.structs.replace(CONFIG, evaluations=50, latency_n=30, accuracy_n=30)
+    again = run_stages(searched, AFTER_COLLECTING, more)
+    assert again == {**dict.fromkeys(AFTER_COLLECTING, "kept"), "search": "done"}
+    result = read_json(searched / "search.json", SearchResult)
+    assert len(result.evaluated) == 50
+    with pytest.raises(ConfigChangedError, match=r"has accuracy_n = 30, evaluations = 50, latency_n = 30"):
+        open_journal(searched, CONFIG)
 
 
 def test_the_winners_are_verified_on_this_machine(tmp_path) -> None:
