@@ -93,6 +93,13 @@ def test_all_five_are_listed(run):
     ]
 
 
+def test_the_family_decides_the_task(run):
+    sample = ("space", "sample", "example-chains", "--n", 3, "--json")
+    assert json.loads(run(*PROFILE, *sample)) == json.loads(
+        run(*PROFILE, *sample, "--resolution", 32, "--classes", 10)
+    )
+
+
 def test_all_five_pass_their_suites(run, tmp_path):
     shutil.copy(SOURCE / "conformance.py", tmp_path / "test_conformance.py")
     assert " passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_conformance.py")

@@ -4,6 +4,12 @@ A space names its family. Family "none" has no networks: its spaces serve tables
 """
 
 from hytnas_datasets.families.family import Family
-from hytnas_datasets.families.registry import check_family, get_family, has_networks, list_families
+from hytnas_datasets.families.registry import (
+    check_family,
+    get_family,
+    has_networks,
+    list_families,
+    task_for,
+)
 
-__all__ = ["Family", "check_family", "get_family", "has_networks", "list_families"]
+__all__ = ["Family", "check_family", "get_family", "has_networks", "list_families", "task_for"]

@@ -5,11 +5,14 @@ Other packages offer families by entry points of the group ``hytnas.families``, 
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from hytnas_agent.registry import Registry
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.families.family import Family
 
-if TYPE_CHECKING:  # spaces written in TOML are checked by their family
+if TYPE_CHECKING:  # these modules need the registry of families at run time
+    from hytnas_datasets.plan.task import Task
     from hytnas_datasets.spaces.space import Space
 
 FAMILIES: Final[Registry[Family]] = Registry(
@@ -46,3 +49,10 @@ def check_family(space: "Space") -> None:
 def has_networks(space: "Space") -> bool:
     """Whether the architectures of the space are networks, so that they have layer plans."""
     return get_family(space.family).has_networks
+
+
+def task_for(space: "Space", resolution: int | None = None, classes: int | None = None) -> "Task":
+    """The default task of the space's family, with another resolution or number of classes where given."""
+    chosen = {"resolution": resolution, "classes": classes}
+    known = {name: value for name, value in chosen.items() if value is not None}
+    return replace(get_family(space.family).default_task, **known)

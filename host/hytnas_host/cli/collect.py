@@ -13,6 +13,7 @@ from hytnas_host.cli.console import BarProgress, out, print_json
 from hytnas_host.cli.formats import ConverterOption, FormatOption, PrecisionOption, export_target
 from hytnas_host.cli.options import (
     DEFAULT_STUDY,
+    ClassesOption,
     DevicesOption,
     JsonOption,
     ResolutionOption,
@@ -154,8 +155,8 @@ def latency(
         ),
     ] = 80,
     models: ModelsOption = None,
-    resolution: ResolutionOption = 224,
-    classes: Annotated[int, typer.Option("--classes", min=2, help="Outputs of the network.")] = 2,
+    resolution: ResolutionOption = None,
+    classes: ClassesOption = None,
     model_format: FormatOption = None,
     precision: PrecisionOption = None,
     converter: ConverterOption = None,
@@ -185,9 +186,12 @@ def latency(
 
       hytnas-profile collect latency --format tflite --precision int8 --study runs/int8
     """
+    from hytnas_datasets.families import task_for
+    from hytnas_datasets.spaces import get_space
     from hytnas_host.cli.devices import device_names
 
     names = device_names(device)
+    task = task_for(get_space(space), resolution, classes)
     config = {
         "device": ",".join(names),
         "keep_apart": keep_apart,
@@ -195,8 +199,8 @@ def latency(
         "space": space,
         "n": n,
         "models": None if models is None else str(models),
-        "resolution": resolution,
-        "classes": classes,
+        "resolution": task.resolution,
+        "classes": task.classes,
         "format": model_format,
         "precision": precision,
         "converter": converter,

@@ -7,7 +7,7 @@ import typer
 
 from hytnas_host.cli.console import print_json, print_table
 from hytnas_host.cli.formats import ConverterOption, FormatOption, PrecisionOption, export_target
-from hytnas_host.cli.options import JsonOption, ResolutionOption, SeedOption, SpaceOption
+from hytnas_host.cli.options import ClassesOption, JsonOption, ResolutionOption, SeedOption, SpaceOption
 
 
 def register(app: typer.Typer) -> None:
@@ -24,8 +24,8 @@ def export(
         Path, typer.Option("--to", help="Folder to write to; it is made where it is missing.")
     ] = Path(),
     space: SpaceOption = "hyt",
-    resolution: ResolutionOption = 224,
-    classes: Annotated[int, typer.Option("--classes", min=2, help="Outputs of the network.")] = 2,
+    resolution: ResolutionOption = None,
+    classes: ClassesOption = None,
     model_format: FormatOption = None,
     precision: PrecisionOption = None,
     converter: ConverterOption = None,
@@ -38,12 +38,13 @@ def export(
 
     Example: hytnas-profile export "$(hytnas-profile space sample --n 1 --json | jq -r '.[0].id')" --to models
     """
-    from hytnas_datasets.plan import Task, build_plan
+    from hytnas_datasets.families import task_for
+    from hytnas_datasets.plan import build_plan
     from hytnas_datasets.spaces import get_space
     from hytnas_host.export import export_model
 
     chosen = get_space(space)
-    task = Task(resolution=resolution, classes=classes)
+    task = task_for(chosen, resolution, classes)
     target = export_target(model_format, precision, converter)
     folder.mkdir(parents=True, exist_ok=True)
     exported = [

@@ -62,9 +62,22 @@ TargetOption = Annotated[
     Literal["latency_ms", "accuracy"], typer.Option("--target", help="What is predicted.")
 ]
 ResolutionOption = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--resolution", min=8, help="Height and width of the input in pixels. Use the size of your images."
+        "--resolution",
+        min=8,
+        help=(
+            "Height and width of the input in pixels. Use the size of your images; by default it is that "
+            "of the space's family, 224 for `hyt`."
+        ),
+    ),
+]
+ClassesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--classes",
+        min=2,
+        help="Outputs of the network; by default those of the space's family, 2 for `hyt`.",
     ),
 ]
 

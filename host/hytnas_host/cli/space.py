@@ -6,7 +6,7 @@ import numpy as np
 import typer
 
 from hytnas_host.cli.console import out, print_json, print_table
-from hytnas_host.cli.options import JsonOption, ResolutionOption, SeedOption
+from hytnas_host.cli.options import ClassesOption, JsonOption, ResolutionOption, SeedOption
 
 app = typer.Typer(help="Search spaces: list, describe, sample.", no_args_is_help=True)
 
@@ -21,21 +21,33 @@ def list_command(as_json: JsonOption = False) -> None:
 
     Example: hytnas-profile space list
     """
+    from hytnas_datasets.errors import SpaceError
     from hytnas_datasets.spaces import get_space, list_spaces
 
-    spaces = [get_space(name) for name in list_spaces()]
+    spaces = []
+    for name in list_spaces():
+        try:
+            spaces.append(get_space(name))
+        except SpaceError as error:  # of an installed package that is broken
+            typer.echo(f"left out: {error}", err=True)
     if as_json:
         print_json(
             [
-                {"name": s.name, "size": s.size, "variables": len(s.variables), "hash": s.hash()}
+                {
+                    "name": s.name,
+                    "family": s.family,
+                    "size": s.size,
+                    "variables": len(s.variables),
+                    "hash": s.hash(),
+                }
                 for s in spaces
             ]
         )
         return
     print_table(
         "Spaces",
-        ["name", "architectures", "variables", "hash"],
-        [(s.name, f"{s.size:,}", len(s.variables), s.hash()) for s in spaces],
+        ["name", "family", "architectures", "variables", "hash"],
+        [(s.name, s.family, f"{s.size:,}", len(s.variables), s.hash()) for s in spaces],
     )
 
 
@@ -66,8 +78,8 @@ def describe(name: SpaceArgument = "hyt", as_json: JsonOption = False) -> None:
 def sample(
     name: SpaceArgument = "hyt",
     n: Annotated[int, typer.Option("--n", min=1, help="How many architectures.")] = 5,
-    resolution: ResolutionOption = 224,
-    classes: Annotated[int, typer.Option("--classes", min=2, help="Outputs of the network.")] = 2,
+    resolution: ResolutionOption = None,
+    classes: ClassesOption = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,8 +87,8 @@ def sample(
 
     Example: hytnas-profile space sample hyt --n 10 --seed 3 --json
     """
-    from hytnas_datasets.families import has_networks
-    from hytnas_datasets.plan import Task, build_plan
+    from hytnas_datasets.families import has_networks, task_for
+    from hytnas_datasets.plan import build_plan
     from hytnas_datasets.spaces import get_space
 
     space = get_space(name)
@@ -96,7 +108,7 @@ def sample(
             ],
         )
         return
-    task = Task(resolution=resolution, classes=classes)
+    task = task_for(space, resolution, classes)
     plans = [build_plan(architecture, task) for architecture in architectures]
     if as_json:
         print_json(
@@ -111,7 +123,7 @@ def sample(
         for i, p in zip(ids, plans, strict=True)
     ]
     print_table(
-        f"{n} architectures of {space.name} at {resolution}x{resolution}",
+        f"{n} architectures of {space.name} at {task.resolution}x{task.resolution}",
         ["id", "parameters", "MACs (millions)", "activations (millions)"],
         rows,
     )

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from hytnas_datasets.errors import PlanError, SpaceError
-from hytnas_datasets.families import Family, check_family, get_family, has_networks, list_families
+from hytnas_datasets.families import Family, check_family, get_family, has_networks, list_families, task_for
 from hytnas_datasets.families.registry import FAMILIES
 from hytnas_datasets.plan import Task, build_plan, identity, network_hash
 from hytnas_datasets.plan.stages import Head, Stem
@@ -83,3 +83,10 @@ def test_without_networks_there_is_nothing_to_cap():
     check_family(TABLE)
     with pytest.raises(SpaceError, match="caps channels, and its family 'none' has no stages"):
         check_family(dataclasses.replace(TABLE, channel_caps=(("stage1", 8),)))
+
+
+def test_the_task_is_the_familys_unless_it_is_chosen(narrow):
+    space = Space("narrow-task", (Variable("stride", (1, 2)),), family="narrow")
+    assert task_for(space) == Task(resolution=32)
+    assert task_for(space, classes=7) == Task(resolution=32, classes=7)
+    assert task_for(HYT, 64) == Task(resolution=64)

@@ -1,8 +1,10 @@
 """`hytnas-profile space` and `export` say the same for people and for programs."""
 
 import json
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from hytnas_host.cli.app import app
@@ -37,3 +39,21 @@ def test_a_sampled_architecture_can_be_exported(tmp_path: Path) -> None:
     assert isinstance(exported, list)
     assert Path(exported[0]["path"]).is_file()
     assert exported[0]["parity_error"] < 1e-3
+
+
+def test_a_broken_package_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = EntryPoint("broken", "no_such_module:SPACE", "hytnas.spaces")
+    monkeypatch.setattr(
+        "hytnas_agent.registry._entry_points", lambda group: [broken] if group == broken.group else []
+    )
+    result = CliRunner().invoke(app, ["space", "list", "--json"])
+    assert result.exit_code == 0
+    assert [space["name"] for space in json.loads(result.stdout)] == ["hyt", "hyt-released", "hyt-mixed"]
+    assert "left out: The space 'broken' (no_such_module:SPACE) cannot be imported" in result.stderr
+
+
+def test_without_options_the_task_is_the_familys() -> None:
+    assert json_of("space", "sample", "hyt") == json_of(
+        "space", "sample", "hyt", "--resolution", "224", "--classes", "2"
+    )
+    assert json_of("space", "sample", "hyt") != json_of("space", "sample", "hyt", "--classes", "3")
