@@ -7,11 +7,11 @@ from typing import Final
 from hytnas_agent.records import Outcome
 from hytnas_datasets.store import Agreement, Study, compare_boards
 from hytnas_datasets.store.agreement import LEAST_PROCESSES
-from hytnas_host.collect.board import Board, Group
-from hytnas_host.collect.crew import work_together
 from hytnas_host.collect.errors import BoardsDifferError, CollectError
+from hytnas_host.collect.latency_worker import Group, LatencyWorker
 from hytnas_host.collect.measuring import differing_fields
 from hytnas_host.collect.options import MeasureOptions
+from hytnas_host.collect.worker_threads import work_together
 from hytnas_host.devices.errors import DeviceError
 from hytnas_predictors.progress import Progress
 
@@ -27,7 +27,7 @@ REMEDIES: Final[dict[str, str]] = {
 KEEP_APART: Final = "give each board a data set of its own with --keep-apart"
 
 
-def check_boards(boards: Sequence[Board], *, keep_apart: bool) -> None:
+def check_boards(boards: Sequence[LatencyWorker], *, keep_apart: bool) -> None:
     """Check that all are different boards and, unless they are kept apart, that their contexts are equal.
 
     Raises
@@ -37,7 +37,7 @@ def check_boards(boards: Sequence[Board], *, keep_apart: bool) -> None:
     BoardsDifferError
         Their contexts differ; the fields are named.
     """
-    by_id: dict[str, Board] = {}
+    by_id: dict[str, LatencyWorker] = {}
     for board in boards:
         other = by_id.setdefault(board.device_id, board)
         if other is not board:
@@ -83,10 +83,12 @@ class Comparison:
         self._admitted: set[str] = set()
         context = group.boards[0].context
         labelled = {
-            stored.device_id for stored in study.labels.all(group.ledger.purpose) if stored.context == context
+            stored.device_id
+            for stored in study.labels.all(group.journals.purpose)
+            if stored.context == context
         }
         present = {board.device_id for board in group.boards}
-        self._earlier = (labelled & group.ledger.journals.keys()) - present
+        self._earlier = (labelled & group.journals.by_device.keys()) - present
         self.needed = len(group.boards) + len(self._earlier) > 1
         if self.needed and group.canary is None:
             raise CollectError(
@@ -95,7 +97,7 @@ class Comparison:
                 f"{KEEP_APART}",
             )
 
-    def measure(self, board: Board, processes: int) -> None:
+    def measure(self, board: LatencyWorker, processes: int) -> None:
         """Measure the canary in so many fresh processes.
 
         Raises
@@ -113,7 +115,7 @@ class Comparison:
                     f"check it with: hytnas-profile device doctor {board.name}",
                 )
 
-    def admit(self, boards: Sequence[Board], measure: Callable[[int], None]) -> Agreement | None:
+    def admit(self, boards: Sequence[LatencyWorker], measure: Callable[[int], None]) -> Agreement | None:
         """Let boards take part once they agree with each other and with all that do already.
 
         ``measure`` has the canary measured in so many more processes on each of ``boards``; it is called as
@@ -142,7 +144,7 @@ class Comparison:
             processes = min(measured, MOST_PROCESSES - measured)
         return None
 
-    def agreement(self, boards: Sequence[Board] = ()) -> Agreement | None:
+    def agreement(self, boards: Sequence[LatencyWorker] = ()) -> Agreement | None:
         """How well the canaries of the boards that take part, and of ``boards``, agree; None for one alone.
 
         Raises
@@ -168,7 +170,7 @@ class Comparison:
             )
         return agreement
 
-    def join(self, board: Board) -> None:
+    def join(self, board: LatencyWorker) -> None:
         """Let a board take part that was lost when the others were compared; raises what ``admit`` does."""
         if self.needed and board.device_id not in self._admitted:
             self.admit([board], lambda processes: self.measure(board, processes))
@@ -179,7 +181,7 @@ class Comparison:
 
 
 def compare_canaries(
-    comparison: Comparison, boards: Sequence[Board], bar: Progress, stop: threading.Event
+    comparison: Comparison, boards: Sequence[LatencyWorker], bar: Progress, stop: threading.Event
 ) -> None:
     """Have boards measure the canary, at once, and let those take part that could, if all agree.
 
@@ -199,7 +201,7 @@ def compare_canaries(
     def measure(processes: int) -> None:
         bar.event(f"comparing the boards: {processes} processes of the canary on each")
 
-        def work(board: Board) -> None:
+        def work(board: LatencyWorker) -> None:
             try:
                 comparison.measure(board, processes)
             except DeviceError as error:

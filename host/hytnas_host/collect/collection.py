@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel
 from hytnas_datasets.store import Agreement, Purpose, Study
 from hytnas_host.collect.agreement import Comparison, check_boards, compare_canaries
-from hytnas_host.collect.board import Board, Group
-from hytnas_host.collect.crew import work_together
 from hytnas_host.collect.errors import CollectError
-from hytnas_host.collect.fleet import Fleet
 from hytnas_host.collect.jobs import Journal
-from hytnas_host.collect.ledger import Ledger
+from hytnas_host.collect.journals import Journals
+from hytnas_host.collect.latency_worker import Group, LatencyWorker
 from hytnas_host.collect.measuring import Measurer, Model
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.summary import CollectionSummary
-from hytnas_host.collect.supply import Source, Supply
+from hytnas_host.collect.windows import PreparedWindows, Source
+from hytnas_host.collect.worker_threads import work_together
+from hytnas_host.collect.workers import Workers
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.export.target import ModelKind
@@ -52,13 +52,13 @@ class Collected:
     @property
     def labels(self) -> dict[str, LatencyLabel]:
         """The label of each model by its hash; of a model measured on boards kept apart, any one's."""
-        return {sha256: label for group in self.groups for sha256, label in group.ledger.labels.items()}
+        return {sha256: label for group in self.groups for sha256, label in group.journals.labels.items()}
 
     def summary(self, models: int, *, failures: Sequence[str], export_s: float) -> CollectionSummary:
         """The counts as a value; ``failures`` says of each model that could not be exported why not."""
         shares = tuple(board.share() for group in self.groups for board in group.boards)
         outcomes = Counter(
-            label.outcome.value for group in self.groups for label in group.ledger.labels.values()
+            label.outcome.value for group in self.groups for label in group.journals.labels.values()
         )
         executions = {board.context.execution for group in self.groups for board in group.boards}
         return CollectionSummary(
@@ -77,7 +77,7 @@ class Collected:
             agreement=self.agreement,
             kind=str(self.kind),
             disturbed_labels=sum(
-                label.too_few_undisturbed for group in self.groups for label in group.ledger.labels.values()
+                label.too_few_undisturbed for group in self.groups for label in group.journals.labels.values()
             ),
             executions=tuple(execution for execution in EXECUTION_WORDS if execution in executions),
         )
@@ -114,7 +114,9 @@ def collect(
     if not devices:
         raise CollectError("no device is given", "name at least one")
     reason = f"{purpose}: {source.models} models for {study.folder.name}"
-    boards = [Board(device, reason, options.runtime, options.settings, source.kind) for device in devices]
+    boards = [
+        LatencyWorker(device, reason, options.runtime, options.settings, source.kind) for device in devices
+    ]
     stop = threading.Event()
     try:
         work_together(lambda board: board.open(study), boards, stop)
@@ -130,9 +132,11 @@ def collect(
         )
         for group in groups:
             _fetch(group, source.known, stop)
-        resumed_jobs = sum(group.ledger.count_settled(sha256) for group in groups for sha256 in source.known)
+        resumed_jobs = sum(
+            group.journals.count_settled(sha256) for group in groups for sha256 in source.known
+        )
         total = source.models * options.passes.count * len(groups)
-        over = sum(group.ledger.progress(sha256) for group in groups for sha256 in source.known)
+        over = sum(group.journals.progress(sha256) for group in groups for sha256 in source.known)
         names = ", ".join(board.name for board in boards)
         with progress(f"Measuring on {names}", total, min(over, total)) as bar:
             comparison = None if options.keep_apart else Comparison(study, groups[0], options)
@@ -148,7 +152,7 @@ def collect(
 
 def _groups(
     study: Study,
-    boards: Sequence[Board],
+    boards: Sequence[LatencyWorker],
     options: MeasureOptions,
     *,
     purpose: str,
@@ -159,7 +163,7 @@ def _groups(
     members = [(board,) for board in boards] if options.keep_apart else [tuple(boards)]
     groups = []
     for some in members:
-        ledger = Ledger(
+        journals = Journals(
             study,
             purpose,
             some[0].context,
@@ -171,7 +175,7 @@ def _groups(
         for board in some:
             board.measurer = Measurer(
                 board.device,
-                ledger.journals[board.device_id],
+                journals.by_device[board.device_id],
                 Journal(study, Purpose.CANARY, board.device_id, board.context, options.settings),
                 passes=options.passes,
                 canary=canary,
@@ -180,15 +184,15 @@ def _groups(
                 runtime=options.runtime,
                 stop=stop,
             )
-        groups.append(Group(some, ledger, canary.sha256 if canary else None))
+        groups.append(Group(some, journals, canary.sha256 if canary else None))
     return tuple(groups)
 
 
 def _fetch(group: Group, known: Sequence[str], stop: threading.Event) -> None:
     """Have each board's agent send what it measured when the last call had ended already."""
-    unfinished = [sha256 for sha256 in known if group.ledger.done_on(sha256) is None]
+    unfinished = [sha256 for sha256 in known if group.journals.done_on(sha256) is None]
 
-    def fetch(board: Board) -> None:
+    def fetch(board: LatencyWorker) -> None:
         try:
             board.measurer.fetch(unfinished)
         except DeviceError as error:
@@ -209,5 +213,5 @@ def _measure(
     """Everything that is left to measure."""
     boards = [board for group in groups for board in group.boards]
     ahead = 0 if all(board.device.shares_processor for board in boards) else len(boards)
-    with Supply(source, ahead=ahead) as supply:
-        Fleet(groups, supply, options, comparison, bar, stop=stop).run()
+    with PreparedWindows(source, ahead=ahead) as windows:
+        Workers(groups, windows, options, comparison, bar, stop=stop).run()

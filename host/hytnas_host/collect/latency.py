@@ -17,7 +17,7 @@ from hytnas_host.collect.files import FileImporter, find_models, one_kind
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.sampling import Network, sample_networks
 from hytnas_host.collect.summary import CollectionSummary
-from hytnas_host.collect.supply import Source
+from hytnas_host.collect.windows import Source
 from hytnas_host.devices.base import Device
 from hytnas_host.export.target import ExportTarget
 from hytnas_predictors.progress import ProgressFactory, SilentProgress

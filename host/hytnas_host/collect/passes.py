@@ -22,13 +22,13 @@ from hytnas_agent.records import (
     Verdict,
 )
 from hytnas_datasets.store import Purpose, Study
-from hytnas_host.collect.board import require_runtime
-from hytnas_host.collect.crew import work_together
 from hytnas_host.collect.errors import BoardsLostError, CollectError
 from hytnas_host.collect.exporting import model_of
 from hytnas_host.collect.jobs import Journal
+from hytnas_host.collect.latency_worker import require_runtime
 from hytnas_host.collect.measuring import Model, check_same_board, check_same_context, push_model
 from hytnas_host.collect.schedule import Slot
+from hytnas_host.collect.worker_threads import work_together
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.export.target import ModelKind

@@ -11,8 +11,8 @@ from hytnas_datasets.labelled import Target
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
 from hytnas_host.collect.accuracy import collect_accuracy
-from hytnas_host.collect.board import require_runtime
 from hytnas_host.collect.latency import collect_latency
+from hytnas_host.collect.latency_worker import require_runtime
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices import open_device
 from hytnas_host.devices.base import Device

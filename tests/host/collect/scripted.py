@@ -21,7 +21,7 @@ from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.collection import Collected, collect
 from hytnas_host.collect.measuring import Model
 from hytnas_host.collect.options import MeasureOptions
-from hytnas_host.collect.supply import Source
+from hytnas_host.collect.windows import Source
 from hytnas_host.devices.base import Method
 from hytnas_host.devices.errors import DeviceBusyError, DeviceError
 from hytnas_host.devices.quiet import quiet_machine

@@ -41,7 +41,7 @@ class Board(ScriptedBoard):
                 result, samples_ms=(), median_ms=None, profile=OperatorProfile(9, 1.0, operators)
             )
         if job.measure_pass == "energy":
-            reading = EnergyReading("ina219", "its supply", 9, 1.0, 2.0, 1.0, 1.0)
+            reading = EnergyReading("ina219", "its windows", 9, 1.0, 2.0, 1.0, 1.0)
             return msgspec.structs.replace(result, samples_ms=(), median_ms=None, energy=reading)
         return result
 

@@ -11,7 +11,7 @@ from hytnas_agent.records import DeviceContext, MeasureSettings
 from hytnas_datasets.errors import DataSetError, NotEnoughDataError
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
-from hytnas_host.collect.board import require_runtime
+from hytnas_host.collect.latency_worker import require_runtime
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceContext, MeasureSettings, ModelFormat
 from hytnas_datasets.store import Study
-from hytnas_host.collect.ledger import Ledger
+from hytnas_host.collect.journals import Journals
 from hytnas_host.collect.measuring import Measurer, check_same_board, check_same_context
 from hytnas_host.collect.summary import DeviceShare
 from hytnas_host.devices.base import Device
@@ -15,7 +15,7 @@ from hytnas_host.export.target import ModelKind
 
 
 @dataclass
-class Board:
+class LatencyWorker:
     """A device with all that a collection knows about it.
 
     Attributes
@@ -164,8 +164,8 @@ class Board:
 class Group:
     """Boards whose labels go into one set, what that set has already, and the hash of their canary."""
 
-    boards: tuple[Board, ...]
-    ledger: Ledger
+    boards: tuple[LatencyWorker, ...]
+    journals: Journals
     canary: str | None
 
 

@@ -9,7 +9,7 @@ from hytnas_host.collect.jobs import Journal
 from hytnas_host.collect.schedule import Passes
 
 
-class Ledger:
+class Journals:
     """The journals of one purpose and one context, by board; those of boards of earlier calls included.
 
     Each board's journal is written by that board's thread alone; a model's entries are read by others only
@@ -51,15 +51,15 @@ class Ledger:
             if not alone and result.context is not None and result.context == context
         )
         present = list(boards)
-        self.journals: dict[str, Journal] = {}
+        self.by_device: dict[str, Journal] = {}
         for device_id in dict.fromkeys((*present, *earlier)):
             journal = Journal(study, purpose, device_id, context, settings, stored=stored)
             if device_id in present or not journal.empty:
-                self.journals[device_id] = journal
+                self.by_device[device_id] = journal
 
     def done_on(self, model_sha256: str) -> str | None:
         """The board on which nothing of the model is left to measure, if there is one."""
-        for device_id, journal in self.journals.items():
+        for device_id, journal in self.by_device.items():
             if journal.complete(model_sha256, self.passes):
                 return device_id
         return None
@@ -68,22 +68,22 @@ class Ledger:
         """The board on which most of the model's processes are measured, if any is."""
         counts = {
             device_id: journal.count_settled(model_sha256, self.passes)
-            for device_id, journal in self.journals.items()
+            for device_id, journal in self.by_device.items()
         }
         board = max(counts, key=lambda device_id: counts[device_id])
         return board if counts[board] else None
 
     def count_settled(self, model_sha256: str) -> int:
         """How many of the model's processes are measured, on the board that has most of them."""
-        return max(j.count_settled(model_sha256, self.passes) for j in self.journals.values())
+        return max(j.count_settled(model_sha256, self.passes) for j in self.by_device.values())
 
     def progress(self, model_sha256: str) -> int:
         """Of the processes that a model takes at least, how many are over on the board that has most."""
-        return max(journal.progress(model_sha256, self.passes) for journal in self.journals.values())
+        return max(journal.progress(model_sha256, self.passes) for journal in self.by_device.values())
 
     def label(self, model_sha256: str, device_id: str) -> None:
         """Make the model's label of what that board measured, and store it, if a timed process ended."""
-        journal = self.journals[device_id]
+        journal = self.by_device[device_id]
         results = journal.last_attempts(model_sha256)
         if not any(result.measure_pass == MeasurePass.TIMED for result in results):
             return

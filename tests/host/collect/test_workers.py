@@ -15,7 +15,7 @@ from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.collection import collect
 from hytnas_host.collect.errors import BoardsLostError
 from hytnas_host.collect.measuring import Model
-from hytnas_host.collect.supply import Source
+from hytnas_host.collect.windows import Source
 from hytnas_host.devices.errors import DeviceBusyError, DeviceError, DeviceRefusedError
 
 from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, model, other, run

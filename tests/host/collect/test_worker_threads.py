@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from hytnas_host.collect import crew
+from hytnas_host.collect import worker_threads
 
 
 def test_connections_of_boards_that_hang_are_closed_before_any_of_them_is_waited_for(monkeypatch):
-    monkeypatch.setattr(crew, "GRACE_S", 0.0)
+    monkeypatch.setattr(worker_threads, "GRACE_S", 0.0)
     closed = {name: threading.Event() for name in ("one", "two", "three")}
     found: list[bool] = []
 
@@ -25,13 +25,13 @@ def test_connections_of_boards_that_hang_are_closed_before_any_of_them_is_waited
     boards = [board(name) for name in closed] + [SimpleNamespace(name="interrupted", running=None)]
     before = set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
-        crew.work_together(work, boards, threading.Event())
+        worker_threads.work_together(work, boards, threading.Event())
     assert found == [True] * 3
     assert set(threading.enumerate()) <= before
 
 
 def test_connection_that_cannot_be_closed_does_not_keep_the_others_open(monkeypatch):
-    monkeypatch.setattr(crew, "GRACE_S", 0.0)
+    monkeypatch.setattr(worker_threads, "GRACE_S", 0.0)
     closed, over = threading.Event(), threading.Event()
 
     def stuck() -> None:
@@ -53,5 +53,5 @@ def test_connection_that_cannot_be_closed_does_not_keep_the_others_open(monkeypa
         SimpleNamespace(name="interrupted", running=None),
     ]
     with pytest.raises(KeyboardInterrupt):
-        crew.work_together(work, boards, threading.Event())
+        worker_threads.work_together(work, boards, threading.Event())
     assert over.is_set()

@@ -1,4 +1,4 @@
-"""Several devices at one collection: each takes models from a pool, and a lost one is waited for."""
+"""Several devices at one collection: each takes models from a queue, and a lost one is waited for."""
 
 import threading
 from collections.abc import Iterable, Sequence
@@ -7,13 +7,13 @@ import numpy as np
 
 from hytnas_agent.errors import HytnasError
 from hytnas_host.collect.agreement import Comparison
-from hytnas_host.collect.board import Board, Group
-from hytnas_host.collect.crew import work_together
 from hytnas_host.collect.errors import BoardsLostError, CollectError, ContextChangedError, LastingDriftError
+from hytnas_host.collect.latency_worker import Group, LatencyWorker
 from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.model_queue import ModelQueue
 from hytnas_host.collect.options import MeasureOptions
-from hytnas_host.collect.pool import Pool
-from hytnas_host.collect.supply import Supply
+from hytnas_host.collect.windows import PreparedWindows
+from hytnas_host.collect.worker_threads import work_together
 from hytnas_host.devices.errors import DeviceError, DeviceRefusedError
 from hytnas_predictors.progress import Progress
 
@@ -21,13 +21,13 @@ from hytnas_predictors.progress import Progress
 GIVEN_UP = (CollectError, ContextChangedError, DeviceRefusedError, LastingDriftError)
 
 
-class Fleet:
+class Workers:
     """Measures what a source supplies, once for every group of boards.
 
     Parameters
     ----------
     groups : sequence of Group
-    supply : Supply
+    windows : PreparedWindows
     options : MeasureOptions
     comparison : Comparison or None
         Which a board must pass that was lost when the others did; None where each has a set of its own.
@@ -40,7 +40,7 @@ class Fleet:
     def __init__(
         self,
         groups: Sequence[Group],
-        supply: Supply,
+        windows: PreparedWindows,
         options: MeasureOptions,
         comparison: Comparison | None,
         bar: Progress,
@@ -49,7 +49,7 @@ class Fleet:
     ) -> None:
         self._groups = {board.device_id: group for group in groups for board in group.boards}
         self._boards = [board for group in groups for board in group.boards]
-        self._supply = supply
+        self._windows = windows
         self._options = options
         self._comparison = comparison
         self._bar = bar
@@ -57,11 +57,11 @@ class Fleet:
         self._lock = threading.Lock()
         self._working: set[str] = set()
         self._credited = {
-            (id(group), sha256): group.ledger.progress(sha256)
+            (id(group), sha256): group.journals.progress(sha256)
             for group in groups
-            for sha256 in supply.source.known
+            for sha256 in windows.source.known
         }
-        self._pools = {id(group): self._pool(group) for group in groups}
+        self._queues = {id(group): self._queue_of(group) for group in groups}
         for board in self._boards:
             board.measurer.guard.say = self._say
 
@@ -77,47 +77,47 @@ class Fleet:
         """
         self._working = {board.device_id for board in self._boards}
         work_together(self._serve, self._boards, self._stop, on_stop=self._wake)
-        if not all(pool.finished for pool in self._pools.values()):
+        if not all(queue.finished for queue in self._queues.values()):
             raise self._all_lost()
 
     def _wake(self) -> None:
-        self._supply.source.cancel()
-        for pool in self._pools.values():
-            pool.stop()
+        self._windows.source.cancel()
+        for queue in self._queues.values():
+            queue.stop()
 
-    def _pool(self, group: Group) -> Pool:
+    def _queue_of(self, group: Group) -> ModelQueue:
         def unchecked(sha256: str) -> list[str]:
             return [board.device_id for board in group.boards if board.measurer.guard.holds(sha256)]
 
         def done(model: Model) -> bool:
-            device_id = group.ledger.done_on(model.sha256)
+            device_id = group.journals.done_on(model.sha256)
             if device_id is None or device_id in unchecked(model.sha256):
                 return False
-            group.ledger.label(model.sha256, device_id)
+            group.journals.label(model.sha256, device_id)
             self._credit(group, model.sha256, self._options.passes.count)
             return True
 
-        return Pool(
-            self._supply,
+        return ModelQueue(
+            self._windows,
             [board.device_id for board in group.boards],
             window=self._options.window,
             done=done,
-            begun_on=group.ledger.begun_on,
+            begun_on=group.journals.begun_on,
         )
 
-    def _serve(self, board: Board) -> None:
+    def _serve(self, board: LatencyWorker) -> None:
         """One board's part, in its thread."""
         group = self._groups[board.device_id]
-        pool = self._pools[id(group)]
+        queue = self._queues[id(group)]
         board.begin()
         self._note()  # the first models may be long in coming
         try:
             if board.pending is not None:
-                pool.give_back(board.device_id, ())
-                if not self._wait_for(board, pool, (), board.pending):
+                queue.give_back(board.device_id, ())
+                if not self._wait_for(board, queue, (), board.pending):
                     return
             window = 0
-            while models := pool.take(board.device_id):
+            while models := queue.take(board.device_id):
                 self._note()
                 rng = np.random.default_rng([self._options.seed, self._boards.index(board), window])
                 window += 1
@@ -126,33 +126,35 @@ class Fleet:
                         models,
                         rng,
                         lambda sha256: self._process_ended(group, board, sha256),
-                        others_wait=lambda: pool.others_wait,
+                        others_wait=lambda: queue.others_wait,
                     )
                 except DeviceError as error:
                     unfinished = self._label(group, board, models)
                     board.given_back += len(unfinished)
-                    pool.give_back(board.device_id, unfinished)
-                    if not self._wait_for(board, pool, unfinished, error):
+                    queue.give_back(board.device_id, unfinished)
+                    if not self._wait_for(board, queue, unfinished, error):
                         return
                 else:
-                    pool.finish(board.device_id, self._label(group, board, models))
+                    queue.finish(board.device_id, self._label(group, board, models))
                 board.end()
         finally:
             self._leave(board)
 
-    def _label(self, group: Group, board: Board, models: Iterable[Model]) -> list[Model]:
+    def _label(self, group: Group, board: LatencyWorker, models: Iterable[Model]) -> list[Model]:
         """Label what is finished of these models; the others are returned."""
-        journal = group.ledger.journals[board.device_id]
+        journal = group.journals.by_device[board.device_id]
         unfinished = []
         for model in models:
             if journal.complete(model.sha256, self._options.passes):
-                group.ledger.label(model.sha256, board.device_id)
+                group.journals.label(model.sha256, board.device_id)
                 board.models += 1
             else:
                 unfinished.append(model)
         return unfinished
 
-    def _wait_for(self, board: Board, pool: Pool, unfinished: Sequence[Model], error: HytnasError) -> bool:
+    def _wait_for(
+        self, board: LatencyWorker, queue: ModelQueue, unfinished: Sequence[Model], error: HytnasError
+    ) -> bool:
         """Try to have a lost board back, with growing pauses; whether it is back.
 
         As long as another board works it is tried again and again, else until the pauses are over. They go on
@@ -170,7 +172,7 @@ class Fleet:
                 self._say(f"{board.name} is given up: {board.lost}")
                 return False
             self._say(f"{board.name} is lost, next try in {pause_s:g} s: {board.lost}")
-            if pool.wait_finished(pause_s):
+            if queue.wait_finished(pause_s):
                 return False
             try:
                 board.rejoin([model.sha256 for model in unfinished])
@@ -184,13 +186,13 @@ class Fleet:
                 self._say(f"{board.name} rejoined")
                 return True
 
-    def _leave(self, board: Board) -> None:
+    def _leave(self, board: LatencyWorker) -> None:
         with self._lock:
             self._working.discard(board.device_id)
         self._note()
 
-    def _process_ended(self, group: Group, board: Board, sha256: str) -> None:
-        journal = group.ledger.journals[board.device_id]
+    def _process_ended(self, group: Group, board: LatencyWorker, sha256: str) -> None:
+        journal = group.journals.by_device[board.device_id]
         self._credit(group, sha256, journal.progress(sha256, self._options.passes))
 
     def _credit(self, group: Group, sha256: str, count: int) -> None:
@@ -205,7 +207,7 @@ class Fleet:
         with self._lock:
             working = [board.name for board in self._boards if board.device_id in self._working]
             lost = [board.name for board in self._boards if board.lost]
-            exported, models = self._supply.exported, self._supply.source.models
+            exported, models = self._windows.exported, self._windows.source.models
             self._bar.note(
                 f"{exported} of {models} models exported"
                 + (f"; working: {', '.join(working)}" if len(self._boards) > 1 else "")

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 
 from hytnas_host.collect.measuring import FEW_MODELS, Model
-from hytnas_host.collect.supply import Supply
+from hytnas_host.collect.windows import PreparedWindows
 
 
 def window_size(remaining: int, boards: int, window: int) -> int:
@@ -29,32 +29,32 @@ def window_size(remaining: int, boards: int, window: int) -> int:
     return min(window, size)
 
 
-class Pool:
+class ModelQueue:
     """Hands out models to boards; for any thread.
 
     Parameters
     ----------
-    supply : Supply
+    windows : PreparedWindows
     boards : collection of str
         Device ids of the boards that share the models.
     window : int
         Most models a board takes at once.
     done : callable
-        Whether nothing of a model is left to measure; asked once a model, as it comes from the supply.
+        Whether nothing of a model is left to measure; asked once a model, as it comes from the windows.
     begun_on : callable
         The board that has measured a part of a model already, if any: it goes on with it if it is free to.
     """
 
     def __init__(
         self,
-        supply: Supply,
+        windows: PreparedWindows,
         boards: Collection[str],
         *,
         window: int,
         done: Callable[[Model], bool],
         begun_on: Callable[[str], str | None],
     ) -> None:
-        self._supply = supply
+        self._windows = windows
         self._window = window
         self._done = done
         self._begun_on = begun_on
@@ -128,13 +128,13 @@ class Pool:
         return not (self._more() or self._refilling or self._ready or any(self._taken.values()))
 
     def _more(self) -> bool:
-        return self._next_window < len(self._supply)
+        return self._next_window < len(self._windows)
 
     def _remaining(self) -> int:
         """Models that nobody has taken; all of those that are not prepared yet count."""
         if not self._more():
             return len(self._ready)
-        return len(self._ready) + max(self._supply.source.models - self._next_window * self._window, 1)
+        return len(self._ready) + max(self._windows.source.models - self._next_window * self._window, 1)
 
     def _choose(self, board: str, wanted: int) -> list[Model]:
         """Models for the board: what it has begun itself, then what nobody has, then what others have."""
@@ -155,7 +155,7 @@ class Pool:
         """Prepare one more window, outside the lock: that takes long."""
         models: list[Model] = []
         try:
-            models = [m for m in self._supply.window(self._next_window) if not self._done(m)]
+            models = [m for m in self._windows.window(self._next_window) if not self._done(m)]
         finally:
             with self._changed:
                 self._ready += models

@@ -41,7 +41,7 @@ class Source:
     kind: ModelKind = field(default_factory=ModelKind)
 
 
-class Supply:
+class PreparedWindows:
     """Prepares a source's windows in order, in a thread of its own.
 
     Parameters

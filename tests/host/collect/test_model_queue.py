@@ -8,24 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hytnas_host.collect.measuring import Model
-from hytnas_host.collect.pool import FEW_MODELS, Pool, window_size
-from hytnas_host.collect.supply import Source, Supply
+from hytnas_host.collect.model_queue import FEW_MODELS, ModelQueue, window_size
+from hytnas_host.collect.windows import PreparedWindows, Source
 
 
 def models(count: int) -> list[Model]:
     return [Model(f"{number:064x}", "onnx", Path("m.onnx")) for number in range(count)]
 
 
-def supply_of(count: int, window: int, ahead: int = 0) -> Supply:
+def windows_of(count: int, window: int, ahead: int = 0) -> PreparedWindows:
     everything = models(count)
     windows = [everything[i : i + window] for i in range(0, count, window)]
     source = Source([lambda chunk=chunk: chunk for chunk in windows], count, [], list, lambda: None)
-    return Supply(source, ahead=ahead)
+    return PreparedWindows(source, ahead=ahead)
 
 
-def pool_of(supply: Supply, boards: list[str], window: int, **more) -> Pool:
+def queue_of(windows: PreparedWindows, boards: list[str], window: int, **more) -> ModelQueue:
     given = {"done": lambda model: False, "begun_on": lambda sha256: None}
-    return Pool(supply, boards, window=window, **(given | more))
+    return ModelQueue(windows, boards, window=window, **(given | more))
 
 
 @given(st.integers(0, 500), st.integers(1, 9), st.integers(1, 40))
@@ -40,35 +40,35 @@ def test_a_board_takes_its_share_and_no_more_than_a_window(remaining, boards, wi
 def test_no_board_is_left_with_too_few_models_to_spread_their_processes(count, boards):
     names = [f"board-{i}" for i in range(boards)]
     sizes: list[int] = []
-    with supply_of(count, 20) as supply:
-        pool = pool_of(supply, names, 20)
+    with windows_of(count, 20) as windows:
+        queue = queue_of(windows, names, 20)
         while sum(sizes) < count:
             for name in names:
                 if sum(sizes) < count:
-                    sizes.append(len(pool.take(name)))
+                    sizes.append(len(queue.take(name)))
             for name in names:
-                pool.finish(name)
+                queue.finish(name)
     assert sum(sizes) == count
     assert min(sizes) >= min(count, FEW_MODELS)
 
 
 def test_one_board_takes_whole_windows():
-    with supply_of(50, 20) as supply:
-        pool = pool_of(supply, ["a"], 20)
+    with windows_of(50, 20) as windows:
+        queue = queue_of(windows, ["a"], 20)
         sizes = []
-        while taken := pool.take("a"):
+        while taken := queue.take("a"):
             sizes.append(len(taken))
-            pool.finish("a")
+            queue.finish("a")
     assert sizes == [20, 20, 10]
 
 
 def test_windows_shrink_towards_the_end():
-    with supply_of(60, 20) as supply:
-        pool = pool_of(supply, ["a", "b"], 20)
+    with windows_of(60, 20) as windows:
+        queue = queue_of(windows, ["a", "b"], 20)
         sizes = []
-        while taken := pool.take("a"):
+        while taken := queue.take("a"):
             sizes.append(len(taken))
-            pool.finish("a")
+            queue.finish("a")
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] < 2 * FEW_MODELS
     assert sum(sizes) == 60
@@ -85,82 +85,82 @@ def test_windows_shrink_towards_the_end():
 def test_whatever_is_given_back_every_model_is_finished_once(count, window, boards, ahead, moves):
     names = [f"board-{i}" for i in range(boards)]
     finished: list[str] = []
-    with supply_of(count, window, ahead) as supply:
-        pool = pool_of(supply, names, window)
+    with windows_of(count, window, ahead) as windows:
+        queue = queue_of(windows, names, window)
         for number, dies, done in moves:
             board = names[number % boards]
-            if pool.finished:
+            if queue.finished:
                 break
-            taken = pool.take(board)
+            taken = queue.take(board)
             finished += [model.sha256 for model in (taken[:done] if dies else taken)]
             if dies:
-                pool.give_back(board, taken[done:])
+                queue.give_back(board, taken[done:])
             else:
-                pool.finish(board)
-        while taken := pool.take(names[0]):
+                queue.finish(board)
+        while taken := queue.take(names[0]):
             finished += [model.sha256 for model in taken]
-            pool.finish(names[0])
-        assert pool.finished
+            queue.finish(names[0])
+        assert queue.finished
     assert sorted(finished) == [model.sha256 for model in models(count)]
 
 
 def test_board_goes_on_with_what_it_began_and_leaves_others_theirs_until_nothing_else_is_left():
     owners = {f"{0:064x}": "b", f"{1:064x}": "a", f"{2:064x}": "a"}
-    with supply_of(8, 8) as supply:
-        pool = pool_of(supply, ["a", "b"], 4, begun_on=owners.get)
-        first = [int(model.sha256, 16) for model in pool.take("a")]
-        pool.finish("a")
-        second = [int(model.sha256, 16) for model in pool.take("a")]
-        pool.finish("a")
+    with windows_of(8, 8) as windows:
+        queue = queue_of(windows, ["a", "b"], 4, begun_on=owners.get)
+        first = [int(model.sha256, 16) for model in queue.take("a")]
+        queue.finish("a")
+        second = [int(model.sha256, 16) for model in queue.take("a")]
+        queue.finish("a")
     assert first == [1, 2, 3, 4]
     assert second == [5, 6, 7]
 
 
 def test_models_that_are_done_are_handed_to_nobody():
-    with supply_of(10, 4) as supply:
-        pool = pool_of(supply, ["a"], 4, done=lambda model: int(model.sha256, 16) % 2 == 0)
+    with windows_of(10, 4) as windows:
+        queue = queue_of(windows, ["a"], 4, done=lambda model: int(model.sha256, 16) % 2 == 0)
         taken = []
-        while some := pool.take("a"):
+        while some := queue.take("a"):
             taken += [int(model.sha256, 16) for model in some]
-            pool.finish("a")
+            queue.finish("a")
     assert taken == [1, 3, 5, 7, 9]
 
 
 def test_board_waits_for_what_another_may_give_back():
     got: list[list[Model]] = []
-    with supply_of(4, 4) as supply:
-        pool = pool_of(supply, ["a", "b"], 4)
-        held = pool.take("a")
-        waiting = threading.Thread(target=lambda: got.append(pool.take("b")))
+    with windows_of(4, 4) as windows:
+        queue = queue_of(windows, ["a", "b"], 4)
+        held = queue.take("a")
+        waiting = threading.Thread(target=lambda: got.append(queue.take("b")))
         waiting.start()
-        assert not pool.wait_finished(0.05)
+        assert not queue.wait_finished(0.05)
         assert waiting.is_alive()
-        pool.give_back("a", held[1:])
+        queue.give_back("a", held[1:])
         waiting.join(60)
-        pool.finish("b")
-        assert pool.take("b") == []
-        assert pool.take("a") == []
+        queue.finish("b")
+        assert queue.take("b") == []
+        assert queue.take("a") == []
     assert got == [held[1:]]
 
 
 def test_stopping_wakes_who_waits():
     got: list[list[Model]] = []
-    with supply_of(4, 4) as supply:
-        pool = pool_of(supply, ["a", "b"], 4)
-        pool.take("a")
-        waiting = threading.Thread(target=lambda: got.append(pool.take("b")))
+    with windows_of(4, 4) as windows:
+        queue = queue_of(windows, ["a", "b"], 4)
+        queue.take("a")
+        waiting = threading.Thread(target=lambda: got.append(queue.take("b")))
         waiting.start()
-        pool.stop()
+        queue.stop()
         waiting.join(60)
     assert got == [[]]
-    assert pool.take("a") == []
+    assert queue.take("a") == []
 
 
 def test_preparation_that_fails_is_raised_to_who_asked():
     def broken() -> list[Model]:
         raise OSError("no space left")
 
-    with Supply(Source([broken], 1, [], list, lambda: None), ahead=0) as supply:
-        pool = pool_of(supply, ["a"], 4)
+    with PreparedWindows(Source([broken], 1, [], list, lambda: None), ahead=0) as windows:
+        queue = queue_of(windows, ["a"], 4)
         with pytest.raises(OSError, match="no space"):
-            pool.take("a")
+            queue.take("a")
