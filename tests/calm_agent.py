@@ -16,10 +16,16 @@ from hytnas_agent.supervisor import CORE_SPEED_VARIABLE
 
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve()))
 
-if __name__ == "__main__":
+
+def calm() -> None:
+    """Let nothing disturb the agent of this process, and those that it starts."""
     for probe in PROBES:
         type(probe).hold = lambda *_: ""
         type(probe).judge = lambda *_: ""
     os.environ[CORE_SPEED_VARIABLE] = "off"
     connect.PROGRAM = COMMAND
+
+
+if __name__ == "__main__":
+    calm()
     sys.exit(main())

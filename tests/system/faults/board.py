@@ -5,15 +5,15 @@ import os
 import shutil
 import signal
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
+from tests.calm_agent import COMMAND as CALM_AGENT
+
 from hytnas_agent.paths import StateFolder
-from hytnas_agent.supervisor import CORE_SPEED_VARIABLE
 from hytnas_host.devices.inventory import DeviceEntry, Inventory
 
 from ..ssh.server import SshServer
@@ -70,9 +70,9 @@ class Board:
         self.sshd = SshServer(folder)
         self.inventory = Inventory(folder / "devices.toml")
         path = os.environ.get("PYTHONPATH")
-        # A neighbour on the machine that runs the tests is none of the faults that they provoke.
-        environment = [f"{CORE_SPEED_VARIABLE}=off", *([f"PYTHONPATH={path}"] if path else [])]
-        self._agent = ("env", *environment, *wrapper, sys.executable, "-P", "-m", "hytnas_agent")
+        environment = ["env", f"PYTHONPATH={path}"] if path else []
+        # What else goes on on the machine that runs the tests is none of the faults that they provoke.
+        self._agent = (*environment, *wrapper, *CALM_AGENT)
         self._options = list(options)
         self.accounted_for: set[str] = set()
 
@@ -125,7 +125,7 @@ class Board:
         """The process of the agent's server, if it runs."""
         with contextlib.suppress(OSError, ValueError):
             pid = int(self.state.server_lock.read_text())
-            if b"hytnas_agent" in Path(f"/proc/{pid}/cmdline").read_bytes() and self.state.socket.exists():
+            if b"_agent" in Path(f"/proc/{pid}/cmdline").read_bytes() and self.state.socket.exists():
                 return pid
         return None
 

@@ -16,9 +16,10 @@ from .test_link import during_a_measurement
 
 pytestmark = pytest.mark.system
 
+ROOT = Path(__file__).parents[3]
 OTHER_VERSION = (
-    "import sys; import hytnas_agent.protocol as protocol; {change}; "
-    "from hytnas_agent.cli import main; sys.exit(main())"
+    "import sys; import hytnas_agent.protocol as protocol; {change}; sys.path.append({root!r}); "
+    "from tests.calm_agent import calm, main; calm(); sys.exit(main())"
 )
 
 
@@ -26,7 +27,7 @@ def other_version(change: str) -> list[str]:
     """The program of an agent in which one thing is different."""
     path = os.environ.get("PYTHONPATH")
     environment = ["env", f"PYTHONPATH={path}"] if path else []
-    return [*environment, sys.executable, "-P", "-c", OTHER_VERSION.format(change=change)]
+    return [*environment, sys.executable, "-P", "-c", OTHER_VERSION.format(change=change, root=str(ROOT))]
 
 
 def test_agent_killed(board: Board, collect: Collect, reference: Reference, faults: FaultTable) -> None:

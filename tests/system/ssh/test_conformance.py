@@ -1,8 +1,7 @@
 """The suite that every transport passes, over OpenSSH's own server; nothing of it is written twice."""
 
-import sys
-
 import pytest
+from tests.calm_agent import COMMAND
 from tests.host.devices.conftest import model, open_device, own_state_home, write_model  # noqa: F401
 from tests.host.devices.test_conformance import *  # noqa: F403
 
@@ -14,7 +13,7 @@ pytestmark = pytest.mark.system
 @pytest.fixture
 def transport(sshd, tmp_path):
     """An agent of this machine behind the server; stands in for the suite's own fixture."""
-    agent = [sys.executable, "-P", "-m", "hytnas_agent", "--state", str(tmp_path / "agent")]
+    agent = [*COMMAND, "--state", str(tmp_path / "agent")]
     transport = SshTransport(sshd.settings, agent)
     yield transport
     transport.close()
