@@ -38,22 +38,22 @@ test: $(INSTALLED)
 	$(BIN)/pytest -m "not system" --alone only $(PYTEST_ARGS)
 
 test-system: $(INSTALLED)
-	$(BIN)/pytest -m "system and not board and not board_full and not tflite" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "system and not board and not board_full and not tflite" $(SIDE_BY_SIDE) $(PYTEST_ARGS) tests/system
 
 # Two environments: one that exports to TFLite, one with tflite-runtime, which wants numpy 1.
 test-tflite: .venv-litert/.installed .venv-tflite/.installed
-	.venv-tflite/bin/pytest $(PYTEST_ARGS) tests/agent/runtimes/test_conformance.py tests/agent/runtimes/test_tflite.py
-	HYTNAS_TFLITE_PYTHON=$(CURDIR)/.venv-tflite/bin/python .venv-litert/bin/pytest -m tflite $(PYTEST_ARGS) tests/system/tflite
+	.venv-tflite/bin/python -m pytest $(PYTEST_ARGS) tests/agent/runtimes/test_conformance.py tests/agent/runtimes/test_tflite.py
+	HYTNAS_TFLITE_PYTHON=$(CURDIR)/.venv-tflite/bin/python .venv-litert/bin/python -m pytest -m tflite $(PYTEST_ARGS) tests/system/tflite
 
-.venv-litert/.installed: pyproject.toml constraints-litert.txt
-	$(PYTHON) -m venv .venv-litert
-	.venv-litert/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints-litert.txt $(TORCH_ARGS) torch==2.13.0
-	.venv-litert/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints-litert.txt --editable '.[host,litert-export]' pytest pytest-timeout
+.venv-litert/.installed: pyproject.toml constraints-litert.txt .ci/cached-venv
+	PYTHON=$(PYTHON) ./.ci/cached-venv .venv-litert constraints-litert.txt \
+	    -- --constraint constraints-litert.txt $(TORCH_ARGS) torch==2.13.0 \
+	    -- --constraint constraints-litert.txt --editable '.[host,litert-export]' pytest pytest-timeout
 	@touch $@
 
-.venv-tflite/.installed: pyproject.toml
-	$(PYTHON) -m venv .venv-tflite
-	.venv-tflite/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[tflite]' pytest pytest-timeout onnx flatbuffers
+.venv-tflite/.installed: pyproject.toml .ci/cached-venv
+	PYTHON=$(PYTHON) ./.ci/cached-venv .venv-tflite /dev/null \
+	    -- --editable '.[tflite]' pytest pytest-timeout onnx flatbuffers
 	@touch $@
 
 board-image: system-deps

@@ -125,6 +125,8 @@ class Killer:
 def killer(board: Board, pytestconfig: pytest.Config) -> Iterator[Killer]:
     killer = Killer(board, [])
     yield killer
+    if not pytestconfig.pluginmanager.hasplugin("terminalreporter"):
+        return  # one of several processes, which have no terminal
     lines = [f"host killed {len(killer.log)} times, at:"]
     lines += [f"  {stage:<14} ({how})" for how, stage in killer.log]
     with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
