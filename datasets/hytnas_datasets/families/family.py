@@ -19,7 +19,8 @@ class Family(ABC):
     name : str
         What a space gives as its family.
     stages : tuple of str
-        Names of the stages in the order of the network; none where the family has no networks.
+        Names of the stages in the order of the network; none where the family has no networks. What is named
+        "stem" or "head" is no part of the backbone, whose features other heads take.
     """
 
     name: ClassVar[str]

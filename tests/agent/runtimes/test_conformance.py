@@ -7,12 +7,18 @@ and goes through this suite in an environment of its own (make test-tflite).
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hytnas_agent.conformance import SuiteCheck
 from hytnas_agent.records import Outcome
-from hytnas_agent.runtimes.base import RuntimeFailure, fix_shape
-from hytnas_agent.runtimes.conformance import CHECKS
+from hytnas_agent.runtimes.base import RuntimeEntry, RuntimeFailure, TensorSpec, fix_shape
+from hytnas_agent.runtimes.conformance import (
+    CHECKS,
+    check_it_is_found_by_its_format,
+    check_it_runs_a_model_and_again_the_same,
+    check_its_outputs_follow_its_inputs,
+)
 from hytnas_agent.runtimes.registry import RUNTIMES, candidates, create
 
 HERE = [name for name in RUNTIMES.bundled if importlib.util.find_spec(name.replace("-", "_"))]
@@ -54,3 +60,27 @@ def test_a_free_batch_is_one_and_other_free_axes_are_refused() -> None:
     with pytest.raises(RuntimeFailure, match="width") as raised:
         fix_shape("x", ["n", 3, "width"])
     assert raised.value.outcome is Outcome.UNSUPPORTED
+
+
+class Idle:
+    """A runtime and its model in one: it gives zeros, whatever it is given."""
+
+    tiny_model = b""
+    inputs = (TensorSpec("x", (1, 4), "float32"),)
+
+    def load(self, path: Path, *, threads: int) -> "Idle":
+        return self
+
+    def run(self, tensors: list[np.ndarray]) -> list[np.ndarray]:
+        return [np.zeros_like(tensor) for tensor in tensors]
+
+
+def test_a_runtime_that_computes_nothing_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("json.JSONDecoder", Idle)
+    entry = RuntimeEntry("json:JSONDecoder", "idle", ("onnx",))
+    monkeypatch.setitem(RUNTIMES._loaded, "onnxruntime", entry)
+    check_it_is_found_by_its_format("onnxruntime", tmp_path)
+    with pytest.raises(AssertionError, match="Arrays are not equal"):
+        check_it_runs_a_model_and_again_the_same("onnxruntime", tmp_path)
+    with pytest.raises(AssertionError, match="inputs of 1 and of 2 give the same output"):
+        check_its_outputs_follow_its_inputs("onnxruntime", tmp_path)
