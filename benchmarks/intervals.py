@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from hytnas_datasets.targets import LATENCY
 from hytnas_predictors.ceiling import noise_ceiling
 from hytnas_predictors.comparison import Contender, difference, tells_apart
 from hytnas_predictors.intervals import bootstrap_tau, percentile_interval, resample_weights
@@ -152,7 +153,7 @@ def ceiling_quality(simulations: int) -> Iterator[dict[str, Any]]:
             scales = np.broadcast_to(scale, n)
             logs = [truth[i] + scales[i] * rng.normal(size=counts[i]) for i in range(n)]
             y = np.exp([np.median(each) for each in logs])
-            ceiling = noise_ceiling(y, [np.exp(each) for each in logs], "latency_ms", rng=rng, draws=200)[0]
+            ceiling = noise_ceiling(y, [np.exp(each) for each in logs], LATENCY, rng=rng, draws=200)[0]
             ceilings.append(ceiling.label_to_truth)
             realised.append(kendall_tau(y, truth))
         expected = float(np.mean(realised))

@@ -23,13 +23,16 @@ from typing import Any
 
 import numpy as np
 
+from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task, network_hash
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.spaces.released import read_released
+from hytnas_datasets.targets import get_target
+from hytnas_predictors.estimators import list_estimators
 from hytnas_predictors.features import make_features
 from hytnas_predictors.intervals import group_codes
-from hytnas_predictors.leaderboard import DEFAULT_ESTIMATORS, build_leaderboard
+from hytnas_predictors.leaderboard import build_leaderboard
 from hytnas_predictors.metrics import kendall_tau, spearman
 from hytnas_predictors.predictor import fit_predictor
 from hytnas_predictors.recipes import Recipe
@@ -50,9 +53,8 @@ def read_labels(folder: Path) -> dict[str, LabelledSet]:
             plan_hashes=tuple(network_hash(each, task) for each in released.architectures),
             y=released.y,
             repeats=tuple(released.y[i : i + 1] for i in range(len(released))),
-            target=target,
-            resolution=task.resolution,
-            classes=task.classes,
+            target=get_target(target),
+            context=LabelContext(task),
             provenance=f"published beside the HyT-NAS paper, {released.source}",
         )
     return found
@@ -71,8 +73,7 @@ def cut(labelled: LabelledSet, rows: Any) -> LabelledSet:
 
 def validated_tau(labelled: LabelledSet, recipe: Recipe, repeats: int) -> float:
     """Mean tau over the repeats of 5-fold cross-validation."""
-    task = Task(resolution=labelled.resolution, classes=labelled.classes)
-    x = make_features(labelled.space, labelled.architectures, task, recipe.features).x
+    x = make_features(labelled.space, labelled.architectures, labelled.context.task, recipe.features).x
     folds = grouped_folds(group_codes(labelled.plan_hashes), 5, repeats, 0)
     result = cross_validate(recipe.make, x, labelled.y, folds, scale=recipe.scale)
     return float(np.mean([kendall_tau(labelled.y, row) for row in result.predicted]))
@@ -83,9 +84,9 @@ def compare_choices(labelled: LabelledSet, quick: bool) -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
     samples = [cut(labelled, rng.permutation(len(labelled))[:SMALL]) for _ in range(SMALL_SAMPLES)]
     rows = []
-    for name in DEFAULT_ESTIMATORS:
+    for name in list_estimators():
         for features in FEATURES:
-            for scale in ("identity", "log") if labelled.target == "latency_ms" else ("identity",):
+            for scale in ("identity", "log") if labelled.target.scale == "log" else ("identity",):
                 recipe = Recipe(name, features, scale, {"members": 2})
                 small = np.mean([validated_tau(sample, recipe, 1) for sample in samples])
                 row = {"predictor": name, "features": "+".join(features), "scale": scale, "tau_80": small}
@@ -99,7 +100,7 @@ def compare_choices(labelled: LabelledSet, quick: bool) -> list[dict[str, Any]]:
 def score_on_training_rows(labelled: LabelledSet) -> list[dict[str, Any]]:
     """What the predictors score on the rows they were fitted to, and what large trees do."""
     large = {"n_estimators": 1000, "max_depth": 6, "learning_rate": 0.1, "members": 1, "subsample": 1.0}
-    recipes: list[tuple[str, Recipe | None]] = [(name, None) for name in DEFAULT_ESTIMATORS]
+    recipes: list[tuple[str, Recipe | None]] = [(name, None) for name in list_estimators()]
     recipes.append(("xgboost", Recipe("xgboost", ("ordinal",), "identity", large)))
     rows = []
     for name, recipe in recipes:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from hytnas_datasets.errors import StudyError as StudyError
     from hytnas_datasets.families import Family as Family
     from hytnas_datasets.families import list_families as list_families
+    from hytnas_datasets.label_context import LabelContext as LabelContext
+    from hytnas_datasets.label_context import ModelFiles as ModelFiles
     from hytnas_datasets.labelled import LabelledSet as LabelledSet
-    from hytnas_datasets.labelled import ModelFiles as ModelFiles
     from hytnas_datasets.plan import LayerPlan as LayerPlan
     from hytnas_datasets.plan import Task as Task
     from hytnas_datasets.plan import build_plan as build_plan
@@ -32,13 +33,16 @@ if TYPE_CHECKING:
     from hytnas_datasets.spaces import to_toml as to_toml
     from hytnas_datasets.spaces.released import read_released as read_released
     from hytnas_datasets.store import Study as Study
+    from hytnas_datasets.targets import TARGETS as TARGETS
+    from hytnas_datasets.targets import Target as Target
     from hytnas_datasets.targets import get_target as get_target
 
 _EXPORTS = {
     "hytnas_datasets.bundled": ("set_folder",),
     "hytnas_datasets.errors": ("DataSetError", "NotEnoughDataError", "PlanError", "SpaceError", "StudyError"),
     "hytnas_datasets.families": ("Family", "list_families"),
-    "hytnas_datasets.labelled": ("LabelledSet", "ModelFiles"),
+    "hytnas_datasets.label_context": ("LabelContext", "ModelFiles"),
+    "hytnas_datasets.labelled": ("LabelledSet",),
     "hytnas_datasets.plan": ("LayerPlan", "Task", "build_plan"),
     "hytnas_datasets.portable": ("DataSheet", "read_set", "read_sheet", "write_set"),
     "hytnas_datasets.spaces": (
@@ -52,7 +56,7 @@ _EXPORTS = {
     ),
     "hytnas_datasets.spaces.released": ("read_released",),
     "hytnas_datasets.store": ("Study",),
-    "hytnas_datasets.targets": ("get_target",),
+    "hytnas_datasets.targets": ("TARGETS", "Target", "get_target"),
 }
 __all__ = [name for names in _EXPORTS.values() for name in names]
 

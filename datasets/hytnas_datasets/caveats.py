@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from hytnas_agent.records import LatencyLabel, Outcome
+from hytnas_agent.records import LatencyLabel, Outcome, ProcessResult
 
 Caveat = Literal["unstable", "disturbed", "untargeted"]
 Caveats = frozenset[Caveat]
@@ -84,6 +84,11 @@ def caveats_of(label: LatencyLabel) -> Caveats:
         "untargeted": label.target_half_width is None,
     }
     return frozenset(caveat for caveat, holds in found.items() if holds)
+
+
+def caveats_of_pass(result: ProcessResult) -> Caveats:
+    """The caveats of what one process of a pass beside the timed one measured."""
+    return frozenset(("disturbed", "untargeted") if result.is_disturbed else ("untargeted",))
 
 
 def write_caveats(caveats: Caveats) -> str:

@@ -1,27 +1,15 @@
 """Labelled architectures, the one form in which predictors, search and reports take data."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_agent.records import DeviceContext, Execution
 from hytnas_datasets.caveats import DOUBTS, CaveatCount, Caveats
 from hytnas_datasets.errors import DataSetError
+from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.spaces import Architecture, Space
-
-Target = Literal["latency_ms", "accuracy"]
-
-
-class ModelFiles(msgspec.Struct, frozen=True):
-    """How the measured model files were made: latencies of two ways are never mixed, nor predicted alike."""
-
-    format: str
-    precision: str
-    converter: str
-    converter_version: str = ""
+from hytnas_datasets.targets import Target
 
 
 @dataclass(frozen=True)
@@ -35,23 +23,20 @@ class LabelledSet:
     plan_hashes : tuple of n str
         Identity of the network each architecture gives; the group of a grouped fold.
     y : (n,) float64
-        The labels: milliseconds for ``latency_ms``, a fraction in [0, 1] for ``accuracy``.
+        The labels, in the unit of the target.
     repeats : tuple of n (r_i,) float64 arrays
-        Independent repeats behind each label, same unit: medians of fresh processes, or accuracies of
+        Independent repeats behind each label, same unit, e.g. medians of fresh processes, or accuracies of
         training seeds. ``r_i`` may be 1 where nothing was repeated.
-    resolution, classes : the task
-    context : DeviceContext or None
-        What the labels depend on; ``None`` where they do not come from a device (accuracy).
-    model_files : ModelFiles or None
-        What was measured; ``None`` for accuracies.
-    execution : Execution
-        Shown wherever a latency is shown, in the words of ``EXECUTION_WORDS``.
+    target : Target
+    context : LabelContext
+        What the labels depend on besides the networks.
     provenance : str
         One line: where the labels come from.
     devices : tuple of n tuples of str
         Ids of the boards each label was measured on; empty where they do not come from a device.
     caveats : tuple of n Caveats
-        What is to be said of each latency; empty where nothing is known of that, and for accuracies.
+        What is to be said of each label; empty where nothing is known of that, and for targets whose labels
+        have no caveats.
     left_out : tuple of Caveats
         Those of the labels that `stable` left out.
     """
@@ -62,12 +47,8 @@ class LabelledSet:
     y: NDArray[np.float64]
     repeats: tuple[NDArray[np.float64], ...]
     target: Target
-    resolution: int
-    classes: int
-    context: DeviceContext | None = None
-    execution: Execution = "native"
+    context: LabelContext
     provenance: str = ""
-    model_files: ModelFiles | None = None
     extra: dict[str, str] = field(default_factory=dict)
     devices: tuple[tuple[str, ...], ...] = ()
     caveats: tuple[Caveats, ...] = ()
@@ -79,7 +60,7 @@ class LabelledSet:
     @property
     def caveat_count(self) -> CaveatCount | None:
         """How many labels have which caveat; ``None`` where that is not known."""
-        known = len(self.caveats) == len(self) and self.target == "latency_ms"
+        known = len(self.caveats) == len(self) and self.target.has_caveats
         return CaveatCount.of(self.caveats, self.left_out) if known else None
 
     def describe_left_out(self) -> str:
@@ -97,9 +78,10 @@ class LabelledSet:
 
         Raises DataSetError where it is not known which those are.
         """
-        if self.target != "latency_ms":
+        if not self.target.has_caveats:
             raise DataSetError(
-                "accuracies are neither UNSTABLE nor disturbed, so that none can be left out for that",
+                f"labels of {self.target.words} are neither UNSTABLE nor disturbed, so that none can be left "
+                "out for that",
                 "Do without --stable-only",
             )
         if self.caveat_count is None:

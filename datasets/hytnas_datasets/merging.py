@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_datasets.caveats import Caveats
 from hytnas_datasets.errors import DataSetError
+from hytnas_datasets.label_context import describe
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Architecture
 
@@ -19,21 +19,21 @@ def merge(sets: Sequence[LabelledSet], /) -> LabelledSet:
     Raises
     ------
     DataSetError
-        They differ in space, target, task, context or model files, or come from boards that no set of them
+        They differ in space, target or context, or come from boards that no set of them
         holds together: a study alone can tell whether its boards agree.
     """
     if not sets:
         raise DataSetError("there is nothing to merge", "Name at least one study")
     first = sets[0]
     for other in sets[1:]:
-        for field in ("target", "resolution", "classes", "context", "execution", "model_files"):
-            if getattr(first, field) != getattr(other, field):
-                raise DataSetError(
-                    f"the sets differ in {field.replace('_', ' ')} "
-                    f"({_shown(getattr(first, field), getattr(other, field))}), "
-                    "and their labels cannot be mixed",
-                    "Keep one data set for each",
-                )
+        differing = first.context.differences(other.context)
+        if first.target != other.target:
+            differing = {"target": (first.target.name, other.target.name)} | differing
+        if differing:
+            raise DataSetError(
+                f"the sets differ in {describe(differing)}, and their labels cannot be mixed",
+                "Keep one data set for each",
+            )
         if first.space.hash() != other.space.hash():
             raise DataSetError("the sets are of different spaces, and their labels cannot be mixed")
     _refuse_unlike_boards(sets)
@@ -68,15 +68,4 @@ def _refuse_unlike_boards(sets: Sequence[LabelledSet]) -> None:
     raise DataSetError(
         f"the sets come from the boards {', '.join(sorted(boards))}, and nothing tells whether they agree",
         "Collect on them together in one study, where their canaries are compared",
-    )
-
-
-def _shown(one: object, other: object) -> str:
-    """Two unlike values, and of two structures their unlike fields alone."""
-    if not isinstance(one, msgspec.Struct) or not isinstance(other, msgspec.Struct):
-        return f"{one} / {other}"
-    return "; ".join(
-        f"{name}: {getattr(one, name)} / {getattr(other, name)}"
-        for name in one.__struct_fields__
-        if getattr(one, name) != getattr(other, name)
     )

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import math
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,14 +10,16 @@ import msgspec
 import numpy as np
 
 from hytnas_agent.errors import HytnasError
-from hytnas_agent.records import EXECUTION_WORDS, DeviceContext, Execution
+from hytnas_agent.records import EXECUTION_WORDS, Execution
 from hytnas_agent.whole_file import write_whole
 from hytnas_datasets.caveats import CaveatCount, read_caveats, write_caveats
 from hytnas_datasets.errors import DataSetError
-from hytnas_datasets.labelled import LabelledSet, ModelFiles, Target
+from hytnas_datasets.label_context import LabelContext
+from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import get_space
+from hytnas_datasets.targets import Target, get_target
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 TABLE: Final = "labels.csv"
 DATA_SHEET: Final = "datasheet.json"
 MAX_SHEET_BYTES: Final = 1 << 20
@@ -28,7 +29,7 @@ COLUMNS: Final = {
     "plan_hash": "identity of the network; rows that share it are one network",
     "label": "the label, in the data sheet's unit",
     "repeats": "independent repeats behind the label, same unit, separated by semicolons",
-    "execution": "how a latency came about; only `native` ones are a board's speed. Empty for accuracies",
+    "execution": "how a device came by the label; only `native` ones are a board's. Empty for accuracies",
 }
 CAVEAT_COLUMN: Final = {
     "caveats": "`unstable`: its interval stayed wider than the target; `disturbed`: too few of its "
@@ -36,7 +37,6 @@ CAVEAT_COLUMN: Final = {
     "by semicolons",
 }
 """A further column of the sets in which that is known."""
-UNITS: Final[dict[Target, str]] = {"latency_ms": "milliseconds", "accuracy": "fraction of the test images"}
 CAUTIONS: Final[dict[Execution, str]] = {
     "native": "Latencies of the device named in the context, and of no other.",
     "emulated": "Latencies of an emulator. They say nothing about the speed of a board.",
@@ -54,6 +54,10 @@ class FileRecord(msgspec.Struct, frozen=True):
     bytes: int
 
 
+class _Version(msgspec.Struct, frozen=True):
+    format_version: int
+
+
 class DataSheet(msgspec.Struct, frozen=True):
     """Everything a reader of the table must know."""
 
@@ -61,21 +65,17 @@ class DataSheet(msgspec.Struct, frozen=True):
     name: str
     summary: str
     licence: str
-    target: Target
+    target: str
     unit: str
     labels: int
     networks: int
     space: str
     space_hash: str
-    resolution: int
-    classes: int
-    execution: Execution
+    context: LabelContext
     latencies: str
     caution: str
     columns: dict[str, str]
     files: dict[str, FileRecord]
-    context: DeviceContext | None = None
-    model_files: ModelFiles | None = None
     caveats: CaveatCount | None = None
     extra: dict[str, str] = {}
     provenance: dict[str, Any] = {}
@@ -97,21 +97,17 @@ def write_set(
         name=name,
         summary=summary,
         licence=licence,
-        target=labelled.target,
-        unit=UNITS[labelled.target],
+        target=labelled.target.name,
+        unit=labelled.target.unit_words,
         labels=len(labelled),
         networks=len(set(labelled.plan_hashes)),
         space=labelled.space.name,
         space_hash=labelled.space.hash(),
-        resolution=labelled.resolution,
-        classes=labelled.classes,
-        execution=labelled.execution,
-        latencies=EXECUTION_WORDS[labelled.execution] if labelled.target == "latency_ms" else "",
-        caution=CAUTIONS[labelled.execution] if labelled.target == "latency_ms" else "",
+        context=labelled.context,
+        latencies=EXECUTION_WORDS[labelled.context.execution] if labelled.target.of_device else "",
+        caution=CAUTIONS[labelled.context.execution] if labelled.target.of_device else "",
         columns=_columns(labelled),
         files={TABLE: FileRecord(hashlib.sha256(table).hexdigest(), len(table))},
-        context=labelled.context,
-        model_files=labelled.model_files,
         caveats=labelled.caveat_count,
         extra=labelled.extra,
         provenance={"labels": labelled.provenance, **provenance},
@@ -130,15 +126,16 @@ def write_set(
 def read_sheet(folder: Path) -> DataSheet:
     """The data sheet of a folder; raises DataSetError."""
     try:
-        sheet = msgspec.json.decode(_read(folder / DATA_SHEET, MAX_SHEET_BYTES), type=DataSheet)
+        content = _read(folder / DATA_SHEET, MAX_SHEET_BYTES)
+        found = msgspec.json.decode(content, type=_Version).format_version
+        if found != FORMAT_VERSION:
+            raise DataSetError(
+                f"{folder} is of format {found}, this version of hytnas reads {FORMAT_VERSION}",
+                "Use the version of hytnas that wrote it",
+            )
+        return msgspec.json.decode(content, type=DataSheet)
     except ValueError as error:
         raise DataSetError(f"{folder / DATA_SHEET} is malformed: {error}", _ADVICE) from error
-    if sheet.format_version != FORMAT_VERSION:
-        raise DataSetError(
-            f"{folder} is of format {sheet.format_version}, this version of hytnas reads {FORMAT_VERSION}",
-            "Use the version of hytnas that wrote it",
-        )
-    return sheet
 
 
 def read_set(folder: Path) -> LabelledSet:
@@ -151,6 +148,7 @@ def read_set(folder: Path) -> LabelledSet:
         definition of the space.
     """
     sheet = read_sheet(folder)
+    target = get_target(sheet.target)
     table = _read(folder / TABLE, MAX_TABLE_BYTES)
     expected = sheet.files.get(TABLE)
     if expected is None or hashlib.sha256(table).hexdigest() != expected.sha256:
@@ -163,12 +161,10 @@ def read_set(folder: Path) -> LabelledSet:
             "Use the definition it was made with",
         )
     try:
-        rows = _rows(table, sheet)
+        rows = _rows(table, sheet, target)
         architectures = tuple(space.parse(row["architecture"]) for row in rows)
-        y = np.array([_label(row["label"], sheet.target) for row in rows], dtype=np.float64)
-        repeats = tuple(
-            np.array([_label(v, sheet.target) for v in row["repeats"].split(";")]) for row in rows
-        )
+        y = np.array([_label(row["label"], target) for row in rows], dtype=np.float64)
+        repeats = tuple(np.array([_label(v, target) for v in row["repeats"].split(";")]) for row in rows)
         plan_hashes = tuple(row["plan_hash"] for row in rows)
         caveats = tuple(read_caveats(row["caveats"]) for row in rows if "caveats" in row)
     except (ValueError, csv.Error, HytnasError) as error:
@@ -179,13 +175,9 @@ def read_set(folder: Path) -> LabelledSet:
         plan_hashes=plan_hashes,
         y=y,
         repeats=repeats,
-        target=sheet.target,
-        resolution=sheet.resolution,
-        classes=sheet.classes,
+        target=target,
         context=sheet.context,
-        execution=sheet.execution,
         provenance=f"{sheet.name}: {sheet.summary}",
-        model_files=sheet.model_files,
         extra=sheet.extra,
         caveats=caveats,
     )
@@ -199,7 +191,7 @@ def _table(labelled: LabelledSet) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_columns(labelled))
     ids = labelled.space.format_all(labelled.architectures)
-    execution = _execution_cell(labelled.target, labelled.execution)
+    execution = _execution_cell(labelled.target, labelled.context)
     labels = [repr(label) for label in labelled.y.tolist()]
     repeats = [";".join(map(repr, each.tolist())) for each in labelled.repeats]
     columns = [ids, labelled.plan_hashes, labels, repeats, [execution] * len(labelled)]
@@ -213,7 +205,7 @@ def _columns(labelled: LabelledSet) -> dict[str, str]:
     return COLUMNS | CAVEAT_COLUMN if labelled.caveats else COLUMNS
 
 
-def _rows(table: bytes, sheet: DataSheet) -> list[dict[str, str]]:
+def _rows(table: bytes, sheet: DataSheet, target: Target) -> list[dict[str, str]]:
     """The rows of a table, as many as the sheet says and all of its kind; raises ValueError, csv.Error."""
     header, *lines = csv.reader(io.StringIO(table.decode()), strict=True)
     expected = list(COLUMNS | CAVEAT_COLUMN if "caveats" in sheet.columns else COLUMNS)
@@ -226,15 +218,15 @@ def _rows(table: bytes, sheet: DataSheet) -> list[dict[str, str]]:
             f"it holds {len(rows)} labels of {networks} networks, its data sheet says {sheet.labels} of "
             f"{sheet.networks}"
         )
-    execution = _execution_cell(sheet.target, sheet.execution)
+    execution = _execution_cell(target, sheet.context)
     for row in rows:
         if row["execution"] != execution:
             raise ValueError(f"a label is {row['execution']!r}, its data sheet says {execution!r}")
     return rows
 
 
-def _execution_cell(target: Target, execution: Execution) -> str:
-    return execution if target == "latency_ms" else ""
+def _execution_cell(target: Target, context: LabelContext) -> str:
+    return context.execution if target.of_device else ""
 
 
 def _read(path: Path, limit: int) -> bytes:
@@ -250,10 +242,6 @@ def _read(path: Path, limit: int) -> bytes:
 
 def _label(text: str, target: Target) -> float:
     value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text!r} is no finite number")
-    if target == "latency_ms" and value <= 0:
-        raise ValueError(f"a latency of {text} ms")
-    if target == "accuracy" and not 0 <= value <= 1:
-        raise ValueError(f"an accuracy of {text}, which is no fraction")
+    if not target.is_valid(value):
+        raise ValueError(f"{text!r} is no label of {target.words}, which is {target.describe_range()}")
     return value

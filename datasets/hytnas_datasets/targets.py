@@ -89,6 +89,8 @@ class Target:
         Whether a search minimises or maximises it.
     source : Source
         Where a study keeps its labels.
+    how : str
+        How a label comes about, in words.
     collect : str
         The command that collects labels.
     scale : "log" or "identity"
@@ -117,6 +119,7 @@ class Target:
     unit_words: str
     direction: Direction
     source: Source
+    how: str
     collect: str
     scale: Scale = "log"
     noise: Noise = "relative"
@@ -132,6 +135,21 @@ class Target:
     def of_device(self) -> bool:
         """Whether a device measures it, so that its labels hold for that device and its model files alone."""
         return not isinstance(self.source, FromTrainings)
+
+    @property
+    def has_caveats(self) -> bool:
+        """Whether its labels are said to be UNSTABLE or disturbed: those of the timed runs and of passes."""
+        return self.is_timed or isinstance(self.source, FromPass)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its labels are computed from the timed runs."""
+        return isinstance(self.source, FromLatencyLabels) and self.source.timed
+
+    @property
+    def slug(self) -> str:
+        """Its name in the files and keys of figures, e.g. "peak-memory"."""
+        return self.words.replace(" ", "-")
 
     @property
     def display(self) -> Shown:
@@ -198,6 +216,7 @@ LATENCY: Final = Target(
     unit_words="milliseconds",
     direction="min",
     source=FromLatencyLabels(_latency, timed=True),
+    how="median of the medians of fresh processes",
     collect="hytnas-profile collect latency",
     units={"us": 1e-3, "ms": 1.0, "s": 1e3},
     aliases=("latency",),
@@ -210,6 +229,7 @@ ACCURACY: Final = Target(
     unit_words="fraction of the test images",
     direction="max",
     source=FromTrainings(),
+    how="mean accuracy of trainings from several seeds",
     collect="hytnas-profile collect accuracy",
     scale="identity",
     noise="absolute",
@@ -225,6 +245,7 @@ ENERGY: Final = Target(
     unit_words="millijoules an inference",
     direction="min",
     source=FromPass(MeasurePass.ENERGY, _energy),
+    how="energy that a meter counts under load, for each inference",
     collect="hytnas-profile collect passes --energy",
     units={"uJ": 1e-3, "mJ": 1.0, "J": 1e3},
     aliases=("energy",),
@@ -238,6 +259,7 @@ PEAK_MEMORY: Final = Target(
     unit_words="bytes, interpreter and runtime included",
     direction="min",
     source=FromLatencyLabels(_peak_memory),
+    how="peak resident memory of a process of its own",
     collect="hytnas-profile collect latency",
     units=_BYTES,
     aliases=("peak_memory", "memory"),
@@ -250,6 +272,7 @@ THROUGHPUT: Final = Target(
     unit_words="inferences a second, one at a time",
     direction="max",
     source=FromLatencyLabels(_throughput, timed=True),
+    how="inferences in the median time of one",
     collect="hytnas-profile collect latency",
     units={"": 1.0},
     aliases=("throughput",),
@@ -262,6 +285,7 @@ MODEL_SIZE: Final = Target(
     unit_words="bytes of the model file",
     direction="min",
     source=FromLatencyLabels(_model_size),
+    how="size of the model file",
     collect="hytnas-profile collect latency",
     noise="none",
     units=_BYTES,

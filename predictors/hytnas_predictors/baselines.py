@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from hytnas_datasets.families import has_networks
 from hytnas_datasets.labelled import LabelledSet
-from hytnas_datasets.plan import Task, count_network
-from hytnas_predictors.recipes import Scale, from_scale, to_scale
+from hytnas_datasets.plan import count_network
+from hytnas_datasets.targets import Scale
+from hytnas_predictors.recipes import from_scale, to_scale
 from hytnas_predictors.roofline import estimate_latency_ms
 
 Floats = NDArray[np.float64]
@@ -22,17 +23,17 @@ Baseline = Callable[[Floats, Floats, Floats], Floats]
 def baseline_columns(labelled: LabelledSet) -> dict[str, Floats]:
     """(n,) logarithms of a figure of the layer plan, by the name of its baseline; none without layer plans.
 
-    The roofline estimates a latency, so it is no baseline of accuracy.
+    The roofline estimates a latency: it is a baseline of targets that follow the latency.
     """
     if not has_networks(labelled.space):
         return {}
-    task = Task(resolution=labelled.resolution, classes=labelled.classes)
+    task = labelled.context.task
     counts = [count_network(architecture, task) for architecture in labelled.architectures]
     columns = {
         "macs": np.log1p([count.macs for count in counts]),
         "params": np.log1p([count.params for count in counts]),
     }
-    if labelled.target == "latency_ms":
+    if labelled.target.follows_latency:
         estimates = [estimate_latency_ms(architecture, task) for architecture in labelled.architectures]
         columns["roofline"] = np.log(estimates)
     return columns

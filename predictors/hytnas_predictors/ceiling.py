@@ -31,10 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import polygamma
 
-from hytnas_datasets.labelled import Target
+from hytnas_datasets.targets import Scale, Target
 from hytnas_predictors.intervals import percentile_interval
 from hytnas_predictors.metrics import kendall_tau
-from hytnas_predictors.recipes import Scale, to_scale
+from hytnas_predictors.recipes import to_scale
 from hytnas_predictors.result import NoiseCeiling
 
 Floats = NDArray[np.float64]
@@ -136,14 +136,18 @@ def noise_ceiling(
     ----------
     y : (n,) labels, in the unit of the target
     repeats : n arrays of (r_i,) repeats, in the same unit
-    target : latencies are medians of their repeats with relative noise, accuracies means with absolute noise
+    target : Target
+        With relative noise, labels are medians of their repeats; with absolute noise, their means. Without
+        noise there is no ceiling.
     draws : int
         Redrawings of the noise, each with other variances.
     """
+    if target.noise == "none":
+        return None, f"Labels of {target.words} are exact, so there is no noise ceiling."
     repeated = sum(len(values) > 1 for values in repeats)
     if not repeated:
         return None, "No label was repeated, so the noise ceiling is unknown."
-    relative = target == "latency_ms"
+    relative = target.noise == "relative"
     scale: Scale = "log" if relative else "identity"
     noise = noise_of_repeats([to_scale(each, scale) for each in repeats], use_median=relative)
     if noise is None:
@@ -169,12 +173,10 @@ def _rests_on(repeated: int, single: int, target: Target) -> str:
     if not single:
         return rests
     others = f"{single} others are" if single > 1 else "1 other is"
-    if target == "accuracy":
-        return f"{rests} {others} of a single training, whose noise is unknown and taken to be that of these."
-    return (
-        f"{rests} {others} of a single process, whose noise is unknown and taken to be that of these; "
-        "a disturbed one is noisier, so that the true ceiling may be lower."
-    )
+    rests += f" {others} of a single {target.repeat}, whose noise is unknown and taken to be that of these"
+    if not target.has_caveats:
+        return f"{rests}."
+    return f"{rests}; a disturbed one is noisier, so that the true ceiling may be lower."
 
 
 def shrink(values: Floats, share: float) -> Floats:

@@ -13,13 +13,13 @@ from hytnas_datasets.caveats import describe_caveats
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.families import has_networks
 from hytnas_datasets.labelled import LabelledSet
-from hytnas_datasets.plan import Task
+from hytnas_datasets.targets import get_target
 from hytnas_predictors import metrics
 from hytnas_predictors.baselines import baseline_columns, cross_validate_baseline, fit_line, fit_mean
 from hytnas_predictors.ceiling import noise_ceiling
 from hytnas_predictors.comparison import Contender, make_verdict
 from hytnas_predictors.errors import PredictorError
-from hytnas_predictors.estimators import estimator_class
+from hytnas_predictors.estimators import estimator_class, list_estimators
 from hytnas_predictors.estimators.base import check_labels
 from hytnas_predictors.features import make_features
 from hytnas_predictors.intervals import (
@@ -29,14 +29,12 @@ from hytnas_predictors.intervals import (
     percentile_interval,
     resample_weights,
 )
-from hytnas_predictors.predictor import UNITS
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 from hytnas_predictors.recipes import Recipe, default_recipe
 from hytnas_predictors.result import Interval, Leaderboard, NoiseCeiling, OutOfFold, Score
 from hytnas_predictors.validation import CrossValidation, cross_validate, grouped_folds
 
 Floats = NDArray[np.float64]
-DEFAULT_ESTIMATORS = ("xgboost", "lightgbm", "mlp2", "mlp3")
 MINIMUM_NETWORKS = 20
 CHANCE = "mean"
 ROUNDING = 1e-9
@@ -45,7 +43,7 @@ ROUNDING = 1e-9
 def build_leaderboard(
     labelled: LabelledSet,
     *,
-    estimators: Sequence[str] = DEFAULT_ESTIMATORS,
+    estimators: Sequence[str] | None = None,
     recipes: Sequence[Recipe] = (),
     folds: int = 5,
     repeats: int = 3,
@@ -58,8 +56,8 @@ def build_leaderboard(
     Parameters
     ----------
     labelled : LabelledSet of n labels
-    estimators : names
-        Registered estimators, each with its `default_recipe`.
+    estimators : names, optional
+        Registered estimators, each with its `default_recipe`; all that are registered without.
     recipes : Recipes
         In place of ``estimators``, to choose features, scale and parameters; no two of one estimator.
     folds, repeats : int
@@ -78,7 +76,8 @@ def build_leaderboard(
     PredictorError
         For unknown estimators and labels that are NaN or, on the log scale, not positive.
     """
-    chosen = list(recipes) or [default_recipe(name, labelled.target, labelled.space) for name in estimators]
+    names = list_estimators() if estimators is None else estimators
+    chosen = list(recipes) or [default_recipe(name, labelled.target, labelled.space) for name in names]
     _check(labelled, chosen)
     y, groups = labelled.y, _network_groups(labelled)
     assigned = grouped_folds(groups, folds, repeats, seed)
@@ -97,15 +96,15 @@ def build_leaderboard(
     baselines, rivals = _baselines(labelled, assigned, groups, weights, chosen[0])
     averaged = [validated[i].predicted.mean(axis=0) for i in order]
     return Leaderboard(
-        target=labelled.target,
-        unit=UNITS[labelled.target],
+        target=labelled.target.name,
+        unit=labelled.target.unit,
         space=labelled.space.name,
         labels=len(y),
         networks=int(groups.max()) + 1,
         folds=folds,
         repeats=repeats,
         seed=seed,
-        execution=labelled.execution,
+        context=labelled.context,
         provenance=labelled.provenance,
         scores=tuple(scores[i] for i in order),
         baselines=baselines,
@@ -124,6 +123,7 @@ def build_leaderboard(
 
 def to_rows(leaderboard: Leaderboard) -> list[dict[str, str | float | bool]]:
     """One flat row for each predictor, best first, then the baselines."""
+    of_device = get_target(leaderboard.target).of_device
     return [
         {
             "predictor": score.predictor,
@@ -140,7 +140,7 @@ def to_rows(leaderboard: Leaderboard) -> list[dict[str, str | float | bool]]:
             "leak_suspected": score.leak_suspected,
             "better_than_chance": score.better_than_chance,
             "baseline": score in leaderboard.baselines,
-            "execution": leaderboard.execution if leaderboard.target == "latency_ms" else "",
+            "execution": leaderboard.context.execution if of_device else "",
         }
         for score in (*leaderboard.scores, *leaderboard.baselines)
     ]
@@ -165,11 +165,11 @@ def _check(labelled: LabelledSet, recipes: Sequence[Recipe]) -> None:
         estimator_class(name)
     networks = len(set(_network_names(labelled)))
     if networks < MINIMUM_NETWORKS:
-        what = "latency" if labelled.target == "latency_ms" else "accuracy"
+        target = labelled.target
         raise NotEnoughDataError(
-            f"{networks} labelled networks are too few for a leaderboard of {what}, "
+            f"{networks} labelled networks are too few for a leaderboard of {target.words}, "
             f"which takes at least {MINIMUM_NETWORKS}{labelled.describe_left_out()}",
-            f"Collect more: hytnas-profile collect {what} --n {4 * MINIMUM_NETWORKS}.",
+            f"Collect more: {target.collect} --n {4 * MINIMUM_NETWORKS}.",
         )
     check_labels(labelled.y)
 
@@ -191,10 +191,9 @@ def _cross_validate_all(
     seed: int,
     bars: ProgressFactory,
 ) -> list[CrossValidation]:
-    task = Task(resolution=labelled.resolution, classes=labelled.classes)
     fits = sum(len(np.unique(row)) for row in folds)
     tables = {
-        sets: make_features(labelled.space, labelled.architectures, task, sets).x
+        sets: make_features(labelled.space, labelled.architectures, labelled.context.task, sets).x
         for sets in dict.fromkeys(recipe.features for recipe in recipes)
     }
     with bars("cross-validating predictors", len(recipes) * fits) as bar:
@@ -269,10 +268,10 @@ def _score_of_chance(y: Floats, predicted: Floats) -> Score:
 def _notes(
     labelled: LabelledSet, scores: Sequence[Score], ceiling_note: str, recipes: Sequence[Recipe]
 ) -> tuple[str, ...]:
-    notes = [describe_caveats(labelled.caveat_count)] if labelled.target == "latency_ms" else []
+    notes = [describe_caveats(labelled.caveat_count)] if labelled.target.has_caveats else []
     notes.append(ceiling_note)
-    if labelled.execution != "native":
-        notes.append(f"No device was measured: {EXECUTION_WORDS[labelled.execution]}.")
+    if labelled.context.execution != "native":
+        notes.append(f"No device was measured: {EXECUTION_WORDS[labelled.context.execution]}.")
     if any(recipe.scale == "log" for recipe in recipes):
         notes.append("Predictors are fitted to the logarithm of the labels.")
     suspects = [score.predictor for score in scores if score.leak_suspected]

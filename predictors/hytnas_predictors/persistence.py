@@ -5,8 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from hytnas_agent.records import DeviceContext
-from hytnas_datasets.labelled import ModelFiles
+from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.spaces import Space
 from hytnas_predictors.errors import PredictorError, PredictorMismatchError
 from hytnas_predictors.estimators import estimator_class, files
@@ -15,7 +14,7 @@ from hytnas_predictors.predictor import Predictor, PredictorInfo
 
 FILE = "predictor.json"
 ESTIMATOR_FOLDER = "estimator"
-FORMAT = 1
+FORMAT = 2
 LIMIT_BYTES = 4 << 20
 
 
@@ -53,42 +52,40 @@ def load_predictor(
     folder: Path,
     *,
     space: Space,
-    context: DeviceContext | None = None,
-    model_files: ModelFiles | None = None,
+    context: LabelContext | None = None,
     force: bool = False,
 ) -> Predictor:
-    """Read a predictor for use in ``space`` and, where given, for the device of ``context``.
+    """Read a predictor for use in ``space`` and, where given, for labels of ``context``.
 
     Parameters
     ----------
     folder : Path
     space : Space
         The space that the architectures will come from.
-    context : DeviceContext, optional
-        What the predicted labels are to hold for; not compared if left out or if the labels came from no
-        device.
-    model_files : ModelFiles, optional
-        How the model files are made whose latencies are wanted; not compared if left out.
+    context : LabelContext, optional
+        What the predicted labels are to hold for; what it or the predictor does not know is not compared.
     force : bool
         Load in spite of differences; ``Predictor.warnings`` then says what they are.
 
     Raises
     ------
     PredictorMismatchError
-        If the space, the context or the model files differ; it names the fields.
+        If the space or the context differs; it names the fields.
     PredictorError
         If the files are damaged, or the features of this version differ from those that were fitted.
     """
     info = read_info(folder)
     differences = _differences(info, space)
-    differences |= _changed(info.context, context) | _remade(info.model_files, model_files)
+    if context is not None:
+        conflicts = info.context.conflicts(context)
+        differences |= {name: f"{name} {old}, now {new}" for name, (old, new) in conflicts.items()}
     if differences and not force:
         raise PredictorMismatchError(
             f"the predictor in {folder} was fitted for something else: {'; '.join(differences.values())}",
             "Fit one to labels of this space and device, or use this one with --force where it is offered.",
             fields=tuple(differences),
         )
-    names = make_features(space, (), info.task, info.features).names
+    names = make_features(space, (), info.context.task, info.features).names
     if names != info.feature_names:
         raise files.unusable(folder, "its features are not those that this version makes for the space")
     estimator = estimator_class(info.name).load(folder / ESTIMATOR_FOLDER)
@@ -120,28 +117,3 @@ def _differences(info: PredictorInfo, space: Space) -> dict[str, str]:
             f"another version of the space {space.name} ({info.space_hash}, now {space.hash()})"
         )
     return found
-
-
-def _changed(before: msgspec.Struct | None, now: msgspec.Struct | None) -> dict[str, str]:
-    """Field and sentence for every field that differs; nothing where one of the two is not known."""
-    if before is None or now is None:
-        return {}
-    pairs = {name: (getattr(before, name), getattr(now, name)) for name in before.__struct_fields__}
-    return {name: f"{name} {old}, now {new}" for name, (old, new) in pairs.items() if old != new}
-
-
-def _remade(before: ModelFiles | None, now: ModelFiles | None) -> dict[str, str]:
-    """As `_changed`; two builds of one version of a converter (2.13.0+cpu, 2.13.0+cu130) do not differ."""
-    known = [
-        {field: value.partition("+")[0] for field, value in msgspec.structs.asdict(made).items() if value}
-        for made in (before, now)
-        if made is not None
-    ]
-    if len(known) < 2:
-        return {}
-    old, new = known
-    return {
-        field: f"{field} {old[field]}, now {new[field]}"
-        for field in old
-        if old[field] != new.get(field, old[field])
-    }

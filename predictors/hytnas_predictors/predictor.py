@@ -8,32 +8,31 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_agent.records import DeviceContext, Execution
 from hytnas_datasets.caveats import CaveatCount
 from hytnas_datasets.errors import NotEnoughDataError
-from hytnas_datasets.labelled import LabelledSet, ModelFiles, Target
-from hytnas_datasets.plan import Task
+from hytnas_datasets.label_context import LabelContext
+from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.targets import Scale
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import Estimator
 from hytnas_predictors.estimators.base import MINIMUM_ROWS, check_labels
 from hytnas_predictors.features import FeatureSet, make_features
-from hytnas_predictors.recipes import Recipe, Scale, default_recipe, from_scale, to_scale
+from hytnas_predictors.recipes import Recipe, default_recipe, from_scale, to_scale
 
 Floats = NDArray[np.float64]
-UNITS: dict[Target, str] = {"latency_ms": "ms", "accuracy": "fraction"}
 LIBRARIES = ("hytnas", "numpy", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "safetensors")
 
 
 class PredictorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a predictor was fitted to.
 
-    ``feature_low`` and ``feature_high`` bound the training rows; ``caveats`` counts the latency labels that
-    are doubtful, ``None`` where that is not known.
+    ``feature_low`` and ``feature_high`` bound the training rows; ``context`` is what the labels depend on;
+    ``caveats`` counts the labels that are doubtful, ``None`` where that is not known.
     """
 
     name: str
-    target: Target
+    target: str
     unit: str
     scale: Scale
     features: tuple[FeatureSet, ...]
@@ -46,20 +45,10 @@ class PredictorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     networks: int
     space: str
     space_hash: str
-    resolution: int
-    classes: int
-    context: DeviceContext | None
-    context_fingerprint: str | None
-    execution: Execution
+    context: LabelContext
     provenance: str
     libraries: dict[str, str]
-    model_files: ModelFiles | None = None
     caveats: CaveatCount | None = None
-
-    @property
-    def task(self) -> Task:
-        """The task that the networks are built for."""
-        return Task(resolution=self.resolution, classes=self.classes)
 
 
 @dataclass(frozen=True)
@@ -102,7 +91,7 @@ class Predictor:
                     f"an architecture of {architecture.space} was given to a predictor for {self.space.name}",
                     f"Use architectures of {self.space.name}.",
                 )
-        x = make_features(self.space, architectures, self.info.task, self.info.features).x
+        x = make_features(self.space, architectures, self.info.context.task, self.info.features).x
         mean, std = from_scale(*self.estimator.predict_with_std(x), self.info.scale)
         outside = ((x < np.array(self.info.feature_low)) | (x > np.array(self.info.feature_high))).any(axis=1)
         beyond = (mean < self.info.label_low) | (mean > self.info.label_high)
@@ -137,13 +126,12 @@ def fit_predictor(
             f"{len(y)} labels are too few to fit to{labelled.describe_left_out()}",
             f"Collect at least {MINIMUM_ROWS}",
         )
-    task = Task(resolution=labelled.resolution, classes=labelled.classes)
-    table = make_features(labelled.space, labelled.architectures, task, recipe.features)
+    table = make_features(labelled.space, labelled.architectures, labelled.context.task, recipe.features)
     estimator = recipe.make().fit(table.x, to_scale(y, recipe.scale), rng=rng)
     info = PredictorInfo(
         name=name,
-        target=labelled.target,
-        unit=UNITS[labelled.target],
+        target=labelled.target.name,
+        unit=labelled.target.unit,
         scale=recipe.scale,
         features=recipe.features,
         feature_names=table.names,
@@ -155,12 +143,7 @@ def fit_predictor(
         networks=len(set(labelled.plan_hashes)),
         space=labelled.space.name,
         space_hash=labelled.space.hash(),
-        resolution=labelled.resolution,
-        classes=labelled.classes,
         context=labelled.context,
-        model_files=labelled.model_files,
-        context_fingerprint=labelled.context.fingerprint() if labelled.context else None,
-        execution=labelled.execution,
         provenance=labelled.provenance,
         libraries=_library_versions(),
         caveats=labelled.caveat_count,

@@ -2,19 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_datasets.labelled import Target
 from hytnas_datasets.spaces import Space
+from hytnas_datasets.targets import Scale, Target
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import Estimator, make_estimator
 from hytnas_predictors.features import FeatureSet, usable_sets
 
 Floats = NDArray[np.float64]
-Scale = Literal["identity", "log"]
 NETWORKS = ("mlp2", "mlp3")
 
 
@@ -49,14 +48,15 @@ def default_recipe(estimator: str, target: Target, space: Space) -> Recipe:
 
     Trees take the ordinal codes beside the physical quantities; for networks the codes are ballast at the
     size of a first sample (80 labels: tau 0.65 with them, 0.69 without, on the published latencies) and they
-    take the physical quantities alone. Latencies are fitted on the log scale, which ranks as well or a little
-    better and makes errors relative. ``benchmarks/predictors_released.py`` prints the comparison.
+    take the physical quantities alone. The scale is the target's: latencies are fitted on the log scale,
+    which ranks as well or a little better and makes errors relative.
+    ``benchmarks/predictors_released.py`` prints the comparison.
     """
     sets: Sequence[FeatureSet] = ("physical",) if estimator in NETWORKS else ("ordinal", "physical")
     return Recipe(
         estimator=estimator,
         features=usable_sets(space, sets),
-        scale="log" if target == "latency_ms" else "identity",
+        scale=target.scale,
     )
 
 

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from hytnas_agent.records import Execution
 from hytnas_datasets.caveats import CaveatCount
+from hytnas_datasets.label_context import LabelContext
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -57,7 +57,8 @@ class OutOfFold(msgspec.Struct, frozen=True):
 class Leaderboard(msgspec.Struct, frozen=True):
     """Predictors compared by cross-validated Kendall tau-b, best first.
 
-    ``caveats`` counts the latency labels that are doubtful; ``None`` where that is not known.
+    ``context`` is what the labels depend on; ``caveats`` counts those that are doubtful, ``None`` where that
+    is not known.
     """
 
     target: str
@@ -68,7 +69,7 @@ class Leaderboard(msgspec.Struct, frozen=True):
     folds: int
     repeats: int
     seed: int
-    execution: Execution
+    context: LabelContext
     provenance: str
     scores: tuple[Score, ...]
     baselines: tuple[Score, ...]

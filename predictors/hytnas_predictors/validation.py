@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_datasets.errors import NotEnoughDataError
+from hytnas_datasets.targets import Scale
 from hytnas_predictors.estimators import Estimator
-from hytnas_predictors.recipes import Scale, from_scale, to_scale
+from hytnas_predictors.recipes import from_scale, to_scale
 
 Floats = NDArray[np.float64]
 Folds = NDArray[np.int64]

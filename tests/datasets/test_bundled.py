@@ -21,21 +21,20 @@ def test_every_bundled_set_is_what_its_sheet_says() -> None:
         assert len(set(labelled.plan_hashes)) == sheet.networks
         assert np.all(labelled.y > 0)
         for architecture, plan_hash in zip(labelled.architectures, labelled.plan_hashes, strict=True):
-            task = Task(resolution=labelled.resolution, classes=labelled.classes)
-            assert network_hash(architecture, task) == plan_hash
+            assert network_hash(architecture, labelled.context.task) == plan_hash
 
 
 def test_instruction_counts_say_what_they_are_and_how_they_were_made() -> None:
     sheet = bundled.sheet(ICOUNT)
     assert sheet.labels >= 400
-    assert (sheet.space, sheet.resolution, sheet.target) == ("hyt", 224, "latency_ms")
+    assert (sheet.space, sheet.target, sheet.context.task) == ("hyt", "latency_ms", Task())
     assert sheet.latencies == EXECUTION_WORDS["instruction_count"]
     assert "no caches" in sheet.caution
-    assert sheet.context is not None
+    assert sheet.context.device is not None
     assert sheet.context.execution == "instruction_count"
-    assert sheet.model_files is not None
-    assert (sheet.model_files.format, sheet.model_files.precision) == ("onnx", "fp32")
-    assert bundled.load(ICOUNT).model_files == sheet.model_files
+    assert sheet.context.model_files is not None
+    assert (sheet.context.model_files.format, sheet.context.model_files.precision) == ("onnx", "fp32")
+    assert bundled.load(ICOUNT).context == sheet.context
     assert "qemu-user" in sheet.provenance["emulated_system"]["emulator"]
     for study in sheet.provenance["studies"]:
         assert study["models_per_hour"] > 0

@@ -11,11 +11,13 @@ import pytest
 
 from hytnas_agent.records import EXECUTION_WORDS, DeviceContext
 from hytnas_datasets.errors import DataSetError
-from hytnas_datasets.labelled import LabelledSet, ModelFiles
+from hytnas_datasets.label_context import LabelContext, ModelFiles
+from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.merging import merge
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.portable import DATA_SHEET, TABLE, read_set, read_sheet, write_set
 from hytnas_datasets.spaces import get_space
+from hytnas_datasets.targets import ACCURACY, ENERGY, LATENCY
 
 CONTEXT = DeviceContext(
     board="emulated Cortex-A53 (instruction count)",
@@ -32,6 +34,7 @@ CONTEXT = DeviceContext(
     governor="none",
     execution="instruction_count",
 )
+LABEL_CONTEXT = LabelContext(Task(), ModelFiles("onnx", "fp32", "none", "1"), CONTEXT)
 
 Edit = Callable[[dict], None]
 
@@ -46,14 +49,10 @@ def make_set(n: int = 5, seed: int = 0) -> LabelledSet:
         plan_hashes=tuple(build_plan(each, Task()).hash for each in architectures),
         y=y,
         repeats=tuple(np.array([value, value * 1.01]) for value in y),
-        target="latency_ms",
-        resolution=224,
-        classes=2,
-        context=CONTEXT,
-        execution="instruction_count",
+        target=LATENCY,
+        context=LABEL_CONTEXT,
         provenance="a test",
         extra={"converter": "none 1"},
-        model_files=ModelFiles("onnx", "fp32", "none", "1"),
     )
 
 
@@ -70,7 +69,7 @@ def test_a_set_is_read_as_it_was_written(folder: Path) -> None:
     assert read.plan_hashes == written.plan_hashes
     assert read.y.tolist() == written.y.tolist()
     assert [r.tolist() for r in read.repeats] == [r.tolist() for r in written.repeats]
-    for part in ("target", "resolution", "classes", "context", "execution", "extra", "model_files"):
+    for part in ("target", "context", "extra"):
         assert getattr(read, part) == getattr(written, part)
     assert read.space.hash() == written.space.hash()
 
@@ -263,12 +262,10 @@ def test_accuracies_are_fractions_and_name_no_execution(tmp_path: Path) -> None:
     fractions = np.linspace(0.5, 0.9, 5)
     good = replace(
         make_set(),
-        target="accuracy",
+        target=ACCURACY,
         y=fractions,
         repeats=tuple(np.array([value]) for value in fractions),
-        context=None,
-        model_files=None,
-        execution="native",
+        context=LabelContext(Task()),
     )
     write_set(good, tmp_path, name="x", summary="", licence="", provenance={})
     assert read_set(tmp_path).y.tolist() == fractions.tolist()
@@ -276,25 +273,29 @@ def test_accuracies_are_fractions_and_name_no_execution(tmp_path: Path) -> None:
     broken = (tmp_path / TABLE).read_bytes().replace(b"0.9", b"90.0")
     (tmp_path / TABLE).write_bytes(broken)
     _vouch_for(tmp_path, broken)
-    with pytest.raises(DataSetError, match="no fraction"):
+    with pytest.raises(DataSetError, match="a number from 0 to 1"):
         read_set(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"resolution": 96}, r"differ in resolution \(224 / 96\)"),
-        (
-            {"model_files": ModelFiles("onnx", "fp32", "none", "2")},
-            r"differ in model files \(converter_version: 1 / 2\)",
-        ),
-        ({"context": msgspec.structs.replace(CONTEXT, threads=4)}, r"differ in context \(threads: 1 / 4\)"),
+        ({"task": Task(resolution=96)}, "differ in resolution: 224 / 96,"),
+        ({"model_files": ModelFiles("onnx", "fp32", "none", "2")}, "differ in converter_version: 1 / 2,"),
+        ({"device": msgspec.structs.replace(CONTEXT, threads=4)}, "differ in threads: 1 / 4,"),
+        ({"device": None}, "differ in board: emulated Cortex-A53 .* / None"),
     ],
 )
 def test_sets_made_unlike_are_not_merged(change: dict, said: str) -> None:
     one = make_set()
     with pytest.raises(DataSetError, match=said):
-        merge([one, replace(one, **change)])
+        merge([one, replace(one, context=msgspec.structs.replace(LABEL_CONTEXT, **change))])
+
+
+def test_sets_of_two_targets_are_not_merged() -> None:
+    one = make_set()
+    with pytest.raises(DataSetError, match="differ in target: latency_ms / energy_mj"):
+        merge([one, replace(one, target=ENERGY)])
 
 
 def test_nothing_is_not_merged() -> None:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from hytnas_agent.records import DeviceContext
+from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task, count_network, network_hash
 from hytnas_datasets.spaces import get_space
+from hytnas_datasets.targets import LATENCY
 
 MakeLabelled = Callable[..., LabelledSet]
 
@@ -28,6 +30,7 @@ def context() -> DeviceContext:
         runtime_build="cpu",
         threads=1,
         governor="performance",
+        execution="simulated",
     )
 
 
@@ -48,11 +51,8 @@ def make_labelled(context: DeviceContext) -> MakeLabelled:
             plan_hashes=tuple(network_hash(each, task) for each in architectures),
             y=np.median(values, axis=1),
             repeats=tuple(values),
-            target="latency_ms",
-            resolution=224,
-            classes=2,
-            context=context,
-            execution="simulated",
+            target=LATENCY,
+            context=LabelContext(task, device=context),
             provenance="a formula",
         )
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from hytnas_datasets.targets import ACCURACY, LATENCY, MODEL_SIZE
 from hytnas_predictors.ceiling import moderate, noise_ceiling, noise_of_repeats, shrink
 from hytnas_predictors.metrics import kendall_tau
 
@@ -17,7 +18,7 @@ def noisy_labels(
 @pytest.mark.parametrize("noise", [0.02, 0.15])
 def test_the_ceiling_is_near_the_tau_that_the_truth_scores(noise: float) -> None:
     truth, y, repeats = noisy_labels(150, noise, 0)
-    ceiling, note = noise_ceiling(y, repeats, "latency_ms", rng=np.random.default_rng(1), draws=100)
+    ceiling, note = noise_ceiling(y, repeats, LATENCY, rng=np.random.default_rng(1), draws=100)
     assert ceiling is not None
     assert ceiling.label_to_truth.value == pytest.approx(kendall_tau(y, truth), abs=0.02)
     assert ceiling.label_to_truth.low <= kendall_tau(y, truth) <= ceiling.label_to_truth.high
@@ -28,7 +29,7 @@ def test_the_ceiling_is_near_the_tau_that_the_truth_scores(noise: float) -> None
 
 def test_noise_is_that_of_the_label_not_of_one_repeat() -> None:
     _, y, repeats = noisy_labels(200, 0.1, 2)
-    ceiling, _ = noise_ceiling(y, repeats, "latency_ms", rng=np.random.default_rng(0), draws=20)
+    ceiling, _ = noise_ceiling(y, repeats, LATENCY, rng=np.random.default_rng(0), draws=20)
     assert ceiling is not None
     assert ceiling.label_noise == pytest.approx(0.1 * np.sqrt(0.287), rel=0.1)
     assert ceiling.noise_unit == "relative standard deviation"
@@ -38,7 +39,7 @@ def test_accuracies_with_few_repeats_have_a_wide_ceiling() -> None:
     rng = np.random.default_rng(3)
     repeats = [0.8 + 0.05 * rng.normal() + 0.02 * rng.normal(size=3 if i < 5 else 1) for i in range(40)]
     y = np.array([each.mean() for each in repeats])
-    ceiling, note = noise_ceiling(y, repeats, "accuracy", rng=rng, draws=100)
+    ceiling, note = noise_ceiling(y, repeats, ACCURACY, rng=rng, draws=100)
     assert ceiling is not None
     assert "35 others are of a single training" in note
     assert ceiling.repeated_labels == 5
@@ -52,7 +53,7 @@ def test_the_ceiling_may_be_lower_for_latencies_of_a_disturbed_process_and_says_
     truth, y, repeats = noisy_labels(100, 0.02, 7)
     y[:single] = np.exp(truth[:single] + np.abs(np.random.default_rng(8).normal(0, 0.6, size=single)))
     repeats[:single] = [y[i : i + 1] for i in range(single)]
-    ceiling, note = noise_ceiling(y, repeats, "latency_ms", rng=np.random.default_rng(1), draws=50)
+    ceiling, note = noise_ceiling(y, repeats, LATENCY, rng=np.random.default_rng(1), draws=50)
     assert ceiling is not None
     assert ceiling.label_to_truth.value > kendall_tau(y, truth)
     assert f"rests on {100 - single} labels that were repeated. {said} of a single process" in note
@@ -62,7 +63,7 @@ def test_the_ceiling_may_be_lower_for_latencies_of_a_disturbed_process_and_says_
 def test_without_repeats_there_is_none() -> None:
     y = np.arange(1.0, 30.0)
     ceiling, note = noise_ceiling(
-        y, [y[i : i + 1] for i in range(29)], "accuracy", rng=np.random.default_rng(0)
+        y, [y[i : i + 1] for i in range(29)], ACCURACY, rng=np.random.default_rng(0)
     )
     assert ceiling is None
     assert "No label was repeated" in note
@@ -71,7 +72,7 @@ def test_without_repeats_there_is_none() -> None:
 def test_too_few_repeats_are_said_to_be() -> None:
     y = np.arange(1.0, 30.0)
     repeats = [np.array([value, value + 0.1]) if value < 3 else np.array([value]) for value in y]
-    ceiling, note = noise_ceiling(y, repeats, "accuracy", rng=np.random.default_rng(0))
+    ceiling, note = noise_ceiling(y, repeats, ACCURACY, rng=np.random.default_rng(0))
     assert ceiling is None
     assert "Only 2 labels" in note
 
@@ -79,7 +80,7 @@ def test_too_few_repeats_are_said_to_be() -> None:
 def test_labels_without_noise_have_a_ceiling_of_one() -> None:
     y = np.arange(1.0, 30.0)
     ceiling, _ = noise_ceiling(
-        y, [np.full(3, v) for v in y], "accuracy", rng=np.random.default_rng(0), draws=20
+        y, [np.full(3, v) for v in y], ACCURACY, rng=np.random.default_rng(0), draws=20
     )
     assert ceiling is not None
     assert ceiling.label_to_truth.value == pytest.approx(1.0)
@@ -89,7 +90,7 @@ def test_labels_without_noise_have_a_ceiling_of_one() -> None:
 def test_labels_of_nothing_but_noise_have_a_ceiling_near_zero() -> None:
     repeats = list(np.random.default_rng(4).normal(10, 1, size=(60, 5)))
     y = np.array([each.mean() for each in repeats])
-    ceiling, _ = noise_ceiling(y, repeats, "accuracy", rng=np.random.default_rng(0), draws=100)
+    ceiling, _ = noise_ceiling(y, repeats, ACCURACY, rng=np.random.default_rng(0), draws=100)
     assert ceiling is not None
     assert ceiling.label_to_truth.low < 0.15
 
@@ -112,3 +113,12 @@ def test_shrinking_takes_away_the_share_of_the_variance() -> None:
 
 def test_noise_of_too_few_degrees_is_none() -> None:
     assert noise_of_repeats([np.arange(4.0), np.arange(1.0)], use_median=True) is None
+
+
+def test_exact_labels_have_no_ceiling() -> None:
+    y = np.arange(1.0, 9.0)
+    ceiling, note = noise_ceiling(
+        y, [y[i : i + 1] for i in range(8)], MODEL_SIZE, rng=np.random.default_rng(0)
+    )
+    assert ceiling is None
+    assert "model size are exact" in note

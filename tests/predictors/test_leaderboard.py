@@ -1,5 +1,6 @@
 import csv
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,9 @@ import pytest
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Space, Variable
+from hytnas_datasets.targets import ACCURACY, get_target
 from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.estimators import ESTIMATORS
 from hytnas_predictors.leaderboard import build_leaderboard, to_rows, write_csv
 from hytnas_predictors.progress import SilentProgress
 from hytnas_predictors.recipes import Recipe
@@ -42,6 +45,17 @@ def test_the_papers_four_are_compared_by_default(make_labelled) -> None:
     assert all(score.better_than_chance for score in board.scores)
 
 
+def test_an_estimator_that_somebody_registers_is_compared_too(
+    make_labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = EntryPoint("mine", "hytnas_predictors.estimators.mlp:MLP2Estimator", ESTIMATORS.group)
+    monkeypatch.setattr("hytnas_agent.registry._entry_points", lambda group: [mine])
+    monkeypatch.setattr(ESTIMATORS, "bundled", {"lightgbm": ESTIMATORS.bundled["lightgbm"]})
+    monkeypatch.setattr(ESTIMATORS, "_loaded", {})
+    board = build_leaderboard(make_labelled(40), folds=2, repeats=1, resamples=100)
+    assert {score.predictor for score in board.scores} == {"lightgbm", "mine"}
+
+
 def test_predictors_come_best_first_with_intervals(board: Leaderboard) -> None:
     taus = [score.kendall_tau for score in board.scores]
     assert [tau.value for tau in taus] == sorted((tau.value for tau in taus), reverse=True)
@@ -72,13 +86,13 @@ def test_baselines_end_with_chance(board: Leaderboard) -> None:
 
 
 def test_the_roofline_estimates_latencies_alone(make_labelled) -> None:
-    accuracies = replace(make_labelled(30), target="accuracy")
+    accuracies = replace(make_labelled(30), target=ACCURACY)
     board = quick(accuracies, recipes=[Recipe("mlp2", ("physical",), params={"members": 1})])
     assert {score.predictor for score in board.baselines} == {"macs", "params", "mean"}
 
 
 def test_simulated_labels_are_called_simulated(board: Leaderboard) -> None:
-    assert board.execution == "simulated"
+    assert board.context.execution == "simulated"
     assert any("SIMULATED" in note for note in board.notes)
 
 
@@ -151,7 +165,7 @@ def test_labels_without_a_plan_are_networks_of_their_own(make_labelled) -> None:
 
 @pytest.mark.parametrize(("target", "command"), [("latency_ms", "latency"), ("accuracy", "accuracy")])
 def test_too_few_networks_are_refused_with_the_command(make_labelled, target: str, command: str) -> None:
-    labelled = replace(make_labelled(19), target=target)
+    labelled = replace(make_labelled(19), target=get_target(target))
     with pytest.raises(
         NotEnoughDataError, match=f"19 labelled networks.*hytnas-profile collect {command} --n"
     ):

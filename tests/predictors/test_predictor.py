@@ -6,7 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from hytnas_datasets.labelled import LabelledSet, ModelFiles
+from hytnas_datasets.label_context import LabelContext, ModelFiles
+from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Space, Variable, get_space
 from hytnas_predictors.errors import PredictorError, PredictorMismatchError
 from hytnas_predictors.estimators import list_estimators
@@ -17,6 +19,10 @@ from hytnas_predictors.recipes import Recipe
 
 HYT = get_space("hyt")
 PLAIN = Recipe("mlp2", ("ordinal",), "log", {"members": 2})
+
+
+def made_as(labelled: LabelledSet, model_files: ModelFiles) -> LabelledSet:
+    return replace(labelled, context=msgspec.structs.replace(labelled.context, model_files=model_files))
 
 
 def fit(labelled: LabelledSet, recipe: Recipe = PLAIN) -> Predictor:
@@ -80,8 +86,9 @@ def test_the_info_says_what_it_was_fitted_to(make_labelled, context) -> None:
     labelled = make_labelled(30)
     info = fit(labelled).info
     assert (info.space, info.space_hash) == ("hyt", HYT.hash())
-    assert (info.context, info.context_fingerprint) == (context, context.fingerprint())
-    assert (info.target, info.unit, info.scale, info.execution) == ("latency_ms", "ms", "log", "simulated")
+    assert info.context == labelled.context == LabelContext(Task(), device=context)
+    assert (info.target, info.unit, info.scale) == ("latency_ms", "ms", "log")
+    assert info.context.execution == "simulated"
     assert (info.labels, info.label_low, info.label_high) == (30, labelled.y.min(), labelled.y.max())
     assert {"numpy", "scikit-learn", "lightgbm"} <= set(info.libraries)
 
@@ -114,22 +121,30 @@ def test_another_context_is_refused_with_the_fields_that_differ(
     make_labelled, context, tmp_path: Path
 ) -> None:
     save_predictor(fit(make_labelled(30)), tmp_path / "saved")
-    other = msgspec.structs.replace(context, kernel="7.0", threads=4)
+    same = LabelContext(Task(), device=context)
+    other = msgspec.structs.replace(same, device=msgspec.structs.replace(context, kernel="7.0", threads=4))
     with pytest.raises(PredictorMismatchError, match=r"kernel 6.1, now 7.0; threads 1, now 4") as caught:
         load_predictor(tmp_path / "saved", space=HYT, context=other)
     assert caught.value.fields == ("kernel", "threads")
     forced = load_predictor(tmp_path / "saved", space=HYT, context=other, force=True)
     assert forced.warnings == ("kernel 6.1, now 7.0", "threads 1, now 4")
-    assert load_predictor(tmp_path / "saved", space=HYT, context=context).warnings == ()
+    assert load_predictor(tmp_path / "saved", space=HYT, context=same).warnings == ()
+
+
+def test_another_task_is_refused(make_labelled, tmp_path: Path) -> None:
+    save_predictor(fit(make_labelled(30)), tmp_path / "saved")
+    with pytest.raises(PredictorMismatchError, match="resolution 224, now 96"):
+        load_predictor(tmp_path / "saved", space=HYT, context=LabelContext(Task(resolution=96)))
 
 
 def test_model_files_made_in_another_way_are_refused(make_labelled, tmp_path: Path) -> None:
     fitted = ModelFiles("tflite", "fp32", "litert-torch", "0.10.0")
-    save_predictor(fit(replace(make_labelled(30), model_files=fitted)), tmp_path / "saved")
-    assert load_predictor(tmp_path / "saved", space=HYT, model_files=fitted).info.model_files == fitted
-    other = ModelFiles("tflite", "int8", "onnx2tf", "0.10.0")
+    save_predictor(fit(made_as(make_labelled(30), fitted)), tmp_path / "saved")
+    same = LabelContext(Task(), fitted)
+    assert load_predictor(tmp_path / "saved", space=HYT, context=same).info.context.model_files == fitted
+    other = LabelContext(Task(), ModelFiles("tflite", "int8", "onnx2tf", "0.10.0"))
     with pytest.raises(PredictorMismatchError, match="precision fp32, now int8") as caught:
-        load_predictor(tmp_path / "saved", space=HYT, model_files=other)
+        load_predictor(tmp_path / "saved", space=HYT, context=other)
     assert caught.value.fields == ("precision", "converter")
 
 
@@ -140,15 +155,15 @@ def test_builds_of_one_converter_version_are_alike(
     make_labelled, tmp_path: Path, version: str, fields: tuple[str, ...]
 ) -> None:
     fitted = ModelFiles("onnx", "fp32", "torch.onnx (tracing)", "2.13.0+cpu")
-    save_predictor(fit(replace(make_labelled(30), model_files=fitted)), tmp_path / "saved")
-    now = msgspec.structs.replace(fitted, converter_version=version)
-    loaded = load_predictor(tmp_path / "saved", space=HYT, model_files=now, force=True)
+    save_predictor(fit(made_as(make_labelled(30), fitted)), tmp_path / "saved")
+    now = LabelContext(Task(), msgspec.structs.replace(fitted, converter_version=version))
+    loaded = load_predictor(tmp_path / "saved", space=HYT, context=now, force=True)
     assert len(loaded.warnings) == len(fields)
     if fields:
         with pytest.raises(
             PredictorMismatchError, match=r"converter_version 2\.13\.0, now 2\.14\.0"
         ) as caught:
-            load_predictor(tmp_path / "saved", space=HYT, model_files=now)
+            load_predictor(tmp_path / "saved", space=HYT, context=now)
         assert caught.value.fields == fields
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task, network_hash
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.spaces.released import read_released
+from hytnas_datasets.targets import LATENCY
 from hytnas_predictors.leaderboard import build_leaderboard
 from hytnas_predictors.metrics import kendall_tau
 from hytnas_predictors.predictor import fit_predictor
@@ -25,16 +27,15 @@ def latencies() -> LabelledSet:
     folder = Path(os.environ.get("HYTNAS_REFERENCE_DATA", ROOT.parent / "shared" / "reference"))
     if not (folder / "hytnas_released").is_dir():
         pytest.skip(f"reference data are not in {folder}; set HYTNAS_REFERENCE_DATA")
-    released, task = read_released(folder / "hytnas_released")["latency_ms"], Task()
+    released, task = read_released(folder / "hytnas_released")[LATENCY.name], Task()
     return LabelledSet(
         space=get_space("hyt-released"),
         architectures=released.architectures,
         plan_hashes=tuple(network_hash(each, task) for each in released.architectures),
         y=released.y,
         repeats=tuple(released.y[i : i + 1] for i in range(len(released))),
-        target="latency_ms",
-        resolution=224,
-        classes=2,
+        target=LATENCY,
+        context=LabelContext(task),
         provenance=released.source,
     )
 

@@ -107,7 +107,7 @@ def test_a_collection_takes_one_process_a_model(device: AgentDevice, tmp_path: P
         summary = collect_latency(study, [device], get_space("hyt"), 2, TASK, options=options)
         labelled = study.labelled("latency_ms", space=get_space("hyt"))
     assert summary.outcomes == {"OK": 2}
-    assert labelled.execution == "instruction_count"
+    assert labelled.context.execution == "instruction_count"
     assert [repeats.size for repeats in labelled.repeats] == [1, 1]
 
 

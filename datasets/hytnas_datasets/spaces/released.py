@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces.bundled import HYT_RELEASED
 from hytnas_datasets.spaces.space import Architecture
+from hytnas_datasets.targets import ACCURACY, LATENCY, Target
 
 _COLUMNS: Final = len(HYT_RELEASED.variables)
 _WIDTHS: Final = slice(9, 14)
@@ -36,8 +37,6 @@ _FEED_FORWARD: Final = slice(17, 20)
 _RATIOS: Final = (1.0, 1.5, 2.0)
 # Caps of stages 3, 4 and 5; the earliest accuracy rows were made with smaller ones (stage 5's is not known).
 _CAPS: Final = ((96, 128, 256), (64, 80, 256))
-
-Target = Literal["latency_ms", "accuracy"]
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,9 @@ class _Format:
 
 
 FORMATS: Final[Mapping[str, _Format]] = {
-    "models_lat.csv": _Format("latency_ms", 1000.0),
-    "models_lat_pre.csv": _Format("latency_ms", 1.0),
-    "models_acc_pr.csv": _Format("accuracy", 0.01, stage5_lost=True, repeats_are_misaligned=True),
+    "models_lat.csv": _Format(LATENCY, 1000.0),
+    "models_lat_pre.csv": _Format(LATENCY, 1.0),
+    "models_acc_pr.csv": _Format(ACCURACY, 0.01, stage5_lost=True, repeats_are_misaligned=True),
 }
 
 
@@ -73,8 +72,8 @@ class ReleasedSet:
     ----------
     source : str
         Name of the file.
-    target : "latency_ms" or "accuracy"
-        Milliseconds, or a fraction in [0, 1].
+    target : Target
+        Latency or accuracy.
     architectures : tuple of n Architecture
     y : (n,) float64
     rows : (n,) int64
@@ -143,12 +142,12 @@ def from_released_row(row: Sequence[float], *, stage5_lost: bool = False) -> Rel
     return ReleasedRow(Architecture(HYT_RELEASED.name, tuple(indices)), tuple(assumed))
 
 
-def read_released(folder: Path | str) -> dict[Target, ReleasedSet]:
+def read_released(folder: Path | str) -> dict[str, ReleasedSet]:
     """The published latencies and accuracies of a folder: ``models_lat.csv`` and ``models_acc_pr.csv``."""
     folder = Path(folder)
     return {
-        "latency_ms": read_released_file(folder / "models_lat.csv"),
-        "accuracy": read_released_file(folder / "models_acc_pr.csv"),
+        LATENCY.name: read_released_file(folder / "models_lat.csv"),
+        ACCURACY.name: read_released_file(folder / "models_acc_pr.csv"),
     }
 
 

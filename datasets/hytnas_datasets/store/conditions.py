@@ -8,6 +8,7 @@ import msgspec
 from hytnas_agent.label import alike_but_for_deadline
 from hytnas_agent.records import DeviceContext, MeasureSettings
 from hytnas_datasets.errors import StudyError
+from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.store.boards import Boards
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
@@ -21,34 +22,7 @@ MEASURE_AGAIN = (
 )
 
 
-def latency_conditions(database: Database, labels: Sequence[StoredLabel]) -> list[dict[str, Any]]:
-    """Everything that must be equal for latencies to stand in one set, for each of the labels."""
-    settings = _settings_of(database, labels)
-    return [_of_label(stored) | settings[index] for index, stored in enumerate(labels)]
-
-
-def _of_label(stored: StoredLabel) -> dict[str, Any]:
-    export = stored.export
-    fields: dict[str, Any] = {
-        name: getattr(export, name)
-        for name in (
-            "resolution",
-            "classes",
-            "format",
-            "precision",
-            "opset",
-            "converter",
-            "converter_version",
-        )
-    }
-    context = stored.context
-    fields.update(
-        {f"context {name}": getattr(context, name, None) for name in DeviceContext.__struct_fields__}
-    )
-    return fields
-
-
-def _settings_of(database: Database, labels: Sequence[StoredLabel]) -> list[dict[str, Any]]:
+def settings_of(database: Database, labels: Sequence[StoredLabel]) -> list[dict[str, Any]]:
     """How the processes that each label is the median of were measured; nothing where they are not stored.
 
     A model that was measured in two ways has results of both: the label's are those with its medians.
@@ -79,11 +53,7 @@ def _settings_of(database: Database, labels: Sequence[StoredLabel]) -> list[dict
 def training_conditions(record: AccuracyRecord) -> dict[str, Any]:
     """Everything that must be equal for two accuracies to stand in one set."""
     fields: dict[str, Any] = {f"recipe {name}": value for name, value in record.recipe.items()}
-    return fields | {
-        "resolution": record.resolution,
-        "classes": record.classes,
-        "data": record.data_fingerprint,
-    }
+    return fields | LabelContext(record.task).fields() | {"data": record.data_fingerprint}
 
 
 def refuse_mixed(conditions: Iterable[Mapping[str, Any]], what: str, choose: str) -> None:
@@ -104,10 +74,17 @@ def refuse_mixed(conditions: Iterable[Mapping[str, Any]], what: str, choose: str
     )
 
 
-def refuse_unlike_boards(database: Database, usable: Sequence[StoredLabel]) -> None:
-    """Raise StudyError where labels of several boards meet whose canaries do not show that they agree."""
-    devices = {stored.device_id for stored in usable}
-    contexts = {stored.context.fingerprint() for stored in usable if stored.context is not None}
+def refuse_unlike_boards(database: Database, measured: Iterable[tuple[str, DeviceContext | None]]) -> None:
+    """Raise StudyError where labels of several boards meet whose canaries do not show that they agree.
+
+    Parameters
+    ----------
+    measured : iterable of (device id, context)
+        Where each label was measured.
+    """
+    pairs = list(measured)
+    devices = {device_id for device_id, _ in pairs}
+    contexts = {context.fingerprint() for _, context in pairs if context is not None}
     if len(devices) < 2:
         return
     names = Devices(database).names()
@@ -121,7 +98,7 @@ def refuse_unlike_boards(database: Database, usable: Sequence[StoredLabel]) -> N
     if not any({board.device_id for board in agreement.boards} == devices for agreement in found):
         shown = ", ".join(sorted(names.get(device_id, device_id) for device_id in devices))
         raise StudyError(
-            f"the study holds latencies of several boards ({shown}) but no canary that all of them measured "
+            f"the study holds labels of several boards ({shown}) but no canary that all of them measured "
             "twice, so nothing shows that they agree",
             MEASURE_AGAIN,
         )

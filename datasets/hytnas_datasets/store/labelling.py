@@ -1,27 +1,29 @@
 """From a study to a ``LabelledSet``: one label an architecture, all made under the same conditions."""
 
-import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hytnas_datasets.caveats import caveats_of
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
-from hytnas_datasets.labelled import LabelledSet, ModelFiles
+from hytnas_datasets.label_context import LabelContext
+from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store.accuracies import Accuracies
 from hytnas_datasets.store.architectures import Architectures
 from hytnas_datasets.store.conditions import (
-    latency_conditions,
     refuse_mixed,
     refuse_unlike_boards,
     training_conditions,
 )
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
-from hytnas_datasets.store.labels import Labels, StoredLabel
+from hytnas_datasets.store.labels import Labels
+from hytnas_datasets.store.readings import StoredReading, device_readings
 from hytnas_datasets.store.records import AccuracyRecord, Purpose, recipe_fingerprint
+from hytnas_datasets.store.results import Results
+from hytnas_datasets.targets import FromPass, FromTrainings, Target
 
 
 @dataclass(frozen=True)
@@ -38,36 +40,48 @@ class Conditions:
     converter: str | None = None
 
 
-def latency(database: Database, space: Space, conditions: Conditions, minimum: int) -> LabelledSet:
-    """Latency labels for the study's own sample, of outcome OK or UNSTABLE; see ``Study.labelled``."""
+def labelled_set(
+    database: Database, target: Target, space: Space, conditions: Conditions, minimum: int
+) -> LabelledSet:
+    """The labels for ``target`` of the study's own sample; see ``Study.labelled``."""
     _check_space(database, space)
-    stored = _chosen(database, space, conditions)
-    usable = [label for label in stored if _usable(label)]
+    if isinstance(target.source, FromTrainings):
+        return _trained(database, target, space, conditions, minimum)
+    return _measured(database, target, space, conditions, minimum)
+
+
+def _measured(
+    database: Database, target: Target, space: Space, conditions: Conditions, minimum: int
+) -> LabelledSet:
+    stored = _chosen(database, target, space, conditions)
+    usable = [label for label in stored if label.reading is not None]
     refuse_mixed(
-        latency_conditions(database, usable),
-        "latencies",
+        (label.context.fields() | {"opset": label.export.opset} | dict(label.method) for label in usable),
+        f"labels of {target.words}",
         "a device (--device), model files (--format, --precision, --converter), context_fingerprint, "
         "resolution or classes",
     )
-    refuse_unlike_boards(database, usable)
-    groups: dict[Architecture, list[StoredLabel]] = {}
+    refuse_unlike_boards(database, [(label.device_id, label.context.device) for label in usable])
+    groups: dict[Architecture, list[StoredReading]] = {}
     for label in usable:
-        assert label.architecture is not None
         groups.setdefault(label.architecture, []).append(label)
-    _check_enough(len(groups), minimum, "latency labels", space, "hytnas-profile collect latency")
-    return _latency_set(space, groups, _count_dropped(stored))
+    if not groups:
+        _explain_failures(database, target)
+    _check_enough(len(groups), minimum, target, space)
+    return _measured_set(target, space, groups, _count_dropped(stored))
 
 
-def _chosen(database: Database, space: Space, conditions: Conditions) -> list[StoredLabel]:
-    """The labels of the study's own sample that meet the conditions, whatever their outcome."""
+def _chosen(database: Database, target: Target, space: Space, conditions: Conditions) -> list[StoredReading]:
+    """What was measured of the study's own sample and meets the conditions, failures included."""
     chosen = None if conditions.device is None else _device_id(database, conditions.device)
     return [
         label
-        for label in Labels(database).all(Purpose.LATENCY)
-        if label.architecture is not None and label.architecture.space == space.name
-        if conditions.resolution in (None, label.export.resolution)
-        if conditions.classes in (None, label.export.classes)
-        if conditions.context_fingerprint in (None, label.context.fingerprint() if label.context else None)
+        for label in device_readings(database, target)
+        if label.architecture.space == space.name
+        if conditions.resolution in (None, label.context.task.resolution)
+        if conditions.classes in (None, label.context.task.classes)
+        if conditions.context_fingerprint
+        in (None, label.context.device.fingerprint() if label.context.device else None)
         if chosen in (None, label.device_id)
         if conditions.model_format in (None, label.export.format)
         if conditions.precision in (None, label.export.precision)
@@ -75,55 +89,37 @@ def _chosen(database: Database, space: Space, conditions: Conditions) -> list[St
     ]
 
 
-def _latency_set(
-    space: Space, groups: Mapping[Architecture, Sequence[StoredLabel]], dropped: str
+def _measured_set(
+    target: Target, space: Space, groups: Mapping[Architecture, Sequence[StoredReading]], dropped: str
 ) -> LabelledSet:
-    """The set of these labels, grouped by architecture."""
-    repeats = tuple(
-        np.array(
-            [
-                value
-                for label in labels
-                for value in label.label.process_medians_ms or (label.label.median_ms,)
-            ]
-        )
-        for labels in groups.values()
-    )
-    usable = [stored for labels in groups.values() for stored in labels]
+    """The set of these labels; a network measured on several boards has the median of its labels."""
+    readings = [[label.reading for label in labels if label.reading] for labels in groups.values()]
+    usable = [label for labels in groups.values() for label in labels]
     first = usable[0]
-    context = first.context
-    board = (
-        f"{context.board}, {context.runtime} {context.runtime_version}" if context else "an unknown device"
-    )
+    device = first.context.device
+    board = f"{device.board}, {device.runtime} {device.runtime_version}" if device else "an unknown device"
     return LabelledSet(
         space=space,
         architectures=tuple(groups),
         plan_hashes=tuple(labels[0].export.plan_hash or "" for labels in groups.values()),
-        y=np.array([_median_ms(labels) for labels in groups.values()]),
-        repeats=repeats,
-        target="latency_ms",
-        resolution=first.export.resolution or 0,
-        classes=first.export.classes or 0,
-        context=context,
-        execution=context.execution if context else "native",
-        provenance=f"median of the medians of fresh processes, measured on {board}{_count_boards(usable)}",
+        y=np.array([np.median([reading.value for reading in several]) for several in readings]),
+        repeats=tuple(
+            np.array([value for reading in several for value in reading.repeats or (reading.value,)])
+            for several in readings
+        ),
+        target=target,
+        context=first.context,
+        provenance=f"{target.how}, measured on {board}{_count_boards(usable)}",
         devices=tuple(tuple(dict.fromkeys(s.device_id for s in labels)) for labels in groups.values()),
-        caveats=tuple(
-            frozenset().union(*(caveats_of(s.label) for s in labels)) for labels in groups.values()
-        ),
+        caveats=tuple(frozenset().union(*(label.caveats for label in labels)) for labels in groups.values()),
         extra={"dropped": dropped, **_named(first.export.converter, first.export.converter_version)},
-        model_files=ModelFiles(
-            first.export.format,
-            first.export.precision,
-            first.export.converter,
-            first.export.converter_version,
-        ),
     )
 
 
-def accuracy(database: Database, space: Space, conditions: Conditions, minimum: int) -> LabelledSet:
-    """Accuracy labels, each the mean over its training seeds; see ``Study.labelled``."""
-    _check_space(database, space)
+def _trained(
+    database: Database, target: Target, space: Space, conditions: Conditions, minimum: int
+) -> LabelledSet:
+    """Labels of trainings, each the mean over its seeds."""
     stored = [
         record
         for record in Accuracies(database).all()
@@ -143,7 +139,7 @@ def accuracy(database: Database, space: Space, conditions: Conditions, minimum: 
     labelled = {architecture: plan_hash for architecture, plan_hash in order if plan_hash in by_network}
     for record in usable:
         labelled.setdefault(record.architecture, record.plan_hash)
-    _check_enough(len(labelled), minimum, "accuracy labels", space, "hytnas-profile collect accuracy")
+    _check_enough(len(labelled), minimum, target, space)
     repeats = tuple(
         np.array([record.accuracy for record in by_network[plan_hash]], dtype=np.float64)
         for plan_hash in labelled.values()
@@ -155,34 +151,16 @@ def accuracy(database: Database, space: Space, conditions: Conditions, minimum: 
         plan_hashes=tuple(labelled.values()),
         y=np.array([np.mean(values) for values in repeats]),
         repeats=repeats,
-        target="accuracy",
-        resolution=first.resolution,
-        classes=first.classes,
+        target=target,
+        context=LabelContext(first.task),
         provenance=first.label
         or f"accuracy after {first.epochs} epochs, resolution of the label 1/{first.test_images}",
         extra={"dropped": str(len(stored) - len(usable)), "label_resolution": f"1/{first.test_images}"},
     )
 
 
-def _usable(stored: StoredLabel) -> bool:
-    label = stored.label
-    values = (label.median_ms, *label.process_medians_ms)
-    return label.usable and all(value is not None and math.isfinite(value) and value > 0 for value in values)
-
-
-def _median_ms(labels: Sequence[StoredLabel]) -> float:
-    """A network measured on several boards of one context: the median over its boards' labels."""
-    return float(
-        np.median([stored.label.median_ms for stored in labels if stored.label.median_ms is not None])
-    )
-
-
-def _count_dropped(stored: Iterable[StoredLabel]) -> str:
-    counts: dict[str, int] = {}
-    for label in stored:
-        if not _usable(label):
-            reason = "not finite" if label.label.usable else label.label.outcome.value
-            counts[reason] = counts.get(reason, 0) + 1
+def _count_dropped(stored: Iterable[StoredReading]) -> str:
+    counts = Counter(label.reason for label in stored if label.reading is None)
     return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items())) or "0"
 
 
@@ -203,7 +181,7 @@ def _device_id(database: Database, device: str) -> str:
     return found[0]
 
 
-def _count_boards(usable: Sequence[StoredLabel]) -> str:
+def _count_boards(usable: Sequence[StoredReading]) -> str:
     count = len({stored.device_id for stored in usable})
     return f" ({count} boards)" if count > 1 else ""
 
@@ -218,9 +196,22 @@ def _check_space(database: Database, space: Space) -> None:
             )
 
 
-def _check_enough(count: int, minimum: int, what: str, space: Space, command: str) -> None:
+def _explain_failures(database: Database, target: Target) -> None:
+    """Raise NotEnoughDataError where a pass is all that can give labels and it failed: with what it said."""
+    if not isinstance(target.source, FromPass):
+        return
+    failed = [stored.result for stored in Results(database).all(target.source.measure_pass)]
+    if failed and failed[-1].message:
+        raise NotEnoughDataError(
+            f"the study holds no labels of {target.words}: {failed[-1].message}",
+            f"Measure on a device that can, with: {target.collect}",
+        )
+
+
+def _check_enough(count: int, minimum: int, target: Target, space: Space) -> None:
     if count < max(minimum, 1):
         raise NotEnoughDataError(
-            f"the study holds {count} {what} of the space {space.name!r}, {max(minimum, 1)} are needed",
-            f"Collect more with: {command}",
+            f"the study holds {count} {target.words} labels of the space {space.name!r}, "
+            f"{max(minimum, 1)} are needed",
+            f"Collect more with: {target.collect}",
         )

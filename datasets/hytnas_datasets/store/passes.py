@@ -3,7 +3,7 @@
 import msgspec
 
 from hytnas_agent.records import MeasurePass, Outcome, ProcessResult
-from hytnas_datasets.plan import LayerPlan, Task, build_plan
+from hytnas_datasets.plan import LayerPlan, build_plan
 from hytnas_datasets.plan.profile import Breakdown, break_down
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.store.architectures import Architectures
@@ -25,10 +25,9 @@ class StoredPass(msgspec.Struct, frozen=True):
 
     def plan(self) -> LayerPlan | None:
         """The layer plan of the model; None for a file from elsewhere. Raises PlanError, SpaceError."""
-        if self.architecture is None or not self.export.resolution or not self.export.classes:
+        if self.architecture is None or self.export.task is None:
             return None
-        task = Task(resolution=self.export.resolution, classes=self.export.classes)
-        return build_plan(self.architecture, task)
+        return build_plan(self.architecture, self.export.task)
 
     def breakdown(self) -> Breakdown | None:
         """Where the time goes, by stage where there is a plan; None for other passes than a profile."""

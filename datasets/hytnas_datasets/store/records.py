@@ -7,6 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from hytnas_agent.records import ModelFormat, Reference
+from hytnas_datasets.label_context import ModelFiles
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture
 
 
@@ -47,6 +49,18 @@ class ExportRecord(msgspec.Struct, frozen=True):
     reference: Reference | None = None
     seconds: float | None = None
 
+    @property
+    def task(self) -> Task | None:
+        """The task that the network was built for; ``None`` for a file without a layer plan."""
+        if not self.resolution or not self.classes:
+            return None
+        return Task(resolution=self.resolution, classes=self.classes)
+
+    @property
+    def model_files(self) -> ModelFiles:
+        """How the file was made."""
+        return ModelFiles(self.format, self.precision, self.converter, self.converter_version)
+
 
 class CurvePoint(msgspec.Struct, frozen=True):
     """One epoch of a training: mean loss over its batches, and accuracy on the test split if it was taken."""
@@ -77,6 +91,11 @@ class AccuracyRecord(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     label: str = ""
     failure: str = ""
+
+    @property
+    def task(self) -> Task:
+        """The task that the network was trained for."""
+        return Task(resolution=self.resolution, classes=self.classes)
 
 
 class Purpose(StrEnum):

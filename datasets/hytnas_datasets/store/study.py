@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from hytnas_datasets.errors import StudyError
-from hytnas_datasets.labelled import LabelledSet, Target
+from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Space
 from hytnas_datasets.store import labelling, summary, tables
 from hytnas_datasets.store.accuracies import Accuracies
@@ -18,6 +18,7 @@ from hytnas_datasets.store.labels import Labels
 from hytnas_datasets.store.passes import Passes
 from hytnas_datasets.store.results import Results
 from hytnas_datasets.store.runs import Failures, Runs
+from hytnas_datasets.targets import get_target
 
 STUDY_FILE = "study.sqlite"
 
@@ -103,7 +104,7 @@ class Study:
 
     def labelled(
         self,
-        target: Target,
+        target: str,
         *,
         space: Space,
         context_fingerprint: str | None = None,
@@ -118,24 +119,25 @@ class Study:
     ) -> LabelledSet:
         """The labels for ``target`` of this study's own sample, ready for a predictor.
 
-        Latencies are those of outcome OK or UNSTABLE measured for the purpose "latency" (never a
-        verification's); an accuracy is the mean over its seeds. Labels made under different conditions are
-        never mixed.
+        What a device measured is taken of the study's own sample alone (never a verification's), latencies
+        of outcome OK or UNSTABLE; an accuracy is the mean over its seeds. Labels made under different
+        conditions are never mixed.
 
         Parameters
         ----------
-        target : "latency_ms" or "accuracy"
+        target : str
+            The name of a target, see `hytnas_datasets.targets`.
         space : Space
         context_fingerprint, resolution, classes : optional
             Take only the labels of this device context and task.
         recipe : str, optional
             Take only the accuracies of this recipe fingerprint.
         device : str, optional
-            Take only the latencies of this device, by its name or id. Without one, labels of several boards
+            Take only the labels of this device, by its name or id. Without one, labels of several boards
             are taken together where their contexts are equal and their canaries agree; a network measured on
             several has the median of its labels.
         model_format, precision, converter : str, optional
-            Take only the latencies of such model files.
+            Take only the labels of such model files.
         minimum : int
             How many labels there must be.
 
@@ -144,6 +146,8 @@ class Study:
         StudyError
             The study mixes contexts, tasks, converters, recipes or data: the fields that differ are named.
             Or it mixes boards that disagree, or does not know the device.
+        DataSetError
+            There is no such target.
         NotEnoughDataError
             Fewer than ``minimum`` labels are there.
         """
@@ -157,9 +161,7 @@ class Study:
             precision,
             converter,
         )
-        if target == "latency_ms":
-            return labelling.latency(self._database, space, conditions, minimum)
-        return labelling.accuracy(self._database, space, conditions, minimum)
+        return labelling.labelled_set(self._database, get_target(target), space, conditions, minimum)
 
     def describe(self) -> summary.StudySummary:
         """Counts, duplicates, outliers, repeat noise, canary drift and coverage of the space."""

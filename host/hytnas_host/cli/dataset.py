@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hytnas_host.cli.console import out, print_json, print_table
-from hytnas_host.cli.options import DEFAULT_STUDY, JsonOption, SpaceOption, StudyOption, TargetOption
+from hytnas_host.cli.options import (
+    DEFAULT_STUDY,
+    DEFAULT_TARGET,
+    JsonOption,
+    SpaceOption,
+    StudyOption,
+    TargetOption,
+)
 
 if TYPE_CHECKING:
     from hytnas_datasets.store import StudySummary
@@ -133,7 +140,13 @@ def list_command(as_json: JsonOption = False) -> None:
         "Bundled data sets: use them with --data bundled:NAME",
         ["name", "space", "labels", "of", "latencies"],
         [
-            (name, sheet.space, sheet.labels, f"{sheet.target} at {sheet.resolution}", sheet.latencies)
+            (
+                name,
+                sheet.space,
+                sheet.labels,
+                f"{sheet.target} at {sheet.context.task.resolution}",
+                sheet.latencies,
+            )
             for name, sheet in sheets.items()
         ],
     )
@@ -156,23 +169,23 @@ def sheet(
     if as_json:
         print_json(described)
         return
+    task, device = described.context.task, described.context.device
     rows: list[tuple[str, object]] = [
         ("summary", described.summary),
         ("labels", f"{described.labels} of {described.networks} networks of the space {described.space}"),
         ("target", f"{described.target}, {described.unit}"),
         *((("doubtful", labelled.caveat_count.describe()),) if labelled.caveat_count else ()),
         ("range", f"{labelled.y.min():.4g} to {labelled.y.max():.4g}"),
-        ("task", f"{described.resolution} x {described.resolution}, {described.classes} classes"),
+        ("task", f"{task.resolution} x {task.resolution}, {task.classes} classes"),
         ("licence", described.licence),
     ]
-    if described.context is not None:
-        context = described.context
+    if device is not None:
         rows += [
             ("latencies", described.latencies),
             ("caution", described.caution),
-            ("board", context.board),
-            ("system", f"{context.os}; {context.kernel}"),
-            ("runtime", f"{context.runtime} {context.runtime_version}, {context.threads} thread"),
+            ("board", device.board),
+            ("system", f"{device.os}; {device.kernel}"),
+            ("runtime", f"{device.runtime} {device.runtime_version}, {device.threads} thread"),
         ]
     rows += [(key, value) for key, value in described.extra.items()]
     print_table(f"Data set {described.name}", ["", ""], rows)
@@ -193,7 +206,7 @@ def pack(
             help=("Study to take labels from; repeat it to merge several that were measured alike."),
         ),
     ],
-    target: TargetOption = "latency_ms",
+    target: TargetOption = DEFAULT_TARGET,
     space: SpaceOption = "hyt",
     summary: Annotated[
         str, typer.Option("--summary", help="One line in the data sheet that says what this is.")

@@ -3,6 +3,7 @@
 from rich.markup import escape
 
 from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_datasets.targets import get_target
 from hytnas_host.cli.console import out, print_table
 from hytnas_predictors.result import Leaderboard, Score
 
@@ -15,7 +16,8 @@ WIDE = 110
 def print_leaderboard(board: Leaderboard) -> None:
     """Print scores, baselines, the noise ceiling and the verdict."""
     wide = out.width >= WIDE
-    label = "" if board.target == "accuracy" else f", latencies: {EXECUTION_WORDS[board.execution]}"
+    target = get_target(board.target)
+    label = f", {target.words}: {EXECUTION_WORDS[board.context.execution]}" if target.of_device else ""
     print_table(
         f"Leaderboard: {board.target} on {board.space}, {board.labels} labels of {board.networks} "
         f"networks{label}, {board.repeats} x {board.folds}-fold",

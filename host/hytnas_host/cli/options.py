@@ -1,9 +1,11 @@
 """Options that several commands share, so that each means the same everywhere."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from hytnas_datasets.targets import LATENCY, TARGETS
 
 StudyOption = Annotated[
     Path,
@@ -59,7 +61,7 @@ JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON instead of tables, for a program to read.")
 ]
 TargetOption = Annotated[
-    Literal["latency_ms", "accuracy"], typer.Option("--target", help="What is predicted.")
+    str, typer.Option("--target", help=f"What is predicted: one of {', '.join(TARGETS)}.", metavar="TARGET")
 ]
 ResolutionOption = Annotated[
     int | None,
@@ -82,3 +84,4 @@ ClassesOption = Annotated[
 ]
 
 DEFAULT_STUDY = Path("runs/default")
+DEFAULT_TARGET = LATENCY.name

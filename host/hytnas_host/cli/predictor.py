@@ -9,6 +9,7 @@ import typer
 from hytnas_host.cli.console import BarProgress, out, print_json, print_table
 from hytnas_host.cli.options import (
     DEFAULT_STUDY,
+    DEFAULT_TARGET,
     JsonOption,
     SeedOption,
     SpaceOption,
@@ -20,30 +21,28 @@ MeasuredOnOption = Annotated[
     str | None,
     typer.Option(
         "--device",
-        help=("Use only latencies of this device. Needed where a study holds several that are not alike."),
+        help=("Use only labels of this device. Needed where a study holds several that are not alike."),
     ),
 ]
 MeasuredFormatOption = Annotated[
     Literal["onnx", "tflite"] | None,
     typer.Option(
         "--format",
-        help=("Use only latencies of model files of this format. Needed where a study holds several."),
+        help=("Use only labels of model files of this format. Needed where a study holds several."),
     ),
 ]
 MeasuredPrecisionOption = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help=(
-            "Use only latencies of models of this precision, fp32 or int8. Needed where a study holds both."
-        ),
+        help=("Use only labels of models of this precision, fp32 or int8. Needed where a study holds both."),
     ),
 ]
 MeasuredConverterOption = Annotated[
     str | None,
     typer.Option(
         "--converter",
-        help=("Use only latencies of models that this converter made. Needed where a study holds several."),
+        help=("Use only labels of models that this converter made. Needed where a study holds several."),
     ),
 ]
 StableOnlyOption = Annotated[
@@ -51,7 +50,7 @@ StableOnlyOption = Annotated[
     typer.Option(
         "--stable-only",
         help=(
-            "Leave out latencies that are UNSTABLE or of fewer than three undisturbed "
+            "Leave out labels that are UNSTABLE or of fewer than three undisturbed "
             "processes. By default they count; compare both to see what they change."
         ),
     ),
@@ -78,7 +77,7 @@ def register(app: typer.Typer) -> None:
 
 def leaderboard(
     study: StudyOption = DEFAULT_STUDY,
-    target: TargetOption = "latency_ms",
+    target: TargetOption = DEFAULT_TARGET,
     space: SpaceOption = "hyt",
     folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of the cross-validation.")] = 5,
     repeats: Annotated[
@@ -139,7 +138,7 @@ def leaderboard(
 
 def train(
     study: StudyOption = DEFAULT_STUDY,
-    target: TargetOption = "latency_ms",
+    target: TargetOption = DEFAULT_TARGET,
     space: SpaceOption = "hyt",
     name: Annotated[
         str | None,
@@ -164,6 +163,7 @@ def train(
       hytnas-profile train --stable-only --study runs/pi
     """
     from hytnas_datasets.caveats import describe_caveats
+    from hytnas_datasets.targets import get_target
     from hytnas_host.workflow.labels import LabelChoice
     from hytnas_host.workflow.predictors import train_predictor
     from hytnas_predictors.persistence import read_info
@@ -172,7 +172,7 @@ def train(
     folder = train_predictor(study, target, space, name=name, seed=seed, choice=choice)
     info = read_info(folder)
     out.print(f"fitted for {target} to {info.labels} labels: {folder}", highlight=False)
-    if target == "latency_ms":
+    if get_target(target).has_caveats:
         out.print(describe_caveats(info.caveats), highlight=False)
 
 
@@ -185,7 +185,7 @@ def predict(
         ),
     ] = None,
     study: StudyOption = DEFAULT_STUDY,
-    target: TargetOption = "latency_ms",
+    target: TargetOption = DEFAULT_TARGET,
     space: SpaceOption = "hyt",
     n: Annotated[
         int, typer.Option("--n", min=1, help="How many random architectures, if no ids are given.")
@@ -213,9 +213,10 @@ def predict(
     """
     from hytnas_agent.records import EXECUTION_WORDS
     from hytnas_datasets.spaces import get_space
+    from hytnas_datasets.targets import get_target
     from hytnas_host.workflow.predictors import load_trained
 
-    chosen = get_space(space)
+    chosen, predicted = get_space(space), get_target(target)
     predictor = load_trained(study, target, chosen, force=force)
     wanted = (
         [chosen.parse(text) for text in architectures]
@@ -229,7 +230,7 @@ def predict(
             target: float(mean),
             "std": float(std),
             "extrapolated": bool(flag),
-            **({"execution": predictor.info.execution} if target == "latency_ms" else {}),
+            **({"execution": predictor.info.context.execution} if predicted.of_device else {}),
         }
         for architecture, mean, std, flag in zip(
             wanted, prediction.mean, prediction.std, prediction.extrapolated, strict=True
@@ -238,7 +239,8 @@ def predict(
     if as_json:
         print_json(rows)
         return
-    words = f", latencies: {EXECUTION_WORDS[predictor.info.execution]}" if target == "latency_ms" else ""
+    executed = EXECUTION_WORDS[predictor.info.context.execution]
+    words = f", {predicted.words}: {executed}" if predicted.of_device else ""
     print_table(
         f"{target} by {predictor.info.name}{words}",
         ["id", target, "std", "outside training range"],

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import EXECUTION_WORDS, Execution, Outcome
 from hytnas_datasets.store import LabelQuality
+from hytnas_datasets.targets import LATENCY, Target, get_target
 from hytnas_host.report.passes import PassData
 from hytnas_host.search.result import Objective, SearchResult, Verification, VerifiedRow
 from hytnas_predictors.result import Leaderboard
@@ -184,7 +185,7 @@ class ReportData:
     @property
     def execution(self) -> Execution:
         """Where the latencies come from; the least real of what the parts say."""
-        said = {board.execution for board in self.leaderboards if board.target == "latency_ms"}
+        said = {board.context.execution for board in self.leaderboards if get_target(board.target).of_device}
         if self.device is not None:
             said.add(self.device.context.execution)
         said.update(part.execution for part in (self.search, self.verification) if part is not None)
@@ -205,11 +206,16 @@ class ReportData:
     @property
     def latency_axis(self) -> str:
         """The title of every axis that shows latency, with its provenance."""
-        return f"latency, ms ({EXECUTION_WORDS[self.execution]})"
+        return self.axis(LATENCY)
 
-    def leaderboard(self, target: str) -> Leaderboard | None:
-        """The leaderboard of one target, if it was made."""
-        return next((board for board in self.leaderboards if board.target == target), None)
+    def axis(self, target: Target) -> str:
+        """The title of an axis that shows a target, with its provenance where a device measured it."""
+        title = f"{target.words}, {target.display.unit}"
+        return f"{title} ({EXECUTION_WORDS[self.execution]})" if target.of_device else title
+
+    def leaderboard(self, target: Target = LATENCY) -> Leaderboard | None:
+        """The leaderboard of one target, by default the latency, if it was made."""
+        return next((board for board in self.leaderboards if board.target == target.name), None)
 
     @property
     def unstable(self) -> frozenset[str]:

@@ -22,6 +22,7 @@ from hytnas_datasets.spaces import Architecture, Choice, Space, get_space
 from hytnas_datasets.store import Purpose, Study
 from hytnas_datasets.store.records import AccuracyRecord
 from hytnas_datasets.store.summary import StudySummary
+from hytnas_datasets.targets import TARGETS
 from hytnas_host.report.data import (
     AccuracyTraining,
     DataSheet,
@@ -61,7 +62,7 @@ def load_report_data(study_folder: Path) -> ReportData:
     files = StudyFiles(study_folder)
     boards = [
         board
-        for target in ("latency_ms", "accuracy")
+        for target in TARGETS
         if (board := read_json_if_there(files.leaderboard(target), Leaderboard)) is not None
     ]
     search = read_json_if_there(files.search, SearchResult)

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_datasets.targets import ACCURACY, TARGETS
 from hytnas_host.report import svg, tables, theme
 from hytnas_host.report.data import ReportData
 from hytnas_host.report.figures import Drawing, FigureSpec, Size, describe_figures, describe_overview
@@ -79,6 +80,9 @@ def build_report(data: ReportData) -> str:
         strip=tables.strip(data),
         picks=tables.pick_cards(data),
         search_facts=tables.search_facts(data),
+        targets=tuple(TARGETS.values()),
+        any_agreement=any(key == "verification" or key.startswith("agreement-") for key in figures),
+        accuracy_predicted=data.leaderboard(ACCURACY) is not None,
         leaderboards=[tables.leaderboard_table(board) for board in data.leaderboards],
         verification=tables.verification_rows(data),
         verification_notes=tables.verification_notes(data),

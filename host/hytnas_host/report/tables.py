@@ -6,11 +6,13 @@ from typing import Final
 import numpy as np
 
 from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_datasets.targets import get_target
 from hytnas_host.report.data import UNSTABLE, Axes, ReportData, percent_of
 from hytnas_host.report.theme import PICK_COLOURS
 from hytnas_host.report.words import (
     NBSP,
     count,
+    difference,
     duration,
     memory,
     milliseconds,
@@ -179,7 +181,7 @@ def search_facts(data: ReportData) -> Facts:
 
 def leaderboard_table(board: Leaderboard) -> LeaderboardTable:
     """One leaderboard with its baselines and warnings."""
-    what = "Latency" if board.target == "latency_ms" else "Accuracy"
+    what = get_target(board.target).words.capitalize()
     rows = [_leaderboard_row(board, score, baseline=False) for score in board.scores]
     rows += [_leaderboard_row(board, score, baseline=True) for score in board.baselines]
     notes = [board.verdict] if board.verdict else []
@@ -209,12 +211,11 @@ def _leaderboard_row(board: Leaderboard, score: Score, *, baseline: bool) -> Lea
         remarks.append("not told from chance")
     warning = score.leak_suspected or not (baseline or score.better_than_chance)
     tau = score.kendall_tau
-    rmse = f"{100 * score.rmse:.2f}{NBSP}points" if board.target == "accuracy" else milliseconds(score.rmse)
     cells = (
         f"{tau.value:.3f}",
         f"{tau.low:.3f} \u2013 {tau.high:.3f}",
         f"{score.spearman:.3f}",
-        rmse,
+        difference(score.rmse, get_target(board.target), 2),
         percent(100 * score.mape),
         percent(100 * score.within_10_percent, 0),
         duration(score.fit_s) if score.fit_s >= 1 else f"{significant(1000 * score.fit_s)}{NBSP}ms",
@@ -374,7 +375,7 @@ def strip(data: ReportData) -> Facts:
         widths = [m.half_width_percent for m in data.spreads if m.half_width_percent is not None]
         if widths:
             facts.append(("median 95 % interval of a label", f"±{np.median(widths):.1f}{NBSP}%"))
-    board = data.leaderboard("latency_ms")
+    board = data.leaderboard()
     if board is not None and board.scores:
         best = board.scores[0]
         facts.append((f"Kendall τ of {best.predictor}, latency", f"{best.kendall_tau.value:.2f}"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_datasets.targets import ACCURACY, LATENCY, get_target
 from hytnas_host.report.data import UNSTABLE, Axes, ReportData, percent_of
 from hytnas_host.report.tables import verification_errors
 from hytnas_host.report.words import milliseconds, percent, plural, signed_percent
@@ -30,6 +31,7 @@ def pronounce(data: ReportData) -> Verdict:
             _latency_predictor(data),
             _verification(data),
             _accuracy(data),
+            *_other_predictors(data),
         )
         if sentence
     ]
@@ -121,8 +123,18 @@ def _doubts(data: ReportData) -> str:
 
 
 def _latency_predictor(data: ReportData) -> str:
-    board = data.leaderboard("latency_ms")
+    board = data.leaderboard()
     return f"Latency predictor: {_ranking(board)}." if board is not None and board.scores else ""
+
+
+def _other_predictors(data: ReportData) -> list[str]:
+    """A sentence on the best predictor of each target that has no sentence of its own."""
+    others = [board for board in data.leaderboards if board.target not in (LATENCY.name, ACCURACY.name)]
+    return [
+        f"{get_target(board.target).words.capitalize()} predictor: {_ranking(board)}."
+        for board in others
+        if board.scores
+    ]
 
 
 def _ranking(board: Leaderboard) -> str:
@@ -160,7 +172,7 @@ def _verification(data: ReportData) -> str:
 
 
 def _accuracy(data: ReportData) -> str:
-    board = data.leaderboard("accuracy")
+    board = data.leaderboard(ACCURACY)
     if data.training is None and board is None:
         return "There are no accuracy labels." if data.spreads else ""
     label = data.training.description if data.training is not None else (board.provenance if board else "")

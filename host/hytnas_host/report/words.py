@@ -2,6 +2,8 @@
 
 import math
 
+from hytnas_datasets.targets import Target
+
 NBSP = "\u00a0"
 MINUS = "\u2212"
 
@@ -19,6 +21,24 @@ def significant(value: float, digits: int = 3) -> str:
     rounded = float(f"{value:.{digits - 1}e}")
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
     return f"{value:.{decimals}f}".replace("-", MINUS)
+
+
+def quantity(value: float, target: Target) -> str:
+    """A label or prediction of ``target`` in the unit in which reports show it."""
+    shown = target.display
+    if shown.unit == "%":
+        return percent(value * shown.factor)
+    return f"{significant(value * shown.factor)}{NBSP}{shown.unit}"
+
+
+def difference(value: float, target: Target, decimals: int = 1, *, signed: bool = False) -> str:
+    """A difference of two labels of ``target``: of two percentages it is in points, with ``decimals``."""
+    shown = target.display
+    scaled = value * shown.factor
+    plus = "+" if signed and scaled >= 0 else ""
+    if shown.unit == "%":
+        return f"{plus}{scaled:.{decimals}f}{NBSP}points".replace("-", MINUS)
+    return f"{plus}{significant(scaled)}{NBSP}{shown.unit}"
 
 
 def milliseconds(value: float | None) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from hytnas_datasets.bundled import set_folder
 from hytnas_datasets.caveats import write_caveats
 from hytnas_datasets.errors import DataSetError
-from hytnas_datasets.labelled import LabelledSet, Target
+from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.portable import read_set
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
@@ -43,11 +43,13 @@ class LabelChoice:
 ANY: Final = LabelChoice()
 
 
-def read_labels(study: Path, target: Target, space: str, choice: LabelChoice = ANY) -> LabelledSet:
+def read_labels(study: Path, target: str, space: str, choice: LabelChoice = ANY) -> LabelledSet:
     """The chosen labels of the study for ``target``.
 
     Raises
     ------
+    DataSetError
+        There is no such target.
     StudyError
         There is no study, or its labels were made under different conditions.
     NotEnoughDataError
@@ -64,7 +66,7 @@ def read_labels(study: Path, target: Target, space: str, choice: LabelChoice = A
     return labelled.stable() if choice.stable_only else labelled
 
 
-def _read_study(study: Path, target: Target, space: str, choice: LabelChoice) -> LabelledSet:
+def _read_study(study: Path, target: str, space: str, choice: LabelChoice) -> LabelledSet:
     with Study.open(study, create=False) as opened:
         return opened.labelled(
             target,
@@ -92,10 +94,10 @@ def _refuse_to_choose(choice: LabelChoice) -> None:
         )
 
 
-def _read_files(data: str, target: Target, space: str) -> LabelledSet:
+def _read_files(data: str, target: str, space: str) -> LabelledSet:
     chosen = get_space(space)  # of a TOML file, which has to be known before its labels are read
     labelled = read_set(set_folder(data))
-    pairs = ((target, labelled.target, "target"), (chosen.name, labelled.space.name, "space"))
+    pairs = ((target, labelled.target.name, "target"), (chosen.name, labelled.space.name, "space"))
     for asked, found, option in pairs:
         if asked != found:
             raise DataSetError(f"the data set {data} is of {found}, not {asked}", f"add --{option} {found}")
@@ -106,12 +108,12 @@ def fingerprint(labels: LabelledSet, *settings: object) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of the labels and of the settings used with them."""
     content = (
         labels.space.hash(),
-        labels.target,
+        labels.target.name,
         [
             (a.indices, y, r.tolist())
             for a, y, r in zip(labels.architectures, labels.y.tolist(), labels.repeats, strict=True)
         ],
-        labels.context.fingerprint() if labels.context else None,
+        labels.context,
         [write_caveats(caveats) for caveats in labels.caveats],
         settings,
     )

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from hytnas_datasets.labelled import Target
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.study_files import StudyFiles, write_json
 from hytnas_host.workflow.labels import ANY, LabelChoice, read_labels
@@ -13,7 +12,7 @@ from hytnas_predictors.result import Leaderboard
 
 def make_leaderboard(
     study: Path,
-    target: Target,
+    target: str,
     space: str,
     *,
     folds: int = 5,

@@ -7,9 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from hytnas_agent import __version__
-from hytnas_datasets.labelled import Target
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
+from hytnas_datasets.targets import ACCURACY, LATENCY
 from hytnas_host.collect.accuracy import collect_accuracy
 from hytnas_host.collect.latency import collect_latency
 from hytnas_host.collect.latency_worker import require_runtime
@@ -25,10 +25,11 @@ from hytnas_host.workflow.predictors import train_predictor
 from hytnas_host.workflow.recorded import recorded_study
 from hytnas_host.workflow.searches import check_search_options, search_study, verify_study
 from hytnas_host.workflow.stages import Stage, StageJournal
+from hytnas_predictors.estimators import list_estimators
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
 COMMAND: Final = "hytnas-profile run"
-TARGETS: Final[tuple[Target, ...]] = ("latency_ms", "accuracy")
+TARGETS: Final = (LATENCY.name, ACCURACY.name)
 BUDGETS: Final = ("latency_n", "accuracy_n", "evaluations")
 """What of the configuration may be raised in a study that was begun with less."""
 DRIFT_PAUSES_S: Final = (1.0, 2.0)
@@ -100,15 +101,20 @@ def stages(
     """The stages of the main job, in order; what the collections came to is told to ``say``."""
     files = StudyFiles(study)
 
-    def board_inputs(target: Target) -> Callable[[], str]:
+    def board_inputs(target: str) -> Callable[[], str]:
         return lambda: fingerprint(
-            read_labels(study, target, config.space), __version__, config.folds, config.repeats, config.seed
+            read_labels(study, target, config.space),
+            __version__,
+            list_estimators(),
+            config.folds,
+            config.repeats,
+            config.seed,
         )
 
     boards = [files.leaderboard(target) for target in TARGETS]
     predictors = [files.predictor(target) for target in TARGETS]
 
-    def board(target: Target) -> Callable[[], None]:
+    def board(target: str) -> Callable[[], None]:
         def work() -> None:
             make_leaderboard(
                 study,

@@ -8,18 +8,19 @@ import msgspec
 
 from hytnas_agent.records import MeasurePass, Outcome
 from hytnas_agent.statistics import median
-from hytnas_datasets.labelled import LabelledSet, Target
+from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.merging import merge
 from hytnas_datasets.portable import DataSheet, write_set
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Purpose, Study
+from hytnas_datasets.targets import get_target
 from hytnas_host.devices import icount
 
 
 def pack(
     studies: Sequence[Path],
     folder: Path,
-    target: Target,
+    target: str,
     space: str,
     *,
     name: str,
@@ -40,12 +41,12 @@ def pack(
             provenance.append(_provenance(opened, target))
     labelled = merge(sets)
     made: dict[str, Any] = {"studies": provenance}
-    if labelled.execution == "instruction_count" and icount.is_built():
+    if labelled.context.execution == "instruction_count" and icount.is_built():
         made["emulated_system"] = msgspec.to_builtins(icount.build().manifest)
     return write_set(labelled, folder, name=name, summary=summary, licence=licence, provenance=made)
 
 
-def _provenance(study: Study, target: Target) -> dict[str, Any]:
+def _provenance(study: Study, target: str) -> dict[str, Any]:
     """The runs that wrote into a study, its exports, and how fast it measured."""
     runs = [
         {
@@ -56,7 +57,7 @@ def _provenance(study: Study, target: Target) -> dict[str, Any]:
         for run in study.runs.all()
     ]
     made: dict[str, Any] = {"runs": runs}
-    if target != "latency_ms":
+    if not get_target(target).of_device:
         return made
     exports = study.exports.all()
     made["exports"] = sorted(

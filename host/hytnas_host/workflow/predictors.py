@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hytnas_agent.records import DeviceContext
-from hytnas_datasets.labelled import ModelFiles, Target
+from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.spaces import Space
+from hytnas_datasets.targets import LATENCY, get_target
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.export.target import ExportTarget
 from hytnas_host.study_files import ResultFileError, StudyFiles, read_json
@@ -17,7 +17,7 @@ from hytnas_predictors.predictor import Predictor, fit_predictor
 from hytnas_predictors.result import Leaderboard
 
 
-def best_predictor(study: Path, target: Target) -> str:
+def best_predictor(study: Path, target: str) -> str:
     """The name at the top of the study's leaderboard; raises ResultFileError where there is none."""
     path = StudyFiles(study).leaderboard(target)
     return read_json(path, Leaderboard).scores[0].predictor
@@ -25,7 +25,7 @@ def best_predictor(study: Path, target: Target) -> str:
 
 def train_predictor(
     study: Path,
-    target: Target,
+    target: str,
     space: str,
     *,
     name: str | None = None,
@@ -51,8 +51,8 @@ def measured_target(study: Path) -> ExportTarget:
 
     That is ONNX where the predictor does not say; `load_trained` says what is wrong where there is none.
     """
-    folder = StudyFiles(study).predictor("latency_ms")
-    made = read_info(folder).model_files if folder.is_dir() else None
+    folder = StudyFiles(study).predictor(LATENCY.name)
+    made = read_info(folder).context.model_files if folder.is_dir() else None
     if made is None:
         return ExportTarget()
     return msgspec.convert(
@@ -62,11 +62,10 @@ def measured_target(study: Path) -> ExportTarget:
 
 def load_trained(
     study: Path,
-    target: Target,
+    target: str,
     space: Space,
     *,
-    context: DeviceContext | None = None,
-    model_files: ModelFiles | None = None,
+    context: LabelContext | None = None,
     force: bool = False,
 ) -> Predictor:
     """The predictor that `train_predictor` saved; see `load_predictor` for what it is compared with.
@@ -76,12 +75,12 @@ def load_trained(
     ResultFileError
         There is none.
     PredictorMismatchError
-        It was fitted for another space or device context, or for model files made otherwise.
+        It was fitted for another space, task or device, or for model files made otherwise.
     """
-    folder = StudyFiles(study).predictor(target)
+    folder = StudyFiles(study).predictor(get_target(target).name)
     if not folder.is_dir():
         raise ResultFileError(
             f"The study {study} has no predictor for {target}",
             f"fit one with: hytnas-profile train --study {study} --target {target}",
         )
-    return load_predictor(folder, space=space, context=context, model_files=model_files, force=force)
+    return load_predictor(folder, space=space, context=context, force=force)

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from hytnas_agent.records import LatencyLabel, Outcome
-from hytnas_datasets.labelled import ModelFiles
+from hytnas_datasets.label_context import LabelContext, ModelFiles
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, get_space
 from hytnas_datasets.store import Purpose, Study, verification_purpose
+from hytnas_datasets.targets import ACCURACY, LATENCY
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.latency import measure_architectures
 from hytnas_host.collect.options import MeasureOptions
@@ -93,15 +95,15 @@ def search_study(
     """
     files = StudyFiles(study)
     chosen = get_space(space)
-    latency = load_trained(study, "latency_ms", chosen, force=force)
-    accuracy = load_trained(study, "accuracy", chosen, force=force)
-    metrics = exact_metrics_of(chosen, latency.info.task)
+    latency = load_trained(study, LATENCY.name, chosen, force=force)
+    accuracy = load_trained(study, ACCURACY.name, chosen, force=force)
+    metrics = exact_metrics_of(chosen, latency.info.context.task)
     evaluator = PredictorEvaluator(
-        {"latency_ms": latency, "accuracy": accuracy},
+        {LATENCY.name: latency, ACCURACY.name: accuracy},
         metrics,
         exact=[name for name in ("params",) if name in metrics.names],
-        sources={"latency_ms": _source(latency), "accuracy": _source(accuracy)},
-        execution=latency.info.execution,
+        sources={LATENCY.name: _source(latency), ACCURACY.name: _source(accuracy)},
+        execution=latency.info.context.execution,
         probes=chosen.sample(PROBES, np.random.default_rng(0)),
     )
     settings = repr((strategy, tuple(constraints), batch, seed))
@@ -117,7 +119,7 @@ def search_study(
             evaluations=evaluations,
             batch=batch,
             seed=seed,
-            task=latency.info.task,
+            task=latency.info.context.task,
             checkpoint=checkpoint,
             progress=progress,
         )
@@ -152,7 +154,8 @@ def verify_study(
     task = Task(resolution=result.resolution, classes=result.classes)
     target = measured_target(study)
     description = device.describe(model_format=target.format, precision=target.precision)
-    predictor = load_trained(study, "latency_ms", space, context=description.context)
+    context = LabelContext(task, device=description.context)
+    predictor = load_trained(study, LATENCY.name, space, context=context)
     purpose = verification_purpose(digest(files.search))
     config = {"device": device.name, "front": max_front, "processes": options.processes, "seed": options.seed}
     with recorded_study(study, "hytnas-profile verify", config) as opened:
@@ -164,7 +167,8 @@ def verify_study(
                 exported = export_architectures(opened, architectures, task, target, seed=options.seed)
                 bar.advance(len(architectures))
             for model_files in exported:
-                load_trained(study, "latency_ms", space, context=description.context, model_files=model_files)
+                made = msgspec.structs.replace(context, model_files=model_files)
+                load_trained(study, LATENCY.name, space, context=made)
             measured = measure_architectures(
                 opened,
                 [device],
@@ -204,11 +208,7 @@ def export_architectures(
     with Exporter(study, task, seed=seed, target=target) as exporter:
         exporter.prepare([(each, plan_hash) for plan_hash, each in networks.items()])
         hashes = set(exporter.hashes.values())
-    made = [
-        ModelFiles(record.format, record.precision, record.converter, record.converter_version)
-        for record in study.exports.all()
-        if record.sha256 in hashes
-    ]
+    made = [record.model_files for record in study.exports.all() if record.sha256 in hashes]
     return list(dict.fromkeys(made))
 
 

@@ -18,6 +18,7 @@ from noise.statistics import (
 )
 from noise_intervals import coverage
 
+from hytnas_datasets.targets import LATENCY
 from hytnas_predictors.ceiling import noise_ceiling
 from hytnas_predictors.metrics import kendall_tau
 
@@ -75,7 +76,7 @@ def test_the_ceiling_agrees_with_that_of_the_predictors() -> None:
     repeats = truth[:, None, None] + 0.2 * rng.normal(size=(MODELS, PASSES, 3))
     found = noise_of([np.median(repeats, axis=2)], [truth], weights_of(MODELS, RESAMPLES, rng), rng)
     labels, own = np.exp(np.median(repeats[:, 0], axis=1)), [np.exp(row) for row in repeats[:, 0]]
-    theirs, _ = noise_ceiling(labels, own, "latency_ms", rng=rng)
+    theirs, _ = noise_ceiling(labels, own, LATENCY, rng=rng)
     assert theirs is not None
     assert found.ceiling.value == pytest.approx(theirs.label_to_truth.value, abs=0.03)
     assert found.tau.value == pytest.approx(theirs.label_to_label.value, abs=0.04)

@@ -11,7 +11,7 @@ import pytest
 
 from hytnas_agent.records import Outcome, Reference
 from hytnas_datasets.errors import SchemaVersionError, StudyError
-from hytnas_datasets.labelled import ModelFiles
+from hytnas_datasets.label_context import ModelFiles
 from hytnas_datasets.spaces import Space
 from hytnas_datasets.store import STUDY_FILE, Study, schema
 
@@ -85,9 +85,9 @@ def test_a_study_of_the_first_schema_is_read_back_whole(tmp_path: Path, space: S
         results, names = study.results.of_model("model-0", "latency"), study.describe().boards
     assert labelled.y.tolist() == [10.0, 11.0]
     assert [row.tolist() for row in labelled.repeats] == [[9.0, 10.0, 11.0], [10.0, 11.0, 12.0]]
-    assert labelled.context is not None
-    assert (labelled.context.board, labelled.execution) == ("Raspberry Pi 3 Model B", "native")
-    assert labelled.model_files == ModelFiles(**made, converter_version="2.13.0")
+    assert labelled.context.device is not None
+    assert (labelled.context.device.board, labelled.context.execution) == ("Raspberry Pi 3 Model B", "native")
+    assert labelled.context.model_files == ModelFiles(**made, converter_version="2.13.0")
     assert labelled.devices == (("board-1",),) * 2
     assert (accuracies.plan_hashes, accuracies.y.tolist()) == (("plan-0",), [0.8125])
     assert [(export.sha256, export.plan_hash) for export in exports] == [

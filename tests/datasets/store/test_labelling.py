@@ -5,7 +5,8 @@ import pytest
 
 from hytnas_agent.records import DeviceIdentity, Outcome
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
-from hytnas_datasets.labelled import ModelFiles
+from hytnas_datasets.label_context import ModelFiles
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import Study, recipe_fingerprint
 
@@ -20,8 +21,8 @@ def test_only_ok_labels_of_the_sample_are_taken(
     assert labelled.plan_hashes == ("p0", "p2", "p2")
     assert labelled.y.tolist() == [10.0, 20.0, 20.0]
     assert labelled.repeats[0].tolist() == [9.0, 10.0, 11.0]
-    assert (labelled.resolution, labelled.classes, labelled.execution) == (224, 2, "native")
-    assert labelled.context is not None
+    assert (labelled.context.task, labelled.context.execution) == (Task(resolution=224, classes=2), "native")
+    assert labelled.context.device is not None
     assert "Raspberry Pi 3" in labelled.provenance
     assert labelled.extra["dropped"] == "1 OOM"
 
@@ -48,7 +49,7 @@ def test_an_emulated_latency_says_so(study: Study, space: Space, make: Make) -> 
     study.architectures.add(space, space.decode([[0, 0, 0]]), ["p"], "latency")
     study.exports.add(make.export("m", "p"))
     study.labels.add(make.label("m"), "latency", "board-1", make.context(execution="emulated"))
-    assert study.labelled("latency_ms", space=space).execution == "emulated"
+    assert study.labelled("latency_ms", space=space).context.execution == "emulated"
 
 
 def test_mixed_contexts_are_refused_with_the_fields_that_differ(
@@ -58,12 +59,12 @@ def test_mixed_contexts_are_refused_with_the_fields_that_differ(
     study.labels.add(make.label("m1", (5.0,)), "latency", "board-1", other)
     with pytest.raises(StudyError) as error:
         study.labelled("latency_ms", space=space)
-    assert "context governor: performance / ondemand" in str(error.value)
-    assert "context threads: 1 / 4" in str(error.value)
-    assert "context soc" not in str(error.value)
+    assert "governor: performance / ondemand" in str(error.value)
+    assert "threads: 1 / 4" in str(error.value)
+    assert "soc:" not in str(error.value)
     chosen = study.labelled("latency_ms", space=space, context_fingerprint=other.fingerprint())
     assert chosen.architectures == (measured[1],)
-    assert chosen.context == other
+    assert chosen.context.device == other
 
 
 def test_mixed_converters_are_refused(
@@ -76,7 +77,7 @@ def test_mixed_converters_are_refused(
     for conditions in ({"model_format": "tflite"}, {"converter": "onnx2tf"}):
         chosen = study.labelled("latency_ms", space=space, **conditions)
         assert chosen.architectures == (measured[1],)
-        assert chosen.model_files == ModelFiles("tflite", "fp32", "onnx2tf", "2.13.0")
+        assert chosen.context.model_files == ModelFiles("tflite", "fp32", "onnx2tf", "2.13.0")
     assert len(study.labelled("latency_ms", space=space, converter="torch")) == 3
 
 
@@ -143,7 +144,7 @@ def test_an_accuracy_is_the_mean_over_its_seeds(
     assert labelled.architectures == tuple(trained[:2])
     np.testing.assert_allclose(labelled.y, [0.6, 0.4])
     assert [repeats.tolist() for repeats in labelled.repeats] == [[0.5, 0.7], [0.4]]
-    assert labelled.context is None
+    assert labelled.context.device is None
     assert labelled.provenance == "accuracy after 2 epochs"
     assert labelled.extra == {"dropped": "1", "label_resolution": "1/800"}
 

@@ -8,6 +8,8 @@ import numpy as np
 from hytnas_agent.pass_records import EnergyReading, SustainedSeries, SustainedWindow
 from hytnas_agent.protocol import DeviceDescription, RuntimeInfo
 from hytnas_agent.records import DeviceContext, DeviceIdentity, HealthSnapshot
+from hytnas_datasets.label_context import LabelContext
+from hytnas_datasets.plan import Task
 from hytnas_datasets.plan.profile import DEPTHWISE, Breakdown
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import LabelQuality
@@ -351,7 +353,7 @@ def _leaderboard(
         folds=5,
         repeats=3,
         seed=0,
-        execution="native",
+        context=LabelContext(Task(), device=DEVICE.context if latency else None),
         provenance="80 models, five fresh processes each"
         if latency
         else "short training on scikit-learn digits",

@@ -1,5 +1,6 @@
 """The figures of a report, each in a module of its own."""
 
+from hytnas_datasets.targets import TARGETS
 from hytnas_host.report.data import ReportData
 from hytnas_host.report.figures import (
     agreement,
@@ -22,10 +23,8 @@ def describe_figures(data: ReportData) -> dict[str, FigureSpec]:
     described = (
         front.describe(data),
         hypervolume.describe(data),
-        leaderboard.describe(data, "latency_ms"),
-        leaderboard.describe(data, "accuracy"),
-        agreement.describe_out_of_fold(data, "latency_ms"),
-        agreement.describe_out_of_fold(data, "accuracy"),
+        *(leaderboard.describe(data, target) for target in TARGETS.values()),
+        *(agreement.describe_out_of_fold(data, target) for target in TARGETS.values()),
         agreement.describe_verification(data),
         spread.describe_spread(data),
         spread.describe_intervals(data),

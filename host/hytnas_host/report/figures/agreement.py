@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_datasets.targets import LATENCY, Target
 from hytnas_host.report.data import UNSTABLE, ReportData
 from hytnas_host.report.figures.base import (
     Drawing,
@@ -29,7 +30,7 @@ from hytnas_host.report.figures.base import (
 )
 from hytnas_host.report.figures.front import measured_words
 from hytnas_host.report.theme import LIGHT, RC
-from hytnas_host.report.words import milliseconds, percent, signed_percent
+from hytnas_host.report.words import difference, milliseconds, quantity, signed_percent
 from hytnas_host.search.result import Verification, VerifiedRow
 from hytnas_predictors.result import Leaderboard
 
@@ -40,7 +41,7 @@ ERROR_PX: Final = 150
 LEFT: Final = 50
 
 
-def describe_out_of_fold(data: ReportData, target: str) -> FigureSpec | None:
+def describe_out_of_fold(data: ReportData, target: Target) -> FigureSpec | None:
     """Out-of-fold predictions of the best predictor, or ``None`` where none were kept."""
     board = data.leaderboard(target)
     if board is None or not board.scores:
@@ -49,46 +50,50 @@ def describe_out_of_fold(data: ReportData, target: str) -> FigureSpec | None:
     kept = next((fold.predicted for fold in board.out_of_fold if fold.predictor == best), None)
     if not kept:
         return None
-    latency = target == "latency_ms"
-    what = "latency" if latency else "accuracy"
+    relative, what = target.noise != "absolute", target.words
 
     def draw(size: Size) -> Drawing:
-        return _draw_latencies(data, board, kept, size) if latency else _draw_accuracies(board, kept, size)
+        draw_as = _draw_relative if relative else _draw_absolute
+        return draw_as(data, board, target, kept, size)
 
     return FigureSpec(
-        key=f"agreement-{what}",
+        key=f"agreement-{target.slug}",
         title=f"Out of fold, {what}: {best}",
-        caption=f"Each dot is one {'measured' if latency else 'trained'} network, predicted by {best} fitted "
+        caption=f"Each dot is one {_done(target)} network, predicted by {best} fitted "
         "without it. "
         + (
             "On the dashed line: exact; inside the band: within ±10 %. Below, the error alone."
-            if latency
+            if relative
             else "On the dashed line: exact; a flat cloud: the predictor says little."
         )
-        + (unstable_words(_unstable(data, board)) if latency else ""),
+        + unstable_words(_unstable(data, board, target)),
         alt=f"Out-of-fold predictions of {what} by {best} against {len(kept)} labels.",
-        sizes=both_widths((480, 560), (330, 480)) if latency else both_widths((480, 430), (330, 330)),
+        sizes=both_widths((480, 560), (330, 480)) if relative else both_widths((480, 430), (330, 330)),
         draw=draw,
     )
 
 
-def _draw_latencies(data: ReportData, board: Leaderboard, kept: tuple[float, ...], size: Size) -> Drawing:
+def _draw_relative(
+    data: ReportData, board: Leaderboard, target: Target, kept: tuple[float, ...], size: Size
+) -> Drawing:
+    """Predictions against labels, and below them the errors in percent of the label."""
     measured, predicted = np.array(board.measured), np.array(kept)
     errors = 100 * (predicted / measured - 1)
-    unstable = _unstable(data, board)
+    unstable, shown = _unstable(data, board, target), target.display
     style: dict[str, Any] = {"area": 28, "edgecolors": LIGHT["blue"], "alpha": 0.7, "zorder": 3}
     style |= hollow_style(LIGHT["blue"], unstable)
     with mpl.rc_context(RC):
-        plot, below = _panels(size, measured, predicted, errors)
-        series(plot, "labels", measured, predicted, **style)
-        series(below, "errors", measured, errors, **style)
-        below.set_xlabel(data.latency_axis)
+        x, y = shown.factor * measured, shown.factor * predicted
+        plot, below = _panels(size, x, y, errors, unit=shown.unit)
+        series(plot, "labels", x, y, **style)
+        series(below, "errors", x, errors, **style)
+        below.set_xlabel(data.axis(target))
     tooltips = [
         Tooltip(
             "Out of fold",
             (
-                ("Measured", milliseconds(float(m)) + f", {UNSTABLE}" * wide),
-                ("Predicted", milliseconds(float(p))),
+                (_done(target).capitalize(), quantity(float(m), target) + f", {UNSTABLE}" * wide),
+                ("Predicted", quantity(float(p), target)),
                 ("Error", signed_percent(float(e))),
             ),
             architecture,
@@ -100,13 +105,22 @@ def _draw_latencies(data: ReportData, board: Leaderboard, kept: tuple[float, ...
     return Drawing(figure_of(plot), {"labels": tooltips, "errors": tooltips})
 
 
-def _unstable(data: ReportData, board: Leaderboard) -> list[bool]:
-    """Of each label of the leaderboard, whether it is UNSTABLE in the study."""
-    return [architecture in data.unstable for architecture in board.architectures]
+def _done(target: Target) -> str:
+    """What was done with a network for its label."""
+    return "measured" if target.of_device else "trained"
 
 
-def _draw_accuracies(board: Leaderboard, kept: tuple[float, ...], size: Size) -> Drawing:
-    trained, predicted = 100 * np.array(board.measured), 100 * np.array(kept)
+def _unstable(data: ReportData, board: Leaderboard, target: Target) -> list[bool]:
+    """Of each label of the leaderboard, whether it is of timed runs and UNSTABLE in the study."""
+    return [target.is_timed and architecture in data.unstable for architecture in board.architectures]
+
+
+def _draw_absolute(
+    data: ReportData, board: Leaderboard, target: Target, kept: tuple[float, ...], size: Size
+) -> Drawing:
+    """Predictions against labels."""
+    factor = target.display.factor
+    trained, predicted = factor * np.array(board.measured), factor * np.array(kept)
     with mpl.rc_context(RC):
         plot = new_axes(size, left=LEFT)
         limits = padded(np.concatenate([trained, predicted]), log=False)
@@ -124,19 +138,19 @@ def _draw_accuracies(board: Leaderboard, kept: tuple[float, ...], size: Size) ->
             linewidths=0,
             zorder=3,
         )
-        plot.set_xlabel("trained accuracy, %")
-        plot.set_ylabel("predicted accuracy, %")
+        plot.set_xlabel(f"{_done(target)} {data.axis(target)}")
+        plot.set_ylabel(f"predicted {target.words}, {target.display.unit}")
     tooltips = [
         Tooltip(
             "Out of fold",
             (
-                ("Trained", percent(float(t))),
-                ("Predicted", percent(float(p))),
-                ("Error", f"{p - t:+.1f} points"),
+                (_done(target).capitalize(), quantity(t, target)),
+                ("Predicted", quantity(p, target)),
+                ("Error", difference(p - t, target, signed=True)),
             ),
             architecture,
         )
-        for architecture, t, p in zip(board.architectures, trained, predicted, strict=True)
+        for architecture, t, p in zip(board.architectures, board.measured, kept, strict=True)
     ]
     return Drawing(figure_of(plot), {"labels": tooltips})
 
@@ -169,7 +183,7 @@ def _draw_verification(verification: Verification, size: Size) -> Drawing:
     points: dict[str, list[Tooltip]] = {}
     handles, labels = [], []
     with mpl.rc_context(RC):
-        plot, below = _panels(size, measured, predicted, ends.ravel())
+        plot, below = _panels(size, measured, predicted, ends.ravel(), unit=LATENCY.unit)
         for role, marker, colour in (("front", "o", LIGHT["blue"]), ("control", "s", LIGHT["orange"])):
             chosen = [row for row in rows if row.role == role]
             if chosen:
@@ -223,7 +237,12 @@ def _verified_tooltip(row: VerifiedRow) -> Tooltip:
 
 
 def _panels(
-    size: Size, measured: NDArray[np.float64], predicted: NDArray[np.float64], errors: NDArray[np.float64]
+    size: Size,
+    measured: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    *,
+    unit: str,
 ) -> tuple[Axes, Axes]:
     """Predicted against measured with equal limits, and below it the error on the same horizontal axis."""
     error_px = ERROR_PX - 30 if size.narrow else ERROR_PX
@@ -236,7 +255,7 @@ def _panels(
         number_axis(axes, which, log=log)
         (axes.set_xlim if which == "x" else axes.set_ylim)(limits)
     plot.tick_params(axis="x", labelbottom=False)
-    plot.set_ylabel("predicted, ms")
+    plot.set_ylabel(f"predicted, {unit}")
     ends = np.geomspace(*limits, 50) if log else np.linspace(*limits, 2)
     share = BAND_PERCENT / 100
     plot.fill_between(

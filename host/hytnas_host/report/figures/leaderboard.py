@@ -5,6 +5,7 @@ from typing import Final
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
+from hytnas_datasets.targets import Target, get_target
 from hytnas_host.report.data import ReportData
 from hytnas_host.report.figures.base import (
     Drawing,
@@ -17,23 +18,22 @@ from hytnas_host.report.figures.base import (
     series,
 )
 from hytnas_host.report.theme import LIGHT, RC
-from hytnas_host.report.words import percent, significant
+from hytnas_host.report.words import difference, percent
 from hytnas_predictors.result import Leaderboard, Score
 
 NAMES_PX: Final = 92
 
 
-def describe(data: ReportData, target: str) -> FigureSpec | None:
+def describe(data: ReportData, target: Target) -> FigureSpec | None:
     """The figure of one target, or ``None`` without a leaderboard for it."""
     board = data.leaderboard(target)
     if board is None or not board.scores:
         return None
     rows = len(board.scores) + len(board.baselines)
-    what = "latency" if target == "latency_ms" else "accuracy"
     best = board.scores[0]
     return FigureSpec(
-        key=f"leaderboard-{what}",
-        title=f"Leaderboard, {what}",
+        key=f"leaderboard-{target.slug}",
+        title=f"Leaderboard, {target.words}",
         caption="Kendall's τ between prediction and label, out of fold: 1 is a perfect ranking, 0 is chance. "
         "Bars are 95 % intervals"
         + (
@@ -41,7 +41,7 @@ def describe(data: ReportData, target: str) -> FigureSpec | None:
             if board.ceiling is not None
             else "; no labels were repeated, so there is no noise ceiling."
         ),
-        alt=f"Kendall tau of {rows} predictors of {what}; the best is {best.predictor} with "
+        alt=f"Kendall tau of {rows} predictors of {target.words}; the best is {best.predictor} with "
         f"{best.kendall_tau.value:.3f} ({best.kendall_tau.low:.3f} to {best.kendall_tau.high:.3f}).",
         sizes=both_widths((480, 96 + 32 * rows), (330, 96 + 32 * rows)),
         draw=lambda size: _draw(board, size),
@@ -59,7 +59,7 @@ def _draw(board: Leaderboard, size: Size) -> Drawing:
                 (
                     ("Kendall τ", interval_words(score)),
                     ("Spearman \u03c1", f"{score.spearman:.3f}"),
-                    ("RMSE", _with_unit(board, score.rmse)),
+                    ("RMSE", difference(score.rmse, get_target(board.target))),
                     ("Within ±10 %", percent(100 * score.within_10_percent, 0)),
                 ),
             )
@@ -145,9 +145,3 @@ def interval_words(score: Score) -> str:
     """Kendall tau with its interval, three decimals."""
     tau = score.kendall_tau
     return f"{tau.value:.3f} [{tau.low:.3f}, {tau.high:.3f}]"
-
-
-def _with_unit(board: Leaderboard, value: float) -> str:
-    if board.target == "accuracy":
-        return f"{100 * value:.1f} points"
-    return f"{significant(value)} {board.unit}"

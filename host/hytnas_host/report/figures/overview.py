@@ -30,7 +30,7 @@ PICK_NAMES = {"BL": "best latency", "O": "trade-off", "BA": "best accuracy"}
 
 def describe(data: ReportData) -> FigureSpec | None:
     """The picture, or ``None`` where front or leaderboard is missing."""
-    board, search = data.leaderboard("latency_ms"), data.search
+    board, search = data.leaderboard(), data.search
     if board is None or not board.scores or search is None or not search.front:
         return None
     axes = Axes.of(search.objectives)
