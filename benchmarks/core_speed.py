@@ -44,7 +44,7 @@ from hytnas_host.devices.client import AgentDevice
 READINGS = ("all runs", "runs that count", "undisturbed")
 RATIO = "undisturbed / all runs"
 BANDS = (0.06, 0.18)
-LEAST_SLOW = 0.01
+MIN_SLOW = 0.01
 GAP = 1 / 3
 """The limit lies in a gap where in between are less than a third as many times as on either side, and more
 than a hundredth of all are slow ones."""
@@ -152,7 +152,7 @@ def shares_of_bands(speeds: list[CoreSpeed]) -> list[float]:
 def said_of_gap(shares: list[float]) -> str:
     """Whether the limit lies between two states, in words."""
     fast, between, slow = shares
-    if slow < LEAST_SLOW:
+    if slow < MIN_SLOW:
         return "cannot be told: the core was hardly ever slow"
     return "yes" if between < GAP * min(fast, slow) else "not shown"
 

@@ -18,8 +18,8 @@ TOLERANCE: Final = 0.10
 OWN_QUANTILE: Final = 0.10
 """What the work takes at best within one process, among all its times: a single lucky one is not it."""
 
-LEAST_AT_SPEED: Final = 5
-LEAST_SHARE: Final = 0.75
+MIN_AT_SPEED: Final = 5
+MIN_SHARE: Final = 0.75
 """So many runs at speed, and this share of all runs, make a median; else all runs count, as disturbed ones.
 
 A neighbour that comes and goes within milliseconds slows the inside of runs that look fast from both ends.
@@ -72,7 +72,7 @@ class CoreSpeed(msgspec.Struct, frozen=True):
 
 def needed_at_speed(runs: int, /) -> float:
     """How many of so many runs must be at speed for them to count without the others."""
-    return max(min(LEAST_AT_SPEED, runs), LEAST_SHARE * runs)
+    return max(min(MIN_AT_SPEED, runs), MIN_SHARE * runs)
 
 
 def never_enough(slow: int, most_runs: int, /) -> bool:

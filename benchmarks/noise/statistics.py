@@ -46,7 +46,7 @@ Weights = NDArray[np.float32]
 Strata = Sequence[Floats]
 """Of each stratum the (n, r) logarithms of the latency of n models in r >= 2 passes, or their (n,) true ones;
 n is the same in all."""
-LEAST_NOISE, MOST_NOISE, NOISE_STEPS = 1e-5, 10.0, 181
+MIN_NOISE, MAX_NOISE, NOISE_STEPS = 1e-5, 10.0, 181
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def implied_noise(
     -------
     (noise, ceiling); the noise stays between 0.001 % and e^10, where tau says no more.
     """
-    grid = np.geomspace(LEAST_NOISE, MOST_NOISE, NOISE_STEPS)
+    grid = np.geomspace(MIN_NOISE, MAX_NOISE, NOISE_STEPS)
     every = _with_all(weights)
     apart = np.maximum(_over_pairs(np.ones((weights.shape[1],) * 2), every), 1.0)
     to_truth = np.zeros((len(grid), len(every)))

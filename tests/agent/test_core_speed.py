@@ -3,7 +3,7 @@
 import pytest
 
 from hytnas_agent.core_speed import (
-    LEAST_AT_SPEED,
+    MIN_AT_SPEED,
     TOLERANCE,
     CoreSpeed,
     counting,
@@ -33,7 +33,7 @@ def test_the_tolerance_is_that_of_the_best_time() -> None:
 
 
 def test_runs_at_speed_count_alone_where_they_are_enough() -> None:
-    found = speed("ffsff", [0] * LEAST_AT_SPEED + [1, 2] + [3] * LEAST_AT_SPEED)
+    found = speed("ffsff", [0] * MIN_AT_SPEED + [1, 2] + [3] * MIN_AT_SPEED)
     assert found.enough()
     assert counting(12, found) == [True] * 5 + [False] * 2 + [True] * 5
 
@@ -41,9 +41,9 @@ def test_runs_at_speed_count_alone_where_they_are_enough() -> None:
 @pytest.mark.parametrize(
     ("probes", "before"),
     [
-        pytest.param("ffss", [0] * (LEAST_AT_SPEED - 1) + [2], id="too-few"),
+        pytest.param("ffss", [0] * (MIN_AT_SPEED - 1) + [2], id="too-few"),
         pytest.param(
-            "ffss", [0] * (3 * LEAST_AT_SPEED - 1) + [2] * LEAST_AT_SPEED, id="less-than-three-quarters"
+            "ffss", [0] * (3 * MIN_AT_SPEED - 1) + [2] * MIN_AT_SPEED, id="less-than-three-quarters"
         ),
         pytest.param("ss", [0] * 10, id="none"),
     ],

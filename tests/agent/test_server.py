@@ -398,7 +398,7 @@ def test_sigterm_stops_it_cleanly_and_the_job_may_run_again(
     again.acquire()
 
 
-def test_a_server_that_never_ends_tidies_up_after_each_tenant(
+def test_a_server_that_never_ends_tidies_up_after_each_holder(
     agent: AgentUnderTest, state: StateFolder
 ) -> None:
     abandoned = state.incoming / "abandoned"

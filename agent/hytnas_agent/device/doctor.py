@@ -32,7 +32,7 @@ LOW_DISK_BYTES = 512 * 1024**2
 LOW_MEMORY_BYTES = 256 * 1024**2
 MANY_STEAL_SHARE = 0.01
 SLOW_SHARE = 0.1
-LEAST_WATCHED = 50
+MIN_WATCHED = 50
 OF_TIME = {
     "cores",
     "governor",
@@ -288,8 +288,8 @@ def check_core_speed(core: int, watched: CoreWatch) -> Check:
     """
     durations_us = sorted(watched.durations_us)
     many = len(durations_us)
-    if watched.reason or many < LEAST_WATCHED:
-        found = watched.reason or f"the work was done {many} times in a second, {LEAST_WATCHED} are the least"
+    if watched.reason or many < MIN_WATCHED:
+        found = watched.reason or f"the work was done {many} times in a second, {MIN_WATCHED} are the least"
         return Check("core speed", "unknown", found)
     best_us = quantile(durations_us, OWN_QUANTILE)
     slow_us = [each for each in durations_us if not is_fast(each, best_us)]

@@ -23,15 +23,15 @@ from three ticks of work on: over a shorter gap not even a core that is wholly b
 """
 
 LONGEST_PAUSE_S: Final = 2.0
-LEAST_PATIENCE: Final = 1 / 8
-LEAST_PATIENCE_S: Final = 1.0
+MIN_PATIENCE: Final = 1 / 8
+MIN_PATIENCE_S: Final = 1.0
 """Share of a probe's patience, but no more than these seconds, that is left after waits in vain.
 
 It halves each time: a state that stands, such as a weak supply, is not to cost every process a long wait.
 """
 
 SPEED_PATIENCE_S: Final = 10.0
-LEAST_SPEED_PATIENCE_S: Final = 2.0
+MIN_SPEED_PATIENCE_S: Final = 2.0
 """How long a worker waits for a fast core before it loads the model; the second after waits in vain.
 
 That is what a process costs that runs to its end: a spell during which the core is slow all the time takes
@@ -83,7 +83,7 @@ class Gate:
         if after is not None and speed is not None and speed.probe_us:
             self._speeds.add(after, speed)
         if speed is not None and speed.wait_limit_s:
-            less_s = max(LEAST_SPEED_PATIENCE_S, self._speed_patience_s / 2)
+            less_s = max(MIN_SPEED_PATIENCE_S, self._speed_patience_s / 2)
             self._speed_patience_s = less_s if speed.waited_in_vain else SPEED_PATIENCE_S
 
     @property
@@ -118,7 +118,7 @@ class Gate:
     def _learn(self, held_by: Collection[Probe]) -> None:
         """Halve the patience of the probes that it was in vain for, and give the others all of it back."""
         for probe, patience_s in self._patience_s.items():
-            least_s = min(LEAST_PATIENCE_S, LEAST_PATIENCE * probe.patience_s)
+            least_s = min(MIN_PATIENCE_S, MIN_PATIENCE * probe.patience_s)
             self._patience_s[probe] = max(least_s, patience_s / 2) if probe in held_by else probe.patience_s
 
     def _was_just_fit(self, now: HealthSnapshot) -> bool:

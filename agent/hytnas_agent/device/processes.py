@@ -7,7 +7,7 @@ from pathlib import Path
 from hytnas_agent.device.files import ROOT, read_text
 
 MAX_NAMED = 3
-LEAST_TICKS = 5
+MIN_TICKS = 5
 MAX_NAME_CHARACTERS = 40
 
 
@@ -29,7 +29,7 @@ def busiest(earlier: Mapping[tuple[int, str], int], now: Mapping[tuple[int, str]
     used = {
         process: ticks - earlier[process]
         for process, ticks in now.items()
-        if process in earlier and process[0] != os.getpid() and ticks - earlier[process] >= LEAST_TICKS
+        if process in earlier and process[0] != os.getpid() and ticks - earlier[process] >= MIN_TICKS
     }
     ordered = sorted(used, key=lambda process: -used[process])
     return [f"{name} ({pid})" for pid, name in ordered[:MAX_NAMED]]

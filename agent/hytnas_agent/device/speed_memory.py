@@ -28,7 +28,7 @@ else spells, each a little slower than the one before, would raise it without en
 GIVEN_UP_AFTER: Final = 100
 """After so many processes in a row that never saw the best speed the device is slower for good."""
 
-MOST_KINDS: Final = 16
+MAX_KINDS: Final = 16
 MAX_FILE_BYTES: Final = 1 << 20
 
 
@@ -97,7 +97,7 @@ class SpeedMemory:
         # The first has looked for the best; the others were told it, so that only their own counts.
         known.add(quantile(speed.probe_us, OWN_QUANTILE) if known.bests_us else speed.best_us)
         self._kinds[kind] = known
-        for oldest in list(self._kinds)[:-MOST_KINDS]:
+        for oldest in list(self._kinds)[:-MAX_KINDS]:
             del self._kinds[oldest]
         if self._path is not None:
             with contextlib.suppress(OSError):

@@ -19,11 +19,11 @@ from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import RpcError
 from hytnas_agent.records import ProcessResult
+from hytnas_agent.server.client_lease import ClientLease
 from hytnas_agent.server.connection import Connection
 from hytnas_agent.server.loop import EventLoop
 from hytnas_agent.server.runner import QueuedJob, Runner
 from hytnas_agent.server.service import Parts, Service
-from hytnas_agent.server.tenancy import Tenancy
 from hytnas_agent.spool import DEFAULT_CAPACITY_BYTES, Spool
 from hytnas_agent.stop import stop_server
 
@@ -84,15 +84,15 @@ class _Server:
             on_end=self._job_ended,
             on_fault=self._runner_failed,
         )
-        self._tenancy = Tenancy(
+        self._client_lease = ClientLease(
             self._lease,
             lambda: self._runner.running is not None,
             on_begin=self._pin,
-            on_end=self._tenancy_ended,
+            on_end=self._lease_ended,
         )
         self._spool = Spool(state.spool, state.incoming, self._runner.pinned, capacity_bytes=spool_bytes)
         self._parts = Parts(
-            state, identity, self.loop, self._journal, self._spool, self._runner, self._tenancy
+            state, identity, self.loop, self._journal, self._spool, self._runner, self._client_lease
         )
         self._service = Service(self._parts)
         self._tidy()
@@ -132,19 +132,19 @@ class _Server:
         if current_launcher().hardware is None:
             self._governors.pin()
 
-    def _tenancy_ended(self) -> None:
+    def _lease_ended(self) -> None:
         self._governors.restore()
         self._runner.add_chore(self._tidy)
 
     def _tidy(self) -> None:
-        """Remove what has become too old: at the start, and after each tenancy, as a service never ends."""
+        """Remove what has become too old: at the start, and after each lease, as a service never ends."""
         self._spool.drop_abandoned_uploads()
         with contextlib.suppress(AgentError):  # on a full disk the server can still say so
             self._journal.prune()
 
     def _tick(self) -> float | None:
         """Let the lease expire and the idle server end; seconds until either may next be due."""
-        lease_s = self._tenancy.seconds_left()
+        lease_s = self._client_lease.seconds_left()
         if lease_s == 0:
             self._service.lease_expired()
             lease_s = None

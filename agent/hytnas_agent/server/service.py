@@ -55,10 +55,10 @@ from hytnas_agent.server.checks import (
     negotiated_minor,
     plain_text,
 )
+from hytnas_agent.server.client_lease import ClientLease
 from hytnas_agent.server.connection import Connection
 from hytnas_agent.server.loop import EventLoop
 from hytnas_agent.server.runner import QueuedJob, Runner, unrun_result
-from hytnas_agent.server.tenancy import Tenancy
 from hytnas_agent.spool import Spool
 from hytnas_agent.tuning import tune
 from hytnas_agent.wire import (
@@ -121,7 +121,7 @@ class Parts:
     journal: Journal
     spool: Spool
     runner: Runner
-    tenancy: Tenancy
+    client_lease: ClientLease
     clients: dict[Connection, Client] = field(default_factory=dict)
 
 
@@ -139,8 +139,8 @@ class Service:
         """A client has connected; where there are too many, the one that was silent longest has to go."""
         clients = self._parts.clients
         if len(clients) >= MAX_CLIENTS:
-            tenant = self._parts.tenancy.token
-            others = [client for client in clients.values() if tenant is None or client.token != tenant]
+            holder = self._parts.client_lease.token
+            others = [client for client in clients.values() if holder is None or client.token != holder]
             min(others, key=lambda client: client.heard_s).connection.close()
         clients[connection] = Client(connection)
 
@@ -149,14 +149,14 @@ class Service:
         client = self._parts.clients.pop(connection)
         for waiters in self._waiters.values():
             waiters[:] = [waiter for waiter in waiters if waiter.client is not client]
-        if client.token is not None and client.token == self._parts.tenancy.token:
-            self._end_tenancy("the connection that held the lease has ended")
+        if client.token is not None and client.token == self._parts.client_lease.token:
+            self._end_lease("the connection that held the lease has ended")
 
     def received(self, connection: Connection, line: bytes | None) -> None:
         """A client has sent a line; None for one that is too long."""
         client = self._parts.clients[connection]
         client.heard_s = time.monotonic()
-        self._parts.tenancy.sign_of_life(client.token)
+        self._parts.client_lease.sign_of_life(client.token)
         request_id: RequestId = None
         try:
             if line is None:
@@ -192,8 +192,8 @@ class Service:
         return params
 
     def lease_expired(self) -> None:
-        """The tenant was silent for too long."""
-        self._end_tenancy("the lease has expired")
+        """The holder was silent for too long."""
+        self._end_lease("the lease has expired")
 
     def stopping(self) -> None:
         """The server stops: nobody is to wait any longer."""
@@ -209,7 +209,7 @@ class Service:
 
     def job_ended(self, queued: QueuedJob, ending: ProcessResult | RpcError) -> None:
         """A job's process has ended and its result is in the journal."""
-        self._parts.tenancy.job_ended()
+        self._parts.client_lease.job_ended()
         self._notify(queued.job.job_id, Progress(queued.job.job_id, "finished"))
         self._answer_waiters(queued.job.job_id, ending)
 
@@ -260,18 +260,20 @@ class Service:
         hello = client.hello
         holder = hello.client_name or hello.client_id
         reason = plain_text(params.reason, MAX_REASON_CHARACTERS)
-        token = self._parts.tenancy.acquire(hello.client_id, holder, hello.client_pid, reason, params.ttl_s)
+        token = self._parts.client_lease.acquire(
+            hello.client_id, holder, hello.client_pid, reason, params.ttl_s
+        )
         client.token = token
         return AcquireResult(token, params.ttl_s)
 
     def _heartbeat(self, _: Client, params: TokenParams, __: RequestId) -> Nothing:
-        self._parts.tenancy.check(params.token)
-        self._parts.tenancy.sign_of_life(params.token)
+        self._parts.client_lease.check(params.token)
+        self._parts.client_lease.sign_of_life(params.token)
         return Nothing()
 
     def _release(self, client: Client, params: TokenParams, _: RequestId) -> Nothing:
-        self._parts.tenancy.check(params.token)
-        self._end_tenancy("the lease was released")
+        self._parts.client_lease.check(params.token)
+        self._end_lease("the lease was released")
         client.token = None
         return Nothing()
 
@@ -304,7 +306,7 @@ class Service:
             return MeasureResult(entry.result, replayed=True)
         before = 0
         if queued is None:
-            self._parts.tenancy.check(params.token)
+            self._parts.client_lease.check(params.token)
             if len(runner.pending(client.hello.client_id)) >= MAX_QUEUED_JOBS:
                 raise RpcError(ErrorCode.INVALID_REQUEST, f"{MAX_QUEUED_JOBS} jobs wait already")
             with self._parts.spool.lock:
@@ -375,11 +377,11 @@ class Service:
         for waiter in list(self._waiters.get(job_id, [])):
             waiter.client.connection.send(line)
 
-    def _end_tenancy(self, why: str) -> None:
-        """Drop the tenant's waiting jobs, not recorded as they never ran, and let the device go."""
-        token = self._parts.tenancy.token
+    def _end_lease(self, why: str) -> None:
+        """Drop the holder's waiting jobs, not recorded as they never ran, and let the device go."""
+        token = self._parts.client_lease.token
         dropped_jobs = self._parts.runner.drop(lambda waiting: waiting.token == token)
-        self._parts.tenancy.leave()
+        self._parts.client_lease.leave()
         for dropped in dropped_jobs:
             result = unrun_result(dropped.job, self._parts.identity, Outcome.CANCELLED, f"not started: {why}")
             self._answer_waiters(dropped.job.job_id, result)

@@ -12,13 +12,13 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from hytnas_agent.core_speed import LEAST_SHARE, OWN_QUANTILE, CoreSpeed, is_fast, never_enough
+from hytnas_agent.core_speed import MIN_SHARE, OWN_QUANTILE, CoreSpeed, is_fast, never_enough
 from hytnas_agent.statistics import quantile
 
 SIDE = 40
 WARMING_PRODUCTS, TIMED_PRODUCTS = 8, 16
-LEAST_GROUP_S = 0.002
-LEAST_GROUP_PROBES = 30
+MIN_GROUP_S = 0.002
+MIN_GROUP_PROBES = 30
 """A probe takes half as long again as it says: the first products are not timed."""
 PATIENCE_S = 0.5
 FIRST_LOOK_S = 1.0
@@ -139,7 +139,7 @@ class SpeedWatch:
         self._wait_limit_s = limit_s
         while True:
             self._look_ns = again_and_again(self._probe, clock=self._clock, seconds=LOOK_S)
-            fast = sum(map(self._is_fast, self._look_ns)) >= LEAST_SHARE * len(self._look_ns)
+            fast = sum(map(self._is_fast, self._look_ns)) >= MIN_SHARE * len(self._look_ns)
             waited_s = (self._clock() - begin) / 1e9
             if fast or waited_s >= limit_s:
                 # The last look is not waiting: an undisturbed process takes it, too.
@@ -178,7 +178,7 @@ class SpeedWatch:
     @property
     def group_ns(self) -> float:
         """How long a group of runs lasts at least."""
-        return max(1e9 * LEAST_GROUP_S, LEAST_GROUP_PROBES * min(self._best_ns, *self._probes_ns))
+        return max(1e9 * MIN_GROUP_S, MIN_GROUP_PROBES * min(self._best_ns, *self._probes_ns))
 
     def decided(self, most_runs: int) -> bool:
         """Whether too many runs were slow for the process to become valid, with so many runs in all at most.

@@ -31,7 +31,7 @@ TOLERANCE = 0.03
 CONFIDENCE = 0.95
 MIN_PROCESSES = 2
 """Without so many a board cannot be compared at all."""
-LEAST_PROCESSES: Final = 3
+WANTED_PROCESSES: Final = 3
 """That a board is to be compared by, disturbed ones if need be: two say little about how they scatter."""
 
 Verdict = Literal["agree", "disagree", "undecided"]
@@ -104,7 +104,7 @@ def comparable_ms(processes: Iterable[Sequence[ProcessResult]], /) -> list[float
     well = [(each.median_ms, each.is_disturbed) for each in came_to if each.outcome is Outcome.OK]
     undisturbed = [median_ms for median_ms, disturbed in well if median_ms and not disturbed]
     others = sorted(median_ms for median_ms, disturbed in well if median_ms and disturbed)
-    return undisturbed + others[: max(0, LEAST_PROCESSES - len(undisturbed))]
+    return undisturbed + others[: max(0, WANTED_PROCESSES - len(undisturbed))]
 
 
 def compare_boards(

@@ -16,7 +16,7 @@ from hytnas_agent.records import (
     ProcessResult,
 )
 from hytnas_datasets.store.accuracies import Accuracies
-from hytnas_datasets.store.agreement import LEAST_PROCESSES
+from hytnas_datasets.store.agreement import WANTED_PROCESSES
 from hytnas_datasets.store.architectures import Architectures
 from hytnas_datasets.store.attempts import attempts_of
 from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, Boards, count_boards
@@ -187,7 +187,7 @@ def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, floa
             groups.setdefault(key, []).append(result)
     standing: set[int] = set()
     for (_, purpose, _), group in groups.items():
-        few = sum(not result.is_disturbed for result in group) < LEAST_PROCESSES
+        few = sum(not result.is_disturbed for result in group) < WANTED_PROCESSES
         chosen = group if purpose == Purpose.CANARY and few else counting(group)
         standing.update(id(result) for result in chosen)
     return [

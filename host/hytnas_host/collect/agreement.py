@@ -6,7 +6,7 @@ from typing import Final
 
 from hytnas_agent.records import Outcome
 from hytnas_datasets.store import Agreement, Study, compare_boards
-from hytnas_datasets.store.agreement import LEAST_PROCESSES
+from hytnas_datasets.store.agreement import WANTED_PROCESSES
 from hytnas_host.collect.errors import BoardsDifferError, CollectError
 from hytnas_host.collect.latency_worker import Group, LatencyWorker
 from hytnas_host.collect.measuring import differing_fields
@@ -15,7 +15,7 @@ from hytnas_host.collect.worker_threads import work_together
 from hytnas_host.devices.errors import DeviceError
 from hytnas_predictors.progress import Progress
 
-MOST_PROCESSES: Final = 40
+MAX_PROCESSES: Final = 40
 """Of the canary on each board, after which it is not to be decided whether they agree."""
 
 REMEDIES: Final[dict[str, str]] = {
@@ -126,7 +126,7 @@ class Comparison:
         BoardsDifferError
             They disagree, or it is not to be decided.
         """
-        processes = max(self._options.processes, LEAST_PROCESSES)
+        processes = max(self._options.processes, WANTED_PROCESSES)
         measured = 0
         while self.needed:
             measure(processes)
@@ -137,11 +137,11 @@ class Comparison:
                     self._admitted |= {board.device_id for board in boards}
                     self._study.boards.set_tolerance(boards[0].context, self._options.board_tolerance)
                     return agreement
-            if agreement.verdict == "disagree" or measured >= MOST_PROCESSES:
+            if agreement.verdict == "disagree" or measured >= MAX_PROCESSES:
                 raise BoardsDifferError(
                     agreement.describe(self.names()), f"{REMEDIES[agreement.verdict]}, or {KEEP_APART}"
                 )
-            processes = min(measured, MOST_PROCESSES - measured)
+            processes = min(measured, MAX_PROCESSES - measured)
         return None
 
     def agreement(self, boards: Sequence[LatencyWorker] = ()) -> Agreement | None:

@@ -15,7 +15,7 @@ from hytnas_agent.statistics import mad, median
 
 DRIFT_TOLERANCE: Final = 0.03
 DRIFT_PAUSES_S: Final[tuple[float, ...]] = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
-LEAST_REFERENCE: Final = 3
+MIN_REFERENCE: Final = 3
 """Canaries without which nothing is known of the speed before."""
 
 CONFIRMATIONS: Final = 3
@@ -23,7 +23,7 @@ MAD_TO_SIGMA: Final = 1.4826
 VARIANCE_OF_MEDIAN_OF_3: Final = 0.4487
 """Of three normal values, relative to the variance of one (David and Nagaraja, Order statistics, 2003)."""
 
-LEAST_ROBUST: Final = 10
+MIN_ROBUST: Final = 10
 """Canaries from which on the spread is the robust one: of fewer, the median absolute deviation is too often
 far too small (with three, noise alone would be drift in 22 % of the looks)."""
 
@@ -50,10 +50,10 @@ def drift_limit(reference_ms: Sequence[float], tolerance: float, /) -> float:
         than three.
     """
     n = len(reference_ms)
-    if n < LEAST_REFERENCE:
+    if n < MIN_REFERENCE:
         return math.inf
     logarithms = [math.log(value) for value in reference_ms]
-    if n < LEAST_ROBUST:
+    if n < MIN_ROBUST:
         sigma, factor = statistics.stdev(logarithms), 0.92 * t_quantile(0.99, n - 1)
     else:
         sigma, factor = MAD_TO_SIGMA * mad(logarithms), max(3.0, 2.4 + 21 / n)
@@ -146,7 +146,7 @@ class CanaryWatch:
         """
         reference = list(self._reference())
         readings: list[Reading] = []
-        wanted = 1 if len(reference) >= LEAST_REFERENCE else LEAST_REFERENCE - len(reference)
+        wanted = 1 if len(reference) >= MIN_REFERENCE else MIN_REFERENCE - len(reference)
         limit = drift_limit(reference, self._tolerance)
         while len(readings) < wanted:
             reading = self._measure()
@@ -155,7 +155,7 @@ class CanaryWatch:
             readings.append(reading)
             if wanted == 1 and abs(shift_of([reading.median_ms], reference)) > limit:
                 wanted = CONFIRMATIONS
-        if len(reference) < LEAST_REFERENCE:
+        if len(reference) < MIN_REFERENCE:
             return Sighting(False, 0.0, tuple(readings))
         shift = shift_of([reading.median_ms for reading in readings], reference)
         drifted = len(readings) == CONFIRMATIONS and abs(shift) > limit

@@ -8,7 +8,7 @@ from typing import Final
 from hytnas_datasets.store import LabelQuality
 from hytnas_host.report.words import plural
 
-MOST_REASONS: Final = 3
+MAX_REASONS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def _reasons(seen: Sequence[LabelQuality]) -> str:
     total: Counter[str] = Counter()
     for one in seen:
         total.update(one.reasons)
-    words = "; ".join(f"{reason} ({number})" for reason, number in total.most_common(MOST_REASONS))
-    others = len(total) - MOST_REASONS
+    words = "; ".join(f"{reason} ({number})" for reason, number in total.most_common(MAX_REASONS))
+    others = len(total) - MAX_REASONS
     rest = f"; {plural(others, 'other reason')}" if others > 0 else ""
     return f"Commonest: {words}{rest}."
 

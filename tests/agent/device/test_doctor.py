@@ -7,7 +7,7 @@ import pytest
 
 from hytnas_agent.device import core_watch
 from hytnas_agent.device.core_watch import CoreWatch, watch_core
-from hytnas_agent.device.doctor import LEAST_WATCHED, check_core_speed, check_runtimes, examine
+from hytnas_agent.device.doctor import MIN_WATCHED, check_core_speed, check_runtimes, examine
 from hytnas_agent.device.identity import EXECUTION_VARIABLE
 from hytnas_agent.device.sources import Sources
 from hytnas_agent.paths import StateFolder
@@ -159,7 +159,7 @@ def test_who_works_on_the_measuring_core_is_named(board, pi_files, tmp_path: Pat
         pytest.param((100.0,) * 999 + (1e5,), "ok", "within 0% of its best", id="one waits for a process"),
         pytest.param((100.0,) * 89 + (131.0,) * 11, "warn", "31% slower than at best for 11%", id="barely"),
         pytest.param((131.0,) * 38 + (100.0,) * 62, "warn", "31% slower than at best for 38%", id="shared"),
-        pytest.param((100.0,) * (LEAST_WATCHED - 1), "unknown", "49 times in a second, 50 are", id="too few"),
+        pytest.param((100.0,) * (MIN_WATCHED - 1), "unknown", "49 times in a second, 50 are", id="too few"),
         pytest.param((), "unknown", "0 times in a second", id="none"),
     ],
 )
@@ -208,7 +208,7 @@ def test_an_emulated_speed_is_not_looked_at(board, tmp_path: Path, monkeypatch: 
 def test_a_core_of_this_machine_is_watched() -> None:
     found = watch_core(max(os.sched_getaffinity(0)))
     assert found.reason == ""
-    assert len(found.durations_us) >= LEAST_WATCHED
+    assert len(found.durations_us) >= MIN_WATCHED
 
 
 @pytest.fixture

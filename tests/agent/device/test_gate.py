@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from hytnas_agent.core_speed import CoreSpeed
-from hytnas_agent.device.gate import LEAST_SPEED_PATIENCE_S, MAX_WAIT_S, SPEED_PATIENCE_S, Gate
+from hytnas_agent.device.gate import MAX_WAIT_S, MIN_SPEED_PATIENCE_S, SPEED_PATIENCE_S, Gate
 from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.records import GateReport, HealthSnapshot, Verdict
 
@@ -187,9 +187,9 @@ def test_a_core_that_stays_slow_is_waited_for_ever_shorter_until_it_was_fast() -
         limits_s.append(gate.speed_patience_s)
         vain = CoreSpeed(40.0, (52.0,), (), waited_before_s=limits_s[-1], wait_limit_s=limits_s[-1])
         gate.remember(board.snapshot(CORES), Verdict("INVALID", ("slow",)), vain)
-    assert limits_s == [SPEED_PATIENCE_S, 5.0, 2.5, LEAST_SPEED_PATIENCE_S, LEAST_SPEED_PATIENCE_S]
+    assert limits_s == [SPEED_PATIENCE_S, 5.0, 2.5, MIN_SPEED_PATIENCE_S, MIN_SPEED_PATIENCE_S]
     gate.remember(board.snapshot(CORES), None)
-    assert gate.speed_patience_s == LEAST_SPEED_PATIENCE_S
+    assert gate.speed_patience_s == MIN_SPEED_PATIENCE_S
     fast = CoreSpeed(40.0, (40.0, 40.0), (0,), waited_before_s=0.5, wait_limit_s=2.0)
     gate.remember(board.snapshot(CORES), Verdict("VALID"), fast)
     assert gate.speed_patience_s == SPEED_PATIENCE_S

@@ -7,7 +7,7 @@ import pytest
 
 from hytnas_agent.core_speed import TOLERANCE, CoreSpeed
 from hytnas_agent.device.gate import Gate
-from hytnas_agent.device.speed_memory import GIVEN_UP_AFTER, MOST_KINDS, REMEMBERED, SpeedMemory
+from hytnas_agent.device.speed_memory import GIVEN_UP_AFTER, MAX_KINDS, REMEMBERED, SpeedMemory
 from hytnas_agent.records import HealthSnapshot, Verdict
 
 STATE = HealthSnapshot(0.0, cores=(3,), max_clock_mhz=1200.0)
@@ -130,9 +130,9 @@ def test_a_file_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
 def test_the_kinds_of_cores_are_bounded(tmp_path: Path) -> None:
     path = tmp_path / "core-speeds.json"
     found = memory(40.0, path=path)
-    for core in range(MOST_KINDS + 3):
+    for core in range(MAX_KINDS + 3):
         found.add(msgspec.structs.replace(STATE, cores=(100 + core,)), CoreSpeed(40.0, (40.0,), ()))
-    assert len(msgspec.json.decode(path.read_bytes())) == MOST_KINDS
+    assert len(msgspec.json.decode(path.read_bytes())) == MAX_KINDS
     assert found.best_us(STATE) is None
 
 

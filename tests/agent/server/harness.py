@@ -9,10 +9,10 @@ from hytnas_agent.journal import Journal
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasureSettings, Reference
+from hytnas_agent.server.client_lease import ClientLease
 from hytnas_agent.server.loop import EventLoop
 from hytnas_agent.server.runner import Runner
 from hytnas_agent.server.service import Parts, Service
-from hytnas_agent.server.tenancy import Tenancy
 from hytnas_agent.spool import Spool
 
 IDENTITY = DeviceIdentity("id", "host")
@@ -81,11 +81,11 @@ class QuietService:
             on_fault=lambda error: None,
         )
         self.lease = DeviceLease(state.lease)
-        tenancy = Tenancy(self.lease, lambda: False)
+        client_lease = ClientLease(self.lease, lambda: False)
         spool = Spool(state.spool, state.incoming, self.runner.pinned)
         for name in (f"{MODEL}.onnx", "b" * 64 + ".npz", "c" * 64 + ".npz"):
             (state.spool / name).touch()
-        self.parts = Parts(state, IDENTITY, self.loop, self.journal, spool, self.runner, tenancy)
+        self.parts = Parts(state, IDENTITY, self.loop, self.journal, spool, self.runner, client_lease)
         self.service = Service(self.parts)
 
     def connect(self) -> Client:

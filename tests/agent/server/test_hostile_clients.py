@@ -192,14 +192,14 @@ def test_names_that_others_are_shown_are_plain_and_short(quiet: QuietService) ->
     assert msgspec.json.decode(answer.result)["token"] > token
 
 
-def test_the_client_silent_for_longest_makes_room_but_never_the_tenant(quiet: QuietService) -> None:
-    tenant = quiet.connect()
-    quiet.say(tenant, LINES[0])
-    quiet.say(tenant, LINES[list(VALID).index("acquire")])
+def test_the_client_silent_for_longest_makes_room_but_never_the_holder(quiet: QuietService) -> None:
+    holder = quiet.connect()
+    quiet.say(holder, LINES[0])
+    quiet.say(holder, LINES[list(VALID).index("acquire")])
     others = [quiet.connect() for _ in range(MAX_CLIENTS - 1)]
     quiet.say(others[0], b"")
     quiet.connect()
-    assert [client.closed for client in (tenant, *others[:3])] == [False, False, True, False]
+    assert [client.closed for client in (holder, *others[:3])] == [False, False, True, False]
 
 
 def test_a_session_that_returns_ends_its_former_connection(quiet: QuietService) -> None:

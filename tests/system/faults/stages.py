@@ -22,7 +22,7 @@ def stage_of(collection: Collection, board: Board, *, networks: int) -> str:
     if collection.count("sample") == 0:
         return "sampling"
     exported = collection.count("export")
-    if _tenant(board) != collection.pid:
+    if _holder(board) != collection.pid:
         return "starting"
     # Results that a former host has left behind wait too; the last one is this host's.
     last = [(job, known) for job, (finished, known) in board.jobs.items() if finished][-1:]
@@ -40,7 +40,7 @@ def stage_of(collection: Collection, board: Board, *, networks: int) -> str:
     return stage
 
 
-def _tenant(board: Board) -> int | None:
+def _holder(board: Board) -> int | None:
     try:
         holder = msgspec.json.decode(board.state.lease.read_bytes(), type=_Lease).holder
     except (OSError, msgspec.DecodeError):

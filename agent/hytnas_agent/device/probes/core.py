@@ -27,7 +27,7 @@ HIT_SHARE: Final = 0.10
 """Of the runs, that may have been preempted; each time hits one run."""
 
 STEAL_SHARE: Final = 0.05
-LEAST_LOST_S: Final = 0.03
+MIN_LOST_S: Final = 0.03
 """Three ticks: less than this is no finding, whatever its share of a short measurement."""
 
 BUSY_SHARE: Final = 0.25
@@ -57,7 +57,7 @@ class OtherProcesses(Probe):
             return ""
         available_s = ((now.monotonic_s or 0.0) - earlier.monotonic_s) * len(now.cores)
         busy_s = now.core_busy_s - earlier.core_busy_s
-        if available_s <= 0 or busy_s < LEAST_LOST_S or busy_s <= BUSY_SHARE * available_s:
+        if available_s <= 0 or busy_s < MIN_LOST_S or busy_s <= BUSY_SHARE * available_s:
             return ""
         return f"{named_cores(now)} {min(1.0, busy_s / available_s):.0%} busy"
 
@@ -74,7 +74,7 @@ class OtherProcesses(Probe):
                 return None
             lost_s = runs.after.core_busy_s - runs.before.core_busy_s - runs.processor.cpu_s
         available_s = runs.processor.wall_s * max(1, len(runs.after.cores))
-        if lost_s < LEAST_LOST_S or lost_s <= OTHERS_SHARE * available_s or _few_were_hit(runs.processor):
+        if lost_s < MIN_LOST_S or lost_s <= OTHERS_SHARE * available_s or _few_were_hit(runs.processor):
             return ""
         return f"other processes took {min(1.0, lost_s / available_s):.0%} of {named_cores(runs.after)}"
 
@@ -101,7 +101,7 @@ class Steal(Probe):
         lost_s = after.core_steal_s - before.core_steal_s
         available_s = processor.wall_s * max(1, len(after.cores))
         # In whole ticks: binary fractions of a hundredth of a second do not add up.
-        if round(lost_s * TICKS_PER_S) < round(LEAST_LOST_S * TICKS_PER_S):
+        if round(lost_s * TICKS_PER_S) < round(MIN_LOST_S * TICKS_PER_S):
             return ""
         stolen = lost_s > STEAL_SHARE * available_s
         return f"the hypervisor took {lost_s / available_s:.0%} of {named_cores(after)}" if stolen else ""
@@ -134,7 +134,7 @@ def work_of_others(runs: TimedRuns) -> str:
     if before_s is None or after_s is None or processor is None:
         return ""
     others_s = after_s - before_s - processor.cpu_s
-    if others_s < LEAST_LOST_S or others_s <= OTHERS_SHARE * processor.wall_s:
+    if others_s < MIN_LOST_S or others_s <= OTHERS_SHARE * processor.wall_s:
         return ""
     return f"other processes worked for {others_s / processor.wall_s:.0%} of a core's time"
 

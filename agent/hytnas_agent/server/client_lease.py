@@ -11,10 +11,10 @@ MIN_TTL_S = 1.0
 MAX_TTL_S = 3600.0
 
 
-class Tenancy:
-    """The present tenant, its token and when it expires.
+class ClientLease:
+    """The present holder, its token and when it expires.
 
-    A tenant that leaves while its job is running keeps the device until that job has ended; the same client
+    A holder that leaves while its job is running keeps the device until that job has ended; the same client
     may take it over meanwhile, others find it busy.
 
     Parameters
@@ -87,18 +87,18 @@ class Tenancy:
             )
 
     def sign_of_life(self, token: int | None) -> None:
-        """Note that the tenant with this token said something."""
+        """Note that the holder with this token said something."""
         if token is not None and token == self.token:
             self._last_sign = self._clock()
 
     def leave(self) -> None:
-        """End the tenancy: at once, or with the running job."""
+        """End the lease: at once, or with the running job."""
         self._leaving = True
         if not self._job_running():
             self._end()
 
     def job_ended(self) -> None:
-        """A job's process has ended: the tenant's time counts from here."""
+        """A job's process has ended: the holder's time counts from here."""
         self._last_sign = self._clock()
         if self._leaving:
             self._end()

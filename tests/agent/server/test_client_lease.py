@@ -4,19 +4,19 @@ import pytest
 
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.protocol import ErrorCode, RpcError
-from hytnas_agent.server.tenancy import Tenancy
+from hytnas_agent.server.client_lease import ClientLease
 
 
 class Board:
-    """A tenancy with a clock and a job that the test moves."""
+    """A lease with a clock and a job that the test moves."""
 
     def __init__(self, path: Path) -> None:
         self.now = 0.0
         self.running = False
-        self.tenancy = Tenancy(DeviceLease(path), lambda: self.running, lambda: self.now)
+        self.client_lease = ClientLease(DeviceLease(path), lambda: self.running, lambda: self.now)
 
     def acquire(self, client_id: str = "me", ttl_s: float = 10.0) -> int:
-        return self.tenancy.acquire(client_id, f"{client_id}@host", 1, "testing", ttl_s)
+        return self.client_lease.acquire(client_id, f"{client_id}@host", 1, "testing", ttl_s)
 
 
 @pytest.fixture
@@ -38,59 +38,59 @@ def test_one_at_a_time_the_same_client_included(board: Board) -> None:
 
 def test_a_former_token_is_stale(board: Board) -> None:
     first = board.acquire()
-    board.tenancy.check(first)
-    board.tenancy.leave()
-    assert code_of(board.tenancy.check, first) == ErrorCode.STALE_TOKEN
+    board.client_lease.check(first)
+    board.client_lease.leave()
+    assert code_of(board.client_lease.check, first) == ErrorCode.STALE_TOKEN
     second = board.acquire("you")
     assert second > first
-    board.tenancy.check(second)
-    assert code_of(board.tenancy.check, first) == ErrorCode.STALE_TOKEN
+    board.client_lease.check(second)
+    assert code_of(board.client_lease.check, first) == ErrorCode.STALE_TOKEN
 
 
-def test_silence_ends_a_tenancy_but_not_while_a_job_runs(board: Board) -> None:
+def test_silence_ends_a_lease_but_not_while_a_job_runs(board: Board) -> None:
     token = board.acquire(ttl_s=10)
     board.now = 6
-    board.tenancy.sign_of_life(token)
+    board.client_lease.sign_of_life(token)
     board.now = 15
-    assert board.tenancy.seconds_left() == 1
+    assert board.client_lease.seconds_left() == 1
     board.running = True
     board.now = 500
-    assert board.tenancy.seconds_left() is None
+    assert board.client_lease.seconds_left() is None
     board.running = False
-    board.tenancy.job_ended()
-    assert board.tenancy.seconds_left() == 10
+    board.client_lease.job_ended()
+    assert board.client_lease.seconds_left() == 10
     board.now = 511
-    assert board.tenancy.seconds_left() == 0
+    assert board.client_lease.seconds_left() == 0
 
 
-def test_others_do_not_keep_a_tenancy_alive(board: Board) -> None:
+def test_others_do_not_keep_a_lease_alive(board: Board) -> None:
     token = board.acquire(ttl_s=10)
     board.now = 8
-    board.tenancy.sign_of_life(None)
-    board.tenancy.sign_of_life(token + 1)
-    assert board.tenancy.seconds_left() == 2
+    board.client_lease.sign_of_life(None)
+    board.client_lease.sign_of_life(token + 1)
+    assert board.client_lease.seconds_left() == 2
 
 
 def test_who_leaves_while_a_job_runs_keeps_the_device_until_it_ends(board: Board) -> None:
     token = board.acquire()
     board.running = True
-    board.tenancy.leave()
-    assert code_of(board.tenancy.check, token) == ErrorCode.STALE_TOKEN
+    board.client_lease.leave()
+    assert code_of(board.client_lease.check, token) == ErrorCode.STALE_TOKEN
     assert code_of(board.acquire, "you") == ErrorCode.BUSY
     board.running = False
-    board.tenancy.job_ended()
+    board.client_lease.job_ended()
     assert board.acquire("you") > token
 
 
 def test_who_comes_back_while_its_job_runs_takes_over(board: Board) -> None:
     token = board.acquire()
     board.running = True
-    board.tenancy.leave()
+    board.client_lease.leave()
     renewed = board.acquire()
     assert renewed > token
     board.running = False
-    board.tenancy.job_ended()
-    board.tenancy.check(renewed)
+    board.client_lease.job_ended()
+    board.client_lease.check(renewed)
 
 
 @pytest.mark.parametrize("ttl_s", [0.0, -1.0, 1e9, float("nan")])
@@ -99,7 +99,7 @@ def test_a_time_to_live_has_bounds(board: Board, ttl_s: float) -> None:
     board.acquire()
 
 
-def test_what_was_set_for_a_tenant_is_put_back_before_another_program_can_have_the_device(
+def test_what_was_set_for_a_holder_is_put_back_before_another_program_can_have_the_device(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "lease.lock"
@@ -108,8 +108,8 @@ def test_what_was_set_for_a_tenant_is_put_back_before_another_program_can_have_t
     def restore() -> None:
         seen.append(code_of(DeviceLease(path).acquire, "other", "measure", 2))
 
-    tenancy = Tenancy(DeviceLease(path), lambda: False, on_end=restore)
-    tenancy.acquire("me", "me@host", 1, "testing", 10.0)
-    tenancy.leave()
+    client_lease = ClientLease(DeviceLease(path), lambda: False, on_end=restore)
+    client_lease.acquire("me", "me@host", 1, "testing", 10.0)
+    client_lease.leave()
     assert seen == [ErrorCode.BUSY]
     assert DeviceLease(path).acquire("other", "measure", 2)
