@@ -17,7 +17,7 @@ from hytnas_datasets.store import AccuracyRecord, Purpose, Study, recipe_fingerp
 from hytnas_host.collect.sampling import sample_networks
 from hytnas_host.training.data import CHANNELS, INTERPOLATION, ImageData, load_digits_images
 from hytnas_host.training.pool import training_pool
-from hytnas_host.training.recipe import Recipe, TrainingError
+from hytnas_host.training.recipe import TrainingError, TrainingRecipe
 from hytnas_host.training.train import HostWork, train_network
 from hytnas_predictors.progress import Progress, ProgressFactory, SilentProgress
 
@@ -64,7 +64,7 @@ def collect_accuracy(
     *,
     repeated: int = 5,
     seeds: int = 3,
-    recipe: Recipe | None = None,
+    recipe: TrainingRecipe | None = None,
     seed: int = 0,
     progress: ProgressFactory = SilentProgress,
     host_work: HostWork = nullcontext,
@@ -81,7 +81,7 @@ def collect_accuracy(
     ----------
     n : int
         Networks in all, those of earlier calls included.
-    recipe : Recipe, optional
+    recipe : TrainingRecipe, optional
         The default recipe where it is missing.
     host_work : picklable callable giving a context manager
         Held for each training step; blocks while a timed run needs the machine.
@@ -98,7 +98,7 @@ def collect_accuracy(
     TrainingError
         A training process died.
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or TrainingRecipe()
     data = load_recipe_images(recipe)
     task = Task(resolution=recipe.resolution, in_channels=CHANNELS, classes=data.classes)
     networks = sample_networks(study, space, n, task, purpose=Purpose.ACCURACY, seed=seed)
@@ -136,7 +136,7 @@ def plan_jobs(
     return once + again
 
 
-def describe_label(recipe: Recipe, data: ImageData) -> str:
+def describe_label(recipe: TrainingRecipe, data: ImageData) -> str:
     """What an accuracy of this recipe is an accuracy of, in one line."""
     epochs = f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}"
     tests = len(data.test_labels)
@@ -148,12 +148,12 @@ def describe_label(recipe: Recipe, data: ImageData) -> str:
     )
 
 
-def load_recipe_images(recipe: Recipe) -> ImageData:
+def load_recipe_images(recipe: TrainingRecipe) -> ImageData:
     """The data a recipe is for; remembered within a process."""
     return load_digits_images(recipe.resolution, recipe.train_images, recipe.test_images, recipe.split_seed)
 
 
-def train_job(job: AccuracyJob, recipe: Recipe, host_work: HostWork) -> AccuracyRecord:
+def train_job(job: AccuracyJob, recipe: TrainingRecipe, host_work: HostWork) -> AccuracyRecord:
     """One training as a record; runs in whatever process an executor puts it into."""
     data = load_recipe_images(recipe)
     task = Task(resolution=recipe.resolution, in_channels=CHANNELS, classes=data.classes)
@@ -179,7 +179,7 @@ def train_job(job: AccuracyJob, recipe: Recipe, host_work: HostWork) -> Accuracy
 
 
 def summarise(
-    study: Study, jobs: list[AccuracyJob], recipe: Recipe, data: ImageData, *, new_trainings: int = 0
+    study: Study, jobs: list[AccuracyJob], recipe: TrainingRecipe, data: ImageData, *, new_trainings: int = 0
 ) -> AccuracyCollection:
     """What the trainings of ``jobs`` say together, and whether they can be told from chance."""
     wanted = {(job.plan_hash, job.seed) for job in jobs}
@@ -265,7 +265,7 @@ def _stop(pool: Executor) -> None:
 
 
 def _train_all(
-    pending: list[AccuracyJob], recipe: Recipe, host_work: HostWork, pool: Executor | None, ahead: int
+    pending: list[AccuracyJob], recipe: TrainingRecipe, host_work: HostWork, pool: Executor | None, ahead: int
 ) -> Iterator[AccuracyRecord]:
     """Records as trainings end; at most ``ahead`` jobs are with the executor at a time."""
     if pool is None:

@@ -5,7 +5,7 @@ import math
 from hytnas_agent.label import ending, least_disturbed, settled
 from hytnas_agent.records import MeasurePass, Outcome, ProcessResult
 from hytnas_host.collect.drift import DRIFT_TOLERANCE, Reading, drift_limit, shift_of
-from hytnas_host.collect.jobs import Journal
+from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.schedule import Slot
 
 
@@ -17,14 +17,14 @@ class CanarySeries:
 
     Parameters
     ----------
-    journal : Journal
+    journal : JobJournal
         Of the canary, on one board.
     model_sha256 : str
     tolerance : float
         Ratio, less 1, by which a process that is well may differ from the others.
     """
 
-    def __init__(self, journal: Journal, model_sha256: str, *, tolerance: float = DRIFT_TOLERANCE) -> None:
+    def __init__(self, journal: JobJournal, model_sha256: str, *, tolerance: float = DRIFT_TOLERANCE) -> None:
         self._tolerance = tolerance
         self._journal = journal
         self._model_sha256 = model_sha256

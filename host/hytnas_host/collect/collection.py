@@ -10,7 +10,7 @@ from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel
 from hytnas_datasets.store import Agreement, Purpose, Study
 from hytnas_host.collect.agreement import Comparison, check_boards, compare_canaries
 from hytnas_host.collect.errors import CollectError
-from hytnas_host.collect.jobs import Journal
+from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.journals import Journals
 from hytnas_host.collect.latency_worker import Group, LatencyWorker
 from hytnas_host.collect.measuring import Measurer, Model
@@ -176,7 +176,7 @@ def _groups(
             board.measurer = Measurer(
                 board.device,
                 journals.by_device[board.device_id],
-                Journal(study, Purpose.CANARY, board.device_id, board.context, options.settings),
+                JobJournal(study, Purpose.CANARY, board.device_id, board.context, options.settings),
                 passes=options.passes,
                 canary=canary,
                 canary_every=options.canary_every,

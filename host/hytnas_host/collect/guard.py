@@ -6,7 +6,7 @@ from hytnas_agent.label import MAX_DISCARDS
 from hytnas_datasets.store.records import FORMER_SPEED
 from hytnas_host.collect.drift import CanaryWatch, DriftRule, Sighting
 from hytnas_host.collect.errors import LastingDriftError
-from hytnas_host.collect.jobs import Journal
+from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.schedule import Slot
 
 
@@ -17,7 +17,7 @@ class DriftGuard:
     ----------
     name : str
         Of the board.
-    journal, canary_journal : Journal
+    journal, canary_journal : JobJournal
     watch : CanaryWatch
     rule : DriftRule
     wait : callable
@@ -34,8 +34,8 @@ class DriftGuard:
     def __init__(
         self,
         name: str,
-        journal: Journal,
-        canary_journal: Journal,
+        journal: JobJournal,
+        canary_journal: JobJournal,
         watch: CanaryWatch,
         *,
         rule: DriftRule,

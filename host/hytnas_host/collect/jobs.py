@@ -41,7 +41,7 @@ def study_id(folder: Path) -> str:
         ) from error
 
 
-class Journal:
+class JobJournal:
     """The jobs of one purpose, on one device in one context with one group of settings.
 
     A result that is stored is never asked for again; a job that was measured but not stored, because the host

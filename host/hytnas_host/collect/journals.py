@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hytnas_agent.label import aggregate
 from hytnas_agent.records import DeviceContext, LatencyLabel, MeasurePass, MeasureSettings
 from hytnas_datasets.store import Study
-from hytnas_host.collect.jobs import Journal
+from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.schedule import Passes
 
 
@@ -51,9 +51,9 @@ class Journals:
             if not alone and result.context is not None and result.context == context
         )
         present = list(boards)
-        self.by_device: dict[str, Journal] = {}
+        self.by_device: dict[str, JobJournal] = {}
         for device_id in dict.fromkeys((*present, *earlier)):
-            journal = Journal(study, purpose, device_id, context, settings, stored=stored)
+            journal = JobJournal(study, purpose, device_id, context, settings, stored=stored)
             if device_id in present or not journal.empty:
                 self.by_device[device_id] = journal
 

@@ -23,7 +23,7 @@ from hytnas_host.collect.canaries import CanarySeries
 from hytnas_host.collect.drift import CanaryWatch, DriftRule, Reading
 from hytnas_host.collect.errors import ContextChangedError
 from hytnas_host.collect.guard import DriftGuard
-from hytnas_host.collect.jobs import Journal
+from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.schedule import Passes, Slot, schedule_round, slots_of
 from hytnas_host.devices.base import Device
 
@@ -44,7 +44,7 @@ class Model:
     outputs_file: Path | None = None
 
     def job(
-        self, journal: Journal, slot: Slot, runtime: str | None, *, may_end_early: bool = False
+        self, journal: JobJournal, slot: Slot, runtime: str | None, *, may_end_early: bool = False
     ) -> MeasureJob:
         """The next attempt at one of its processes; it may end early if that is said and another follows."""
         early = may_end_early and slot.measure_pass == MeasurePass.TIMED and journal.measured_again(slot)
@@ -78,7 +78,7 @@ class Measurer:
     ----------
     device : Device
         With its lease acquired.
-    journal, canary_journal : Journal
+    journal, canary_journal : JobJournal
         Of the collection's purpose, and of the canary's series.
     passes : Passes
         Processes a model.
@@ -102,8 +102,8 @@ class Measurer:
     def __init__(
         self,
         device: Device,
-        journal: Journal,
-        canary_journal: Journal,
+        journal: JobJournal,
+        canary_journal: JobJournal,
         *,
         passes: Passes,
         canary: Model | None,
@@ -277,7 +277,7 @@ class Measurer:
             if self._canary is not None:
                 self.guard.note(slot, result.job_id)
 
-    def _run(self, journal: Journal, model: Model, slot: Slot) -> ProcessResult | None:
+    def _run(self, journal: JobJournal, model: Model, slot: Slot) -> ProcessResult | None:
         """Run one process and store its result; None where it was stopped before it began."""
         # The fastest attempt at a canary is compared with the fastest of others: all of them run to the end.
         may_end_early = journal is not self._canary_journal
@@ -300,7 +300,7 @@ class Measurer:
             check_same_context(self._device.name, result.context, journal.context)
         return result
 
-    def _store(self, journal: Journal, slot: Slot, result: ProcessResult) -> ProcessResult:
+    def _store(self, journal: JobJournal, slot: Slot, result: ProcessResult) -> ProcessResult:
         result = _with_context(result, journal.context)
         self.tally.disturbed += result.is_disturbed
         journal.store(slot, result)

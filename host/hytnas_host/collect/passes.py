@@ -24,7 +24,7 @@ from hytnas_agent.records import (
 from hytnas_datasets.store import Purpose, Study
 from hytnas_host.collect.errors import BoardsLostError, CollectError
 from hytnas_host.collect.exporting import model_of
-from hytnas_host.collect.jobs import Journal
+from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.latency_worker import require_runtime
 from hytnas_host.collect.measuring import Model, check_same_board, check_same_context, push_model
 from hytnas_host.collect.schedule import Slot
@@ -284,7 +284,7 @@ class _Worker:
             "" if self.error is None else str(self.error),
         )
 
-    def _open_journal(self, name: MeasurePass, settings: MeasureSettings, kind: ModelKind) -> Journal:
+    def _open_journal(self, name: MeasurePass, settings: MeasureSettings, kind: ModelKind) -> JobJournal:
         """The journal of a pass on the device as it is now."""
         with self.device.quiet():
             found = self.device.describe(
@@ -297,11 +297,11 @@ class _Worker:
         self.study.devices.add(found, name=self.name)
         self.device_id = found.identity.device_id
         self.executions.add(found.context.execution)
-        journal = Journal(self.study, name, self.device_id, found.context, settings)
+        journal = JobJournal(self.study, name, self.device_id, found.context, settings)
         self.device.acknowledge(journal.job_ids)
         return journal
 
-    def _measure(self, journal: Journal, name: MeasurePass, models: Sequence[Model]) -> None:
+    def _measure(self, journal: JobJournal, name: MeasurePass, models: Sequence[Model]) -> None:
         tally, unable = self.tallies[name], False
         for model in models:
             slot = Slot(model.sha256, name, 0)
@@ -321,7 +321,7 @@ class _Worker:
             with self.lock:
                 self.bar.advance()
 
-    def _run(self, journal: Journal, model: Model, slot: Slot) -> ProcessResult | None:
+    def _run(self, journal: JobJournal, model: Model, slot: Slot) -> ProcessResult | None:
         """Run one process and store its result, or None once stopped.
 
         The same again gives what the agent's journal holds.
@@ -350,7 +350,7 @@ class _Worker:
         return result
 
 
-def _check_counts(name: str, journal: Journal, result: ProcessResult) -> None:
+def _check_counts(name: str, journal: JobJournal, result: ProcessResult) -> None:
     """Raise where a result does not count in its journal: it would be asked for again without end."""
     check_same_board(name, result.identity.device_id, journal.device_id)
     if result.context is not None:

@@ -33,7 +33,7 @@ SPARE_BYTES = 64 << 20
 _BYTES_PER_FILE_SYSTEM_BYTE = 1.1  # blocks that are not full
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class EnvironmentManifest(msgspec.Struct, frozen=True):
     """What ``hytnas.json`` of an environment says: its runtimes, and its wheels as paths below the root."""
 
     runtimes: tuple[str, ...]
@@ -106,10 +106,10 @@ class Installation:
             )
 
 
-def manifest_of(facts: BoardFacts, key: str) -> Manifest:
+def manifest_of(facts: BoardFacts, key: str) -> EnvironmentManifest:
     """What is noted in a complete environment; raises ProvisionError."""
     try:
-        return msgspec.json.decode(facts.environments[key], type=Manifest)
+        return msgspec.json.decode(facts.environments[key], type=EnvironmentManifest)
     except ValueError as error:
         raise ProvisionError(
             f"{facts.root}/environments/{key}/hytnas.json on the board is damaged: {error}",
@@ -173,7 +173,7 @@ def _alone(board: Board, wanted: Installation, argv: Sequence[str], what: str) -
 def complete_environment(board: Board, wanted: Installation, runtimes: tuple[str, ...]) -> None:
     """Say in the environment that it is complete, once the disk has it all; raises ProvisionError."""
     board.run(["sync", "-f", wanted.folder], "writing to the disk", timeout_s=INSTALL_TIMEOUT_S)
-    manifest = Manifest(runtimes, tuple(place_of(wheel) for wheel in (*wanted.wheels, wanted.pip)))
+    manifest = EnvironmentManifest(runtimes, tuple(place_of(wheel) for wheel in (*wanted.wheels, wanted.pip)))
     board.write(msgspec.json.encode(manifest).decode(), f"{wanted.folder}/hytnas.json")
 
 

@@ -10,7 +10,7 @@ from hytnas_host.provision.project_wheel import DISTRIBUTION, project_wheel
 from hytnas_host.provision.resolve import Request, resolve
 from hytnas_host.provision.runtimes import choose, constraints, extras
 from hytnas_host.provision.steps import Steps
-from hytnas_host.provision.targets import Target, target_of
+from hytnas_host.provision.targets import WheelTarget, target_of
 from hytnas_host.provision.wheels import Wheel, read_wheel
 
 DEFAULT_PYTHON = "/usr/bin/python3"
@@ -100,7 +100,7 @@ def _present(facts: BoardFacts) -> tuple[str, ...]:
     return manifest_of(facts, facts.current).runtimes
 
 
-def _check_own(own: Wheel, target: Target, wanted: tuple[str, ...]) -> None:
+def _check_own(own: Wheel, target: WheelTarget, wanted: tuple[str, ...]) -> None:
     if own.name != DISTRIBUTION or not own.tags & target.tags():
         raise ProvisionError(
             f"{own.path.name} is no wheel of {DISTRIBUTION} for {target}", "Name another with --wheel"

@@ -19,7 +19,7 @@ import msgspec
 from packaging.requirements import Requirement
 
 from hytnas_host.provision.errors import ProvisionError
-from hytnas_host.provision.targets import Target
+from hytnas_host.provision.targets import WheelTarget
 from hytnas_host.provision.wheels import Wheel, closure, read_wheel
 
 PIP = Requirement("pip")
@@ -39,7 +39,7 @@ class Request:
 
     Parameters
     ----------
-    target : Target
+    target : WheelTarget
         The board's tags.
     markers : mapping
         The board's environment markers.
@@ -51,7 +51,7 @@ class Request:
         Take wheels from here, and from no index.
     """
 
-    target: Target
+    target: WheelTarget
     markers: Mapping[str, str]
     requirements: Sequence[Requirement]
     constraints: Sequence[tuple[str, ...]]

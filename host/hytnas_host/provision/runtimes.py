@@ -8,7 +8,7 @@ from packaging.specifiers import SpecifierSet
 
 from hytnas_agent.runtimes.registry import RUNTIMES
 from hytnas_host.provision.errors import ProvisionError
-from hytnas_host.provision.targets import Target
+from hytnas_host.provision.targets import WheelTarget
 
 AUTO = "auto"
 AUTOMATIC = ("onnxruntime", "ai-edge-litert")
@@ -49,14 +49,14 @@ RULES = (
 )
 
 
-def choose(names: Iterable[str], target: Target) -> tuple[str, ...]:
+def choose(names: Iterable[str], target: WheelTarget) -> tuple[str, ...]:
     """The runtimes to install, each once, in a fixed order.
 
     Parameters
     ----------
     names : iterable of str
         Runtimes as the agent names them; ``auto``, or none at all, stands for `AUTOMATIC`.
-    target : Target
+    target : WheelTarget
         The board.
 
     Raises
@@ -86,7 +86,7 @@ def extras(runtimes: Iterable[str]) -> tuple[str, ...]:
     return tuple(RUNTIMES.get(name).extra for name in runtimes)
 
 
-def constraints(runtimes: Sequence[str], target: Target, *, preferred: bool) -> tuple[str, ...]:
+def constraints(runtimes: Sequence[str], target: WheelTarget, *, preferred: bool) -> tuple[str, ...]:
     """Lines of a pip constraints file: no blocked version, and only preferred ones if so asked."""
     lines = []
     for rule in _rules(runtimes, target, "never"):
@@ -96,7 +96,7 @@ def constraints(runtimes: Sequence[str], target: Target, *, preferred: bool) -> 
     return tuple(lines)
 
 
-def _rules(runtimes: Sequence[str], target: Target, kind: str) -> list[Rule]:
+def _rules(runtimes: Sequence[str], target: WheelTarget, kind: str) -> list[Rule]:
     distributions = {RUNTIMES.get(name).distribution for name in runtimes if name in RUNTIMES.bundled}
     return [
         rule

@@ -17,7 +17,7 @@ OLDEST_GLIBC_MINOR = 17  # manylinux2014, the oldest that wheels for aarch64 exi
 
 
 @dataclass(frozen=True)
-class Target:
+class WheelTarget:
     """Processor, Python and C library of a board, as wheel tags see them."""
 
     machine: str
@@ -59,7 +59,7 @@ class Target:
         )
 
 
-def target_of(name: str, facts: BoardFacts) -> Target:
+def target_of(name: str, facts: BoardFacts) -> WheelTarget:
     """The board's tags.
 
     Raises
@@ -89,7 +89,7 @@ def target_of(name: str, facts: BoardFacts) -> Target:
             f"{name} has another C library than glibc ({facts.libc or 'not named'})",
             "The runtimes have wheels for glibc only: use Raspberry Pi OS, Debian or Ubuntu",
         )
-    return Target(facts.machine, facts.python[:2], int(glibc[1]))
+    return WheelTarget(facts.machine, facts.python[:2], int(glibc[1]))
 
 
 def _known(machines: Sequence[str]) -> str:

@@ -91,7 +91,7 @@ class DriftSpell:
 
 
 @dataclass(frozen=True)
-class CanarySeries:
+class DrawnCanary:
     """The canary on one device, called ``device``; the minutes of all series count from the same moment."""
 
     device: str
@@ -170,7 +170,7 @@ class ReportData:
     verification: Verification | None = None
     leaderboards: tuple[Leaderboard, ...] = ()
     spreads: tuple[ModelSpread, ...] = ()
-    canary: tuple[CanarySeries, ...] = ()
+    canary: tuple[DrawnCanary, ...] = ()
     stages: tuple[StageTime, ...] = ()
     training: AccuracyTraining | None = None
     sheet: DataSheet = DataSheet()

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from hytnas_agent.records import ProcessResult
 from hytnas_datasets.store import DiscardRecord
-from hytnas_host.report.data import CanaryPoint, CanarySeries, CanaryState, DriftSpell
+from hytnas_host.report.data import CanaryPoint, CanaryState, DrawnCanary, DriftSpell
 
 
 def canary_series(
@@ -13,7 +13,7 @@ def canary_series(
     names: Mapping[str, str],
     timed: Sequence[ProcessResult] = (),
     discards: Sequence[DiscardRecord] = (),
-) -> tuple[CanarySeries, ...]:
+) -> tuple[DrawnCanary, ...]:
     """The canary's medians over time on each device, one canary model only, and the spells of drift.
 
     The series are in the order in which the devices measured it first.
@@ -48,7 +48,7 @@ def canary_series(
             if result.median_ms is not None
         )
         spells = _spells(_by_device(timed).get(device_id, []), drifted, canaries, first.started_unix_s)
-        series.append(CanarySeries(names.get(device_id, device_id), points, spells))
+        series.append(DrawnCanary(names.get(device_id, device_id), points, spells))
     return tuple(series)
 
 

@@ -43,7 +43,7 @@ NORMAL_MAD: Final = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
 
-class StageJournal(msgspec.Struct, frozen=True):
+class StageTimes(msgspec.Struct, frozen=True):
     """What the report reads of ``run.json``. A stage still running is the one that writes the report."""
 
     stages: tuple[StageTime, ...]
@@ -67,7 +67,7 @@ def load_report_data(study_folder: Path) -> ReportData:
     ]
     search = read_json_if_there(files.search, SearchResult)
     verification = read_json_if_there(files.verification, Verification)
-    journal = read_json_if_there(files.run, StageJournal)
+    journal = read_json_if_there(files.run, StageTimes)
     with Study.open(study_folder, create=False) as study:
         summary = study.describe()
         runs = study.runs.all()

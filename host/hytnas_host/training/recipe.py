@@ -12,7 +12,7 @@ class TrainingError(HytnasError):
     """A recipe or a data set that nothing can be trained with."""
 
 
-class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TrainingRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a network is trained.
 
     The learning rate rises linearly over ``warmup`` of the steps and then falls to zero along a cosine

@@ -15,7 +15,7 @@ from hytnas_datasets.plan import LayerPlan
 from hytnas_datasets.store import CurvePoint
 from hytnas_host.models import build_network
 from hytnas_host.training.data import ImageData
-from hytnas_host.training.recipe import Recipe
+from hytnas_host.training.recipe import TrainingRecipe
 
 HostWork = Callable[[], AbstractContextManager[None]]
 """Held for one training step at a time; blocks while a timed run needs the machine for itself."""
@@ -45,7 +45,7 @@ def _build(plan: LayerPlan, rng: np.random.Generator) -> nn.Module:
 def train_network(
     plan: LayerPlan,
     data: ImageData,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     *,
     seed: int,
     host_work: HostWork = nullcontext,
@@ -119,7 +119,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
     """Weight decay on matrices and kernels only, not on norms and biases."""
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     plain = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
@@ -136,7 +136,7 @@ def _epoch(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     data: ImageData,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     *,
     epoch: int,
     rngs: tuple[np.random.Generator, np.random.Generator],
@@ -183,7 +183,9 @@ def shifted(images: torch.Tensor, pixels: int, rng: np.random.Generator) -> torc
     return torch.stack(moved).contiguous(memory_format=torch.channels_last)
 
 
-def _test_accuracy(network: nn.Module, data: ImageData, recipe: Recipe, host_work: HostWork) -> float | None:
+def _test_accuracy(
+    network: nn.Module, data: ImageData, recipe: TrainingRecipe, host_work: HostWork
+) -> float | None:
     """Fraction of the test images classified right, or ``None`` where an output is not finite."""
     _refresh_batch_norm(network, data.train_images[: recipe.batch_norm_images], host_work)
     network.eval()

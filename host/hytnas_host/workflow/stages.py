@@ -27,7 +27,7 @@ class StageRecord(msgspec.Struct, frozen=True):
     inputs: str = ""
 
 
-class RunRecord(msgspec.Struct, frozen=True):
+class JobRecord(msgspec.Struct, frozen=True):
     """The main job as it stands: its configuration and its stages, in order."""
 
     config: dict[str, Any]
@@ -73,7 +73,7 @@ class StageJournal:
 
     def __init__(self, path: Path, config: dict[str, Any], *, budgets: Collection[str] = ()) -> None:
         self._path = path
-        record = read_json_if_there(path, RunRecord) or RunRecord(config)
+        record = read_json_if_there(path, JobRecord) or JobRecord(config)
         changed = sorted(key for key in config | record.config if config.get(key) != record.config.get(key))
         refused = [key for key in changed if key not in budgets]
         if refused:
@@ -128,5 +128,5 @@ class StageJournal:
 
     def _put(self, record: StageRecord) -> StageRecord:
         self._stages[record.stage] = record
-        write_json(self._path, RunRecord(self.config, self.stages))
+        write_json(self._path, JobRecord(self.config, self.stages))
         return record

@@ -16,7 +16,7 @@ from hytnas_datasets.store import AccuracyRecord, CurvePoint, Study
 from hytnas_datasets.store.accuracies import Accuracies
 from hytnas_host.collect import accuracy
 from hytnas_host.collect.accuracy import AccuracyCollection, collect_accuracy, plan_jobs
-from hytnas_host.training import Recipe, Training
+from hytnas_host.training import Training, TrainingRecipe
 from hytnas_host.training.recipe import TrainingError
 
 SMALL = {"resolution": 24, "epochs": 1, "train_images": 50, "test_images": 50, "batch_norm_images": 50}
@@ -32,7 +32,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Stands in for the training itself; the list names every (plan hash, seed) that was trained."""
     done: list[tuple[str, int]] = []
 
-    def train(plan: Any, data: Any, recipe: Recipe, *, seed: int, host_work: Any) -> Training:
+    def train(plan: Any, data: Any, recipe: TrainingRecipe, *, seed: int, host_work: Any) -> Training:
         with host_work():
             done.append((plan.hash, seed))
             value = np.random.default_rng([seed, int(plan.hash[:8], 16)]).uniform(0.4, 0.9)
@@ -43,7 +43,13 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
 
 def collect(study: Study, space: Space, n: int, **changes: Any) -> AccuracyCollection:
-    options: dict[str, Any] = {"recipe": Recipe(**SMALL), "seed": 7, "workers": 1, "repeated": 2, "seeds": 3}
+    options: dict[str, Any] = {
+        "recipe": TrainingRecipe(**SMALL),
+        "seed": 7,
+        "workers": 1,
+        "repeated": 2,
+        "seeds": 3,
+    }
     return collect_accuracy(study, space, n, **(options | changes))
 
 
@@ -115,7 +121,9 @@ def test_another_recipe_is_another_label(
     with Study.open(tmp_path) as study:
         collect(study, space, 3)
         before = len(trainings)
-        assert collect(study, space, 3, recipe=Recipe(**SMALL | {"epochs": 2})).new_trainings == before
+        assert (
+            collect(study, space, 3, recipe=TrainingRecipe(**SMALL | {"epochs": 2})).new_trainings == before
+        )
 
 
 def test_an_executor_is_used_and_left_open(
@@ -152,7 +160,7 @@ def test_a_failed_training_is_recorded_and_not_tried_again(
 ) -> None:
     calls: list[int] = []
 
-    def diverge(plan: Any, data: Any, recipe: Recipe, *, seed: int, host_work: Any) -> Training:
+    def diverge(plan: Any, data: Any, recipe: TrainingRecipe, *, seed: int, host_work: Any) -> Training:
         calls.append(seed)
         return Training(None, (), 0.0, "the training diverged: the loss was nan in epoch 1 of 1")
 
@@ -210,10 +218,10 @@ import msgspec
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 from hytnas_host.collect.accuracy import collect_accuracy
-from hytnas_host.training import Recipe
+from hytnas_host.training import TrainingRecipe
 
 if __name__ == "__main__":
-    recipe = msgspec.json.decode(sys.argv[2], type=Recipe)
+    recipe = msgspec.json.decode(sys.argv[2], type=TrainingRecipe)
     with Study.open(sys.argv[1]) as study:
         collect_accuracy(study, get_space("hyt"), 4, repeated=1, seeds=2, recipe=recipe, seed=7, workers=2)
 """
@@ -240,7 +248,7 @@ def test_a_killed_collection_leaves_no_process_and_resumes_to_the_same_labels(
 
     script = tmp_path / "collect.py"
     script.write_text(COLLECT)
-    recipe = Recipe(**SMALL)
+    recipe = TrainingRecipe(**SMALL)
     broken = tmp_path / "broken"
     with Study.open(broken) as study:
         command = [sys.executable, str(script), str(broken), msgspec.json.encode(recipe).decode()]

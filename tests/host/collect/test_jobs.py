@@ -15,7 +15,7 @@ from hytnas_agent.records import (
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.canaries import CanarySeries
-from hytnas_host.collect.jobs import Journal, study_id
+from hytnas_host.collect.jobs import JobJournal, study_id
 from hytnas_host.collect.schedule import Slot
 
 SHA = "a" * 64
@@ -34,13 +34,13 @@ def study(tmp_path):
         yield study
 
 
-def journal(study: Study, **changes) -> Journal:
+def journal(study: Study, **changes) -> JobJournal:
     given = {"purpose": "latency", "device_id": IDENTITY.device_id, "context": CONTEXT, "settings": SETTINGS}
-    return Journal(study, **(given | changes))
+    return JobJournal(study, **(given | changes))
 
 
 def ended(
-    journal: Journal, slot: Slot, outcome: Outcome, context: DeviceContext | None = CONTEXT
+    journal: JobJournal, slot: Slot, outcome: Outcome, context: DeviceContext | None = CONTEXT
 ) -> ProcessResult:
     return ProcessResult(
         journal.job_id(slot),
@@ -182,7 +182,7 @@ def test_attempts_stay_in_order_when_the_clock_of_the_board_jumps_back(study):
     assert again.job_ids == first.job_ids
 
 
-def disturbed(journal: Journal, slot: Slot, median_ms: float, status: str = "INVALID") -> ProcessResult:
+def disturbed(journal: JobJournal, slot: Slot, median_ms: float, status: str = "INVALID") -> ProcessResult:
     reasons = ("other processes took 50% of core 3",) if status == "INVALID" else ()
     return msgspec.structs.replace(
         ended(journal, slot, Outcome.OK), median_ms=median_ms, verdict=Verdict(status, reasons)

@@ -9,11 +9,11 @@ from packaging.requirements import Requirement
 
 from hytnas_host.provision.errors import ProvisionError
 from hytnas_host.provision.resolve import Request, resolve
-from hytnas_host.provision.targets import Target
+from hytnas_host.provision.targets import WheelTarget
 
 from .conftest import make_wheel
 
-BOARD = Target("aarch64", (3, 13), 41)
+BOARD = WheelTarget("aarch64", (3, 13), 41)
 MARKERS = {"python_version": "3.13", "platform_machine": "aarch64", "sys_platform": "linux"}
 
 

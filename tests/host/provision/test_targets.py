@@ -6,10 +6,10 @@ from packaging.tags import Tag
 
 from hytnas_host.provision.errors import ProvisionError
 from hytnas_host.provision.runtimes import RULES, choose, constraints, extras
-from hytnas_host.provision.targets import Target
+from hytnas_host.provision.targets import WheelTarget
 
-BOOKWORM = Target("aarch64", (3, 11), 36)
-TRIXIE = Target("aarch64", (3, 13), 41)
+BOOKWORM = WheelTarget("aarch64", (3, 11), 36)
+TRIXIE = WheelTarget("aarch64", (3, 13), 41)
 
 
 def test_every_older_platform_is_named_from_the_boards_own_downwards() -> None:
@@ -38,7 +38,7 @@ def test_a_wheel_fits_by_its_tags(tag: Tag, fits: bool) -> None:
 
 
 @pytest.mark.parametrize("target", [BOOKWORM, TRIXIE], ids=str)
-def test_auto_is_one_runtime_a_format_on_every_supported_system(target: Target) -> None:
+def test_auto_is_one_runtime_a_format_on_every_supported_system(target: WheelTarget) -> None:
     assert choose([], target) == choose(["auto"], target) == ("onnxruntime", "ai-edge-litert")
     assert extras(choose([], target)) == ("onnx", "litert")
 
@@ -67,7 +67,7 @@ def test_known_good_versions_are_preferred_and_blocked_ones_never_taken() -> Non
     assert preferred == ("onnxruntime!=1.21.0", "onnxruntime==1.26.0", "ai-edge-litert==2.1.6")
     assert constraints(["onnxruntime"], BOOKWORM, preferred=False) == ("onnxruntime!=1.21.0",)
     # The bug is of ARM processors.
-    assert constraints(["onnxruntime"], Target("x86_64", (3, 11), 36), preferred=False) == ()
+    assert constraints(["onnxruntime"], WheelTarget("x86_64", (3, 11), 36), preferred=False) == ()
 
 
 def test_every_rule_says_why() -> None:

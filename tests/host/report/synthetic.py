@@ -16,8 +16,8 @@ from hytnas_datasets.store import LabelQuality
 from hytnas_host.report.data import (
     AccuracyTraining,
     CanaryPoint,
-    CanarySeries,
     DataSheet,
+    DrawnCanary,
     DriftSpell,
     Failure,
     ModelSpread,
@@ -108,7 +108,7 @@ def full_report(seed: int = 0) -> ReportData:
         ),
         qualities=(QUALITY,),
         canary=(
-            CanarySeries(
+            DrawnCanary(
                 "board",
                 tuple(
                     CanaryPoint(2.5 * k, float(6 * (1 + rng.normal(0.004 * k / 8, 0.006)))) for k in range(20)
@@ -164,7 +164,7 @@ def drifting(data: ReportData) -> ReportData:
     def points(first: int, last: int, median_ms: float, state: str, level: int) -> list[CanaryPoint]:
         return [CanaryPoint(float(k), median_ms + 0.01 * (k % 3), state, level) for k in range(first, last)]
 
-    series = CanarySeries(
+    series = DrawnCanary(
         "board",
         (
             *points(0, 5, 6.0, "former", 0),

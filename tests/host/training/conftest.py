@@ -10,7 +10,7 @@ from torch import nn
 
 from hytnas_datasets.plan import LayerPlan, Task, build_plan
 from hytnas_datasets.spaces import Architecture, get_space
-from hytnas_host.training import Recipe
+from hytnas_host.training import TrainingRecipe
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +44,9 @@ def build() -> Callable[[LayerPlan, np.random.Generator], nn.Module]:
 
 
 @pytest.fixture(scope="session")
-def recipe() -> Callable[..., Recipe]:
-    def make(**changes: Any) -> Recipe:
+def recipe() -> Callable[..., TrainingRecipe]:
+    def make(**changes: Any) -> TrainingRecipe:
         fields: dict[str, Any] = {"resolution": 24, "epochs": 2, "train_images": 200, "test_images": 200}
-        return Recipe(**(fields | changes))
+        return TrainingRecipe(**(fields | changes))
 
     return make

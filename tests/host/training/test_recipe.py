@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hytnas_host.training import Recipe
+from hytnas_host.training import TrainingRecipe
 from hytnas_host.training.recipe import TrainingError
 
 
@@ -20,11 +20,11 @@ from hytnas_host.training.recipe import TrainingError
 )
 def test_impossible_values_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match=f"^{next(iter(changes))} of a recipe is"):
-        Recipe(**changes)
+        TrainingRecipe(**changes)
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
-    recipe = Recipe(learning_rate=0.1, warmup=0.25)
+    recipe = TrainingRecipe(learning_rate=0.1, warmup=0.25)
     rates = [recipe.learning_rate_at(step, 100) for step in range(100)]
     assert max(rates) == pytest.approx(0.1)
     peak = rates.index(max(rates))
@@ -35,9 +35,9 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
 
 
 def test_a_recipe_without_warmup_begins_at_its_peak() -> None:
-    assert Recipe(learning_rate=0.1, warmup=0.0).learning_rate_at(0, 10) == 0.1
+    assert TrainingRecipe(learning_rate=0.1, warmup=0.0).learning_rate_at(0, 10) == 0.1
 
 
 def test_a_recipe_survives_its_dictionary() -> None:
-    recipe = Recipe(epochs=7, optimizer="sgd")
-    assert msgspec.convert(recipe.as_dict(), Recipe) == recipe
+    recipe = TrainingRecipe(epochs=7, optimizer="sgd")
+    assert msgspec.convert(recipe.as_dict(), TrainingRecipe) == recipe

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from hytnas_datasets.plan import LayerPlan
-from hytnas_host.training import ImageData, Recipe, Training, load_digits_images, train_network
+from hytnas_host.training import ImageData, Training, TrainingRecipe, load_digits_images, train_network
 from hytnas_host.training.train import hash_words, shifted
 
 Build = Callable[[LayerPlan, np.random.Generator], nn.Module]
-MakeRecipe = Callable[..., Recipe]
+MakeRecipe = Callable[..., TrainingRecipe]
 
 
 @pytest.fixture(scope="session")

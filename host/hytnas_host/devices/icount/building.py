@@ -15,14 +15,14 @@ import msgspec
 
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.icount.packages import KEYRING, PackageSource, run
-from hytnas_host.devices.icount.recipe import CPUINFO, PLUGIN_SOURCE, RECIPE, Recipe
+from hytnas_host.devices.icount.recipe import CPUINFO, PLUGIN_SOURCE, RECIPE, EmulatorRecipe
 
 STEPS = ("the emulator", "the arm64 system", "runtimes", "the counter", "a first start")
 MANYLINUX = ("2014", "_2_17", "_2_27", "_2_28", "_2_34")
 MAX_MANIFEST_BYTES = 1 << 20
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class EmulatorManifest(msgspec.Struct, frozen=True):
     """Which versions were unpacked, by package."""
 
     emulator: dict[str, str]
@@ -38,7 +38,7 @@ class Built:
     """A finished emulated system."""
 
     folder: Path
-    manifest: Manifest
+    manifest: EmulatorManifest
 
     @property
     def system(self) -> Path:
@@ -72,18 +72,18 @@ class Built:
         return (*self.emulator(counting=counting), str(self.system / f"usr/bin/python{self.manifest.python}"))
 
 
-def cache_folder(recipe: Recipe = RECIPE) -> Path:
+def cache_folder(recipe: EmulatorRecipe = RECIPE) -> Path:
     """Where the system of a recipe is kept: ``$XDG_CACHE_HOME/hytnas/icount/<hash>``."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
     return cache / "hytnas" / "icount" / recipe.hash()
 
 
-def is_built(recipe: Recipe = RECIPE) -> bool:
+def is_built(recipe: EmulatorRecipe = RECIPE) -> bool:
     """Whether the system of a recipe is in the cache."""
     return (cache_folder(recipe) / "manifest.json").is_file()
 
 
-def build(recipe: Recipe = RECIPE, *, on_step: Callable[[str], None] = lambda _: None) -> Built:
+def build(recipe: EmulatorRecipe = RECIPE, *, on_step: Callable[[str], None] = lambda _: None) -> Built:
     """The emulated system, from the cache or built now; of several processes one builds.
 
     Parameters
@@ -104,7 +104,7 @@ def build(recipe: Recipe = RECIPE, *, on_step: Callable[[str], None] = lambda _:
                 if not is_built(recipe):
                     _build(folder, recipe, on_step)
         with (folder / "manifest.json").open("rb") as file:
-            manifest = msgspec.json.decode(file.read(MAX_MANIFEST_BYTES), type=Manifest)
+            manifest = msgspec.json.decode(file.read(MAX_MANIFEST_BYTES), type=EmulatorManifest)
     except OSError as error:
         raise DeviceError(
             f"the emulated system cannot be kept in {folder}: {error.strerror}",
@@ -131,7 +131,7 @@ def missing_tools() -> tuple[str, ...]:
     return tuple(missing)
 
 
-def _build(folder: Path, recipe: Recipe, on_step: Callable[[str], None]) -> None:
+def _build(folder: Path, recipe: EmulatorRecipe, on_step: Callable[[str], None]) -> None:
     if missing := missing_tools():
         raise DeviceError(
             f"the emulated Cortex-A53 cannot be built here without: {', '.join(missing)}",
@@ -162,7 +162,7 @@ def _build(folder: Path, recipe: Recipe, on_step: Callable[[str], None]) -> None
         plugin = ["gcc", "-O2", "-shared", "-fPIC", "-o", str(draft / "libinsncount.so"), str(PLUGIN_SOURCE)]
         run(plugin, "the counter cannot be compiled")
         on_step(STEPS[4])
-        manifest = Manifest(
+        manifest = EmulatorManifest(
             emulator, system, recipe.wheels, recipe.instructions_per_s, recipe.cpu, recipe.python
         )
         _start_once(Built(draft, manifest))
@@ -170,7 +170,7 @@ def _build(folder: Path, recipe: Recipe, on_step: Callable[[str], None]) -> None
         draft.rename(folder)
 
 
-def _install_wheels(folder: Path, recipe: Recipe) -> None:
+def _install_wheels(folder: Path, recipe: EmulatorRecipe) -> None:
     platforms = [f"--platform=manylinux{tag}_aarch64" for tag in MANYLINUX]
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--no-compile"]
     target = ["--implementation=cp", f"--python-version={recipe.python}", f"--target={folder}"]

@@ -23,7 +23,7 @@ CPU revision\t: 4
 
 
 @dataclass(frozen=True)
-class Recipe:
+class EmulatorRecipe:
     """Everything that decides what is built; a change of any of it gives another folder.
 
     Attributes
@@ -61,4 +61,4 @@ class Recipe:
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
-RECIPE = Recipe()
+RECIPE = EmulatorRecipe()

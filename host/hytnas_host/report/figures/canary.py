@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from hytnas_agent.records import EXECUTION_WORDS
-from hytnas_host.report.data import CanaryPoint, CanarySeries, CanaryState, ReportData
+from hytnas_host.report.data import CanaryPoint, CanaryState, DrawnCanary, ReportData
 from hytnas_host.report.figures.base import (
     Drawing,
     FigureSpec,
@@ -67,7 +67,7 @@ def describe(data: ReportData) -> FigureSpec | None:
     )
 
 
-def _legend(shown: Sequence[CanarySeries]) -> tuple[list[Artist], list[str]]:
+def _legend(shown: Sequence[DrawnCanary]) -> tuple[list[Artist], list[str]]:
     """Devices where there are several, and states and spells where something was discarded."""
     several = len(shown) > 1
     handles: list[Artist] = []
@@ -88,16 +88,16 @@ def _legend(shown: Sequence[CanarySeries]) -> tuple[list[Artist], list[str]]:
     return handles, labels
 
 
-def _columns(shown: Sequence[CanarySeries], size: Size) -> int:
+def _columns(shown: Sequence[DrawnCanary], size: Size) -> int:
     """Of the legend; names of devices may be long."""
     return 1 if size.narrow else 2 if len(shown) > 1 else len(_STATES) + 1
 
 
-def _legend_lines(shown: Sequence[CanarySeries], size: Size) -> int:
+def _legend_lines(shown: Sequence[DrawnCanary], size: Size) -> int:
     return -(-len(_legend(shown)[1]) // _columns(shown, size))
 
 
-def _told(shown: Sequence[CanarySeries]) -> str:
+def _told(shown: Sequence[DrawnCanary]) -> str:
     """What happened, in words; empty where nothing did."""
     spells = [spell for one in shown for spell in one.spells]
     changes = sum(max((point.level for point in one.points), default=0) for one in shown)
@@ -116,17 +116,17 @@ def _told(shown: Sequence[CanarySeries]) -> str:
     return words
 
 
-def _shown(data: ReportData) -> list[CanarySeries]:
+def _shown(data: ReportData) -> list[DrawnCanary]:
     return [one for one in data.canary if len(one.points) > 1]
 
 
-def _reference_ms(one: CanarySeries, level: int = 0) -> float:
+def _reference_ms(one: DrawnCanary, level: int = 0) -> float:
     """The first canary of a level that had not drifted; the very first where there is none."""
     well = (point for point in one.points if point.state != "drifted" and point.level == level)
     return next(well, one.points[0]).median_ms
 
 
-def _drift_percent(one: CanarySeries) -> NDArray[np.float64]:
+def _drift_percent(one: DrawnCanary) -> NDArray[np.float64]:
     medians = np.array([point.median_ms for point in one.points])
     return np.asarray(100 * (medians / _reference_ms(one) - 1), dtype=np.float64)
 
@@ -153,7 +153,7 @@ def _draw(data: ReportData, size: Size) -> Drawing:
 
 
 def _series(
-    plot: Axes, one: CanarySeries, name: str, look: tuple[str, str], words: str
+    plot: Axes, one: DrawnCanary, name: str, look: tuple[str, str], words: str
 ) -> dict[str, list[Tooltip]]:
     """The marks of one device, those of each state as a series of their own, and the tooltips."""
     colour, mark = look
@@ -181,7 +181,7 @@ def _mark(colour: str, mark: str, state: CanaryState) -> Artist:
     return legend_mark(edge, shape, hollow=state == "former")
 
 
-def _set_limits(plot: Axes, shown: Sequence[CanarySeries]) -> None:
+def _set_limits(plot: Axes, shown: Sequence[DrawnCanary]) -> None:
     drift = np.concatenate([_drift_percent(one) for one in shown])
     least = DRIFT_LIMIT_PERCENT * 1.4
     reach = max(least, float(np.abs(drift).max()) * 1.15)
@@ -189,7 +189,7 @@ def _set_limits(plot: Axes, shown: Sequence[CanarySeries]) -> None:
     plot.set_xlim(plot.get_xlim())
 
 
-def _spells(plot: Axes, one: CanarySeries, lane: int | None) -> None:
+def _spells(plot: Axes, one: DrawnCanary, lane: int | None) -> None:
     """Red stretches; of several devices each has a bar of its colour on a ``lane`` at the bottom."""
     for spell in one.spells:
         plot.axvspan(spell.start_minutes, spell.end_minutes, color=LIGHT["warnband"], linewidth=0, zorder=-1)
@@ -204,7 +204,7 @@ def _spells(plot: Axes, one: CanarySeries, lane: int | None) -> None:
             )
 
 
-def _bands(plot: Axes, shown: Sequence[CanarySeries]) -> None:
+def _bands(plot: Axes, shown: Sequence[DrawnCanary]) -> None:
     """The allowed change: around the first canary, or around each level of a device whose speed changed."""
     start, end = plot.get_xlim()
     for one in shown:
@@ -220,7 +220,7 @@ def _bands(plot: Axes, shown: Sequence[CanarySeries]) -> None:
             )
 
 
-def _changes(one: CanarySeries) -> list[float]:
+def _changes(one: DrawnCanary) -> list[float]:
     """The minute from which on each new speed was accepted: that of its first canary."""
     first: dict[int, float] = {}
     for point in one.points:
@@ -229,7 +229,7 @@ def _changes(one: CanarySeries) -> list[float]:
     return [minutes for level, minutes in sorted(first.items()) if level]
 
 
-def _tooltip(one: CanarySeries, point: CanaryPoint, change: float, words: str) -> Tooltip:
+def _tooltip(one: DrawnCanary, point: CanaryPoint, change: float, words: str) -> Tooltip:
     state = () if point.state == "kept" else (("State", _STATES[point.state][1]),)
     return Tooltip(
         f"Canary on {one.device}",

@@ -13,12 +13,12 @@ from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices import DEVICES, DeviceError, open_device
 from hytnas_host.devices.errors import QuietError
 from hytnas_host.devices.icount import METHOD, Built, build, building, is_built
-from hytnas_host.devices.icount.building import Manifest, cache_folder
+from hytnas_host.devices.icount.building import EmulatorManifest, cache_folder
 from hytnas_host.devices.icount.device import launcher_of, write_launcher
-from hytnas_host.devices.icount.recipe import RECIPE, Recipe
+from hytnas_host.devices.icount.recipe import RECIPE, EmulatorRecipe
 from hytnas_host.devices.quiet import host_work, quiet_folder, quiet_machine
 
-MANIFEST = Manifest(
+MANIFEST = EmulatorManifest(
     emulator={"qemu-user": "1:7.2"},
     system={"libc6": "2.36", "python3.11-minimal": "3.11.2"},
     wheels=("onnxruntime==1.31.1",),
@@ -108,9 +108,13 @@ def test_a_counted_run_is_host_work_that_a_timed_run_keeps_out(
 
 def test_a_change_of_the_recipe_is_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    other = Recipe(wheels=("onnxruntime==1.23.2",))
+    other = EmulatorRecipe(wheels=("onnxruntime==1.23.2",))
     assert cache_folder(other) != cache_folder(RECIPE)
-    assert cache_folder(Recipe()) == cache_folder(RECIPE) == tmp_path / "hytnas" / "icount" / RECIPE.hash()
+    assert (
+        cache_folder(EmulatorRecipe())
+        == cache_folder(RECIPE)
+        == tmp_path / "hytnas" / "icount" / RECIPE.hash()
+    )
 
 
 def test_what_is_missing_to_build_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
