@@ -76,7 +76,7 @@ def main() -> None:
     task = Task(resolution=224, classes=2)
     exact_metrics = PlanMetrics(task)
     space, evaluator = analytic_problem("hyt", exact_metrics, tuple(arguments.objectives))
-    sample = evaluator.evaluate(space.sample(1000, np.random.default_rng(12345)))
+    sample = evaluator.evaluate(space.sample(1000, np.random.default_rng(12345))).values
     reference = choose_reference_point(to_minimised(sample, evaluator.objectives), margin=0.0)
     counts = [c for c in (30, 50, 100, 150, 200, 300, 500) if c <= arguments.evaluations]
     runs = {}

@@ -1,6 +1,6 @@
 """`hytnas-profile search | verify`: the best trade-offs, and whether they hold on the device."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -55,6 +55,17 @@ def search(
     batch: Annotated[
         int, typer.Option("--batch", min=1, help="How many networks a strategy proposes at once.")
     ] = 10,
+    extrapolated: Annotated[
+        Literal["allow", "avoid"],
+        typer.Option(
+            "--extrapolated",
+            help=(
+                "allow: networks outside the range of the predictors' training are evaluated, and marked. "
+                "avoid: they are left out, as by a constraint; slower, and the front is one that the "
+                "predictors know about."
+            ),
+        ),
+    ] = "allow",
     seed: SeedOption = 0,
     force: Annotated[
         bool,
@@ -89,6 +100,7 @@ def search(
         evaluations=evaluations,
         batch=batch,
         seed=seed,
+        extrapolated=extrapolated,
         force=force,
         progress=BarProgress,
     )

@@ -5,21 +5,24 @@ from hytnas_host.cli.console import out, print_table
 from hytnas_host.search.result import Objective, SearchResult, Verification
 
 PICK_NAMES = {"BL": "best latency", "BA": "best accuracy", "O": "optimal trade-off"}
+OUTSIDE = "outside training range"
 
 
 def print_search(result: SearchResult) -> None:
     """Print the picks and how far the search came."""
     words = EXECUTION_WORDS[result.execution]
+    outside = {member.architecture for member in result.front if member.extrapolated}
     print_table(
         f"Search of {result.space} by {result.strategy}: {len(result.evaluated)} networks evaluated, "
         f"{len(result.front)} on the front; latencies predicted from: {words}",
-        ["pick", "", "architecture", *(_title(objective) for objective in result.objectives)],
+        ["pick", "", "architecture", *(_title(objective) for objective in result.objectives), ""],
         [
             (
                 pick.label,
                 PICK_NAMES[pick.label],
                 pick.architecture,
                 *(_figure(value, o) for value, o in zip(pick.values, result.objectives, strict=True)),
+                OUTSIDE if pick.architecture in outside else "",
             )
             for pick in result.picks
         ],
@@ -49,7 +52,7 @@ def print_verification(verification: Verification) -> None:
             if row.ci_low_ms is not None and row.ci_high_ms is not None
             else ""
         )
-        remark = "outside training range" if row.extrapolated else ""
+        remark = OUTSIDE if row.extrapolated else ""
         rows.append(
             (row.role, row.architecture, f"{row.predicted_ms:.2f}", measured, interval, error, remark)
         )

@@ -26,6 +26,7 @@ from hytnas_predictors.result import Leaderboard, Score
 
 Facts = tuple[tuple[str, str], ...]
 
+EXTRAPOLATED_WORDS: Final = "predicted outside the range of training: verify it"
 UNSTABLE_WORDS: Final = f"{UNSTABLE}: the interval is wider than was asked for"
 PICK_NAMES: Final = {"BL": "Best latency", "O": "Optimal trade-off", "BA": "Best accuracy"}
 
@@ -147,6 +148,9 @@ def _card(data: ReportData, axes: Axes, pick: Pick) -> PickCard:
         else:
             rows.append((objective.name, f"{count(value)} {objective.unit}"))
     rows.append(("Architecture", pick.architecture))
+    warnings = [UNSTABLE_WORDS] if row is not None and row.outcome == UNSTABLE else []
+    if any(each.extrapolated for each in data.search.front if each.architecture == pick.architecture):
+        warnings.append(EXTRAPOLATED_WORDS)
     return PickCard(
         pick.label,
         PICK_NAMES[pick.label],
@@ -155,7 +159,7 @@ def _card(data: ReportData, axes: Axes, pick: Pick) -> PickCard:
         under,
         tuple(rows),
         data.choices.get(pick.architecture, ()),
-        UNSTABLE_WORDS if row is not None and row.outcome == UNSTABLE else "",
+        "; ".join(warnings),
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
@@ -14,6 +15,26 @@ from hytnas_host.search.errors import EvaluationError, SearchError
 from hytnas_host.search.exact_metrics import ExactMetrics
 from hytnas_host.search.objectives import get_objective
 from hytnas_host.search.result import Objective
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluator says of n architectures.
+
+    Attributes
+    ----------
+    values : (n, m) float64
+        The objectives in natural units.
+    std : (n, m) float64 or None
+        Standard deviations of the values, 0 where they are exact; ``None`` where nothing is known of that.
+    extrapolated : (n,) bool or None
+        Which lie outside what a predictor was fitted to; ``None``: none of them.
+    """
+
+    values: NDArray[np.float64]
+    std: NDArray[np.float64] | None = None
+    extrapolated: NDArray[np.bool_] | None = None
+
 
 BLOCK: Final = 32
 """Rows of a whole block of predictions."""
@@ -37,8 +58,12 @@ class Evaluator(Protocol):
         """A short text that changes when the values would: a checkpoint of another evaluator is refused."""
         ...
 
-    def evaluate(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
-        """(n, m) values in natural units; those of an architecture do not depend on the others beside it."""
+    def evaluate(self, architectures: Sequence[Architecture], /) -> Evaluation:
+        """Values of n architectures; those of one do not depend on the others beside it."""
+        ...
+
+    def extrapolates(self, architectures: Sequence[Architecture], /) -> NDArray[np.bool_]:
+        """(n,) bool: which lie outside what a predictor was fitted to, known without an evaluation."""
         ...
 
 
@@ -48,6 +73,11 @@ class Predicted(Protocol):
     @property
     def mean(self) -> NDArray[np.float64]:
         """(n,) predictions."""
+        ...
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """(n,) their standard deviations."""
         ...
 
     @property
@@ -113,22 +143,37 @@ class PredictorEvaluator:
         self._predictors = dict(predictors)
         self._exact_metrics = exact_metrics
         self._exact = tuple(exact)
+        self._outside: dict[Architecture, bool] = {}
         self.fingerprint: str = fingerprint if fingerprint is not None else self._probe(list(probes))
 
-    def evaluate(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
-        """(n, m) predicted and exact values in natural units."""
-        padded = _whole_blocks(architectures)
-        columns = [
-            np.asarray(p.predict(padded).mean, dtype=np.float64)[: len(architectures)]
-            for p in self._predictors.values()
-        ]
+    def evaluate(self, architectures: Sequence[Architecture], /) -> Evaluation:
+        """Predicted and exact values; extrapolated where any of the predictors says so."""
+        n, padded = len(architectures), _whole_blocks(architectures)
+        predictions = [predictor.predict(padded) for predictor in self._predictors.values()]
+        columns = [np.asarray(predicted.mean, dtype=np.float64)[:n] for predicted in predictions]
+        std = [np.asarray(predicted.std, dtype=np.float64)[:n] for predicted in predictions]
         columns += [self._exact_metrics.values(name, architectures) for name in self._exact]
-        return np.column_stack(columns)
+        std += [np.zeros(n) for _ in self._exact]
+        outside = np.zeros(n, dtype=np.bool_)
+        for predicted in predictions:
+            outside |= predicted.extrapolated[:n]
+        return Evaluation(np.column_stack(columns), np.column_stack(std), outside)
+
+    def extrapolates(self, architectures: Sequence[Architecture], /) -> NDArray[np.bool_]:
+        """(n,) bool: for which any of the predictors extrapolates; remembered, since searches ask often."""
+        new = [each for each in dict.fromkeys(architectures) if each not in self._outside]
+        if new:
+            outside = self.evaluate(new).extrapolated
+            assert outside is not None
+            self._outside.update(zip(new, outside.tolist(), strict=True))
+        return np.array([self._outside[each] for each in architectures], dtype=np.bool_)
 
     def _probe(self, probes: list[Architecture]) -> str:
         if not probes:
             return "predictors"
-        return hashlib.sha256(self.evaluate(probes).tobytes()).hexdigest()[:16]
+        found = self.evaluate(probes)
+        assert found.extrapolated is not None
+        return hashlib.sha256(found.values.tobytes() + found.extrapolated.tobytes()).hexdigest()[:16]
 
 
 def _whole_blocks(architectures: Sequence[Architecture]) -> list[Architecture]:
@@ -191,8 +236,8 @@ class TableEvaluator:
                 )
         return cls(objectives, table, exact_metrics)
 
-    def evaluate(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
-        """(n, m) values; raises EvaluationError for an architecture that is not in the table."""
+    def evaluate(self, architectures: Sequence[Architecture], /) -> Evaluation:
+        """The labels; raises EvaluationError for an architecture that is not in the table."""
         rows = []
         for architecture in architectures:
             identity = self._exact_metrics.identity(architecture)
@@ -202,7 +247,11 @@ class TableEvaluator:
                     "Search with predictors fitted on the table instead",
                 )
             rows.append(self._table[identity])
-        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.objectives))
+        return Evaluation(np.array(rows, dtype=np.float64).reshape(len(rows), len(self.objectives)))
+
+    def extrapolates(self, architectures: Sequence[Architecture], /) -> NDArray[np.bool_]:
+        """(n,) bool: none, since labels are not predicted."""
+        return np.zeros(len(architectures), dtype=np.bool_)
 
 
 class CallableEvaluator:
@@ -221,9 +270,13 @@ class CallableEvaluator:
         self.fingerprint: str = fingerprint
         self._function = function
 
-    def evaluate(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
-        """(n, m) values in natural units."""
-        return np.asarray(self._function(architectures), dtype=np.float64)
+    def evaluate(self, architectures: Sequence[Architecture], /) -> Evaluation:
+        """The function's values."""
+        return Evaluation(np.asarray(self._function(architectures), dtype=np.float64))
+
+    def extrapolates(self, architectures: Sequence[Architecture], /) -> NDArray[np.bool_]:
+        """(n,) bool: none, as far as is known of a function."""
+        return np.zeros(len(architectures), dtype=np.bool_)
 
 
 def checked(

@@ -1,6 +1,6 @@
 """The search problem: a space, objectives, constraints, and the metrics that are known exactly."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +33,9 @@ class SearchProblem:
         Identity and exact metrics of architectures.
     constraints : tuple of Constraint
         Each on an exact metric or on an objective.
+    excluded : callable or None
+        Takes n architectures and gives (n,) bool: which are not admissible for another reason than a
+        constraint, such as being outside the range of a predictor's training.
 
     Raises
     ------
@@ -46,6 +49,7 @@ class SearchProblem:
     objectives: tuple[Objective, ...]
     exact_metrics: ExactMetrics
     constraints: tuple[Constraint, ...] = ()
+    excluded: Callable[[Sequence[Architecture]], NDArray[np.bool_]] | None = None
 
     def __post_init__(self) -> None:
         check_objectives(self.objectives)
@@ -88,13 +92,22 @@ class SearchProblem:
     def admissible(self, architectures: Sequence[Architecture], /) -> NDArray[np.bool_]:
         """(n,) bool: which keep to every constraint that is decided without evaluation."""
         exact = {c.name: self.exact_metrics.values(c.name, architectures) for c in self.exact_constraints}
-        return satisfied(self.exact_constraints, exact, len(architectures))
+        keeps = satisfied(self.exact_constraints, exact, len(architectures))
+        if self.excluded is not None and keeps.any():
+            left = np.flatnonzero(keeps)
+            keeps[left] = ~self.excluded([architectures[index] for index in left.tolist()])
+        return keeps
 
     def exact_violation(self, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
-        """(n, c) by how much each of the c exact constraints is broken; at most 0 where it is kept."""
+        """(n, c) by how much each of the c exact constraints is broken; at most 0 where it is kept.
+
+        Where something is ``excluded`` the last column is 1 for that, and 0 for the rest.
+        """
         columns = [
             violation(c, self.exact_metrics.values(c.name, architectures)) for c in self.exact_constraints
         ]
+        if self.excluded is not None:
+            columns.append(self.excluded(architectures).astype(np.float64))
         return np.column_stack(columns) if columns else np.zeros((len(architectures), 0))
 
     def feasible(

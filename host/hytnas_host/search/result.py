@@ -17,12 +17,18 @@ class Objective(msgspec.Struct, frozen=True):
 
 
 class Evaluated(msgspec.Struct, frozen=True):
-    """One architecture the search has evaluated; ``values`` in natural units, in the objectives' order."""
+    """One architecture the search has evaluated; ``values`` in natural units, in the objectives' order.
+
+    ``std`` are their standard deviations, 0 for exact ones and empty where nothing is known of that;
+    ``extrapolated`` says that a predictor was asked outside the range of its training.
+    """
 
     architecture: str
     plan_hash: str
     values: tuple[float, ...]
     evaluation: int
+    std: tuple[float, ...] = ()
+    extrapolated: bool = False
 
 
 class Pick(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -27,6 +27,13 @@ from hytnas_host.search.result import Evaluated, SearchResult
 from hytnas_host.search.strategies import Strategy, make_strategy
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
+Extrapolated = Literal["allow", "avoid"]
+
+EXTRAPOLATED_NOTE: Final = (
+    "{outside} of {front} members of the front lie outside the range of the predictors' training: their "
+    "values are extrapolated, and fronts err most there. Verify them, or search with --extrapolated avoid."
+)
+
 
 def run_search(
     space: Space,
@@ -42,6 +49,7 @@ def run_search(
     options: Mapping[str, Any] | None = None,
     reference_point: Sequence[float] | None = None,
     exact_metrics: ExactMetrics | None = None,
+    extrapolated: Extrapolated = "allow",
     checkpoint: Path | None = None,
     progress: ProgressFactory = SilentProgress,
 ) -> SearchResult:
@@ -75,6 +83,9 @@ def run_search(
         In natural units; chosen from the initial design with a margin of 10 % of its range without.
     exact_metrics : ExactMetrics, optional
         Identity and exact metrics; by default those that the space offers, see `exact_metrics_of`.
+    extrapolated : "allow" or "avoid"
+        Whether architectures outside the range of the predictors' training may be evaluated. They are marked;
+        a search is drawn to them, because predictors err most there.
     checkpoint : Path, optional
         Where to keep the state after every iteration, and to go on from where it exists. Between runs
         ``evaluations`` may be raised: the search goes on. It may be lowered: the result is what it was after
@@ -96,7 +107,11 @@ def run_search(
         )
     parsed = tuple(parse_constraint(c) if isinstance(c, str) else c for c in constraints)
     problem = SearchProblem(
-        space, tuple(evaluator.objectives), exact_metrics or exact_metrics_of(space, task), parsed
+        space,
+        tuple(evaluator.objectives),
+        exact_metrics or exact_metrics_of(space, task),
+        parsed,
+        evaluator.extrapolates if extrapolated == "avoid" else None,
     )
     extra = dict(options or {})
     searcher = make_strategy(strategy, problem, np.random.default_rng(seed), initial=initial, **extra)
@@ -108,6 +123,7 @@ def run_search(
         "seed": str(seed),
         "initial": str(initial),
         "reference point": str(list(reference_point)) if reference_point is not None else "chosen",
+        "extrapolated": extrapolated,
     }
     reference = _minimised_reference(reference_point, problem)
     run = _Run(searcher, evaluator, config, checkpoint, initial, batch, reference)
@@ -119,6 +135,8 @@ def run_search(
 @dataclass
 class _Run:
     """One run under way. ``reference`` is minimised; ``counts`` the evaluations after each whole batch.
+
+    ``std`` and ``outside`` hold what `Evaluated` says of each evaluated architecture besides its values.
 
     Where the budget ends within a batch, the rest of the batch stays pending in the strategy, and a raised
     budget begins with it: so nothing that the strategy sees depends on the budget.
@@ -132,6 +150,8 @@ class _Run:
     batch: int
     reference: NDArray[np.float64] | None
     counts: list[int] = field(default_factory=list)
+    std: list[tuple[float, ...]] = field(default_factory=list)
+    outside: list[bool] = field(default_factory=list)
     before_s: float = 0.0
     started_s: float = field(default_factory=time.perf_counter)
 
@@ -149,6 +169,8 @@ class _Run:
                 f"The checkpoint {self.path} is damaged: {error}", "Delete it to begin again"
             ) from error
         self.before_s = kept.seconds
+        self.std = [row.std for row in rows]
+        self.outside = [row.extrapolated for row in rows]
         if len(rows) == len(kept.evaluated):
             self.counts = list(kept.counts)
             self.reference = None if kept.reference_point is None else np.array(kept.reference_point)
@@ -188,6 +210,9 @@ class _Run:
         members = usable[non_dominated(points[usable])]
         members = members[np.lexsort((members, points[members, 0]))]
         front = tuple(evaluated[index] for index in members)
+        outside = sum(member.extrapolated for member in front)
+        if outside:
+            notes = (*notes, EXTRAPOLATED_NOTE.format(outside=outside, front=len(front)))
         counted = np.where(feasible[:, None], points, np.nan)
         counts = sorted({*self.counts, len(points)})
         return SearchResult(
@@ -210,8 +235,10 @@ class _Run:
 
     def _evaluate(self, asked: list[Architecture]) -> None:
         problem = self.strategy.problem
-        values = checked(self.evaluator.evaluate(asked), asked, problem.space, len(problem.objectives))
-        self.strategy.tell(asked, values)
+        found = self.evaluator.evaluate(asked)
+        self.strategy.tell(asked, checked(found.values, asked, problem.space, len(problem.objectives)))
+        self.std += [()] * len(asked) if found.std is None else map(tuple, found.std.tolist())
+        self.outside += [False] * len(asked) if found.extrapolated is None else found.extrapolated.tolist()
         if not self.strategy.pending:
             self._complete_batch(len(self.strategy.architectures))
 
@@ -237,10 +264,11 @@ class _Run:
     def _evaluated(self) -> tuple[Evaluated, ...]:
         problem = self.strategy.problem
         texts = problem.space.format_all(self.strategy.architectures)
-        rows = zip(texts, self.strategy.architectures, self.strategy.values.tolist(), strict=True)
+        values = self.strategy.values.tolist()
+        rows = zip(texts, self.strategy.architectures, values, self.std, self.outside, strict=True)
         return tuple(
-            Evaluated(text, problem.identity(architecture), tuple(values), number)
-            for number, (text, architecture, values) in enumerate(rows, start=1)
+            Evaluated(text, problem.identity(architecture), tuple(row), number, std, outside)
+            for number, (text, architecture, row, std, outside) in enumerate(rows, start=1)
         )
 
     def _seconds(self) -> float:
@@ -248,7 +276,10 @@ class _Run:
 
     def _exhausted(self, done: int) -> str:
         problem = self.strategy.problem
-        bounds = " and ".join(str(constraint) for constraint in problem.exact_constraints)
+        limits = [str(constraint) for constraint in problem.exact_constraints]
+        if problem.excluded is not None:
+            limits.append("no extrapolation")
+        bounds = " and ".join(limits)
         which = f" with {bounds}" if bounds else ""
         how = "" if problem.space.size <= ENUMERABLE else f" in {MAX_DRAWS} random draws"
         if done == 0:

@@ -28,6 +28,7 @@ from hytnas_host.search import (
     run_search,
 )
 from hytnas_host.search.result import SearchResult, Verification
+from hytnas_host.search.run import Extrapolated
 from hytnas_host.search.verify import verify
 from hytnas_host.study_files import StudyFiles, digest, read_json, write_json
 from hytnas_host.workflow.predictors import load_trained, measured_target
@@ -76,6 +77,7 @@ def search_study(
     evaluations: int = 200,
     batch: int = 10,
     seed: int = 0,
+    extrapolated: Extrapolated = "allow",
     force: bool = False,
     progress: ProgressFactory = SilentProgress,
 ) -> SearchResult:
@@ -106,7 +108,7 @@ def search_study(
         execution=latency.info.context.execution,
         probes=chosen.sample(PROBES, np.random.default_rng(0)),
     )
-    settings = repr((strategy, tuple(constraints), batch, seed))
+    settings = repr((strategy, tuple(constraints), batch, seed, extrapolated))
     predicted_by = hashlib.sha256(repr((chosen.hash(), evaluator.fingerprint)).encode()).hexdigest()[:8]
     key = hashlib.sha256(settings.encode()).hexdigest()[:8]
     checkpoint = files.search_checkpoint(f"{predicted_by}-{key}")
@@ -120,6 +122,7 @@ def search_study(
             batch=batch,
             seed=seed,
             task=latency.info.context.task,
+            extrapolated=extrapolated,
             checkpoint=checkpoint,
             progress=progress,
         )

@@ -23,7 +23,9 @@ class Sum:
 
     def predict(self, architectures, /):
         mean = np.array([self.factor * sum(a.indices) for a in architectures], dtype=float)
-        return SimpleNamespace(mean=mean, extrapolated=np.zeros(len(mean), dtype=bool))
+        return SimpleNamespace(
+            mean=mean, std=np.ones(len(mean)), extrapolated=np.zeros(len(mean), dtype=bool)
+        )
 
 
 def test_predictions_come_before_exact_counts(small_space, exact_metrics):
@@ -37,7 +39,7 @@ def test_predictions_come_before_exact_counts(small_space, exact_metrics):
     assert [o.name for o in evaluator.objectives] == ["latency_ms", "accuracy", "params"]
     assert [o.source for o in evaluator.objectives] == ["sum", "predictor", "layer plan"]
     assert evaluator.execution == "emulated"
-    values = evaluator.evaluate(architectures)
+    values = evaluator.evaluate(architectures).values
     total = np.array([sum(a.indices) for a in architectures])
     assert np.allclose(values[:, 0], 2.0 * total)
     assert np.allclose(values[:, 1], 0.1 * total)
@@ -54,12 +56,17 @@ def test_a_value_does_not_depend_on_the_others_beside_it(small_space, exact_metr
     class Network:
         def predict(self, asked, /):
             mean = network.predict(small_space.encode(asked))
-            return SimpleNamespace(mean=mean, extrapolated=np.zeros(len(mean), dtype=bool))
+            return SimpleNamespace(
+                mean=mean, std=np.ones(len(mean)), extrapolated=np.zeros(len(mean), dtype=bool)
+            )
 
     evaluator = PredictorEvaluator({"latency_ms": Network()}, exact_metrics)
-    whole = evaluator.evaluate(architectures)
+    whole = evaluator.evaluate(architectures).values
     for cut in range(1, 40):
-        parts = [evaluator.evaluate(architectures[:cut]), evaluator.evaluate(architectures[cut:])]
+        parts = [
+            evaluator.evaluate(architectures[:cut]).values,
+            evaluator.evaluate(architectures[cut:]).values,
+        ]
         assert np.array_equal(np.vstack(parts), whole)
 
 
@@ -86,8 +93,8 @@ def test_table_gives_its_labels_and_nothing_else(small_space, exact_metrics):
     known = [a for a in small_space.enumerate() if a.indices[0] == 0]
     values = np.array([[float(sum(a.indices[:-1]))] for a in known])
     table = TableEvaluator.of_labels((get_objective("latency_ms"),), known, values, exact_metrics)
-    assert np.array_equal(table.evaluate(known), values)
-    assert table.evaluate([]).shape == (0, 1)
+    assert np.array_equal(table.evaluate(known).values, values)
+    assert table.evaluate([]).values.shape == (0, 1)
     stranger = next(a for a in small_space.enumerate() if a.indices[0] == 1)
     with pytest.raises(EvaluationError, match="no label for the network 1-0-0"):
         table.evaluate([stranger])
@@ -108,7 +115,10 @@ def test_table_refuses_rows_that_do_not_fit(small_space, exact_metrics):
 
 def test_callable_evaluator(small_space):
     evaluator = CallableEvaluator((get_objective("params"),), lambda a: [[1] for _ in a])
-    assert evaluator.evaluate(small_space.sample(2, np.random.default_rng(0))).tolist() == [[1.0], [1.0]]
+    assert evaluator.evaluate(small_space.sample(2, np.random.default_rng(0))).values.tolist() == [
+        [1.0],
+        [1.0],
+    ]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ from hytnas_host.search import (
     CheckpointError,
     ConstraintError,
     EvaluationError,
+    PredictorEvaluator,
     SearchError,
     run_search,
 )
@@ -49,6 +51,7 @@ class Counting:
     def __init__(self, evaluator, stop=None):
         self.objectives, self.execution = evaluator.objectives, evaluator.execution
         self.fingerprint = evaluator.fingerprint
+        self.extrapolates = evaluator.extrapolates
         self.evaluator, self.stop, self.seen = evaluator, stop, []
 
     def evaluate(self, architectures, /):
@@ -68,7 +71,7 @@ def test_result_says_what_was_found(search, strategy, evaluator, exact_metrics, 
     assert len({row.plan_hash for row in result.evaluated}) == 24
     architectures = [wide_space.parse(row.architecture) for row in result.evaluated]
     values = np.array([row.values for row in result.evaluated])
-    assert np.array_equal(values, evaluator.evaluate(architectures))
+    assert np.array_equal(values, evaluator.evaluate(architectures).values)
     points = to_minimised(values, result.objectives)
     assert result.reference_point == tuple(choose_reference_point(points[:8]))
     assert {row.evaluation - 1 for row in result.front} == set(np.flatnonzero(non_dominated(points)))
@@ -254,7 +257,7 @@ def test_killed_process_goes_on_bit_identically(tmp_path):
 def test_infeasible_networks_are_neither_evaluated_nor_in_the_front(search, evaluator, strategy):
     counting = Counting(evaluator)
     result = search(strategy=strategy, evaluator=counting, constraints=["params <= 110", "latency <= 22 ms"])
-    assert evaluator.evaluate(counting.seen)[:, 2].max() <= 110
+    assert evaluator.evaluate(counting.seen).values[:, 2].max() <= 110
     assert result.constraints == ("params <= 110", "latency_ms <= 22")
     assert result.front
     assert all(row.values[0] <= 22 and row.values[2] <= 110 for row in result.front)
@@ -286,6 +289,57 @@ def test_exhausted_space_ends_with_a_note(search, small_space, strategy, tmp_pat
     assert stripped(again) == stripped(result)
 
 
+class HalfKnown:
+    """A predictor for each objective that extrapolates where the first code is above 1: half of the space."""
+
+    def __init__(self, evaluator, column):
+        self.evaluator, self.column = evaluator, column
+
+    def predict(self, architectures, /):
+        mean = self.evaluator.evaluate(architectures).values[:, self.column]
+        outside = np.array([a.indices[0] > 1 for a in architectures])
+        return SimpleNamespace(mean=mean, std=0.1 * mean, extrapolated=outside)
+
+
+@pytest.fixture
+def half_known(evaluator, exact_metrics):
+    names = ("latency_ms", "accuracy")
+    predictors = {name: HalfKnown(evaluator, column) for column, name in enumerate(names)}
+    return PredictorEvaluator(predictors, exact_metrics)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.bundled)
+def test_extrapolated_networks_are_marked_and_counted(search, half_known, wide_space, strategy, tmp_path):
+    path = tmp_path / "c.json"
+    search(evaluator=half_known, strategy=strategy, evaluations=13, checkpoint=path)
+    result = search(evaluator=half_known, strategy=strategy, checkpoint=path)
+    for row in result.evaluated:
+        assert row.extrapolated == (wide_space.parse(row.architecture).indices[0] > 1)
+        assert row.std == pytest.approx((0.1 * row.values[0], 0.1 * row.values[1], 0.0))
+    outside = sum(member.extrapolated for member in result.front)
+    assert outside > 0
+    assert result.notes[0].startswith(f"{outside} of {len(result.front)} members of the front lie outside")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.bundled)
+def test_extrapolated_networks_are_avoided_like_those_that_break_a_constraint(search, half_known, strategy):
+    counting = Counting(half_known)
+    result = search(
+        evaluator=counting, strategy=strategy, extrapolated="avoid", constraints=["params <= 200"]
+    )
+    assert len(result.evaluated) == 24
+    assert not any(architecture.indices[0] > 1 for architecture in counting.seen)
+    assert not any(row.extrapolated for row in result.evaluated)
+    assert result.notes == ()
+
+
+def test_avoiding_extrapolation_is_another_search(search, half_known, tmp_path):
+    path = tmp_path / "c.json"
+    search(evaluator=half_known, checkpoint=path)
+    with pytest.raises(CheckpointError, match="extrapolated was allow, is avoid"):
+        search(evaluator=half_known, checkpoint=path, extrapolated="avoid")
+
+
 def test_given_reference_point_is_kept(search, objectives):
     result = search(strategy="random", reference_point=(40.0, 0.5, 400.0))
     assert result.reference_point == (40.0, -0.5, 400.0)
@@ -301,7 +355,7 @@ def test_values_that_are_not_finite_stop_the_search_and_keep_what_was_evaluated(
     path = tmp_path / "c.json"
 
     def broken(architectures):
-        values = evaluator.evaluate(architectures)
+        values = evaluator.evaluate(architectures).values
         if path.exists():
             values[0, 1] = np.nan
         return values

@@ -32,6 +32,7 @@ from hytnas_host.report.words import NBSP, count, milliseconds, percent, signifi
 from hytnas_host.search.result import Evaluated, SearchResult
 
 RAMP: Final = (LIGHT["ramp0"], LIGHT["ramp1"], LIGHT["ramp2"], LIGHT["ramp3"])
+EXTRAPOLATED: Final = "outside the range of training"
 AREAS: Final = (80.0, 115.0, 160.0, 210.0)
 
 
@@ -285,6 +286,8 @@ def _tooltip(data: ReportData, search: SearchResult, axes: Axes, member: Evaluat
     rows.append(("Predicted accuracy", percent(accuracy)))
     if axes.params is not None:
         rows.append(("Parameters", count(member.values[axes.params])))
+    if member.extrapolated:
+        rows.append(("Prediction", EXTRAPOLATED))
     return Tooltip(
         f"{' = '.join(picks)}: {role.lower()}" if picks else role, tuple(rows), member.architecture
     )

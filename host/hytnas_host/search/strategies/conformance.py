@@ -74,7 +74,7 @@ def check_pending_candidates_are_not_asked_again(name: str, folder: Path) -> Non
     assert len(_identities(strategy, asked)) == 12, "a pending candidate was asked for again"
     assert len(strategy.pending) == 12
     for batch in reversed(batches):
-        strategy.tell(batch, EVALUATOR.evaluate(batch))
+        strategy.tell(batch, EVALUATOR.evaluate(batch).values)
     assert not strategy.pending
     assert len(strategy.architectures) == 20
 
@@ -96,7 +96,7 @@ def check_an_exhausted_space_gives_each_candidate_once_and_then_none(name: str, 
     del folder
     strategy = _make(name, small_space())
     while asked := strategy.ask(7):
-        strategy.tell(asked, EVALUATOR.evaluate(asked))
+        strategy.tell(asked, EVALUATOR.evaluate(asked).values)
     assert len(strategy.architectures) == 24, f"{len(strategy.architectures)} of 24 came"
     assert len(_identities(strategy, strategy.architectures)) == 24
     assert strategy.ask(1) == []
@@ -108,12 +108,12 @@ def check_values_that_are_not_finite_are_refused_and_leave_no_trace(name: str, f
     for bad in (np.nan, np.inf):
         strategy = _make(name, wide_space())
         asked = strategy.ask(3)
-        values = EVALUATOR.evaluate(asked)
+        values = EVALUATOR.evaluate(asked).values
         values[1, 0] = bad
         _refuse_told(strategy, asked, values, EvaluationError, "not all finite")
         assert strategy.architectures == []
         assert len(strategy.pending) == 3
-        strategy.tell(asked, EVALUATOR.evaluate(asked))
+        strategy.tell(asked, EVALUATOR.evaluate(asked).values)
         assert strategy.architectures == asked
 
 
@@ -122,10 +122,10 @@ def check_told_twice_is_refused(name: str, folder: Path) -> None:
     del folder
     strategy = _make(name, wide_space())
     asked = strategy.ask(2)
-    strategy.tell(asked, EVALUATOR.evaluate(asked))
+    strategy.tell(asked, EVALUATOR.evaluate(asked).values)
     twins = wide_space().sample(1, np.random.default_rng(0)) * 2
     for again in (asked[:1], twins):
-        _refuse_told(strategy, again, EVALUATOR.evaluate(again), SearchError, "told already")
+        _refuse_told(strategy, again, EVALUATOR.evaluate(again).values, SearchError, "told already")
     assert len(strategy.architectures) == 2
 
 
@@ -134,7 +134,7 @@ def check_known_labels_can_be_told_unasked(name: str, folder: Path) -> None:
     del folder
     strategy = _make(name, wide_space())
     known = strategy.problem.draw_new(12, (), np.random.default_rng(3))
-    strategy.tell(known, EVALUATOR.evaluate(known))
+    strategy.tell(known, EVALUATOR.evaluate(known).values)
     asked = strategy.ask(12)
     assert len(asked) == 12
     assert not _identities(strategy, asked) & _identities(strategy, known), "what was told is asked for"
@@ -146,7 +146,7 @@ def check_told_candidates_must_keep_to_the_constraints(name: str, folder: Path) 
     strategy = _make(name, wide_space(), constraints=["params <= 70"])
     sample = wide_space().sample(50, np.random.default_rng(0))
     dear = [architecture for architecture in sample if sum(architecture.indices[:-1]) > 6][:1]
-    _refuse_told(strategy, dear, EVALUATOR.evaluate(dear), SearchError, "breaks a constraint")
+    _refuse_told(strategy, dear, EVALUATOR.evaluate(dear).values, SearchError, "breaks a constraint")
 
 
 def check_evaluated_constraints_do_not_stop_the_search(name: str, folder: Path) -> None:
@@ -171,7 +171,7 @@ def check_inputs_are_not_changed(name: str, folder: Path) -> None:
     del folder
     strategy = _make(name, wide_space())
     asked = strategy.ask(5)
-    values = EVALUATOR.evaluate(asked)
+    values = EVALUATOR.evaluate(asked).values
     told, copy = list(asked), values.copy()
     strategy.tell(told, values)
     strategy.ask(5)
@@ -218,7 +218,7 @@ def _make(
 def _drive(strategy: Strategy, rounds: int, n: int = 4) -> list[Architecture]:
     for _ in range(rounds):
         asked = strategy.ask(n)
-        strategy.tell(asked, EVALUATOR.evaluate(asked))
+        strategy.tell(asked, EVALUATOR.evaluate(asked).values)
     return strategy.architectures
 
 
