@@ -289,6 +289,7 @@ class ProcessResult(msgspec.Struct, frozen=True):
 class LatencyLabel(msgspec.Struct, frozen=True):
     """The label of one model on one device: the median of the medians of several fresh processes.
 
+    ``jobs`` are the ids of the jobs whose processes make it, in the order of ``process_medians_ms``.
     ``ci_low_ms``/``ci_high_ms`` bound a 95 % t-interval on the log process medians (DESIGN 5.4), and
     ``half_width`` is half of it relative to its centre. Where processes were added until that was at most
     ``target_half_width``, ``looks`` says how often it was looked at and ``look_confidence`` what confidence
@@ -305,6 +306,7 @@ class LatencyLabel(msgspec.Struct, frozen=True):
     samples: int
     median_ms: float | None
     process_medians_ms: tuple[float, ...]
+    jobs: tuple[str, ...]
     ci_low_ms: float | None
     ci_high_ms: float | None
     mad_ms: float | None

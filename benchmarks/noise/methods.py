@@ -25,12 +25,10 @@ import numpy as np
 from hytnas_agent.label import (
     StoppingRule,
     aggregate,
-    counting,
     least_disturbed,
     next_replicate,
     retries_of,
     settled,
-    well_timed,
 )
 from hytnas_agent.records import (
     DeviceIdentity,
@@ -136,9 +134,9 @@ def _our_label(processes: Sequence[Process], rule: StoppingRule) -> Label | None
     label = aggregate(list(stand.values()), rule)
     if label.median_ms is None:
         return None
-    good = counting(well_timed(stand.values()))
-    spent_by_then_s = tuple(last_s[replicate] for replicate, result in stand.items() if result in good)
-    if all(each.is_disturbed for each in good):
+    good = {replicate: result for replicate, result in stand.items() if result.job_id in label.jobs}
+    spent_by_then_s = tuple(last_s[replicate] for replicate in good)
+    if all(each.is_disturbed for each in good.values()):
         spent_by_then_s = (spent_s[-1],) * len(good)
     return Label(
         latency_ms=label.median_ms,

@@ -19,7 +19,7 @@ results are attempts at the same process), ``stopping`` (which process is next, 
 ``intervals`` (the interval of process medians), ``aggregate`` (from processes to the label).
 """
 
-from hytnas_agent.label.aggregate import MIN_OK_PROCESSES, aggregate
+from hytnas_agent.label.aggregate import MIN_OK_PROCESSES, aggregate, made_of
 from hytnas_agent.label.alike import alike_but_for_deadline, board_of, measured_with
 from hytnas_agent.label.attempts import (
     DISTURBED_ATTEMPTS,
@@ -67,6 +67,7 @@ __all__ = [
     "geometric_t_interval",
     "given_up",
     "least_disturbed",
+    "made_of",
     "may_be_discarded",
     "measured_again",
     "measured_with",

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,6 +59,7 @@ def aggregate(results: Sequence[ProcessResult], /, rule: StoppingRule | None = N
         samples=sum(len(result.counted_ms) for result in good),
         median_ms=centre,
         process_medians_ms=medians,
+        jobs=tuple(result.job_id for result in good),
         ci_low_ms=interval.low_ms,
         ci_high_ms=interval.high_ms,
         mad_ms=mad(pooled) if pooled else None,
@@ -79,6 +80,11 @@ def aggregate(results: Sequence[ProcessResult], /, rule: StoppingRule | None = N
         disturbed_processes=len(disturbed),
         too_few_undisturbed=too_few,
     )
+
+
+def made_of(label: LatencyLabel, results: Mapping[str, ProcessResult], /) -> list[ProcessResult]:
+    """The processes that make a label, of ``results`` by job id; those that are not there are left out."""
+    return [results[job_id] for job_id in label.jobs if job_id in results]
 
 
 @dataclass(frozen=True)

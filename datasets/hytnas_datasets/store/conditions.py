@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from hytnas_agent.label import alike_but_for_deadline
-from hytnas_agent.records import DeviceContext, MeasureSettings
+from hytnas_agent.label import alike_but_for_deadline, made_of
+from hytnas_agent.records import DeviceContext
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.store.boards import Boards
@@ -23,27 +23,13 @@ MEASURE_AGAIN = (
 
 
 def settings_of(database: Database, labels: Sequence[StoredLabel]) -> list[dict[str, Any]]:
-    """How the processes that each label is the median of were measured; nothing where they are not stored.
+    """How the processes that make each label were measured; nothing where they are not stored.
 
-    A model that was measured in two ways has results of both: the label's are those with its medians.
+    A model that was measured in two ways has results of both: the label's are those of its jobs.
     """
-    found: dict[tuple[str, str, float], MeasureSettings] = {}
-    for stored in Results(database).all(Purpose.LATENCY):
-        result = stored.result
-        if result.median_ms is not None:
-            key = (stored.model_sha256, result.identity.device_id, result.median_ms)
-            found[key] = alike_but_for_deadline(result.settings)
-    settings = [
-        next(
-            (
-                found[label.export.sha256, label.device_id, median_ms]
-                for median_ms in label.label.process_medians_ms
-                if (label.export.sha256, label.device_id, median_ms) in found
-            ),
-            None,
-        )
-        for label in labels
-    ]
+    results = Results(database).by_job(Purpose.LATENCY)
+    made = [made_of(stored.label, results) for stored in labels]
+    settings = [alike_but_for_deadline(processes[0].settings) if processes else None for processes in made]
     return [
         {f"settings {name}": value for name, value in (msgspec.to_builtins(one) if one else {}).items()}
         for one in settings

@@ -126,8 +126,11 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for version in range(self._version(), current):
-                for statement in schema.MIGRATIONS[version]:
-                    connection.execute(statement)
+                for step in schema.MIGRATIONS[version]:
+                    if isinstance(step, str):
+                        connection.execute(step)
+                    else:
+                        step(connection)
             connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {current}")
         except BaseException:

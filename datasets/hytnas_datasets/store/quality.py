@@ -3,13 +3,13 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from hytnas_agent.label import board_of
+from hytnas_agent.label import made_of
 from hytnas_agent.records import LatencyLabel, MeasurePass, Outcome, ProcessResult
 from hytnas_datasets.store.attempts import attempts_of
 from hytnas_datasets.store.labels import StoredLabel
@@ -106,7 +106,7 @@ def label_qualities(
         names=names,
     )
     made: dict[_Group, list[_Made]] = {}
-    for group, label in _made_labels(timed, labels, evidence.gone):
+    for group, label in _made_labels(timed, labels):
         made.setdefault(group, []).append(label)
     well: dict[_Group, list[ProcessResult]] = {}
     for stored in timed:
@@ -174,31 +174,14 @@ def _last_changes(timed: Sequence[StoredResult], discards: Sequence[DiscardRecor
 
 
 def _made_labels(
-    timed: Sequence[StoredResult], labels: Sequence[StoredLabel], gone: Collection[str]
+    timed: Sequence[StoredResult], labels: Sequence[StoredLabel]
 ) -> Iterator[tuple[_Group, _Made]]:
     """Each label with a latency once (architectures that share a network share it), and its processes."""
-    candidates: dict[tuple[str, str, str, str], list[ProcessResult]] = {}
-    for stored in timed:
-        if stored.result.outcome is Outcome.OK:
-            key = (*board_of(stored.result), stored.purpose, stored.model_sha256)
-            candidates.setdefault(key, []).append(stored.result)
+    results = {stored.result.job_id: stored.result for stored in timed}
     distinct = {(s.device_id, _context(s), s.purpose, s.export.sha256): s for s in labels if s.label.usable}
-    for key, found in distinct.items():
-        processes = _made_of(found.label, candidates.get(key, []), gone)
+    for found in distinct.values():
+        processes = made_of(found.label, results)
         yield (found.device_id, found.purpose != Purpose.LATENCY), (found.label, processes)
-
-
-def _made_of(
-    label: LatencyLabel, candidates: Sequence[ProcessResult], gone: Collection[str]
-) -> list[ProcessResult]:
-    """The processes that a label is made of, found by their medians; of equal ones those that still stand."""
-    left = sorted(candidates, key=lambda result: result.job_id in gone)
-    chosen = []
-    for median_ms in label.process_medians_ms:
-        position = next((i for i, result in enumerate(left) if result.median_ms == median_ms), None)
-        if position is not None:
-            chosen.append(left.pop(position))
-    return chosen
 
 
 def _worst(label: LatencyLabel, processes: Sequence[ProcessResult]) -> str:

@@ -91,6 +91,10 @@ class Results:
             grouped.setdefault(stored.model_sha256, []).append((stored.replicate, stored.result))
         return grouped
 
+    def by_job(self, purpose: str | None = None) -> dict[str, ProcessResult]:
+        """What each job of ``purpose`` (``None``: of all) measured, by its id."""
+        return {stored.result.job_id: stored.result for stored in self.all(purpose)}
+
     def canaries(self) -> list[ProcessResult]:
         """The canary's series: every result stored for the purpose "canary", in the order it was stored."""
         return [stored.result for stored in self.all(Purpose.CANARY)]

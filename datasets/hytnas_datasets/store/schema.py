@@ -6,7 +6,11 @@ back bit for bit, infinities included (JSON has none). Configuration, environmen
 spaces, which a person may want to read with ``sqlite3``, are JSON text.
 """
 
+import sqlite3
+from collections.abc import Callable
 from typing import Final
+
+from hytnas_datasets.store.label_jobs import name_jobs
 
 APPLICATION_ID: Final = 0x48795453
 """Marks an SQLite file as a study ("HyTS"), see https://www.sqlite.org/pragma.html#pragma_application_id."""
@@ -143,12 +147,19 @@ _VERSION_5: Final = (
 # Whether the device's health lets a process stand in a label; empty where it was not judged.
 _VERSION_6: Final = ("ALTER TABLE result ADD COLUMN verdict TEXT NOT NULL DEFAULT ''",)
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+# A label names the jobs that it is made of.
+_VERSION_7: Final = (name_jobs,)
+
+Step = str | Callable[[sqlite3.Connection], None]
+"""A statement, or what statements cannot do."""
+
+MIGRATIONS: Final[tuple[tuple[Step, ...], ...]] = (
     _VERSION_1,
     _VERSION_2,
     _VERSION_3,
     _VERSION_4,
     _VERSION_5,
     _VERSION_6,
+    _VERSION_7,
 )
-"""Statements that lead from schema version ``i`` to ``i + 1``; their count is the current version."""
+"""Steps that lead from schema version ``i`` to ``i + 1``; their count is the current version."""

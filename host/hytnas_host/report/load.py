@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from hytnas_agent import __version__
+from hytnas_agent.label import made_of
 from hytnas_agent.records import (
     EXECUTION_WORDS,
     EXTRA_PASSES,
@@ -73,7 +74,7 @@ def load_report_data(study_folder: Path) -> ReportData:
         runs = study.runs.all()
         devices = study.devices.all()
         labels = study.labels.all(Purpose.LATENCY)
-        results = study.results.by_model(Purpose.LATENCY)
+        results = study.results.by_job(Purpose.LATENCY)
         accuracies = study.accuracies.all()
         discards = study.results.discards()
         timed = [result for purpose in summary.jobs for result in timed_results(study, purpose)]
@@ -102,7 +103,7 @@ def load_report_data(study_folder: Path) -> ReportData:
         verification=verification,
         leaderboards=tuple(boards),
         spreads=tuple(
-            model_spread(name, label, [result for _, result in results.get(label.model_sha256, [])])
+            model_spread(name, label, made_of(label, results))
             for name, label in named
             if label.median_ms is not None
         ),
@@ -193,11 +194,11 @@ def choice_words(value: Choice) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-def model_spread(name: str, label: LatencyLabel, results: Sequence[ProcessResult]) -> ModelSpread:
-    """Spread inside and between the processes of one model. See ``ModelSpread`` for the definitions."""
+def model_spread(name: str, label: LatencyLabel, processes: Sequence[ProcessResult]) -> ModelSpread:
+    """Spread inside and between the processes that make a label. See ``ModelSpread`` for the definitions."""
     assert label.median_ms is not None
     inside = []
-    for result in results:
+    for result in processes:
         samples = np.array(result.counted_ms)
         if samples.size >= 2 and np.median(samples) > 0:
             mad = np.median(np.abs(samples - np.median(samples)))

@@ -45,6 +45,7 @@ NOT_EXPORTED = LatencyLabel(
     samples=0,
     median_ms=None,
     process_medians_ms=(),
+    jobs=(),
     ci_low_ms=None,
     ci_high_ms=None,
     mad_ms=None,

@@ -6,7 +6,7 @@ from scipy import stats
 
 from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.errors import AgentError
-from hytnas_agent.label import StoppingRule, aggregate
+from hytnas_agent.label import StoppingRule, aggregate, made_of
 from hytnas_agent.records import Outcome, Verdict
 
 from ..conftest import make_result
@@ -165,3 +165,21 @@ def test_a_failure_and_too_wide_an_interval_are_both_said() -> None:
     label = aggregate(results, StoppingRule())
     assert label.outcome is Outcome.UNSTABLE
     assert label.message.startswith("1 CRASH of 7 processes: SIGSEGV; not stable: ")
+
+
+def test_a_label_names_the_jobs_that_make_it_and_no_others() -> None:
+    invalid = Verdict("INVALID", ("throttled",))
+    results = [
+        *[make_result((value,) * 3, job_id=name) for name, value in (("b", 1.0), ("a", 1.0), ("c", 2.0))],
+        make_result((1.0,) * 3, job_id="disturbed", verdict=invalid),
+        make_result(job_id="crashed", outcome=Outcome.CRASH),
+        make_result(job_id="memory", measure_pass="memory"),
+    ]
+    label = aggregate(results)
+    assert label.jobs == ("b", "a", "c")
+    by_job = {result.job_id: result for result in results}
+    assert made_of(label, by_job) == results[:3]
+    del by_job["a"]
+    assert made_of(label, by_job) == [results[0], results[2]]
+    only = aggregate([make_result((value,) * 3, job_id=str(value), verdict=invalid) for value in (3.0, 2.0)])
+    assert only.jobs == ("2.0",)

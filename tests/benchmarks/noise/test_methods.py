@@ -1,6 +1,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +26,7 @@ from hytnas_host.collect import jobs as collect
 
 MODELS = [f"{number:064x}" for number in range(8)]
 RULE = StoppingRule(max_processes=10)
+JOBS = count()
 CONTEXT = DeviceContext(
     "Pi", "bcm", "aarch64", 4, 2**30, "Debian", "6.1", "onnxruntime", "1.23", "x", 1, "performance"
 )
@@ -41,8 +42,9 @@ def process(
     replicate: int = 0,
 ) -> Process:
     samples = (median_ms,) * 3 if outcome is Outcome.OK else ()
+    job_id, cold_ms = f"job-{next(JOBS)}", 2 * median_ms
     return Process(
-        "quiet", 0, model, method, replicate, "", outcome, 0.0, 0.5, samples, 2 * median_ms, usable=usable
+        "quiet", 0, model, method, replicate, job_id, outcome, 0.0, 0.5, samples, cold_ms, usable=usable
     )
 
 
@@ -148,6 +150,15 @@ def test_what_a_disturbed_attempt_cost_is_charged_to_what_came_after_it() -> Non
     assert label is not None
     # The first attempt cost half a second, and the slot that it was at came to stand last.
     assert label.processes_ms == (5.0, 5.01, 5.02, 5.03, 5.04)
+    assert label.spent_s == (1.0, 1.5, 2.0, 2.5, 3.0)
+
+
+def test_attempts_of_equal_medians_are_told_apart() -> None:
+    """A disturbed process that took just as long as those of the label is not charged as one of them."""
+    disturbed = [process(5.0, usable=False) for _ in range(DISTURBED_ATTEMPTS)]
+    label = label_of("ours", of_slots(disturbed, *[[process(5.0)] for _ in range(5)]), RULE)
+    assert label is not None
+    assert label.processes_ms == (5.0,) * 5
     assert label.spent_s == (1.0, 1.5, 2.0, 2.5, 3.0)
 
 

@@ -91,6 +91,7 @@ def make_label() -> Make:
             "samples": 30,
             "median_ms": sorted(medians)[len(medians) // 2] if medians else None,
             "process_medians_ms": medians,
+            "jobs": (),
             "ci_low_ms": 8.5,
             "ci_high_ms": 11.5,
             "mad_ms": 0.2,

@@ -14,6 +14,7 @@ from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import (
     DeviceIdentity,
     HealthSnapshot,
+    LatencyLabel,
     MeasureSettings,
     Outcome,
     ProcessResult,
@@ -236,10 +237,13 @@ def test_tolerance_that_the_boards_were_measured_with_holds_when_they_are_read(
     assert (found.agreement.agree, found.agreement.tolerance) == (True, 0.2)
 
 
+@pytest.mark.parametrize("medians", [(29.0, 30.0, 31.0), (19.0, 20.0, 21.0)])
 def test_labels_measured_with_different_settings_are_not_mixed_but_deadlines_may_differ(
-    study: Study, space: Space, measured: list[Architecture], make: Make
+    study: Study, space: Space, measured: list[Architecture], make: Make, medians: tuple[float, ...]
 ) -> None:
-    def add(model: str, medians: tuple[float, ...], number: int, **settings: float) -> None:
+    """Whatever their processes measured: labels of equal medians are told apart, too."""
+
+    def add(model: str, medians: tuple[float, ...], number: int, **settings: float) -> LatencyLabel:
         for replicate, median_ms in enumerate(medians):
             result = make.result(
                 f"{model}-{number}-{replicate}",
@@ -248,15 +252,20 @@ def test_labels_measured_with_different_settings_are_not_mixed_but_deadlines_may
                 settings=MeasureSettings(**settings),
             )
             study.results.add(result, model_sha256=model, purpose="latency", replicate=replicate)
+        jobs = tuple(f"{model}-{number}-{replicate}" for replicate in range(len(medians)))
+        return make.label(model, medians, jobs=jobs)
 
-    add("m0", (9.0, 10.0, 11.0), 0)
-    add("m2", (19.0, 20.0, 21.0), 0, deadline_s=900.0)
+    study.labels.add(add("m0", (9.0, 10.0, 11.0), 0), "latency", "board-1", make.context())
+    patient = add("m2", (19.0, 20.0, 21.0), 0, deadline_s=900.0)
+    study.labels.add(patient, "latency", "board-1", make.context())
     assert len(study.labelled("latency_ms", space=space)) == 3
-    add("m2", (29.0, 30.0, 31.0), 1, min_runs=3)
+    hasty = add("m2", medians, 1, min_runs=3)
     assert len(study.labelled("latency_ms", space=space)) == 3
-    study.labels.add(make.label("m2", (29.0, 30.0, 31.0)), "latency", "board-1", make.context())
+    study.labels.add(hasty, "latency", "board-1", make.context())
     with pytest.raises(StudyError, match=r"settings min_runs: 10 / 3"):
         study.labelled("latency_ms", space=space)
+    study.labels.add(patient, "latency", "board-1", make.context())
+    assert len(study.labelled("latency_ms", space=space)) == 3
 
 
 def test_unknown_device_is_answered_with_those_there_are(two_boards: Study, space: Space) -> None:

@@ -78,6 +78,7 @@ def test_a_study_of_the_first_schema_is_read_back_whole(tmp_path: Path, space: S
     made = {"format": "onnx", "precision": "fp32", "converter": "torch.onnx (tracing)"}
     with Study.open(tmp_path, create=False) as study:
         labelled = study.labelled("latency_ms", space=space)
+        jobs = [stored.label.jobs for stored in study.labels.all()]
         accuracies = study.labelled("accuracy", space=space)
         exports, found = study.exports.all(), study.exports.find("plan-1", 224, 2, **made)
         crashed = study.results.of_model("foreign", "latency")
@@ -85,6 +86,7 @@ def test_a_study_of_the_first_schema_is_read_back_whole(tmp_path: Path, space: S
         results, names = study.results.of_model("model-0", "latency"), study.describe().boards
     assert labelled.y.tolist() == [10.0, 11.0]
     assert [row.tolist() for row in labelled.repeats] == [[9.0, 10.0, 11.0], [10.0, 11.0, 12.0]]
+    assert jobs == [("job-0-0", "job-0-1", "job-0-2"), ("job-1-0", "job-1-1", "job-1-2")]
     assert labelled.context.device is not None
     assert (labelled.context.device.board, labelled.context.execution) == ("Raspberry Pi 3 Model B", "native")
     assert labelled.context.model_files == ModelFiles(**made, converter_version="2.13.0")

@@ -42,7 +42,9 @@ def measure(
         study.results.add(result, model_sha256=sha256, purpose=purpose, replicate=number)
     if label:
         medians = tuple(result.median_ms for result in results)
-        study.labels.add(make.label(sha256, medians, **changes), purpose, device, make.context())
+        jobs = tuple(result.job_id for result in results)
+        made = make.label(sha256, medians, jobs=jobs, **changes)
+        study.labels.add(made, purpose, device, make.context())
     return [result.job_id for result in results]
 
 
@@ -63,8 +65,9 @@ def test_each_label_is_counted_once_by_the_worst_verdict_of_its_processes(study:
 
 
 def test_a_disturbed_process_that_its_label_leaves_out_is_no_mark_on_it(study: Study, make: Make) -> None:
-    measure(study, make, "a", [VALID] * 4 + [DISTURBED], label=False)
-    study.labels.add(make.label("a", (10.0, 11.0, 12.0, 13.0)), "latency", "board-1", make.context())
+    *jobs, _ = measure(study, make, "a", [VALID] * 4 + [DISTURBED], label=False)
+    label = make.label("a", (10.0, 11.0, 12.0, 13.0), jobs=tuple(jobs))
+    study.labels.add(label, "latency", "board-1", make.context())
     assert (quality(study).valid, quality(study).invalid, quality(study).retried) == (1, 1, 0)
 
 
@@ -113,7 +116,10 @@ def test_what_was_discarded_is_counted_and_a_label_that_still_rests_on_it_is_sta
     for number in range(2):
         again = make.result(f"again-{number}", "a", median_ms=10.0 + number, verdict=VALID)
         study.results.add(again, model_sha256="a", purpose="latency", replicate=number)
-    assert (quality(study).discarded, quality(study).stale) == (2, 0), "of equal medians those that stand"
+    assert (quality(study).discarded, quality(study).stale) == (2, 1), "equal medians of other processes"
+    label = make.label("a", (10.0, 11.0, 12.0), jobs=("again-0", "again-1", gone[2]))
+    study.labels.add(label, "latency", "board-1", make.context())
+    assert (quality(study).discarded, quality(study).stale) == (2, 0)
 
 
 def test_labels_of_before_a_lasting_change_of_speed_are_counted(study: Study, make: Make) -> None:

@@ -52,6 +52,7 @@ def label(sha256, medians, outcome=Outcome.OK, message=""):
         samples=3 * len(medians),
         median_ms=middle,
         process_medians_ms=tuple(medians),
+        jobs=tuple(f"latency-{sha256}-{replicate}" for replicate in range(len(medians))),
         ci_low_ms=None if middle is None else 0.99 * middle,
         ci_high_ms=None if middle is None else 1.01 * middle,
         mad_ms=None,
@@ -172,6 +173,21 @@ def test_spread_inside_and_between_processes(synthetic):
     assert spread.within_percent == pytest.approx(100 * 1.4826 * 0.02)
     assert spread.between_percent == pytest.approx(100 * np.std(np.log(medians), ddof=1))
     assert spread.half_width_percent == pytest.approx(1.0)
+
+
+def test_processes_that_do_not_make_the_label_are_no_spread(synthetic, study_folder):
+    """Such as those of equal medians that were measured with other settings."""
+    before = [spread.within_percent for spread in load_report_data(study_folder).spreads]
+    with Study.open(study_folder) as study:
+        for replicate in range(3):
+            middle = 1.0 + 0.01 * replicate
+            samples = middle * np.array([0.8, 1.0, 1.2])
+            wild = process(synthetic.CONTEXT, synthetic.DEVICE.identity, "0" * 64, replicate, samples)
+            wild = msgspec.structs.replace(
+                wild, job_id=f"other-{replicate}", settings=MeasureSettings(min_runs=3)
+            )
+            study.results.add(wild, model_sha256="0" * 64, purpose="latency", replicate=replicate)
+    assert [spread.within_percent for spread in load_report_data(study_folder).spreads] == before
 
 
 def test_runs_beside_which_the_core_was_slow_are_no_spread(synthetic):

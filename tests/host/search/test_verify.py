@@ -25,6 +25,7 @@ def label(latency_ms, outcome=Outcome.OK):
         samples=50,
         median_ms=latency_ms,
         process_medians_ms=(),
+        jobs=(),
         ci_low_ms=low,
         ci_high_ms=high,
         peak_rss_bytes=None,

@@ -24,6 +24,7 @@ def latency_label(sha256: str, medians: np.ndarray) -> LatencyLabel:
         samples=50,
         median_ms=median,
         process_medians_ms=tuple(medians.tolist()),
+        jobs=(),
         ci_low_ms=median * 0.98,
         ci_high_ms=median * 1.02,
         mad_ms=0.01,
