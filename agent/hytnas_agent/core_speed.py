@@ -41,10 +41,10 @@ class CoreSpeed(msgspec.Struct, frozen=True):
     waited_s : float
         How long runs were held back in all, for the core to be fast again.
     waited_before_s, wait_limit_s : float
-        How long the core was waited for before the model was loaded, and how long it might have been.
+        How long the core was waited for before the first run, and how long it might have been.
     ended_early : bool
         Whether the process ended before its runs were done, because it could not become valid any more.
-        Without any run it did not even load the model, and ``probe_us`` is the last look of the wait.
+        Without any run the wait was in vain, and ``probe_us`` is its last look.
     """
 
     best_us: float
@@ -57,7 +57,7 @@ class CoreSpeed(msgspec.Struct, frozen=True):
 
     @property
     def waited_in_vain(self) -> bool:
-        """Whether the wait before the model was loaded ended with a core that was still slow."""
+        """Whether the wait before the first run ended with a core that was still slow."""
         return 0 < self.wait_limit_s <= self.waited_before_s
 
     def at_speed(self) -> list[bool]:

@@ -45,7 +45,7 @@ class Outcome(StrEnum):
     """How a measurement ended. The set is closed: every ending is one of these.
 
     THROTTLED is a process that ran out of time while the device's health says that it was disturbed, or that
-    loaded nothing because the core was slow for as long as it was waited for.
+    timed no run because the core was slow for as long as it was waited for.
     """
 
     OK = "OK"

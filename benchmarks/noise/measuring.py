@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from msgspec import UNSET
 
 from hytnas_agent.records import MeasureJob, Outcome, ProcessResult
 from hytnas_host.devices.client import AgentDevice
@@ -15,7 +16,16 @@ from hytnas_host.devices.ssh.client import SshClient
 from noise.code import CodeWatch
 from noise.hog import RENEW_S, Hog, HogPlan
 from noise.journal import Block, Header, Journal, Process
-from noise.methods import CONDITIONS, DEFECTS, Turn, next_process, rule_of, settings_of, turns_of_block
+from noise.methods import (
+    CONDITIONS,
+    DEFECTS,
+    Turn,
+    may_end_early,
+    next_process,
+    rule_of,
+    settings_of,
+    turns_of_block,
+)
 
 SAMPLE_DIGITS = 4
 DEFECTS_IN_A_ROW = 3
@@ -90,7 +100,8 @@ def run_block(
                 hog = stack.enter_context(Hog(plan, client))
             replicate = next_process(turn[0], measured[turn], rule)
             assert replicate is not None
-            result, wall_s = _measure(device, header, turn)
+            early = may_end_early(turn[0], measured[turn], replicate)
+            result, wall_s = _measure(device, header, turn, may_end_early=early)
             process = process_of(result, place, turn[0], replicate, wall_s)
             if hog is not None:
                 busy_s, passed_s = hog.held()
@@ -110,7 +121,9 @@ def run_block(
     journal.add(Block(condition, repeat, round(seconds, 3), os.getloadavg()[0]))
 
 
-def _measure(device: AgentDevice, header: Header, turn: Turn) -> tuple[ProcessResult, float]:
+def _measure(
+    device: AgentDevice, header: Header, turn: Turn, *, may_end_early: bool
+) -> tuple[ProcessResult, float]:
     """A result and what it cost the host in seconds."""
     method, model = turn
     job = MeasureJob(
@@ -119,6 +132,7 @@ def _measure(device: AgentDevice, header: Header, turn: Turn) -> tuple[ProcessRe
         format="onnx",
         settings=settings_of(method, header.core, header.timed_budget_s),
         gate=method == "ours",
+        may_end_early=True if may_end_early else UNSET,
     )
     with device.quiet():
         began_s = time.monotonic()

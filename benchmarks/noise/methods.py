@@ -26,6 +26,7 @@ from hytnas_agent.label import (
     StoppingRule,
     aggregate,
     least_disturbed,
+    measured_again,
     next_replicate,
     retries_of,
     settled,
@@ -102,6 +103,14 @@ def next_process(method: str, processes: Sequence[Process], rule: StoppingRule) 
     if method == "ours":
         return next_replicate(timed, retries_of(timed.values()), rule)
     return None if settled([attempt.outcome for attempt in timed.get(0, ())]) else 0
+
+
+def may_end_early(method: str, processes: Sequence[Process], replicate: int) -> bool:
+    """Whether another attempt at a process follows if something disturbs the next one."""
+    timed = _attempts(processes)
+    attempts = timed.get(replicate, [])
+    due = retries_of(timed.values(), next_of=attempts)
+    return method == "ours" and measured_again(attempts, due)
 
 
 def label_of(method: str, processes: Sequence[Process], rule: StoppingRule) -> Label | None:

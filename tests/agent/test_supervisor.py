@@ -413,7 +413,7 @@ def test_runs_on_a_core_that_has_been_faster_are_disturbed_and_all_count(
     assert result.counted_ms == result.samples_ms
 
 
-def test_a_process_that_may_end_early_loads_nothing_on_a_core_that_stays_slow(
+def test_a_process_that_may_end_early_times_nothing_on_a_core_that_stays_slow(
     models: Models, cancellation: Cancellation
 ) -> None:
     gate = StandingGate(GateReport(0.0))
@@ -421,7 +421,9 @@ def test_a_process_that_may_end_early_loads_nothing_on_a_core_that_stays_slow(
     gate.remember(before, None, CoreSpeed(0.1, (0.1,), ()))
     job = make_job(models.tiny, may_end_early=True)
     result = run(job, make_files(models.tiny), cancellation, gate=gate)
-    assert (result.outcome, result.load_ms, result.samples_ms) == (Outcome.THROTTLED, None, ())
+    assert (result.outcome, result.samples_ms, result.median_ms) == (Outcome.THROTTLED, (), None)
+    assert min(result.load_ms, result.cold_ms) > 0
+    assert result.warmup_ms
     assert "stayed slow" in result.message
     assert result.is_disturbed
     assert any("slower than at best for" in reason for reason in result.verdict.reasons)

@@ -32,7 +32,7 @@ It halves each time: a state that stands, such as a weak supply, is not to cost 
 
 SPEED_PATIENCE_S: Final = 10.0
 MIN_SPEED_PATIENCE_S: Final = 2.0
-"""How long a worker waits for a fast core before it loads the model; the second after waits in vain.
+"""How long a worker waits for a fast core before its first run; the second after waits in vain.
 
 That is what a process costs that runs to its end: a spell during which the core is slow all the time takes
 no more of a model's attempts than if nothing had waited.

@@ -1,4 +1,4 @@
-"""The measurement itself, in the order of the method: wait, load, cold, parity, warm-up, timed runs.
+"""The measurement itself, in the order of the method: load, cold, parity, warm-up, timed runs.
 
 The other passes leave this way early, or take something else than timed runs at its end.
 """
@@ -65,8 +65,6 @@ def measure(request: WorkerRequest, emit: Emit) -> Report:
 
 def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) -> None:
     job = request.job
-    clock = process_clock()
-    watch = None if request.speed is None else _core_at_speed(measured, request.speed, clock, emit)
     emit(Stage("importing the runtime"))
     runtime, info = _first_usable(request)
     emit(Stage("loading the model", info))
@@ -80,6 +78,7 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
         return
     if job.measure_pass == MeasurePass.ENERGY:
         require_meter()  # before anything is loaded in vain
+    clock = process_clock()
     before = clock()
     model = runtime.load(path, threads=job.settings.threads)
     measured["load_ms"] = (clock() - before) / 1e6
@@ -96,9 +95,16 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
         measured["peak_rss_bytes"] = peak_rss_bytes()
         return
     measured["parity"] = _parity(request, model, cases, outputs)
+    watch = None
+    if request.speed is not None:
+        emit(Stage("looking for the core's best speed"))
+        watch = _speed_watch(request.speed, clock)
     emit(Stage("warming up"))
     warm = _WarmModel(request, lambda: model.run(inputs), clock, watch)
     _warm_up(measured, warm)
+    if watch is not None and request.speed is not None:
+        emit(Stage("waiting for the core to be fast"))
+        emit(Stage("waiting for the core to be fast", waited_s=_wait(measured, request.speed, watch)))
     timed = job.measure_pass == MeasurePass.TIMED
     emit(Stage("in the timed runs" if timed else f"in the {job.measure_pass} pass"))
     _WARM_PASSES[job.measure_pass](measured, warm)
@@ -197,32 +203,21 @@ _WARM_PASSES: Final[dict[MeasurePass, Callable[[dict[str, Any], _WarmModel], Non
 """What each pass measures of a warm model; the memory and the profile pass need none."""
 
 
-def _core_at_speed(
-    measured: dict[str, Any], speed: SpeedRequest, clock: Callable[[], int], emit: Emit
-) -> SpeedWatch:
-    """The watch over the core's speed, once the core is fast, or was waited for in vain.
-
-    Raises CoreStaysSlowError where the process may end then: the job is measured again at another time.
-    """
+def _speed_watch(speed: SpeedRequest, clock: Callable[[], int]) -> SpeedWatch:
     probe = SpeedProbe(clock)
-    if speed.best_us is None:
-        emit(Stage("looking for the core's best speed"))
-        return SpeedWatch(
-            probe,
-            clock=clock,
-            best_us=look_for_best(probe, clock=clock),
-            may_end_early=speed.may_end_early,
-        )
-    emit(Stage("waiting for the core to be fast"))
-    watch = SpeedWatch(probe, clock=clock, best_us=speed.best_us, may_end_early=speed.may_end_early)
+    best_us = look_for_best(probe, clock=clock) if speed.best_us is None else speed.best_us
+    return SpeedWatch(probe, clock=clock, best_us=best_us, may_end_early=speed.may_end_early)
+
+
+def _wait(measured: dict[str, Any], speed: SpeedRequest, watch: SpeedWatch) -> float:
+    """Seconds that the core was waited for, in vain where the process may not end for that."""
     fast = watch.wait_before(speed.wait_s)
-    found = watch.read()
+    waited_s = watch.read().waited_before_s
     if not fast and watch.may_end_early:
         watch.ended_early = True
         measured["core_speed"] = watch.read()
-        raise CoreStaysSlowError(f"the core stayed slow for {found.waited_before_s:.1f} s: nothing was begun")
-    emit(Stage("waiting for the core to be fast", waited_s=found.waited_before_s))
-    return watch
+        raise CoreStaysSlowError(f"the core stayed slow for {waited_s:.1f} s: no run was timed")
+    return waited_s
 
 
 def _first_usable(request: WorkerRequest) -> tuple[Runtime, RuntimeInfo]:

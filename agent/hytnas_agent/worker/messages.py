@@ -12,7 +12,7 @@ class SpeedRequest(msgspec.Struct, frozen=True):
     """That the core's speed is to be watched.
 
     ``best_us`` is the best of the processes before, if any; ``wait_s`` is how long the core may be waited for
-    before the model is loaded. A process that ``may_end_early`` ends then, or once it cannot become valid.
+    before the first run. A process that ``may_end_early`` ends then, or once it cannot become valid.
     """
 
     best_us: float | None = None

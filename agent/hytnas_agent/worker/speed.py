@@ -25,7 +25,7 @@ FIRST_LOOK_S = 1.0
 """For how long the best speed is looked for by the first process, which knows of none before it."""
 RISING_S = 0.2
 LOOK_S = 0.02
-"""One look at the core before the model is loaded. It is fast if three quarters of the probes are, as of the
+"""One look at the core before the first run. It is fast if three quarters of the probes are, as of the
 runs that a process needs: beside some neighbours one probe in four is fast all the time."""
 
 
@@ -133,7 +133,8 @@ class SpeedWatch:
     def wait_before(self, limit_s: float) -> bool:
         """Look at the core again and again until it is fast, for so long at most; whether it is.
 
-        To be called before the model is loaded: a process that would begin beside a neighbour need not.
+        To be called after the warm-up. Nothing before the timed runs needs a fast core: while it is slow the
+        model may as well be loaded.
         """
         begin = self._clock()
         self._wait_limit_s = limit_s

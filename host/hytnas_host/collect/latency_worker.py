@@ -145,6 +145,8 @@ class LatencyWorker:
             rejoined=self.rejoined,
             lost=self.lost,
             disturbed=tally.disturbed,
+            ended_early=tally.pace.early,
+            usable_share=tally.pace.usable_share,
             drifts=self.measurer.guard.drifts,
             discarded=self.measurer.guard.discarded,
         )

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -24,6 +24,7 @@ from hytnas_host.collect.drift import CanaryWatch, DriftRule, Reading
 from hytnas_host.collect.errors import ContextChangedError
 from hytnas_host.collect.guard import DriftGuard
 from hytnas_host.collect.jobs import JobJournal
+from hytnas_host.collect.pace import Pace
 from hytnas_host.collect.schedule import Passes, Slot, schedule_round, slots_of
 from hytnas_host.devices.base import Device
 
@@ -62,13 +63,14 @@ class Model:
 
 @dataclass
 class Tally:
-    """What the measuring stage of one device has done so far."""
+    """What the measuring stage of one device has done so far, and how fast it is."""
 
     measured_jobs: int = 0
     canaries: int = 0
     fetched: int = 0
     measure_s: float = 0.0
     disturbed: int = 0
+    pace: Pace = field(default_factory=Pace)
 
 
 class Measurer:
@@ -293,7 +295,10 @@ class Measurer:
                 result = self._device.measure(job)
             finally:
                 self.running = None
-                self.tally.measure_s += time.monotonic() - started_s
+                ended_s = time.monotonic()
+                self.tally.measure_s += ended_s - started_s
+        if slot.measure_pass == MeasurePass.TIMED:
+            self.tally.pace.note(result, ended_s, counts=journal is self._journal)
         result = self._store(journal, slot, result)
         check_same_board(self._device.name, result.identity.device_id, journal.device_id)
         if result.context is not None:

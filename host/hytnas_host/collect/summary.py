@@ -4,6 +4,7 @@ import msgspec
 
 from hytnas_agent.records import EXECUTION_WORDS, Execution
 from hytnas_datasets.store import Agreement
+from hytnas_host.collect.pace import SHARED_BELOW, describe_share
 
 
 class DeviceShare(msgspec.Struct, frozen=True):
@@ -29,6 +30,10 @@ class DeviceShare(msgspec.Struct, frozen=True):
         How often its canary had drifted, and how many processes were measured again for that.
     disturbed : int
         Processes, of the canary too, that its health says were disturbed.
+    ended_early : int
+        Those of them that ended before their runs were done.
+    usable_share : float or None
+        Share of the time of its processes in which its core was fast; None where that was not watched.
     """
 
     device: str
@@ -46,6 +51,8 @@ class DeviceShare(msgspec.Struct, frozen=True):
     drifts: int = 0
     discarded: int = 0
     disturbed: int = 0
+    ended_early: int = 0
+    usable_share: float | None = None
 
     def describe(self) -> str:
         """One line for a person."""
@@ -132,7 +139,12 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             )
         disturbed = sum(share.disturbed for share in self.devices)
         if disturbed:
-            lines.append(f"  {disturbed} processes were disturbed, see: hytnas-profile device doctor")
+            early = sum(share.ended_early for share in self.devices)
+            ended = f" ({early} of them ended early)" if early else ""
+            lines.append(f"  {disturbed} processes were disturbed{ended}, see: hytnas-profile device doctor")
+        for share in self.devices:
+            if share.usable_share is not None and share.usable_share < SHARED_BELOW:
+                lines.append(f"  {share.device}: {describe_share(share.usable_share)}")
         if self.disturbed_labels:
             lines.append(
                 f"  {self.disturbed_labels} labels have too few undisturbed processes, whatever the attempts"

@@ -12,6 +12,7 @@ from hytnas_host.collect.latency_worker import Group, LatencyWorker
 from hytnas_host.collect.measuring import Model
 from hytnas_host.collect.model_queue import ModelQueue
 from hytnas_host.collect.options import MeasureOptions
+from hytnas_host.collect.pace import describe_pace
 from hytnas_host.collect.windows import PreparedWindows
 from hytnas_host.collect.worker_threads import work_together
 from hytnas_host.devices.errors import DeviceError, DeviceRefusedError
@@ -56,6 +57,7 @@ class Workers:
         self._stop = stop
         self._lock = threading.Lock()
         self._working: set[str] = set()
+        self._told: set[str] = set()
         self._credited = {
             (id(group), sha256): group.journals.progress(sha256)
             for group in groups
@@ -194,6 +196,10 @@ class Workers:
     def _process_ended(self, group: Group, board: LatencyWorker, sha256: str) -> None:
         journal = group.journals.by_device[board.device_id]
         self._credit(group, sha256, journal.progress(sha256, self._options.passes))
+        if board.measurer.tally.pace.shared and board.device_id not in self._told:
+            self._told.add(board.device_id)
+            self._say(f"{board.name}: {describe_pace({board.name: board.measurer.tally.pace}, 0)}")
+        self._note()
 
     def _credit(self, group: Group, sha256: str, count: int) -> None:
         """Let the bar show that so many processes of a model are over; fewer where it changed boards."""
@@ -208,11 +214,21 @@ class Workers:
             working = [board.name for board in self._boards if board.device_id in self._working]
             lost = [board.name for board in self._boards if board.lost]
             exported, models = self._windows.exported, self._windows.source.models
+            pace = describe_pace(
+                {board.name: board.measurer.tally.pace for board in self._boards}, self._left()
+            )
             self._bar.note(
-                f"{exported} of {models} models exported"
+                (f"{pace}; " if pace else "")
+                + f"{exported} of {models} models exported"
                 + (f"; working: {', '.join(working)}" if len(self._boards) > 1 else "")
                 + (f"; lost: {', '.join(lost)}" if lost else "")
             )
+
+    def _left(self) -> int:
+        """How many timed processes are left at least; in the lock."""
+        passes = self._options.passes
+        count = self._windows.source.models * passes.count * len(self._queues) - sum(self._credited.values())
+        return round(count * passes.rule.min_processes / passes.count)
 
     def _say(self, text: str) -> None:
         with self._lock:

@@ -108,7 +108,7 @@ def test_where_it_never_ends_in_time_the_label_blames_the_board(study: Study) ->
 
 
 class EarlyBoard(HoggedBoard):
-    """Where somebody else works on it, processes that may end early load nothing."""
+    """Where somebody else works on it, processes that may end early time nothing."""
 
     def _run(self, job: MeasureJob) -> Outcome:
         outcome = super()._run(job)
