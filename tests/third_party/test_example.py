@@ -19,10 +19,12 @@ PROFILE = ("-c", "from hytnas_host.cli import main; main()")
 LABELS = """
 from pathlib import Path
 import numpy as np
+from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.portable import write_set
 from hytnas_datasets.spaces import get_space
+from hytnas_datasets.targets import get_target
 
 space, task = get_space("example-chains"), Task(resolution=32, classes=10)
 architectures = tuple(space.sample(40, np.random.default_rng(0)))
@@ -31,8 +33,8 @@ latencies, accuracies = [plan.macs / 1e6 for plan in plans], [plan.params / 1e5 
 for target, labels in (("latency_ms", latencies), ("accuracy", accuracies)):
     labelled = LabelledSet(
         space=space, architectures=architectures, plan_hashes=tuple(plan.hash for plan in plans),
-        y=np.array(labels), repeats=tuple(np.array([label]) for label in labels), target=target,
-        resolution=32, classes=10, execution="simulated", provenance="made up",
+        y=np.array(labels), repeats=tuple(np.array([label]) for label in labels), provenance="made up",
+        target=get_target(target), context=LabelContext(task),
     )
     write_set(labelled, Path(target), name="x", summary="x", licence="CC0-1.0", provenance={})
 """

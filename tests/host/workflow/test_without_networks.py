@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.plan import Task
 from hytnas_datasets.portable import write_set
 from hytnas_datasets.spaces import get_space
+from hytnas_datasets.targets import get_target
 from hytnas_host.cli.app import app
 from hytnas_predictors.features import make_features
 
@@ -62,11 +65,8 @@ def pack(folder, space, sample, target):
         plan_hashes=tuple(row["id"] for row in sample),
         y=labels,
         repeats=tuple(np.array([value]) for value in labels),
-        target=target,
-        context=None,
-        execution="simulated",
-        resolution=224,
-        classes=2,
+        target=get_target(target),
+        context=LabelContext(Task()),
         provenance="made up",
     )
     write_set(labelled, folder, name="made-up", summary="made up", licence="CC0-1.0", provenance={})
