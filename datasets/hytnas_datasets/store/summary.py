@@ -18,7 +18,7 @@ from hytnas_agent.records import (
 from hytnas_datasets.store.accuracies import Accuracies
 from hytnas_datasets.store.agreement import WANTED_PROCESSES
 from hytnas_datasets.store.architectures import Architectures
-from hytnas_datasets.store.attempts import attempts_of
+from hytnas_datasets.store.attempts import LabelKey, attempts_of, label_key
 from hytnas_datasets.store.boards import BoardAgreement, BoardCounts, Boards, count_boards
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
@@ -60,7 +60,7 @@ class Outlier(msgspec.Struct, frozen=True):
 class StudySummary(msgspec.Struct, frozen=True):
     """What a study holds.
 
-    ``repeat_noise`` is the pooled relative standard deviation of process medians within a model (a fraction),
+    ``repeat_noise`` is the pooled relative standard deviation of process medians within a label (a fraction),
     ``seed_noise`` the pooled standard deviation of accuracies within a network (a fraction of 1); ``None``
     where nothing was repeated. ``discarded`` counts processes that stand in no label because the canary
     showed that the device had changed speed. ``canary_drift`` is the largest departure of the canary's median
@@ -112,9 +112,9 @@ def summarise(database: Database) -> StudySummary:
     labels = Labels(database).all()
     trainings = Accuracies(database).all()
     failures = Failures(database).all()
-    by_model = _medians_by_model(standing)
+    by_label = _medians_by_label(standing)
     by_network = _accuracies_by_network(trainings)
-    noise, repeated_models = _pooled_spread([np.log(values) for values in by_model.values()])
+    noise, repeated_models = _pooled_spread([np.log(values) for values in by_label.values()])
     seed_noise, repeated_trainings = _pooled_spread(list(by_network.values()))
     drift = _canary_drift(standing)
     return StudySummary(
@@ -176,17 +176,16 @@ def _timed_medians(results: list[StoredResult]) -> list[tuple[StoredResult, floa
     Of a model those that make its label. Of the canary the disturbed ones, too, where too few were not: a
     single one would show no drift.
     """
-    groups: dict[tuple[str, str, str], list[ProcessResult]] = {}
+    groups: dict[LabelKey, list[ProcessResult]] = {}
     for stored in _of_processes(results):
         result = stored.result
         median_ms = result.median_ms
         if result.measure_pass != MeasurePass.TIMED or result.outcome is not Outcome.OK or median_ms is None:
             continue
         if np.isfinite(median_ms) and median_ms > 0:
-            key = (stored.model_sha256, stored.purpose, result.identity.device_id)
-            groups.setdefault(key, []).append(result)
+            groups.setdefault(label_key(stored), []).append(result)
     standing: set[int] = set()
-    for (_, purpose, _), group in groups.items():
+    for (_, purpose, *_), group in groups.items():
         few = sum(not result.is_disturbed for result in group) < WANTED_PROCESSES
         chosen = group if purpose == Purpose.CANARY and few else counting(group)
         standing.update(id(result) for result in chosen)
@@ -203,13 +202,12 @@ def _of_processes(results: list[StoredResult]) -> list[StoredResult]:
     return [stored for stored in results if id(stored.result) in chosen]
 
 
-def _medians_by_model(results: list[StoredResult]) -> dict[tuple[str, str, str], NDArray[np.float64]]:
-    """Medians of OK timed processes by (model, purpose, device); the canary is apart."""
-    groups: dict[tuple[str, str, str], list[float]] = {}
+def _medians_by_label(results: list[StoredResult]) -> dict[LabelKey, NDArray[np.float64]]:
+    """Medians of OK timed processes by the label that they may stand in; the canary is apart."""
+    groups: dict[LabelKey, list[float]] = {}
     for stored, median_ms in _timed_medians(results):
         if stored.purpose != Purpose.CANARY:
-            key = (stored.model_sha256, stored.purpose, stored.result.identity.device_id)
-            groups.setdefault(key, []).append(median_ms)
+            groups.setdefault(label_key(stored), []).append(median_ms)
     return {key: np.array(values) for key, values in groups.items()}
 
 
@@ -235,11 +233,11 @@ def _pooled_spread(groups: list[NDArray[np.float64]]) -> tuple[float | None, int
 
 
 def _outliers(results: list[StoredResult]) -> tuple[Outlier, ...]:
-    """Processes far from their model's median on the scale of the whole study's repeats (log ratio, MAD)."""
-    medians = _medians_by_model(results)
+    """Processes far from their label's median on the scale of the whole study's repeats (log ratio, MAD)."""
+    medians = _medians_by_label(results)
     rows = []
     for stored, median_ms in _timed_medians(results):
-        own = medians.get((stored.model_sha256, stored.purpose, stored.result.identity.device_id))
+        own = medians.get(label_key(stored))
         if own is not None and len(own) > 2:
             rows.append((stored, median_ms, float(np.median(own))))
     if not rows:
@@ -257,11 +255,11 @@ def _outliers(results: list[StoredResult]) -> tuple[Outlier, ...]:
 
 
 def _canary_drift(results: list[StoredResult]) -> float | None:
-    """Largest departure from its series' median, over the series of each canary model on each device."""
-    series: dict[tuple[str, str], list[float]] = {}
+    """Largest departure from its series' median, over those of each canary measured alike on each device."""
+    series: dict[LabelKey, list[float]] = {}
     for stored, median_ms in _timed_medians(results):
         if stored.purpose == Purpose.CANARY:
-            series.setdefault((stored.model_sha256, stored.result.identity.device_id), []).append(median_ms)
+            series.setdefault(label_key(stored), []).append(median_ms)
     drifts = [float(np.max(np.abs(np.array(s) / np.median(s) - 1.0))) for s in series.values() if len(s) > 1]
     return max(drifts, default=None)
 

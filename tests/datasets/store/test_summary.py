@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hytnas_agent.records import Outcome, Verdict
+from hytnas_agent.records import MeasureSettings, Outcome, Verdict
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import Study
 from hytnas_datasets.store.summary import Coverage
@@ -139,6 +139,28 @@ def test_of_a_model_that_was_always_disturbed_no_noise_is_known_and_a_canary_sti
     summary = study.describe()
     assert (summary.repeat_noise, summary.repeated_models) == (None, 0)
     assert summary.canary_drift == pytest.approx(1 / 3)
+
+
+def test_processes_of_other_settings_or_another_context_are_no_noise_no_outlier_and_no_drift(
+    study: Study, make: Make
+) -> None:
+    """A model that was measured again in another way has labels of two ways, neither of them noisy."""
+    ways = {
+        "a": {},
+        "b": {"settings": MeasureSettings(min_runs=3)},
+        "c": {"context": make.context(kernel="6.6")},
+    }
+    for purpose, model in (("latency", "m"), ("canary", "c")):
+        study.exports.add(make.export(model, None))
+        for (way, changes), slower in zip(ways.items(), (1.0, 1.5, 2.0), strict=True):
+            for replicate, median_ms in enumerate((10.0, 10.01, 10.0, 10.01)):
+                job_id = f"{model}-{way}-{replicate}"
+                result = make.result(job_id, model, median_ms=slower * median_ms, **changes)
+                study.results.add(result, model_sha256=model, purpose=purpose, replicate=replicate)
+    summary = study.describe()
+    assert summary.repeat_noise == pytest.approx(0.0, abs=0.001)
+    assert summary.outliers == ()
+    assert summary.canary_drift == pytest.approx(0.0, abs=0.001)
 
 
 def test_discarded_canaries_are_no_drift(study: Study, make: Make) -> None:
