@@ -79,7 +79,8 @@ def passes(
     from hytnas_agent.passes import pass_settings
     from hytnas_agent.records import MeasurePass
     from hytnas_host.cli.devices import common_method, device_names, open_devices
-    from hytnas_host.collect.passes import check_lost, labelled_models, measure_passes
+    from hytnas_host.collect.pass_summary import check_lost
+    from hytnas_host.collect.passes import labelled_models, measure_passes
     from hytnas_host.report.load import Spaces
     from hytnas_host.report.passes import pass_data, pass_tables
     from hytnas_host.workflow.picked import picked_models

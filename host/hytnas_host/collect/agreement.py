@@ -9,8 +9,8 @@ from hytnas_datasets.store import Agreement, Study, compare_boards
 from hytnas_datasets.store.agreement import WANTED_PROCESSES
 from hytnas_host.collect.errors import BoardsDifferError, CollectError
 from hytnas_host.collect.latency_worker import Group, LatencyWorker
-from hytnas_host.collect.measuring import differing_fields
 from hytnas_host.collect.options import MeasureOptions
+from hytnas_host.collect.running import differing_fields
 from hytnas_host.collect.worker_threads import work_together
 from hytnas_host.devices.errors import DeviceError
 from hytnas_predictors.progress import Progress

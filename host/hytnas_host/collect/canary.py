@@ -4,7 +4,7 @@ from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, get_space
 from hytnas_datasets.store import Purpose, Study
 from hytnas_host.collect.exporting import Exporter
-from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.model import Model
 
 
 def canary_architecture() -> Architecture:

@@ -13,7 +13,8 @@ from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.journals import Journals
 from hytnas_host.collect.latency_worker import Group, LatencyWorker
-from hytnas_host.collect.measuring import Measurer, Model
+from hytnas_host.collect.measuring import Measurer
+from hytnas_host.collect.model import Model
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.collect.windows import PreparedWindows, Source

@@ -11,7 +11,7 @@ from typing import Self
 from hytnas_agent.errors import HytnasError
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.store import ExportRecord, Study
-from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.model import Model
 from hytnas_host.collect.sampling import Network
 from hytnas_host.export import ExportedModel, ExportPool, ExportTarget
 

@@ -12,7 +12,7 @@ from hytnas_agent.runtimes.precision import read_precision
 from hytnas_agent.whole_file import replacing
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.errors import CollectError
-from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.model import Model
 from hytnas_host.export import inspect_onnx
 from hytnas_host.export.target import ModelKind
 

@@ -7,7 +7,8 @@ from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceContext, MeasureSettings, ModelFormat
 from hytnas_datasets.store import Study
 from hytnas_host.collect.journals import Journals
-from hytnas_host.collect.measuring import Measurer, check_same_board, check_same_context
+from hytnas_host.collect.measuring import Measurer
+from hytnas_host.collect.running import check_same_board, check_same_context
 from hytnas_host.collect.summary import DeviceShare
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.errors import DeviceError
@@ -120,7 +121,7 @@ class LatencyWorker:
     def begin(self) -> None:
         """Its part of the work begins."""
         self.began_s = self.ended_s = time.monotonic()
-        self.measured_before_s = self.measurer.tally.measure_s
+        self.measured_before_s = self.measurer.measure_s
 
     def end(self) -> None:
         """It has done something; its part of the work may end here."""
@@ -130,7 +131,7 @@ class LatencyWorker:
         """What it did."""
         tally = self.measurer.tally
         seconds = self.ended_s - self.began_s
-        measure_s = tally.measure_s - self.measured_before_s
+        measure_s = self.measurer.measure_s - self.measured_before_s
         return DeviceShare(
             device=self.name,
             device_id=self.device_id,

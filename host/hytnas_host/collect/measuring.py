@@ -1,64 +1,28 @@
 """The measuring stage: runs the jobs of a window on one device and makes every result durable."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import msgspec
 import numpy as np
-from msgspec import UNSET
 
 from hytnas_agent.records import (
-    DeviceContext,
-    MeasureJob,
     MeasurePass,
-    ModelFormat,
-    Outcome,
     ProcessResult,
-    Reference,
 )
 from hytnas_host.collect.canaries import CanarySeries
 from hytnas_host.collect.drift import CanaryWatch, DriftRule, Reading
-from hytnas_host.collect.errors import ContextChangedError
 from hytnas_host.collect.guard import DriftGuard
 from hytnas_host.collect.jobs import JobJournal
+from hytnas_host.collect.model import Model
 from hytnas_host.collect.pace import Pace
+from hytnas_host.collect.running import JobRunner
 from hytnas_host.collect.schedule import Passes, Slot, schedule_round, slots_of
 from hytnas_host.devices.base import Device
 
 FETCHED_AT_ONCE = 500
 # Among fewer models the processes of one would run back to back, and drift would not show in its spread.
 FEW_MODELS = 4
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model file ready to be measured; ``reference`` names the files its outputs are held to."""
-
-    sha256: str
-    format: ModelFormat
-    path: Path
-    reference: Reference | None = None
-    inputs_file: Path | None = None
-    outputs_file: Path | None = None
-
-    def job(
-        self, journal: JobJournal, slot: Slot, runtime: str | None, *, may_end_early: bool = False
-    ) -> MeasureJob:
-        """The next attempt at one of its processes; it may end early if that is said and another follows."""
-        early = may_end_early and slot.measure_pass == MeasurePass.TIMED and journal.measured_again(slot)
-        return MeasureJob(
-            job_id=journal.job_id(slot),
-            model_sha256=self.sha256,
-            format=self.format,
-            settings=journal.settings,
-            measure_pass=slot.measure_pass,
-            runtime=runtime,
-            reference=self.reference,
-            may_end_early=True if early else UNSET,
-        )
 
 
 @dataclass
@@ -68,7 +32,6 @@ class Tally:
     measured_jobs: int = 0
     canaries: int = 0
     fetched: int = 0
-    measure_s: float = 0.0
     disturbed: int = 0
     pace: Pace = field(default_factory=Pace)
 
@@ -97,8 +60,6 @@ class Measurer:
     ----------
     tally : Tally
     guard : DriftGuard
-    running : str or None
-        The job that runs now, to be read by any thread.
     """
 
     def __init__(
@@ -115,7 +76,6 @@ class Measurer:
         stop: threading.Event | None = None,
     ) -> None:
         self.tally = Tally()
-        self.running: str | None = None
         self._device = device
         self._journal = journal
         self._canary_journal = canary_journal
@@ -123,8 +83,8 @@ class Measurer:
         self._canary = canary
         self._canary_every = canary_every
         self._timed_since_canary = canary_every
-        self._runtime = runtime
         self._stop = stop or threading.Event()
+        self._runner = JobRunner(device, runtime, self._stop)
         rule = drift or DriftRule()
         self._series = (
             None if canary is None else CanarySeries(canary_journal, canary.sha256, tolerance=rule.tolerance)
@@ -140,6 +100,16 @@ class Measurer:
         if self._series is not None:  # what an earlier call had not checked when it ended
             for slot, job_id in journal.timed_since(self._series.well_unix_s):
                 self.guard.note(slot, job_id)
+
+    @property
+    def running(self) -> str | None:
+        """The job that runs now, to be read by any thread."""
+        return self._runner.running
+
+    @property
+    def measure_s(self) -> float:
+        """For which jobs have run, in seconds."""
+        return self._runner.measure_s
 
     def measure_window(
         self,
@@ -239,7 +209,7 @@ class Measurer:
         for start in range(0, len(ids), FETCHED_AT_ONCE):
             for result in self._device.results(ids[start : start + FETCHED_AT_ONCE]):
                 slot = by_id[result.job_id]
-                self._store(self._journal, slot, result)
+                self.tally.disturbed += self._runner.store(self._journal, slot, result).is_disturbed
                 if self._canary is not None and slot.measure_pass == MeasurePass.TIMED:
                     self.guard.note(slot, result.job_id)
                 self.tally.fetched += 1
@@ -282,82 +252,10 @@ class Measurer:
     def _run(self, journal: JobJournal, model: Model, slot: Slot) -> ProcessResult | None:
         """Run one process and store its result; None where it was stopped before it began."""
         # The fastest attempt at a canary is compared with the fastest of others: all of them run to the end.
-        may_end_early = journal is not self._canary_journal
-        job = model.job(journal, slot, self._runtime, may_end_early=may_end_early)
-        # Pushes and memory passes hold the machine, too: they would disturb another device's timed run on it.
-        with self._device.quiet():
-            if self._stop.is_set():
-                return None
-            push_model(self._device, model)
-            self.running = job.job_id
-            started_s = time.monotonic()
-            try:
-                result = self._device.measure(job)
-            finally:
-                self.running = None
-                ended_s = time.monotonic()
-                self.tally.measure_s += ended_s - started_s
-        if slot.measure_pass == MeasurePass.TIMED:
-            self.tally.pace.note(result, ended_s, counts=journal is self._journal)
-        result = self._store(journal, slot, result)
-        check_same_board(self._device.name, result.identity.device_id, journal.device_id)
-        if result.context is not None:
-            check_same_context(self._device.name, result.context, journal.context)
+        early = journal is not self._canary_journal
+        result = self._runner.run(journal, model, slot, may_end_early=early)
+        if result is not None:
+            self.tally.disturbed += result.is_disturbed
+            if slot.measure_pass == MeasurePass.TIMED:
+                self.tally.pace.note(result, self._runner.ended_s, counts=journal is self._journal)
         return result
-
-    def _store(self, journal: JobJournal, slot: Slot, result: ProcessResult) -> ProcessResult:
-        result = _with_context(result, journal.context)
-        self.tally.disturbed += result.is_disturbed
-        journal.store(slot, result)
-        self._device.acknowledge([result.job_id])
-        return result
-
-
-def push_model(device: Device, model: Model) -> None:
-    """Put a model and its reference into the device's spool, what is not there yet."""
-    device.push(model.path, model.sha256, f".{model.format}")
-    if model.reference is None:
-        return
-    assert model.inputs_file is not None
-    assert model.outputs_file is not None
-    device.push(model.inputs_file, model.reference.inputs_sha256, ".npz")
-    device.push(model.outputs_file, model.reference.outputs_sha256, ".npz")
-
-
-def _with_context(result: ProcessResult, expected: DeviceContext) -> ProcessResult:
-    """A process that failed early says nothing of the runtime or precision: the job ran in ``expected``."""
-    if result.outcome is Outcome.OK:
-        return result
-    found = result.context
-    if found is None or msgspec.structs.replace(found, precision=expected.precision) == expected:
-        return msgspec.structs.replace(result, context=expected)
-    return result
-
-
-def check_same_board(name: str, found: str, expected: str) -> None:
-    """Raise ContextChangedError, naming both device ids."""
-    if found != expected:
-        raise ContextChangedError(
-            f"device {name!r} is another board than it was ({expected} -> {found})",
-            "find out which board has its address now, then run the same command again",
-        )
-
-
-def check_same_context(name: str, found: DeviceContext, expected: DeviceContext) -> None:
-    """Raise ContextChangedError, naming the fields that differ."""
-    if found == expected:
-        return
-    raise ContextChangedError(
-        f"the context of device {name!r} changed while measuring ({differing_fields(expected, found)}), and "
-        "labels of two contexts cannot be mixed",
-        "restore it, then run the same command again",
-    )
-
-
-def differing_fields(one: DeviceContext, other: DeviceContext) -> str:
-    """The fields in which two contexts differ, as ``name: value -> value``."""
-    return ", ".join(
-        f"{name}: {getattr(one, name)} -> {getattr(other, name)}"
-        for name in one.__struct_fields__
-        if getattr(other, name) != getattr(one, name)
-    )

@@ -13,7 +13,8 @@ References
 import threading
 from collections.abc import Callable, Collection, Sequence
 
-from hytnas_host.collect.measuring import FEW_MODELS, Model
+from hytnas_host.collect.measuring import FEW_MODELS
+from hytnas_host.collect.model import Model
 from hytnas_host.collect.windows import PreparedWindows
 
 

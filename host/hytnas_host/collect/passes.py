@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from hytnas_agent.records import (
     EXECUTION_WORDS,
     EXTRA_PASSES,
@@ -18,92 +16,22 @@ from hytnas_agent.records import (
     MeasurePass,
     MeasureSettings,
     Outcome,
-    ProcessResult,
     Verdict,
 )
 from hytnas_datasets.store import Purpose, Study
-from hytnas_host.collect.errors import BoardsLostError, CollectError
+from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.exporting import model_of
 from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.latency_worker import require_runtime
-from hytnas_host.collect.measuring import Model, check_same_board, check_same_context, push_model
+from hytnas_host.collect.model import Model
+from hytnas_host.collect.pass_summary import PassCount, PassSummary, check_lost
+from hytnas_host.collect.running import JobRunner
 from hytnas_host.collect.schedule import Slot
 from hytnas_host.collect.worker_threads import work_together
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.export.target import ModelKind
 from hytnas_predictors.progress import Progress, ProgressFactory, SilentProgress
-
-
-class PassCount(msgspec.Struct, frozen=True):
-    """What one pass came to.
-
-    Attributes
-    ----------
-    measure_pass : str
-    measured, resumed : int
-        Processes measured now, and those found stored already.
-    outcomes : dict
-        How many of both ended with each outcome.
-    said : str
-        What the device said where it could not do the pass.
-    disturbed : int
-        How many of those that went well something disturbed, after up to three attempts (of a lasting load
-        after one).
-    disturbed_by : tuple of str
-        By what, each reason once.
-    """
-
-    measure_pass: MeasurePass
-    measured: int
-    resumed: int
-    outcomes: dict[str, int]
-    said: str = ""
-    disturbed: int = 0
-    disturbed_by: tuple[str, ...] = ()
-
-    def describe(self) -> str:
-        """One line for a person."""
-        endings = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
-        resumed = f" ({self.resumed} were there already)" if self.resumed else ""
-        said = f": {self.said}" if self.said else ""
-        disturbed = f"; {self.disturbed} DISTURBED: {'; '.join(self.disturbed_by)}" if self.disturbed else ""
-        return (
-            f"{self.measure_pass}: {self.measured} processes measured{resumed}; {endings or 'none'}{said}"
-            f"{disturbed}"
-        )
-
-
-class PassSummary(msgspec.Struct, frozen=True):
-    """What measuring passes on a device came to, pass by pass, and how it ran them.
-
-    Attributes
-    ----------
-    models : int
-    device, device_id : str
-        What the person calls it, and which board it is; the latter is empty where it was never reached.
-    passes : tuple of PassCount
-    executions : tuple of Execution
-    lost : str
-        Why it did not come to its end; empty where it did.
-    """
-
-    models: int
-    device: str
-    passes: tuple[PassCount, ...]
-    executions: tuple[Execution, ...]
-    device_id: str = ""
-    lost: str = ""
-
-    def describe(self) -> str:
-        """A line for the models, one for each pass, and one where it was no real board, or was lost."""
-        lines = [f"{self.models} models on {self.device}"]
-        lines += [f"  {count.describe()}" for count in self.passes]
-        if any(execution != "native" for execution in self.executions):
-            lines.append(f"  {' and '.join(EXECUTION_WORDS[execution] for execution in self.executions)}")
-        if self.lost:
-            lines.append(f"  lost before the end: {self.lost}")
-        return "\n".join(lines)
 
 
 def labelled_models(study: Study, n: int | None = None) -> list[Model]:
@@ -176,10 +104,10 @@ def measure_passes(
     with progress(f"Measuring on {names}", len(models) * len(passes) * len(devices)) as bar:
         lock = threading.Lock()
         workers = [
-            _Worker(study, device, groups, passes, runtime, bar, lock, stop, others=len(devices) > 1)
+            PassWorker(study, device, groups, passes, runtime, bar, lock, stop, others=len(devices) > 1)
             for device in devices
         ]
-        work_together(_Worker.work, workers, stop)
+        work_together(PassWorker.work, workers, stop)
     errors = [worker.error for worker in workers if worker.error is not None]
     summaries = tuple(worker.summary() for worker in workers)
     if len(errors) == 1 == len(workers):
@@ -189,18 +117,7 @@ def measure_passes(
     return summaries
 
 
-def check_lost(summaries: Sequence[PassSummary], /) -> None:
-    """Raise BoardsLostError, an error of devices, where one was lost before it came to its end."""
-    lost = [summary for summary in summaries if summary.lost]
-    if lost:
-        raise BoardsLostError(
-            f"{len(lost)} of {len(summaries)} devices did not come to the end "
-            f"({'; '.join(f'{summary.device}: {summary.lost}' for summary in lost)})",
-            "see to that, then run the same command again: it goes on where it was",
-        )
-
-
-class _Tally:
+class _PassTally:
     """What a pass has come to so far."""
 
     def __init__(self) -> None:
@@ -232,7 +149,7 @@ def _by_kind(study: Study, models: Sequence[Model]) -> Iterator[tuple[ModelKind,
 
 
 @dataclass(eq=False)
-class _Worker:
+class PassWorker:
     """One device's part, in a thread of its own."""
 
     study: Study
@@ -244,18 +161,25 @@ class _Worker:
     lock: threading.Lock
     stop: threading.Event
     others: bool
-    running: str | None = None
     error: DeviceError | CollectError | None = None
     device_id: str = ""
     executions: set[Execution] = field(default_factory=set)
-    tallies: dict[MeasurePass, _Tally] = field(init=False)
+    runner: JobRunner = field(init=False)
+    tallies: dict[MeasurePass, _PassTally] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tallies = {name: _Tally() for name in self.passes}
+        self.runner = JobRunner(self.device, self.runtime, self.stop)
+        self.tallies = {name: _PassTally() for name in self.passes}
 
     @property
     def name(self) -> str:
+        """What the person calls the device."""
         return self.device.name
+
+    @property
+    def running(self) -> str | None:
+        """The job that runs now, to be read by any thread."""
+        return self.runner.running
 
     def work(self) -> None:
         """Measure everything that is left; an error of the device ends its own part alone."""
@@ -275,6 +199,7 @@ class _Worker:
                     self.bar.event(f"{self.name} is lost, the others go on: {error.what}")
 
     def summary(self) -> PassSummary:
+        """What its part came to."""
         return PassSummary(
             sum(len(some) for _, some in self.groups),
             self.name,
@@ -307,7 +232,7 @@ class _Worker:
             slot = Slot(model.sha256, name, 0)
             known = journal.settled(slot)
             while not (unable or self.stop.is_set() or journal.settled(slot)):
-                result = self._run(journal, model, slot)
+                result = self.runner.run(journal, model, slot)
                 if result is None:
                     return
                 tally.measured += 1
@@ -320,44 +245,3 @@ class _Worker:
             tally.disturbed += [result.verdict for result in last if result.verdict and result.is_disturbed]
             with self.lock:
                 self.bar.advance()
-
-    def _run(self, journal: JobJournal, model: Model, slot: Slot) -> ProcessResult | None:
-        """Run one process and store its result, or None once stopped.
-
-        The same again gives what the agent's journal holds.
-        """
-        job = model.job(journal, slot, self.runtime)
-        with self.device.quiet():
-            if self.stop.is_set():
-                return None
-            push_model(self.device, model)
-            self.running = job.job_id
-            try:
-                result = self.device.measure(job)
-            finally:
-                self.running = None
-        found = result.context
-        # A process that failed early says nothing of the runtime, or of the precision.
-        early = result.outcome is not Outcome.OK and (
-            found is not None
-            and msgspec.structs.replace(found, precision=journal.context.precision) == journal.context
-        )
-        if found is None or early:
-            result = msgspec.structs.replace(result, context=journal.context)
-        journal.store(slot, result)
-        self.device.acknowledge([result.job_id])
-        _check_counts(self.name, journal, result)
-        return result
-
-
-def _check_counts(name: str, journal: JobJournal, result: ProcessResult) -> None:
-    """Raise where a result does not count in its journal: it would be asked for again without end."""
-    check_same_board(name, result.identity.device_id, journal.device_id)
-    if result.context is not None:
-        check_same_context(name, result.context, journal.context)
-    asked = journal.settings
-    if msgspec.structs.replace(result.settings, deadline_s=asked.deadline_s) != asked:
-        raise CollectError(
-            f"device {name!r} measured with other settings than it was asked to",
-            f"its agent is another version: hytnas-profile device provision {name}",
-        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.model import Model
 from hytnas_host.export.target import ModelKind
 
 # Gives the models of one window, exporting them if need be.

@@ -9,7 +9,7 @@ from hytnas_agent.errors import HytnasError
 from hytnas_host.collect.agreement import Comparison
 from hytnas_host.collect.errors import BoardsLostError, CollectError, ContextChangedError, LastingDriftError
 from hytnas_host.collect.latency_worker import Group, LatencyWorker
-from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.model import Model
 from hytnas_host.collect.model_queue import ModelQueue
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.pace import describe_pace

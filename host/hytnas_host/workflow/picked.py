@@ -5,7 +5,7 @@ from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Purpose, Study
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.exporting import Exporter
-from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.model import Model
 from hytnas_host.search.result import SearchResult
 from hytnas_host.study_files import StudyFiles, read_json
 from hytnas_host.workflow.predictors import measured_target

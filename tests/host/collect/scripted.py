@@ -19,7 +19,7 @@ from hytnas_agent.records import (
 )
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.collection import Collected, collect
-from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.model import Model
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.windows import Source
 from hytnas_host.devices.base import Method

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.model import Model
 from hytnas_host.collect.model_queue import FEW_MODELS, ModelQueue, window_size
 from hytnas_host.collect.windows import PreparedWindows, Source
 

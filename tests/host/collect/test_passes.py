@@ -15,7 +15,8 @@ from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.cli.app import app
 from hytnas_host.collect.errors import BoardsLostError, CollectError, ContextChangedError
-from hytnas_host.collect.passes import check_lost, labelled_models, measure_passes
+from hytnas_host.collect.pass_summary import check_lost
+from hytnas_host.collect.passes import labelled_models, measure_passes
 from hytnas_host.devices.errors import DeviceError
 
 from .scripted import Bar, ScriptedBoard, other, run
@@ -41,7 +42,7 @@ class Board(ScriptedBoard):
                 result, samples_ms=(), median_ms=None, profile=OperatorProfile(9, 1.0, operators)
             )
         if job.measure_pass == "energy":
-            reading = EnergyReading("ina219", "its windows", 9, 1.0, 2.0, 1.0, 1.0)
+            reading = EnergyReading("ina219", "its supply", 9, 1.0, 2.0, 1.0, 1.0)
             return msgspec.structs.replace(result, samples_ms=(), median_ms=None, energy=reading)
         return result
 

@@ -14,7 +14,7 @@ from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.collection import collect
 from hytnas_host.collect.errors import BoardsLostError
-from hytnas_host.collect.measuring import Model
+from hytnas_host.collect.model import Model
 from hytnas_host.collect.windows import Source
 from hytnas_host.devices.errors import DeviceBusyError, DeviceError, DeviceRefusedError
 
