@@ -24,6 +24,17 @@ def register(app: typer.Typer) -> None:
 def search(
     study: StudyOption = DEFAULT_STUDY,
     space: SpaceOption = "hyt",
+    objectives: Annotated[
+        str | None,
+        typer.Option(
+            "--objectives",
+            help=(
+                "What to optimise, such as 'max:accuracy,min:energy_mj,min:params'; each target needs a "
+                "predictor of the study. Without min: or max: it goes the way in which it gets better. "
+                "Default: latency_ms,accuracy,params."
+            ),
+        ),
+    ] = None,
     strategy: Annotated[
         str,
         typer.Option(
@@ -79,7 +90,7 @@ def search(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Search with the study's predictors for latency and accuracy, and the exact parameter count.
+    """Search for the best trade-offs with the study's predictors and exact counts.
 
     A search that was interrupted, or gets more --evaluations than before, goes on where it was.
 
@@ -95,6 +106,7 @@ def search(
     result = search_study(
         study,
         space,
+        objectives=objectives,
         strategy=strategy,
         constraints=constraint or (),
         evaluations=evaluations,

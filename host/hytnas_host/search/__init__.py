@@ -4,7 +4,7 @@ from hytnas_host.search.constraints import Constraint, parse_constraint
 from hytnas_host.search.errors import CheckpointError, ConstraintError, EvaluationError, SearchError
 from hytnas_host.search.evaluators import CallableEvaluator, Evaluator, PredictorEvaluator, TableEvaluator
 from hytnas_host.search.exact_metrics import ExactMetrics, NoMetrics, PlanMetrics, exact_metrics_of
-from hytnas_host.search.objectives import get_objective
+from hytnas_host.search.objectives import get_objective, parse_objectives
 from hytnas_host.search.run import run_search
 from hytnas_host.search.strategies import STRATEGIES, list_strategies, make_strategy
 from hytnas_host.search.verify import verify
@@ -28,6 +28,7 @@ __all__ = [
     "list_strategies",
     "make_strategy",
     "parse_constraint",
+    "parse_objectives",
     "run_search",
     "verify",
 ]

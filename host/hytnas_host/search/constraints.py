@@ -16,18 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_host.search.errors import ConstraintError
+from hytnas_host.search.objectives import Quantity, find_quantity, known_names
 
 Relation = Literal["<=", ">="]
 
-_COUNT: Final[Mapping[str, float]] = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
-_SCALES: Final[Mapping[str, Mapping[str, float]]] = {
-    "latency_ms": {"us": 1e-3, "ms": 1.0, "s": 1e3},
-    "accuracy": {"": 1.0, "%": 1e-2},
-    "params": _COUNT,
-    "macs": _COUNT,
-    "activations": _COUNT,
-}
-_ALIASES: Final[Mapping[str, str]] = {"latency": "latency_ms", "parameters": "params"}
 _EXAMPLE: Final = "Write for example 'params <= 300k', 'latency <= 25 ms' or 'accuracy >= 80 %'"
 _PATTERN: Final = re.compile(
     r"\s*(?P<name>[A-Za-z_]\w*)\s*(?P<relation>[<>=!]+)\s*"
@@ -53,8 +45,8 @@ def parse_constraint(text: str) -> Constraint:
     Parameters
     ----------
     text : str
-        ``<name> <= <number><unit>`` or with ``>=``. Counts take k, M or G; ``latency`` takes us, ms or s and
-        must have one of them; ``accuracy`` is a fraction or has ``%``.
+        ``<name> <= <number><unit>`` or with ``>=``. Counts take k, M or G; a target takes its units:
+        ``latency`` us, ms or s and must have one of them; ``accuracy`` is a fraction or has ``%``.
 
     Raises
     ------
@@ -69,32 +61,31 @@ def parse_constraint(text: str) -> Constraint:
         raise ConstraintError(
             f"The constraint {text!r} uses {relation!r}; only '<=' and '>=' are known", _EXAMPLE
         )
-    name = _ALIASES.get(match["name"], match["name"])
-    if name not in _SCALES:
+    quantity = find_quantity(match["name"])
+    if quantity is None:
         raise ConstraintError(
             f"The constraint {text!r} names {match['name']!r}, which is not known",
-            f"Choose from {', '.join(_SCALES)}",
+            f"Choose from {', '.join(known_names())}",
         )
-    bound = _bound(text, name, float(match["number"]), match["unit"])
-    return Constraint(name, cast(Relation, relation), bound)
+    bound = _bound(text, quantity, float(match["number"]), match["unit"])
+    return Constraint(quantity.name, cast(Relation, relation), bound)
 
 
-def _bound(text: str, name: str, number: float, unit: str) -> float:
-    scales = _SCALES[name]
-    if unit not in scales:
-        units = ", ".join(known or "none" for known in scales)
+def _bound(text: str, quantity: Quantity, number: float, unit: str) -> float:
+    if unit not in quantity.units:
+        units = ", ".join(known or "none" for known in quantity.units)
         raise ConstraintError(
-            f"The constraint {text!r} has the unit {unit or 'none'!r}", f"Units of {name}: {units}"
+            f"The constraint {text!r} has the unit {unit or 'none'!r}", f"Units of {quantity.name}: {units}"
         )
-    bound = number * scales[unit]
+    bound = number * quantity.units[unit]
     if not math.isfinite(bound) or bound < 0:
         raise ConstraintError(
             f"The bound of the constraint {text!r} is not a finite number of at least 0", _EXAMPLE
         )
-    if name == "accuracy" and bound > 1:
+    if bound > quantity.maximum:
         raise ConstraintError(
-            f"The constraint {text!r} asks for an accuracy of {bound:g}, beyond 1",
-            "Write a fraction such as 0.8, or 80 %",
+            f"The constraint {text!r} bounds {quantity.name} by {bound:g}, beyond {quantity.maximum:g}",
+            _EXAMPLE,
         )
     return bound
 

@@ -13,7 +13,7 @@ from hytnas_agent.records import Execution
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.errors import EvaluationError, SearchError
 from hytnas_host.search.exact_metrics import ExactMetrics
-from hytnas_host.search.objectives import get_objective
+from hytnas_host.search.objectives import Direction, get_objective
 from hytnas_host.search.result import Objective
 
 
@@ -107,6 +107,8 @@ class PredictorEvaluator:
         Objectives taken from ``exact_metrics``, after the predicted ones.
     sources : mapping, optional
         What to say of the origin of each predicted objective, e.g. the predictor's name.
+    directions : mapping, optional
+        "min" or "max" for objectives that are not to go in the direction in which they get better.
     execution : Execution
         How the latencies that the predictors learned were run.
     fingerprint : str, optional
@@ -123,6 +125,7 @@ class PredictorEvaluator:
         *,
         exact: Sequence[str] = ("params",),
         sources: Mapping[str, str] | None = None,
+        directions: Mapping[str, Direction] | None = None,
         execution: Execution = "native",
         fingerprint: str | None = None,
         probes: Sequence[Architecture] = (),
@@ -137,8 +140,13 @@ class PredictorEvaluator:
                 f"It gives {', '.join(exact_metrics.names)}",
             )
         said = sources or {}
-        predicted = tuple(get_objective(name, source=said.get(name, "predictor")) for name in predictors)
-        self.objectives: tuple[Objective, ...] = (*predicted, *(get_objective(name) for name in exact))
+        ways = directions or {}
+        predicted = tuple(
+            get_objective(name, source=said.get(name, "predictor"), direction=ways.get(name))
+            for name in predictors
+        )
+        counted = tuple(get_objective(name, direction=ways.get(name)) for name in exact)
+        self.objectives: tuple[Objective, ...] = (*predicted, *counted)
         self.execution: Execution = execution
         self._predictors = dict(predictors)
         self._exact_metrics = exact_metrics

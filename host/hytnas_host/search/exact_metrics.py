@@ -1,7 +1,8 @@
 """What is known of an architecture without evaluating it: which network it is, and its exact counts."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,40 @@ from hytnas_datasets.families import has_networks
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.errors import SearchError
+
+COUNTS: Final[Mapping[str, float]] = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
+
+
+@dataclass(frozen=True)
+class ExactMetric:
+    """A count of the layer plan, to be minimised.
+
+    Attributes
+    ----------
+    name : str
+        The attribute of a `LayerPlan` that holds it.
+    unit : str
+    aliases : tuple of str
+        Other names in objectives and constraints.
+    units : mapping of str to float
+        What may follow a bound, and how many of it each is.
+    """
+
+    name: str
+    unit: str
+    aliases: tuple[str, ...] = ()
+    units: Mapping[str, float] = field(default_factory=lambda: COUNTS)
+
+
+EXACT_METRICS: Final[dict[str, ExactMetric]] = {
+    metric.name: metric
+    for metric in (
+        ExactMetric("params", "parameters", ("parameters",)),
+        ExactMetric("macs", "MACs"),
+        ExactMetric("activations", "elements"),
+    )
+}
+"""What a layer plan says exactly, by name."""
 
 
 class ExactMetrics(Protocol):
@@ -38,7 +73,7 @@ class PlanMetrics:
         Resolution, channels and classes; MACs and activations depend on them.
     """
 
-    _NAMES = ("params", "macs", "activations")
+    _NAMES = tuple(EXACT_METRICS)
 
     def __init__(self, task: Task) -> None:
         self._task = task

@@ -9,11 +9,12 @@ import msgspec
 import numpy as np
 
 from hytnas_agent.records import LatencyLabel, Outcome
+from hytnas_datasets.families import has_networks
 from hytnas_datasets.label_context import LabelContext, ModelFiles
 from hytnas_datasets.plan import Task, build_plan
-from hytnas_datasets.spaces import Architecture, get_space
+from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_datasets.store import Purpose, Study, verification_purpose
-from hytnas_datasets.targets import ACCURACY, LATENCY
+from hytnas_datasets.targets import ACCURACY, LATENCY, TARGETS
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.latency import measure_architectures
 from hytnas_host.collect.options import MeasureOptions
@@ -23,8 +24,10 @@ from hytnas_host.export.target import ExportTarget
 from hytnas_host.search import (
     STRATEGIES,
     PredictorEvaluator,
+    SearchError,
     exact_metrics_of,
     parse_constraint,
+    parse_objectives,
     run_search,
 )
 from hytnas_host.search.result import SearchResult, Verification
@@ -69,10 +72,16 @@ def check_search_options(strategy: str, constraints: Sequence[str]) -> None:
         parse_constraint(text)
 
 
+def default_objectives(space: Space) -> str:
+    """What a search of a space is for where nobody says: the parameters only where there are networks."""
+    return ",".join([LATENCY.name, ACCURACY.name, *(["params"] if has_networks(space) else [])])
+
+
 def search_study(
     study: Path,
     space: str,
     *,
+    objectives: str | None = None,
     strategy: str = "hyt",
     constraints: Sequence[str] = (),
     evaluations: int = 200,
@@ -82,12 +91,13 @@ def search_study(
     force: bool = False,
     progress: ProgressFactory = SilentProgress,
 ) -> SearchResult:
-    """Search with the study's predictors for latency and accuracy, and the exact parameters of networks.
+    """Search with the study's predictors for the ``objectives``, see `parse_objectives`.
 
-    Latency and parameters are those of the task that the latency predictor was fitted for. The result is
-    written to ``search.json``. A search that was interrupted, or gets a larger budget of ``evaluations``,
-    goes on from its checkpoint; with a smaller budget the result is what it was after so many. Checkpoints of
-    other searches are kept as long as the predictors are those that they used.
+    They are latency, accuracy and the exact parameter count by default. The predicted ones come first in the
+    result. Counts are those of the task that the predictor of the first target of a device was fitted for.
+    The result is written to ``search.json``. A search that was interrupted, or gets a larger budget of
+    ``evaluations``, goes on from its checkpoint; with a smaller budget the result is what it was after so
+    many. Checkpoints of other searches are kept as long as the predictors are those that they used.
 
     Raises
     ------
@@ -98,20 +108,33 @@ def search_study(
     """
     files = StudyFiles(study)
     chosen = get_space(space)
-    latency = load_trained(study, LATENCY.name, chosen, force=force)
-    accuracy = load_trained(study, ACCURACY.name, chosen, force=force)
-    metrics = exact_metrics_of(chosen, latency.info.context.task)
+    wanted = parse_objectives(objectives or default_objectives(chosen))
+    predictors = {
+        objective.name: load_trained(study, objective.name, chosen, force=force)
+        for objective in wanted
+        if objective.name in TARGETS
+    }
+    if not predictors:
+        raise SearchError(
+            f"No objective of {objectives!r} is predicted", f"Name one of {', '.join(TARGETS)} as well"
+        )
+    # Labels of a device say for which task; accuracies may be of a smaller picture.
+    leading = next(
+        (p for name, p in predictors.items() if TARGETS[name].of_device), next(iter(predictors.values()))
+    )
+    task = leading.info.context.task
     evaluator = PredictorEvaluator(
-        {LATENCY.name: latency, ACCURACY.name: accuracy},
-        metrics,
-        exact=[name for name in ("params",) if name in metrics.names],
-        sources={LATENCY.name: _source(latency), ACCURACY.name: _source(accuracy)},
-        execution=latency.info.context.execution,
+        predictors,
+        exact_metrics_of(chosen, task),
+        exact=[objective.name for objective in wanted if objective.name not in predictors],
+        sources={name: _source(predictor) for name, predictor in predictors.items()},
+        directions={objective.name: objective.direction for objective in wanted},
+        execution=leading.info.context.execution,
         probes=chosen.sample(PROBES, np.random.default_rng(0)),
     )
-    settings = repr((strategy, tuple(constraints), batch, seed, extrapolated))
-    predicted_by = hashlib.sha256(repr((chosen.hash(), evaluator.fingerprint)).encode()).hexdigest()[:8]
-    key = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    described = (chosen.hash(), evaluator.objectives, strategy, tuple(constraints), batch, seed, extrapolated)
+    predicted_by = digest(files.predictor(LATENCY.name).parent)[:8]
+    key = hashlib.sha256(repr((evaluator.fingerprint, described)).encode()).hexdigest()[:8]
     checkpoint = files.search_checkpoint(f"{predicted_by}-{key}")
     with host_work():
         result = run_search(
@@ -122,7 +145,7 @@ def search_study(
             evaluations=evaluations,
             batch=batch,
             seed=seed,
-            task=latency.info.context.task,
+            task=task,
             extrapolated=extrapolated,
             checkpoint=checkpoint,
             progress=progress,

@@ -11,6 +11,8 @@ from hytnas_host.search.constraints import satisfied, violation
         ("params <= 300k", "params", "<=", 300_000),
         ("params<=2.7M", "params", "<=", 2_700_000),
         ("  parameters  >=  15 k ", "params", ">=", 15_000),
+        ("memory <= 64 MiB", "peak_memory_bytes", "<=", 64 * 2**20),
+        ("energy <= 12 mJ", "energy_mj", "<=", 12.0),
         ("macs <= 1.5e2M", "macs", "<=", 150e6),
         ("macs <= 1G", "macs", "<=", 1e9),
         ("latency <= 25 ms", "latency_ms", "<=", 25),

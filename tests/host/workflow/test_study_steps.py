@@ -148,6 +148,22 @@ def test_a_raised_budget_of_the_main_job_goes_on(searched) -> None:
         open_journal(searched, CONFIG)
 
 
+def test_objectives_are_any_targets_with_a_predictor_and_any_counts(searched) -> None:
+    with pytest.raises(ResultFileError, match="no predictor for throughput_per_s"):
+        search_study(searched, "hyt", objectives="throughput_per_s,accuracy")
+    train_predictor(searched, "throughput_per_s", "hyt", name="lightgbm")
+    asked = "max:macs,accuracy,throughput_per_s"
+    result = search_study(searched, "hyt", objectives=asked, strategy="random", evaluations=12)
+    assert [(o.name, o.unit, o.direction) for o in result.objectives] == [
+        ("accuracy", "fraction", "max"),
+        ("throughput_per_s", "1/s", "max"),
+        ("macs", "MACs", "max"),
+    ]
+    assert len(result.evaluated) == 12
+    with pytest.raises(SearchError, match="is predicted"):
+        search_study(searched, "hyt", objectives="params,macs")
+
+
 def test_the_winners_are_verified_on_this_machine(tmp_path) -> None:
     with open_calm(tmp_path / "agent") as device:
         study = tmp_path / "study"
