@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_datasets.caveats import DOUBTS, CaveatCount, Caveats
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.label_context import LabelContext
+from hytnas_datasets.quality_flags import DOUBTS, FlagCount, QualityFlags
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.targets import Target
 
@@ -34,10 +34,10 @@ class LabelledSet:
         One line: where the labels come from.
     devices : tuple of n tuples of str
         Ids of the boards each label was measured on; empty where they do not come from a device.
-    caveats : tuple of n Caveats
+    quality_flags : tuple of n QualityFlags
         What is to be said of each label; empty where nothing is known of that, and for targets whose labels
-        have no caveats.
-    left_out : tuple of Caveats
+        have no quality flags.
+    left_out : tuple of QualityFlags
         Those of the labels that `stable` left out.
     """
 
@@ -51,17 +51,17 @@ class LabelledSet:
     provenance: str = ""
     extra: dict[str, str] = field(default_factory=dict)
     devices: tuple[tuple[str, ...], ...] = ()
-    caveats: tuple[Caveats, ...] = ()
-    left_out: tuple[Caveats, ...] = ()
+    quality_flags: tuple[QualityFlags, ...] = ()
+    left_out: tuple[QualityFlags, ...] = ()
 
     def __len__(self) -> int:
         return len(self.architectures)
 
     @property
-    def caveat_count(self) -> CaveatCount | None:
-        """How many labels have which caveat; ``None`` where that is not known."""
-        known = len(self.caveats) == len(self) and self.target.has_caveats
-        return CaveatCount.of(self.caveats, self.left_out) if known else None
+    def flag_count(self) -> FlagCount | None:
+        """How many labels have which quality flag; ``None`` where that is not known."""
+        known = len(self.quality_flags) == len(self) and self.target.has_flags
+        return FlagCount.of(self.quality_flags, self.left_out) if known else None
 
     def describe_left_out(self) -> str:
         """Words in brackets, to go with an error about too few labels; empty where none was left out."""
@@ -78,18 +78,18 @@ class LabelledSet:
 
         Raises DataSetError where it is not known which those are.
         """
-        if not self.target.has_caveats:
+        if not self.target.has_flags:
             raise DataSetError(
                 f"labels of {self.target.words} are neither UNSTABLE nor disturbed, so that none can be left "
                 "out for that",
                 "Do without --stable-only",
             )
-        if self.caveat_count is None:
+        if self.flag_count is None:
             raise DataSetError(
                 "these labels do not say which of them are UNSTABLE or have too few undisturbed processes",
                 "Do without --stable-only",
             )
-        kept = [row for row, caveats in enumerate(self.caveats) if not caveats & DOUBTS]
+        kept = [row for row, quality_flags in enumerate(self.quality_flags) if not quality_flags & DOUBTS]
         return replace(
             self,
             architectures=tuple(self.architectures[row] for row in kept),
@@ -97,6 +97,9 @@ class LabelledSet:
             y=self.y[kept],
             repeats=tuple(self.repeats[row] for row in kept),
             devices=tuple(self.devices[row] for row in kept) if self.devices else (),
-            caveats=tuple(self.caveats[row] for row in kept),
-            left_out=(*self.left_out, *(caveats for caveats in self.caveats if caveats & DOUBTS)),
+            quality_flags=tuple(self.quality_flags[row] for row in kept),
+            left_out=(
+                *self.left_out,
+                *(quality_flags for quality_flags in self.quality_flags if quality_flags & DOUBTS),
+            ),
         )

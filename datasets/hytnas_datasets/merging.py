@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_datasets.caveats import Caveats
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.label_context import describe
 from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.quality_flags import QualityFlags
 from hytnas_datasets.spaces import Architecture
 
 
@@ -37,19 +37,19 @@ def merge(sets: Sequence[LabelledSet], /) -> LabelledSet:
         if first.space.hash() != other.space.hash():
             raise DataSetError("the sets are of different spaces, and their labels cannot be mixed")
     _refuse_unlike_boards(sets)
-    known = all(part.caveats for part in sets)
-    rows: dict[str, tuple[Architecture, float, NDArray[np.float64], tuple[str, ...], Caveats]] = {}
+    known = all(part.quality_flags for part in sets)
+    rows: dict[str, tuple[Architecture, float, NDArray[np.float64], tuple[str, ...], QualityFlags]] = {}
     for part in sets:
-        for architecture, plan_hash, y, repeats, boards, caveats in zip(
+        for architecture, plan_hash, y, repeats, boards, quality_flags in zip(
             part.architectures,
             part.plan_hashes,
             part.y.tolist(),
             part.repeats,
             part.devices or ((),) * len(part),
-            part.caveats or (frozenset(),) * len(part),
+            part.quality_flags or (frozenset(),) * len(part),
             strict=True,
         ):
-            rows.setdefault(plan_hash, (architecture, y, repeats, boards, caveats))
+            rows.setdefault(plan_hash, (architecture, y, repeats, boards, quality_flags))
     return replace(
         first,
         architectures=tuple(row[0] for row in rows.values()),
@@ -57,7 +57,7 @@ def merge(sets: Sequence[LabelledSet], /) -> LabelledSet:
         y=np.array([row[1] for row in rows.values()], dtype=np.float64),
         repeats=tuple(row[2] for row in rows.values()),
         devices=tuple(row[3] for row in rows.values()) if any(part.devices for part in sets) else (),
-        caveats=tuple(row[4] for row in rows.values()) if known else (),
+        quality_flags=tuple(row[4] for row in rows.values()) if known else (),
     )
 
 

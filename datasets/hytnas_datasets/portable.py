@@ -12,10 +12,10 @@ import numpy as np
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import EXECUTION_WORDS, Execution
 from hytnas_agent.whole_file import write_whole
-from hytnas_datasets.caveats import CaveatCount, read_caveats, write_caveats
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.quality_flags import FlagCount, read_flags, write_flags
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.targets import Target, get_target
 
@@ -31,8 +31,8 @@ COLUMNS: Final = {
     "repeats": "independent repeats behind the label, same unit, separated by semicolons",
     "execution": "how a device came by the label; only `native` ones are a board's. Empty for accuracies",
 }
-CAVEAT_COLUMN: Final = {
-    "caveats": "`unstable`: its interval stayed wider than the target; `disturbed`: too few of its "
+FLAG_COLUMN: Final = {
+    "quality_flags": "`unstable`: its interval stayed wider than the target; `disturbed`: too few of its "
     "processes were undisturbed; `untargeted`: of a fixed number of processes, held to no width. Separated "
     "by semicolons",
 }
@@ -76,7 +76,7 @@ class DataSheet(msgspec.Struct, frozen=True):
     caution: str
     columns: dict[str, str]
     files: dict[str, FileRecord]
-    caveats: CaveatCount | None = None
+    quality_flags: FlagCount | None = None
     extra: dict[str, str] = {}
     provenance: dict[str, Any] = {}
 
@@ -108,7 +108,7 @@ def write_set(
         caution=CAUTIONS[labelled.context.execution] if labelled.target.of_device else "",
         columns=_columns(labelled),
         files={TABLE: FileRecord(hashlib.sha256(table).hexdigest(), len(table))},
-        caveats=labelled.caveat_count,
+        quality_flags=labelled.flag_count,
         extra=labelled.extra,
         provenance={"labels": labelled.provenance, **provenance},
     )
@@ -166,7 +166,7 @@ def read_set(folder: Path) -> LabelledSet:
         y = np.array([_label(row["label"], target) for row in rows], dtype=np.float64)
         repeats = tuple(np.array([_label(v, target) for v in row["repeats"].split(";")]) for row in rows)
         plan_hashes = tuple(row["plan_hash"] for row in rows)
-        caveats = tuple(read_caveats(row["caveats"]) for row in rows if "caveats" in row)
+        quality_flags = tuple(read_flags(row["quality_flags"]) for row in rows if "quality_flags" in row)
     except (ValueError, csv.Error, HytnasError) as error:
         raise DataSetError(f"{folder / TABLE} cannot be understood: {error}", _ADVICE) from error
     return LabelledSet(
@@ -179,7 +179,7 @@ def read_set(folder: Path) -> LabelledSet:
         context=sheet.context,
         provenance=f"{sheet.name}: {sheet.summary}",
         extra=sheet.extra,
-        caveats=caveats,
+        quality_flags=quality_flags,
     )
 
 
@@ -195,20 +195,20 @@ def _table(labelled: LabelledSet) -> bytes:
     labels = [repr(label) for label in labelled.y.tolist()]
     repeats = [";".join(map(repr, each.tolist())) for each in labelled.repeats]
     columns = [ids, labelled.plan_hashes, labels, repeats, [execution] * len(labelled)]
-    if labelled.caveats:
-        columns.append([write_caveats(each) for each in labelled.caveats])
+    if labelled.quality_flags:
+        columns.append([write_flags(each) for each in labelled.quality_flags])
     writer.writerows(zip(*columns, strict=True))
     return text.getvalue().encode()
 
 
 def _columns(labelled: LabelledSet) -> dict[str, str]:
-    return COLUMNS | CAVEAT_COLUMN if labelled.caveats else COLUMNS
+    return COLUMNS | FLAG_COLUMN if labelled.quality_flags else COLUMNS
 
 
 def _rows(table: bytes, sheet: DataSheet, target: Target) -> list[dict[str, str]]:
     """The rows of a table, as many as the sheet says and all of its kind; raises ValueError, csv.Error."""
     header, *lines = csv.reader(io.StringIO(table.decode()), strict=True)
-    expected = list(COLUMNS | CAVEAT_COLUMN if "caveats" in sheet.columns else COLUMNS)
+    expected = list(COLUMNS | FLAG_COLUMN if "quality_flags" in sheet.columns else COLUMNS)
     if header != expected:
         raise ValueError(f"its columns are {', '.join(header)}, not {', '.join(expected)}")
     rows = [dict(zip(header, line, strict=True)) for line in lines]

@@ -137,7 +137,7 @@ class Target:
         return not isinstance(self.source, FromTrainings)
 
     @property
-    def has_caveats(self) -> bool:
+    def has_flags(self) -> bool:
         """Whether its labels are said to be UNSTABLE or disturbed: those of the timed runs and of passes."""
         return self.is_timed or isinstance(self.source, FromPass)
 

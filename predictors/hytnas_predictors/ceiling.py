@@ -174,7 +174,7 @@ def _rests_on(repeated: int, single: int, target: Target) -> str:
         return rests
     others = f"{single} others are" if single > 1 else "1 other is"
     rests += f" {others} of a single {target.repeat}, whose noise is unknown and taken to be that of these"
-    if not target.has_caveats:
+    if not target.has_flags:
         return f"{rests}."
     return f"{rests}; a disturbed one is noisier, so that the true ceiling may be lower."
 

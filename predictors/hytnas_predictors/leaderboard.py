@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from hytnas_agent.records import EXECUTION_WORDS
-from hytnas_datasets.caveats import describe_caveats
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.families import has_networks
 from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.quality_flags import describe_flags
 from hytnas_datasets.targets import get_target
 from hytnas_predictors import metrics
 from hytnas_predictors.baselines import baseline_columns, cross_validate_baseline, fit_line, fit_mean
@@ -117,7 +117,7 @@ def build_leaderboard(
         ),
         verdict=make_verdict([contenders[i] for i in order], rivals),
         notes=_notes(labelled, scores, ceiling_note, chosen),
-        caveats=labelled.caveat_count,
+        quality_flags=labelled.flag_count,
     )
 
 
@@ -268,7 +268,7 @@ def _score_of_chance(y: Floats, predicted: Floats) -> Score:
 def _notes(
     labelled: LabelledSet, scores: Sequence[Score], ceiling_note: str, recipes: Sequence[Recipe]
 ) -> tuple[str, ...]:
-    notes = [describe_caveats(labelled.caveat_count)] if labelled.target.has_caveats else []
+    notes = [describe_flags(labelled.flag_count)] if labelled.target.has_flags else []
     notes.append(ceiling_note)
     if labelled.context.execution != "native":
         notes.append(f"No device was measured: {EXECUTION_WORDS[labelled.context.execution]}.")

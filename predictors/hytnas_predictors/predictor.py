@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_datasets.caveats import CaveatCount
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.quality_flags import FlagCount
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.targets import Scale
 from hytnas_predictors.errors import PredictorError
@@ -28,7 +28,7 @@ class PredictorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a predictor was fitted to.
 
     ``feature_low`` and ``feature_high`` bound the training rows; ``context`` is what the labels depend on;
-    ``caveats`` counts the labels that are doubtful, ``None`` where that is not known.
+    ``quality_flags`` counts the labels that are doubtful, ``None`` where that is not known.
     """
 
     name: str
@@ -48,7 +48,7 @@ class PredictorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: LabelContext
     provenance: str
     libraries: dict[str, str]
-    caveats: CaveatCount | None = None
+    quality_flags: FlagCount | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def fit_predictor(
         context=labelled.context,
         provenance=labelled.provenance,
         libraries=_library_versions(),
-        caveats=labelled.caveat_count,
+        quality_flags=labelled.flag_count,
     )
     return Predictor(info, labelled.space, estimator)
 

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from hytnas_datasets.caveats import CaveatCount
 from hytnas_datasets.label_context import LabelContext
+from hytnas_datasets.quality_flags import FlagCount
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -57,8 +57,8 @@ class OutOfFold(msgspec.Struct, frozen=True):
 class Leaderboard(msgspec.Struct, frozen=True):
     """Predictors compared by cross-validated Kendall tau-b, best first.
 
-    ``context`` is what the labels depend on; ``caveats`` counts those that are doubtful, ``None`` where that
-    is not known.
+    ``context`` is what the labels depend on; ``quality_flags`` counts those that are doubtful, ``None`` where
+    that is not known.
     """
 
     target: str
@@ -79,4 +79,4 @@ class Leaderboard(msgspec.Struct, frozen=True):
     out_of_fold: tuple[OutOfFold, ...]
     verdict: str
     notes: tuple[str, ...] = ()
-    caveats: CaveatCount | None = None
+    quality_flags: FlagCount | None = None

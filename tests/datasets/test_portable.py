@@ -90,7 +90,7 @@ def test_writing_again_gives_the_same_bytes(folder: Path) -> None:
     assert [(folder / name).read_bytes() for name in (TABLE, DATA_SHEET)] == before
 
 
-CAVEATS = tuple(
+FLAGS = tuple(
     map(
         frozenset,
         ((), ("unstable",), ("disturbed", "untargeted"), ("untargeted",), ("unstable", "disturbed")),
@@ -99,27 +99,29 @@ CAVEATS = tuple(
 
 
 def test_what_is_to_be_said_of_a_label_goes_with_it(tmp_path: Path) -> None:
-    known = replace(make_set(), caveats=CAVEATS)
+    known = replace(make_set(), quality_flags=FLAGS)
     sheet = write_set(known, tmp_path, name="x", summary="", licence="", provenance={})
     assert set(sheet.columns) == set((tmp_path / TABLE).read_text().splitlines()[0].split(","))
-    assert read_sheet(tmp_path).caveats == known.caveat_count
+    assert read_sheet(tmp_path).quality_flags == known.flag_count
     read = read_set(tmp_path)
-    assert read.caveats == CAVEATS
+    assert read.quality_flags == FLAGS
     assert read.stable().plan_hashes == (known.plan_hashes[0], known.plan_hashes[3])
 
 
-def test_a_caveat_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    write_set(replace(make_set(), caveats=CAVEATS), tmp_path, name="x", summary="", licence="", provenance={})
+def test_a_quality_flag_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    write_set(
+        replace(make_set(), quality_flags=FLAGS), tmp_path, name="x", summary="", licence="", provenance={}
+    )
     broken = (tmp_path / TABLE).read_bytes().replace(b",disturbed;untargeted", b",disturbed;shaky")
     (tmp_path / TABLE).write_bytes(broken)
     _vouch_for(tmp_path, broken)
-    with pytest.raises(DataSetError, match="no caveats of a label"):
+    with pytest.raises(DataSetError, match="no quality flags of a label"):
         read_set(tmp_path)
 
 
 def test_a_set_that_does_not_say_which_labels_are_doubtful_has_no_stable_ones(folder: Path) -> None:
     read = read_set(folder)
-    assert (read.caveats, read.caveat_count, read_sheet(folder).caveats) == ((), None, None)
+    assert (read.quality_flags, read.flag_count, read_sheet(folder).quality_flags) == ((), None, None)
     with pytest.raises(DataSetError, match="do not say which of them are UNSTABLE"):
         read.stable()
 
@@ -200,11 +202,11 @@ def test_merging_keeps_the_first_label_of_a_network() -> None:
     assert merged.y.tolist() == [*one.y.tolist(), *other.y.tolist()]
 
 
-def test_merging_keeps_caveats_where_all_sets_have_them() -> None:
-    one, other = replace(make_set(5, seed=0), caveats=CAVEATS), make_set(4, seed=1)
-    again = replace(other, caveats=CAVEATS[:4])
-    assert merge([one, again]).caveats == CAVEATS + CAVEATS[:4]
-    assert merge([one, other]).caveats == ()
+def test_merging_keeps_quality_flags_where_all_sets_have_them() -> None:
+    one, other = replace(make_set(5, seed=0), quality_flags=FLAGS), make_set(4, seed=1)
+    again = replace(other, quality_flags=FLAGS[:4])
+    assert merge([one, again]).quality_flags == FLAGS + FLAGS[:4]
+    assert merge([one, other]).quality_flags == ()
 
 
 def _cut_a_row(lines: list[str]) -> list[str]:

@@ -111,7 +111,9 @@ def _measured_set(
         context=first.context,
         provenance=f"{target.how}, measured on {board}{_count_boards(usable)}",
         devices=tuple(tuple(dict.fromkeys(s.device_id for s in labels)) for labels in groups.values()),
-        caveats=tuple(frozenset().union(*(label.caveats for label in labels)) for labels in groups.values()),
+        quality_flags=tuple(
+            frozenset().union(*(label.quality_flags for label in labels)) for labels in groups.values()
+        ),
         extra={"dropped": dropped, **_named(first.export.converter, first.export.converter_version)},
     )
 

@@ -8,8 +8,8 @@ import msgspec
 
 from hytnas_agent.label import alike_but_for_deadline
 from hytnas_agent.records import LatencyLabel
-from hytnas_datasets.caveats import Caveats, caveats_of, caveats_of_pass
 from hytnas_datasets.label_context import LabelContext
+from hytnas_datasets.quality_flags import QualityFlags, flags_of, flags_of_pass
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.store.architectures import Architectures
 from hytnas_datasets.store.conditions import settings_of
@@ -35,7 +35,7 @@ class StoredReading:
     context : LabelContext
     reading : Reading or None
         ``None`` where there is no valid label, and then ``reason`` says why in a few words.
-    caveats : Caveats
+    quality_flags : QualityFlags
     method : mapping of str to value
         How it was measured: the settings of the processes, and the meter of an energy.
     """
@@ -46,7 +46,7 @@ class StoredReading:
     context: LabelContext
     reading: Reading | None
     reason: str
-    caveats: Caveats
+    quality_flags: QualityFlags
     method: Mapping[str, Any]
 
 
@@ -75,7 +75,7 @@ def _from_latency_labels(
                     LabelContext(task, stored.export.model_files, stored.context),
                     reading,
                     reason,
-                    caveats_of(stored.label) if source.timed else frozenset(),
+                    flags_of(stored.label) if source.timed else frozenset(),
                     method,
                 )
             )
@@ -113,7 +113,7 @@ def _from_pass(database: Database, target: Target, source: FromPass) -> list[Sto
                         LabelContext(task, stored.export.model_files, result.context),
                         Reading(value) if value is not None and valid else None,
                         "" if valid else f"without {target.words}",
-                        caveats_of_pass(result),
+                        flags_of_pass(result),
                         _method(stored),
                     )
                 )

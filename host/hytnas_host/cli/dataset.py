@@ -174,7 +174,7 @@ def sheet(
         ("summary", described.summary),
         ("labels", f"{described.labels} of {described.networks} networks of the space {described.space}"),
         ("target", f"{described.target}, {described.unit}"),
-        *((("doubtful", labelled.caveat_count.describe()),) if labelled.caveat_count else ()),
+        *((("doubtful", labelled.flag_count.describe()),) if labelled.flag_count else ()),
         ("range", f"{labelled.y.min():.4g} to {labelled.y.max():.4g}"),
         ("task", f"{task.resolution} x {task.resolution}, {task.classes} classes"),
         ("licence", described.licence),

@@ -162,7 +162,7 @@ def train(
 
       hytnas-profile train --stable-only --study runs/pi
     """
-    from hytnas_datasets.caveats import describe_caveats
+    from hytnas_datasets.quality_flags import describe_flags
     from hytnas_datasets.targets import get_target
     from hytnas_host.workflow.labels import LabelChoice
     from hytnas_host.workflow.predictors import train_predictor
@@ -172,8 +172,8 @@ def train(
     folder = train_predictor(study, target, space, name=name, seed=seed, choice=choice)
     info = read_info(folder)
     out.print(f"fitted for {target} to {info.labels} labels: {folder}", highlight=False)
-    if get_target(target).has_caveats:
-        out.print(describe_caveats(info.caveats), highlight=False)
+    if get_target(target).has_flags:
+        out.print(describe_flags(info.quality_flags), highlight=False)
 
 
 def predict(

@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 
 from hytnas_datasets.bundled import set_folder
-from hytnas_datasets.caveats import write_caveats
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.portable import read_set
+from hytnas_datasets.quality_flags import write_flags
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 
@@ -114,7 +114,7 @@ def fingerprint(labels: LabelledSet, *settings: object) -> str:
             for a, y, r in zip(labels.architectures, labels.y.tolist(), labels.repeats, strict=True)
         ],
         labels.context,
-        [write_caveats(caveats) for caveats in labels.caveats],
+        [write_flags(quality_flags) for quality_flags in labels.quality_flags],
         settings,
     )
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:16]

@@ -162,7 +162,7 @@ def test_mixed_recipes_are_refused_with_the_fields_that_differ(
 
 
 @pytest.mark.parametrize(
-    ("change", "caveats"),
+    ("change", "quality_flags"),
     [
         ({"outcome": Outcome.UNSTABLE, "target_half_width": 0.015}, {"unstable"}),
         ({"too_few_undisturbed": True}, {"disturbed", "untargeted"}),
@@ -170,18 +170,18 @@ def test_mixed_recipes_are_refused_with_the_fields_that_differ(
 )
 @pytest.mark.usefixtures("measured")
 def test_a_doubtful_latency_is_a_label_unless_only_stable_ones_are_wanted(
-    study: Study, space: Space, make: Make, change: dict, caveats: set[str]
+    study: Study, space: Space, make: Make, change: dict, quality_flags: set[str]
 ) -> None:
     study.labels.add(make.label("m0", (9.0, 10.0, 11.0), **change), "latency", "board-1", make.context())
     study.labels.add(make.label("m2", (20.0,), target_half_width=0.015), "latency", "board-1", make.context())
     labelled = study.labelled("latency_ms", space=space)
     assert labelled.y.tolist() == [10.0, 20.0, 20.0]
-    assert labelled.caveats == (caveats, set(), set())
+    assert labelled.quality_flags == (quality_flags, set(), set())
     stable = labelled.stable()
     assert stable.architectures == labelled.architectures[1:]
     assert stable.y.tolist() == [20.0, 20.0]
     assert stable.devices == labelled.devices[1:]
-    assert stable.left_out == (caveats,)
+    assert stable.left_out == (quality_flags,)
 
 
 def test_a_network_of_two_boards_is_doubtful_if_one_of_its_labels_is(
@@ -195,5 +195,5 @@ def test_a_network_of_two_boards_is_doubtful_if_one_of_its_labels_is(
             canary = make.result(f"{board}-{number}", "canary", identity=DeviceIdentity(board, "pi"))
             study.results.add(canary, model_sha256="canary", purpose="canary", replicate=number)
     labelled = study.labelled("latency_ms", space=space)
-    assert "disturbed" in labelled.caveats[0]
+    assert "disturbed" in labelled.quality_flags[0]
     assert len(labelled.stable()) == len(labelled) - 1

@@ -62,13 +62,13 @@ def test_stable_labels_alone_are_fitted_to_and_scored_on(study: Path) -> None:
     options = ("--study", study, "--stable-only", "--folds", "2", "--repeats", "1", "--json")
     board = json.loads(invoke("leaderboard", *options).stdout)
     counts = {"labels": 24, "unstable": 2, "disturbed": 1, "doubtful": 3, "untargeted": 0, "left_out": 3}
-    assert (board["labels"], board["caveats"]) == (21, counts)
-    assert json.loads((study / "leaderboard-latency_ms.json").read_text())["caveats"] == counts
+    assert (board["labels"], board["quality_flags"]) == (21, counts)
+    assert json.loads((study / "leaderboard-latency_ms.json").read_text())["quality_flags"] == counts
     assert "3 of 24 labels were left out" in board["notes"][0]
     trained = invoke("train", "--study", study, "--stable-only")
     assert "to 21 labels" in " ".join(trained.stdout.split())
     info = json.loads((study / "predictors" / "latency_ms" / "predictor.json").read_text())["info"]
-    assert (info["labels"], info["caveats"]) == (21, counts)
+    assert (info["labels"], info["quality_flags"]) == (21, counts)
 
 
 def test_too_few_stable_labels_are_one_line_that_says_how_many_there_were(study: Path) -> None:
@@ -85,7 +85,7 @@ def test_too_few_stable_labels_are_one_line_that_says_how_many_there_were(study:
 
 
 def test_accuracies_are_never_doubtful(study: Path) -> None:
-    assert read_labels(study, "accuracy", "hyt").caveat_count is None
+    assert read_labels(study, "accuracy", "hyt").flag_count is None
     with pytest.raises(DataSetError, match="accuracies are neither UNSTABLE nor disturbed"):
         read_labels(study, "accuracy", "hyt", STABLE)
 

@@ -7,17 +7,17 @@ import msgspec
 
 from hytnas_agent.records import LatencyLabel, Outcome, ProcessResult
 
-Caveat = Literal["unstable", "disturbed", "untargeted"]
-Caveats = frozenset[Caveat]
+QualityFlag = Literal["unstable", "disturbed", "untargeted"]
+QualityFlags = frozenset[QualityFlag]
 
-ALL: Final[tuple[Caveat, ...]] = get_args(Caveat)
-DOUBTS: Final[Caveats] = frozenset(("unstable", "disturbed"))
+ALL: Final[tuple[QualityFlag, ...]] = get_args(QualityFlag)
+DOUBTS: Final[QualityFlags] = frozenset(("unstable", "disturbed"))
 """Those that make a label doubtful: UNSTABLE, or with too few undisturbed processes. An ``untargeted`` one is
 of a fixed number of processes: its interval was held to no width, so that it cannot be UNSTABLE."""
 
 
-class CaveatCount(msgspec.Struct, frozen=True):
-    """How many of ``labels`` latency labels have a caveat.
+class FlagCount(msgspec.Struct, frozen=True):
+    """How many of ``labels`` latency labels have a quality flag.
 
     Attributes
     ----------
@@ -41,15 +41,15 @@ class CaveatCount(msgspec.Struct, frozen=True):
     left_out: int = 0
 
     @classmethod
-    def of(cls, kept: Sequence[Caveats], left_out: Sequence[Caveats] = ()) -> "CaveatCount":
-        """Count the caveats of labels that are there, and of those that were left out."""
+    def of(cls, kept: Sequence[QualityFlags], left_out: Sequence[QualityFlags] = ()) -> "FlagCount":
+        """Count the quality flags of labels that are there, and of those that were left out."""
         every = [*kept, *left_out]
         return cls(
             labels=len(every),
-            unstable=sum("unstable" in caveats for caveats in every),
-            disturbed=sum("disturbed" in caveats for caveats in every),
-            doubtful=sum(bool(caveats & DOUBTS) for caveats in every),
-            untargeted=sum("untargeted" in caveats and not caveats & DOUBTS for caveats in every),
+            unstable=sum("unstable" in flags for flags in every),
+            disturbed=sum("disturbed" in flags for flags in every),
+            doubtful=sum(bool(flags & DOUBTS) for flags in every),
+            untargeted=sum("untargeted" in flags and not flags & DOUBTS for flags in every),
             left_out=len(left_out),
         )
 
@@ -69,36 +69,36 @@ class CaveatCount(msgspec.Struct, frozen=True):
         return text
 
 
-def describe_caveats(count: CaveatCount | None) -> str:
+def describe_flags(count: FlagCount | None) -> str:
     """What is said of latency labels wherever they are fitted to or scored on."""
     if count is None:
         return "These labels do not say which of them are UNSTABLE or have too few undisturbed processes."
     return count.describe()
 
 
-def caveats_of(label: LatencyLabel) -> Caveats:
-    """The caveats of one label."""
-    found: dict[Caveat, bool] = {
+def flags_of(label: LatencyLabel) -> QualityFlags:
+    """The quality flags of one label."""
+    found: dict[QualityFlag, bool] = {
         "unstable": label.outcome is Outcome.UNSTABLE,
         "disturbed": label.too_few_undisturbed,
         "untargeted": label.target_half_width is None,
     }
-    return frozenset(caveat for caveat, holds in found.items() if holds)
+    return frozenset(flag for flag, holds in found.items() if holds)
 
 
-def caveats_of_pass(result: ProcessResult) -> Caveats:
-    """The caveats of what one process of a pass beside the timed one measured."""
+def flags_of_pass(result: ProcessResult) -> QualityFlags:
+    """The quality flags of what one process of a pass beside the timed one measured."""
     return frozenset(("disturbed", "untargeted") if result.is_disturbed else ("untargeted",))
 
 
-def write_caveats(caveats: Caveats) -> str:
-    """A cell of a table: the caveats in a fixed order, separated by semicolons."""
-    return ";".join(caveat for caveat in ALL if caveat in caveats)
+def write_flags(flags: QualityFlags) -> str:
+    """A cell of a table: the flags in a fixed order, separated by semicolons."""
+    return ";".join(flag for flag in ALL if flag in flags)
 
 
-def read_caveats(cell: str) -> Caveats:
-    """What `write_caveats` wrote; raises ValueError for anything else."""
-    found = frozenset(caveat for caveat in ALL if caveat in cell.split(";"))
-    if write_caveats(found) != cell:
-        raise ValueError(f"{cell!r} are no caveats of a label, which are {', '.join(ALL)}")
+def read_flags(cell: str) -> QualityFlags:
+    """What `write_flags` wrote; raises ValueError for anything else."""
+    found = frozenset(flag for flag in ALL if flag in cell.split(";"))
+    if write_flags(found) != cell:
+        raise ValueError(f"{cell!r} are no quality flags of a label, which are {', '.join(ALL)}")
     return found
