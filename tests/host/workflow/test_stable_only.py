@@ -86,7 +86,7 @@ def test_too_few_stable_labels_are_one_line_that_says_how_many_there_were(study:
 
 def test_accuracies_are_never_doubtful(study: Path) -> None:
     assert read_labels(study, "accuracy", "hyt").flag_count is None
-    with pytest.raises(DataSetError, match="accuracies are neither UNSTABLE nor disturbed"):
+    with pytest.raises(DataSetError, match="labels of accuracy are neither UNSTABLE nor disturbed"):
         read_labels(study, "accuracy", "hyt", STABLE)
 
 
