@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_datasets.targets import ACCURACY, LATENCY
 from hytnas_host.search.objectives import to_minimised
 from hytnas_host.search.pareto import non_dominated
 from hytnas_host.search.result import Evaluated, Objective, Pick
@@ -64,11 +65,11 @@ def pick(front: Sequence[Evaluated], objectives: Sequence[Objective]) -> tuple[P
     names = [objective.name for objective in objectives]
     points = to_minimised(np.array([member.values for member in front]), objectives)
     chosen: list[Pick] = []
-    for label, name in (("BL", "latency_ms"), ("BA", "accuracy")):
+    for label, name in (("BL", LATENCY.name), ("BA", ACCURACY.name)):
         if name in names:
             member = front[_best(points, names.index(name))]
             chosen.append(Pick("BL" if label == "BL" else "BA", member.architecture, member.values))
-    if "latency_ms" in names and "accuracy" in names:
-        member = front[knee(points[:, [names.index("latency_ms"), names.index("accuracy")]])]
+    if LATENCY.name in names and ACCURACY.name in names:
+        member = front[knee(points[:, [names.index(LATENCY.name), names.index(ACCURACY.name)]])]
         chosen.append(Pick("O", member.architecture, member.values))
     return tuple(chosen)

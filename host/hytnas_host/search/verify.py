@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hytnas_agent.records import Execution, LatencyLabel, Outcome
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.targets import LATENCY
 from hytnas_host.search.errors import SearchError
 from hytnas_host.search.evaluators import ArchitecturePredictor, Predicted
 from hytnas_host.search.exact_metrics import ExactMetrics, exact_metrics_of
@@ -248,6 +249,6 @@ def _tau(
 
 def _source(result: SearchResult) -> str:
     for objective in result.objectives:
-        if objective.name == "latency_ms" and objective.source:
+        if objective.name == LATENCY.name and objective.source:
             return objective.source
     return "latency predictor"

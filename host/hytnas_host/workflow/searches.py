@@ -1,7 +1,7 @@
 """The search over a study's predictors, and the verification of its winners on the device."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from hytnas_agent.records import LatencyLabel, Outcome
 from hytnas_datasets.families import has_networks
-from hytnas_datasets.label_context import LabelContext, ModelFiles
+from hytnas_datasets.label_context import LabelContext, ModelFiles, describe
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_datasets.store import Purpose, Study, verification_purpose
@@ -36,6 +36,7 @@ from hytnas_host.search.verify import verify
 from hytnas_host.study_files import StudyFiles, digest, read_json, write_json
 from hytnas_host.workflow.predictors import load_trained, measured_target
 from hytnas_host.workflow.recorded import recorded_study
+from hytnas_predictors.errors import PredictorMismatchError
 from hytnas_predictors.predictor import Predictor
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
@@ -103,6 +104,8 @@ def search_study(
     ------
     ResultFileError
         A predictor is missing.
+    PredictorMismatchError
+        Predictors were fitted to labels of other devices, tasks or model files than the first.
     SearchError
         A constraint cannot be read, or the checkpoint is another search's.
     """
@@ -118,18 +121,15 @@ def search_study(
         raise SearchError(
             f"No objective of {objectives!r} is predicted", f"Name one of {', '.join(TARGETS)} as well"
         )
-    # Labels of a device say for which task; accuracies may be of a smaller picture.
-    leading = next(
-        (p for name, p in predictors.items() if TARGETS[name].of_device), next(iter(predictors.values()))
-    )
-    task = leading.info.context.task
+    context = _common_context(predictors, force=force)
+    task = context.task
     evaluator = PredictorEvaluator(
         predictors,
         exact_metrics_of(chosen, task),
         exact=[objective.name for objective in wanted if objective.name not in predictors],
         sources={name: _source(predictor) for name, predictor in predictors.items()},
         directions={objective.name: objective.direction for objective in wanted},
-        execution=leading.info.context.execution,
+        execution=context.execution,
         probes=chosen.sample(PROBES, np.random.default_rng(0)),
     )
     described = (chosen.hash(), evaluator.objectives, strategy, tuple(constraints), batch, seed, extrapolated)
@@ -156,6 +156,26 @@ def search_study(
     ):
         other.unlink()
     return result
+
+
+def _common_context(predictors: Mapping[str, Predictor], *, force: bool) -> LabelContext:
+    """What the labels of a device depend on that the predictors were fitted to; the first's with ``force``.
+
+    Accuracies may be of another task, such as a smaller picture.
+    """
+    contexts = {name: predictor.info.context for name, predictor in predictors.items()}
+    names = [name for name in contexts if TARGETS[name].of_device] or list(contexts)
+    first = contexts[names[0]]
+    for name in names[1:]:
+        conflicts = first.conflicts(contexts[name])
+        if conflicts and not force:
+            raise PredictorMismatchError(
+                f"the predictors of {names[0]} and {name} were fitted to labels of different conditions "
+                f"({describe(conflicts)})",
+                "Fit both to labels of one device and task, or add --force",
+                fields=tuple(conflicts),
+            )
+    return first
 
 
 def verify_study(
