@@ -14,8 +14,9 @@ Of each, ``29 % usable`` takes those 150 s whose share of fast moments is neares
 
 The rules: ``before`` (no wait, every process runs to its end), ``wait before loading`` (as now, but the core
 is waited for before the model is loaded) and ``now`` (it is waited for after the warm-up, and where another
-attempt follows a process ends early). A replay measures 12 models of 3, 10 and 30 ms in five processes each;
-replays start at places spread over the course. Intervals are 95 % bootstrap intervals over the starts.
+attempt follows a process ends early). A replay measures 12 models of 3, 10 and 30 ms in five processes each,
+again and again for 300 s, so that each rule meets the same time. Replays start at places spread over the
+course; intervals are 95 % bootstrap intervals over the starts.
 
     python benchmarks/restless.py [--starts 8] [--json FILE]
     python benchmarks/restless.py --record FILE --minutes 20    # this machine's last core; FIFO if permitted
@@ -79,6 +80,7 @@ MODELS_MS = (3.0, 10.0, 30.0) * 4
 RULE = StoppingRule.fixed(5)
 SETTINGS = MeasureSettings()
 RESTLESS, STRETCH_S = 0.29, 150.0
+REPLAYED_S = 300.0
 RULES = ("before", "wait before loading", "now")
 RESAMPLES = 4000
 
@@ -143,7 +145,7 @@ class ReplayedCore:
 
 @dataclass
 class Replay:
-    """A collection on a replayed core.
+    """Collections on a replayed core.
 
     Attributes
     ----------
@@ -151,15 +153,15 @@ class Replay:
         What it took.
     processes, valid, early : int
         Processes begun, valid ones among them, and those that ended early.
-    labels : dict
-        The label of each model, by its number.
+    labels : list
+        Each label with the number of its model.
     """
 
     seconds: float = 0.0
     processes: int = 0
     valid: int = 0
     early: int = 0
-    labels: dict[int, LatencyLabel] = field(default_factory=dict)
+    labels: list[tuple[int, LatencyLabel]] = field(default_factory=list)
 
 
 def measure(
@@ -208,22 +210,36 @@ def result_of(
     )
 
 
-def replay(course: Course, rule: str, start: int, seed: int) -> Replay:
-    """A collection of all models in rounds, as `hytnas_host.collect.measuring` goes about it."""
+def replay(course: Course, rule: str, start: int, seed: int, *, seconds: float = 0.0) -> Replay:
+    """Collections of all models, one after the other for so many seconds; one with none.
+
+    A collection goes in rounds, as `hytnas_host.collect.measuring` goes about it.
+    """
+    rng = np.random.default_rng(seed)
+    core, gate, found = ReplayedCore(course, start, rng), Gate(), Replay()
     gc.freeze()  # each process of the replay collects garbage before its runs
     try:
-        return _replay(course, rule, start, seed)
+        while not found.processes or core.now < 1e9 * seconds:
+            _collect(found, core, gate, rng, rule=rule, seconds=seconds)
     finally:
         gc.unfreeze()
+    found.seconds = core.now / 1e9
+    return found
 
 
-def _replay(course: Course, rule: str, start: int, seed: int) -> Replay:
-    rng = np.random.default_rng(seed)
-    core, gate = ReplayedCore(course, start, rng), Gate()
+def _collect(
+    found: Replay,
+    core: ReplayedCore,
+    gate: Gate,
+    rng: np.random.Generator,
+    *,
+    rule: str,
+    seconds: float,
+) -> None:
+    """One collection; without its labels where the seconds are over before its end."""
     attempts: dict[int, dict[int, list[ProcessResult]]] = {
         model: defaultdict(list) for model in range(len(MODELS_MS))
     }
-    found = Replay()
     open_models = list(attempts)
     while open_models:
         for model in rng.permutation(open_models).tolist():
@@ -242,9 +258,9 @@ def _replay(course: Course, rule: str, start: int, seed: int) -> Replay:
             found.processes += 1
             found.valid += not result.is_disturbed
             found.early += measured[2].ended_early
-    found.seconds = core.now / 1e9
-    found.labels = {model: aggregate(came_to(timed.values()), RULE) for model, timed in attempts.items()}
-    return found
+            if 0 < 1e9 * seconds <= core.now:
+                return
+    found.labels += [(model, aggregate(came_to(timed.values()), RULE)) for model, timed in attempts.items()]
 
 
 def with_interval(values: Floats, weights: Floats, rng: np.random.Generator) -> tuple[float, float, float]:
@@ -281,7 +297,7 @@ def errors_of(replays: list[Replay]) -> Floats:
         [
             label.median_ms / MODELS_MS[model] - 1
             for each in replays
-            for model, label in each.labels.items()
+            for model, label in each.labels
             if label.median_ms is not None and not label.too_few_undisturbed
         ]
     )
@@ -294,8 +310,8 @@ def row_of(course: Course, rule: str, replays: list[Replay]) -> dict[str, Any]:
         np.array([getattr(each, name) for each in replays], dtype=float)
         for name in ("seconds", "valid", "processes", "early")
     )
-    few = np.array([sum(label.too_few_undisturbed for label in each.labels.values()) for each in replays])
-    models = np.full(len(replays), float(len(MODELS_MS)))
+    few = np.array([sum(label.too_few_undisturbed for _, label in each.labels) for each in replays])
+    labels = np.array([float(len(each.labels)) for each in replays])
     errors = errors_of(replays)
     return {
         "course": course.name,
@@ -304,8 +320,7 @@ def row_of(course: Course, rule: str, replays: list[Replay]) -> dict[str, Any]:
         "seconds_a_valid_process": with_interval(seconds, valid, rng),
         "valid": with_interval(valid, begun, rng),
         "ended_early": float(early.sum() / begun.sum()),
-        "seconds": with_interval(seconds, np.ones(len(replays)), rng),
-        "labels_of_few": with_interval(few.astype(float), models, rng),
+        "labels_of_few": with_interval(few.astype(float), labels, rng),
         "labels": len(errors),
         "error_median": float(np.median(errors)) if len(errors) else None,
         "error_p95": float(np.quantile(np.abs(errors), 0.95)) if len(errors) else None,
@@ -360,7 +375,7 @@ def keep(path: Path, bursts: Floats) -> None:
 def print_table(rows: list[dict[str, Any]]) -> None:
     """The figures as a Markdown table."""
     heads = (
-        "course", "rule", "s a valid process", "valid", "ended early", "s in all",
+        "course", "rule", "s a valid process", "valid", "ended early",
         "labels of fewer than three", "error of the others: median, 95th percentile", "shift of the median",
     )  # fmt: skip
     print("| " + " | ".join(heads) + " |")
@@ -372,7 +387,6 @@ def print_table(rows: list[dict[str, Any]]) -> None:
             "{:.2f} [{:.2f}, {:.2f}]".format(*row["seconds_a_valid_process"]),
             "{:.0%} [{:.0%}, {:.0%}]".format(*row["valid"]),
             f"{row['ended_early']:.0%}",
-            "{:.0f} [{:.0f}, {:.0f}]".format(*row["seconds"]),
             "{:.0%} [{:.0%}, {:.0%}]".format(*row["labels_of_few"]),
             f"{row['error_median']:+.2%}, {row['error_p95']:.2%} (n = {row['labels']})"
             if row["labels"]
@@ -403,7 +417,9 @@ def main() -> None:
         starts = np.linspace(0, len(course.slow), options.starts, endpoint=False).astype(int).tolist()
         first: list[Replay] = []
         for rule in RULES:
-            replays = [replay(course, rule, start, seed) for seed, start in enumerate(starts)]
+            replays = [
+                replay(course, rule, start, seed, seconds=REPLAYED_S) for seed, start in enumerate(starts)
+            ]
             first = first or replays
             rows.append(row_of(course, rule, replays) | {"label_shift": label_shift(first, replays)})
             print(f"  {course.name}, {rule}", file=sys.stderr, flush=True)

@@ -32,7 +32,7 @@ def test_a_fast_core_costs_no_more_than_before_and_its_labels_are_the_truth() ->
     before, now = (replay(fast, rule, 0, 0) for rule in ("before", "now"))
     assert before.valid == before.processes == now.valid == now.processes == 5 * len(MODELS_MS)
     assert now.seconds <= 1.04 * before.seconds
-    for model, label in now.labels.items():
+    for model, label in now.labels:
         assert label.median_ms == pytest.approx(MODELS_MS[model], rel=1e-3)
 
 
@@ -42,7 +42,7 @@ def test_spells_longer_than_a_process_leave_more_of_them_valid() -> None:
     assert now.valid / now.processes > 1.5 * before.valid / before.processes
     assert now.early > 0
     assert before.early == 0
-    assert sum(label.too_few_undisturbed for label in now.labels.values()) == 0
+    assert sum(label.too_few_undisturbed for _, label in now.labels) == 0
 
 
 def test_a_core_that_is_never_fast_comes_to_an_end_with_a_label_for_each() -> None:
@@ -50,7 +50,14 @@ def test_a_core_that_is_never_fast_comes_to_an_end_with_a_label_for_each() -> No
     assert found.valid == 0
     assert found.processes == 10 * len(MODELS_MS)
     assert found.early == 5 * len(MODELS_MS)
-    assert all(label.too_few_undisturbed and label.median_ms for label in found.labels.values())
+    assert all(label.too_few_undisturbed and label.median_ms for _, label in found.labels)
+
+
+def test_rules_are_held_against_the_same_time() -> None:
+    found = replay(course((1.0, 0.0)), "now", 0, 0, seconds=100.0)
+    assert found.seconds == pytest.approx(100.0, abs=3.0)
+    assert found.processes > 5 * len(MODELS_MS)
+    assert len(found.labels) % len(MODELS_MS) == 0
 
 
 def test_a_stretch_is_the_one_whose_usable_share_is_nearest() -> None:

@@ -211,7 +211,7 @@ def test_a_study_decides_as_a_collection_does(found: list[tuple[bool, float]]) -
     """The same results, one after the other, to the study and to the journal of a collection."""
     with TemporaryDirectory() as folder, Study.open(Path(folder)) as study:
         study.exports.add(ExportRecord(MODELS[0], "onnx", "models/a.onnx", 1))
-        journal = collect.Journal(study, "latency", "board", CONTEXT, MeasureSettings())
+        journal = collect.JobJournal(study, "latency", "board", CONTEXT, MeasureSettings())
         processes: list[Process] = []
         for number, (usable, value) in enumerate(found):
             slot = journal.next_timed(MODELS[0], RULE)
