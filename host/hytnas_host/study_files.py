@@ -33,6 +33,11 @@ class StudyFiles:
         """Outcome of the search."""
         return self.folder / "search.json"
 
+    @property
+    def searched_space(self) -> Path:
+        """The space that was searched."""
+        return self.folder / "search-space.toml"
+
     def search_checkpoint(self, key: str) -> Path:
         """Where a search goes on; ``key`` tells searches apart."""
         return self.folder / f"search-checkpoint-{key}.json"

@@ -1,7 +1,6 @@
 """The picks of a study's search as models of the study."""
 
 from hytnas_datasets.plan import Task, build_plan
-from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Purpose, Study
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.exporting import Exporter
@@ -9,6 +8,7 @@ from hytnas_host.collect.model import Model
 from hytnas_host.search.result import SearchResult
 from hytnas_host.study_files import StudyFiles, read_json
 from hytnas_host.workflow.predictors import measured_target
+from hytnas_host.workflow.searched_space import searched_space
 
 
 def picked_models(study: Study, *, seed: int) -> list[Model]:
@@ -23,7 +23,7 @@ def picked_models(study: Study, *, seed: int) -> list[Model]:
     """
     files = StudyFiles(study.folder)
     result = read_json(files.search, SearchResult)
-    space = get_space(result.space)
+    space = searched_space(files, result)
     task = Task(resolution=result.resolution, classes=result.classes)
     chosen = dict.fromkeys(space.parse(pick.architecture) for pick in result.picks)
     networks = [(architecture, build_plan(architecture, task).hash) for architecture in chosen]

@@ -36,6 +36,7 @@ from hytnas_host.search.verify import verify
 from hytnas_host.study_files import StudyFiles, digest, read_json, write_json
 from hytnas_host.workflow.predictors import load_trained, measured_target
 from hytnas_host.workflow.recorded import recorded_study
+from hytnas_host.workflow.searched_space import keep_space, searched_space
 from hytnas_predictors.errors import PredictorMismatchError
 from hytnas_predictors.predictor import Predictor
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
@@ -150,6 +151,7 @@ def search_study(
             checkpoint=checkpoint,
             progress=progress,
         )
+    keep_space(files, chosen)
     write_json(files.search, result)
     for other in set(study.glob(files.search_checkpoint("*").name)) - set(
         study.glob(files.search_checkpoint(f"{predicted_by}-*").name)
@@ -197,7 +199,7 @@ def verify_study(
     """
     files = StudyFiles(study)
     result = read_json(files.search, SearchResult)
-    space = get_space(result.space)
+    space = searched_space(files, result)
     task = Task(resolution=result.resolution, classes=result.classes)
     target = measured_target(study)
     description = device.describe(model_format=target.format, precision=target.precision)

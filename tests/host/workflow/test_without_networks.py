@@ -10,7 +10,7 @@ from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task
 from hytnas_datasets.portable import write_set
-from hytnas_datasets.spaces import get_space
+from hytnas_datasets.spaces import get_space, load_toml
 from hytnas_datasets.targets import get_target
 from hytnas_host.cli.app import app
 from hytnas_predictors.features import make_features
@@ -99,3 +99,4 @@ def test_a_space_without_networks_goes_all_the_way(space, tmp_path):
     fastest = next(pick for pick in result["picks"] if pick["label"] == "BL")
     assert chosen.values(chosen.parse(fastest["architecture"]))["threads"] == 4
     assert "best latency" in run(*search, "--strategy", "nsga2")
+    assert load_toml(study / "search-space.toml") == chosen

@@ -1,0 +1,27 @@
+"""The space of a study's search, kept beside its result, so that what comes after the search finds it.
+
+The result names the space alone. A space from a TOML file is known by its name only to the command that was
+given the file.
+"""
+
+from hytnas_agent.whole_file import write_whole
+from hytnas_datasets.spaces import Space, get_space, to_toml
+from hytnas_host.search.result import SearchResult
+from hytnas_host.study_files import StudyFiles
+
+
+def keep_space(files: StudyFiles, space: Space) -> None:
+    """Write the space that was searched into the study."""
+    write_whole(files.searched_space, to_toml(space).encode())
+
+
+def searched_space(files: StudyFiles, result: SearchResult) -> Space:
+    """The space that ``result`` is of.
+
+    Raises
+    ------
+    SpaceError
+        The study does not hold it and nobody else knows it, or another one has its name here.
+    """
+    kept = files.searched_space
+    return get_space(kept if kept.is_file() else result.space)
