@@ -68,7 +68,7 @@ class Journal:
             raise self._explain(error, "Move it away to start with an empty one") from error
 
     def begin(self, job: MeasureJob, client_id: str) -> int:
-        """Note that the job is about to run; how many times it was begun, this one included."""
+        """Note that the job is about to run; how many times it was started, this one included."""
         with self._use():
             row = self._database.execute(
                 "INSERT INTO jobs (job_id, client_id, job, attempts) VALUES (?, ?, ?, 1)"

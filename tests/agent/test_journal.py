@@ -45,7 +45,7 @@ def test_the_first_ending_stands(journal: Journal) -> None:
     assert journal.find("a").result.outcome is Outcome.OK
 
 
-def test_attempts_are_counted(journal: Journal) -> None:
+def test_starts_are_counted(journal: Journal) -> None:
     assert [journal.begin(job("a"), "me") for _ in range(3)] == [1, 2, 3]
 
 

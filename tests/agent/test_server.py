@@ -245,7 +245,7 @@ def test_a_job_that_takes_the_agent_down_is_given_up(
     database.close()
     result = agent.measure(job).result
     assert result.outcome is Outcome.INTERNAL
-    assert "3 attempts" in result.message
+    assert "3 times" in result.message
 
 
 def test_a_model_that_was_not_uploaded_is_asked_for(agent: AgentUnderTest, models: Models) -> None:

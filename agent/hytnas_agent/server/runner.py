@@ -23,7 +23,8 @@ from hytnas_agent.spool import names_of
 from hytnas_agent.supervisor import JobFiles, run_job
 from hytnas_agent.worker_process import Cancellation
 
-MAX_ATTEMPTS = 3
+MAX_STARTS = 3
+"""How often a job is started at most whose agent or device goes down each time."""
 
 
 @dataclass(frozen=True)
@@ -192,9 +193,9 @@ class Runner:
 
     def _journalled(self, queued: QueuedJob, cancellation: Cancellation) -> ProcessResult | None:
         """Run the job and write down how it ended; None where the agent's own end has cut it short."""
-        attempts = self._journal.begin(queued.job, queued.client_id)
+        starts = self._journal.begin(queued.job, queued.client_id)
         try:
-            result = self._measure(queued, attempts, cancellation)
+            result = self._measure(queued, starts, cancellation)
         except Exception as error:  # the thread must outlive whatever a job does
             message = f"{type(error).__name__}: {error}"
             result = unrun_result(queued.job, self._identity, Outcome.INTERNAL, message)
@@ -204,9 +205,9 @@ class Runner:
         self._journal.finish(queued.job, queued.client_id, result)
         return result
 
-    def _measure(self, queued: QueuedJob, attempts: int, cancellation: Cancellation) -> ProcessResult:
-        if attempts > MAX_ATTEMPTS:
-            message = f"the agent or its device went down during each of {MAX_ATTEMPTS} attempts"
+    def _measure(self, queued: QueuedJob, starts: int, cancellation: Cancellation) -> ProcessResult:
+        if starts > MAX_STARTS:
+            message = f"the agent or its device went down each of the {MAX_STARTS} times that this job ran"
             return unrun_result(queued.job, self._identity, Outcome.INTERNAL, message)
         timed = queued.job.measure_pass == MeasurePass.TIMED
         with _locked(self._timed_lock) if timed else contextlib.nullcontext():

@@ -49,7 +49,7 @@ from hytnas_host.devices.transport import Transport
 
 PROBE_TIMEOUT_S = 120.0
 COMMIT_TIMEOUT_S = 120.0
-UPLOAD_ATTEMPTS = 3
+UPLOAD_TRIES = 3
 ACKNOWLEDGED_AT_ONCE = 10_000
 EARLIER_JOB_POLL_S = 5.0  # it may be a timed run, which every question disturbs
 MEASURE_GRACE_S = 60.0 + MAX_WAIT_S + SPEED_PATIENCE_S
@@ -281,17 +281,17 @@ class AgentDevice:
         stat = self._with_lease("spool_stat", SpoolStatParams((name,), size_bytes), SpoolStatResult)
         if name in stat.present:
             return
-        # The same name at every attempt: a part that a broken one left behind is written over.
+        # The same name each time: a part that a broken one left behind is written over.
         commit = SpoolCommitParams(f"{self._client_id[:32]}-{name[:32]}", name, size_bytes)
-        for attempt in range(UPLOAD_ATTEMPTS):
+        for number in range(UPLOAD_TRIES):
             self._session.put(file, str(PurePosixPath(self._session.hello().incoming_path) / commit.upload))
             try:
                 self._with_lease("spool_commit", commit, SpoolCommitResult, COMMIT_TIMEOUT_S)
             except RpcError as error:
                 _check_content(file, name)
-                if attempt == UPLOAD_ATTEMPTS - 1:
+                if number == UPLOAD_TRIES - 1:
                     raise DeviceError(
-                        f"{file.name} arrived damaged on {self.name!r} {UPLOAD_ATTEMPTS} times",
+                        f"{file.name} arrived damaged on {self.name!r} {UPLOAD_TRIES} times",
                         "check the device's memory card and its network",
                     ) from error
             else:
