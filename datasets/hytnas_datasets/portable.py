@@ -90,7 +90,20 @@ def write_set(
     licence: str,
     provenance: dict[str, Any],
 ) -> DataSheet:
-    """Write the table and its data sheet into ``folder``, the sheet last; raises DataSetError."""
+    """Write the table and its data sheet into ``folder``, the sheet last; raises DataSetError.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from hytnas_datasets.bundled import load
+    >>> labels = load("hyt-icount-a53")
+    >>> with TemporaryDirectory() as folder:
+    ...     sheet = write_set(
+    ...         labels, Path(folder), name="copy", summary="a copy", licence="CC0-1.0", provenance={}
+    ...     )
+    ...     sheet.labels == len(read_set(Path(folder)))
+    True
+    """
     table = _table(labelled)
     sheet = DataSheet(
         format_version=FORMAT_VERSION,
@@ -124,7 +137,14 @@ def write_set(
 
 
 def read_sheet(folder: Path) -> DataSheet:
-    """The data sheet of a folder; raises DataSetError."""
+    """The data sheet of a folder; raises DataSetError.
+
+    Examples
+    --------
+    >>> from hytnas_datasets.bundled import set_folder
+    >>> read_sheet(set_folder("bundled:hyt-icount-a53")).space
+    'hyt'
+    """
     try:
         content = _read(folder / DATA_SHEET, MAX_SHEET_BYTES)
         found = msgspec.json.decode(content, type=_Version).format_version
@@ -146,6 +166,12 @@ def read_set(folder: Path) -> LabelledSet:
     DataSetError
         The files are missing, too large, not those that the data sheet vouches for, or of another
         definition of the space.
+
+    Examples
+    --------
+    >>> from hytnas_datasets.bundled import set_folder
+    >>> len(read_set(set_folder("bundled:hyt-icount-a53")))
+    430
     """
     sheet = read_sheet(folder)
     target = get_target(sheet.target)

@@ -75,6 +75,15 @@ def build_leaderboard(
         Below 20 different networks.
     PredictorError
         For unknown estimators and labels that are NaN or, on the log scale, not positive.
+
+    Examples
+    --------
+    >>> from hytnas_datasets.bundled import load
+    >>> board = build_leaderboard(
+    ...     load("hyt-icount-a53"), estimators=["lightgbm"], folds=2, repeats=1, resamples=50
+    ... )
+    >>> board.scores[0].predictor, board.scores[0].kendall_tau.value > 0.9
+    ('lightgbm', True)
     """
     names = list_estimators() if estimators is None else estimators
     chosen = list(recipes) or [default_recipe(name, labelled.target, labelled.space) for name in names]

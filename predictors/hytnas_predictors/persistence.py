@@ -30,6 +30,23 @@ def save_predictor(predictor: Predictor, folder: Path) -> None:
     ------
     PredictorError
         If the folder holds something else, or cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tempfile import TemporaryDirectory
+    >>> from hytnas_datasets.bundled import load
+    >>> from hytnas_predictors.predictor import fit_predictor
+    >>> labels = load("hyt-icount-a53")
+    >>> predictor = fit_predictor("lightgbm", labels, rng=np.random.default_rng(0))
+    >>> with TemporaryDirectory() as folder:
+    ...     save_predictor(predictor, Path(folder) / "latency")
+    ...     again = load_predictor(Path(folder) / "latency", space=labels.space)
+    ...     read_info(Path(folder) / "latency").name
+    'lightgbm'
+    >>> some = labels.architectures[:3]
+    >>> bool((again.predict(some).mean == predictor.predict(some).mean).all())
+    True
     """
     if folder.exists() and not (folder / FILE).is_file() and any(folder.iterdir()):
         raise PredictorError(f"{folder} holds something that is no predictor", "Choose another folder.")

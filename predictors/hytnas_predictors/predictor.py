@@ -118,6 +118,15 @@ def fit_predictor(
         For an unknown estimator, and labels that are NaN.
     NotEnoughDataError
         Below 4 labels.
+
+    Examples
+    --------
+    >>> from hytnas_datasets.bundled import load
+    >>> labels = load("hyt-icount-a53")
+    >>> predictor = fit_predictor("lightgbm", labels, rng=np.random.default_rng(0))
+    >>> prediction = predictor.predict(labels.architectures[:3])
+    >>> prediction.mean.shape, prediction.std.shape, prediction.extrapolated.tolist()
+    ((3,), (3,), [False, False, False])
     """
     recipe = recipe or default_recipe(name, labelled.target, labelled.space)
     y = check_labels(labelled.y)

@@ -51,6 +51,13 @@ def default_recipe(estimator: str, target: Target, space: Space) -> Recipe:
     take the physical quantities alone. The scale is the target's: latencies are fitted on the log scale,
     which ranks as well or a little better and makes errors relative.
     ``benchmarks/predictors_released.py`` prints the comparison.
+
+    Examples
+    --------
+    >>> from hytnas_datasets.spaces import get_space
+    >>> from hytnas_datasets.targets import get_target
+    >>> default_recipe("xgboost", get_target("latency_ms"), get_space("hyt")).scale
+    'log'
     """
     sets: Sequence[FeatureSet] = ("physical",) if estimator in NETWORKS else ("ordinal", "physical")
     return Recipe(

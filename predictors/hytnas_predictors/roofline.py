@@ -76,5 +76,13 @@ def estimate_latency_ms(architecture: Architecture, task: Task, processor: Proce
     ------
     PlanError
         If the architecture has no layer plan.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hytnas_datasets.spaces import get_space
+    >>> network = get_space("hyt").sample(1, np.random.default_rng(0))[0]
+    >>> estimate_latency_ms(network, Task(resolution=112)) < estimate_latency_ms(network, Task())
+    True
     """
     return 1e3 * sum(estimate_layer_s(layer, processor) for layer in build_plan(architecture, task).layers)

@@ -27,7 +27,13 @@ def load(name: str) -> LabelledSet:
 
 
 def set_folder(reference: str) -> Path:
-    """The folder of a data set: ``bundled:NAME``, or a path. Raises DataSetError for an unknown name."""
+    """The folder of a data set: ``bundled:NAME``, or a path. Raises DataSetError for an unknown name.
+
+    Examples
+    --------
+    >>> set_folder("bundled:hyt-icount-a53").name
+    'hyt-icount-a53'
+    """
     if reference.startswith(PREFIX):
         return _folder_of(reference.removeprefix(PREFIX))
     return Path(reference)

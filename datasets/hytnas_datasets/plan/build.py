@@ -33,6 +33,15 @@ def build_plan(architecture: Architecture, task: Task) -> LayerPlan:
         If the network cannot be built for the task.
     SpaceError
         If the architecture's space is not registered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hytnas_datasets.spaces import get_space
+    >>> architecture = get_space("hyt").sample(1, np.random.default_rng(0))[0]
+    >>> small, large = (build_plan(architecture, Task(resolution=pixels)) for pixels in (112, 224))
+    >>> small.params == large.params, small.macs < large.macs
+    (True, True)
     """
     return _build(_stages(architecture, task), task)
 

@@ -24,7 +24,13 @@ _REGISTERED: Final[dict[str, Space]] = {}
 
 
 def list_spaces() -> tuple[str, ...]:
-    """Names of the spaces that `get_space` knows: bundled, of installed packages, and registered."""
+    """Names of the spaces that `get_space` knows: bundled, of installed packages, and registered.
+
+    Examples
+    --------
+    >>> list_spaces()[:3]
+    ('hyt', 'hyt-released', 'hyt-mixed')
+    """
     return tuple(dict.fromkeys((*SPACES.names(), *_REGISTERED)))
 
 
@@ -54,6 +60,11 @@ def get_space(name_or_path: str | Path) -> Space:
     ------
     SpaceError
         For unknown names, and for files that cannot be read or do not describe a space.
+
+    Examples
+    --------
+    >>> get_space("hyt").size
+    1224440064
     """
     text = str(name_or_path)
     if isinstance(name_or_path, str) and (known := _find(text)):

@@ -119,6 +119,16 @@ def load_toml(path: Path | str) -> Space:
     SpaceError
         In one line that names the file: not readable, over `MAX_FILE_BYTES`, not TOML, unknown keys, names or
         values, a network family that cannot build it, or constraints that nothing meets.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from hytnas_datasets.spaces.registry import get_space
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "mine.toml"
+    ...     _ = file.write_text(to_toml(get_space("hyt")))
+    ...     load_toml(file) == get_space("hyt")
+    True
     """
     path = Path(path)
     try:
@@ -152,7 +162,14 @@ def parse_toml(text: str) -> Space:
 
 
 def to_toml(space: Space) -> str:
-    """The space as TOML text that `parse_toml` reads back to an equal space."""
+    """The space as TOML text that `parse_toml` reads back to an equal space.
+
+    Examples
+    --------
+    >>> from hytnas_datasets.spaces.registry import get_space
+    >>> print(to_toml(get_space("hyt")).splitlines()[0])
+    name = "hyt"
+    """
     plain = space.to_dict()
     lines = [f"{key} = {_value(plain[key])}" for key in ("name", "family", "channel_caps") if key in plain]
     for section in ("variables", "constraints"):

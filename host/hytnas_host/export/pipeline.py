@@ -40,6 +40,18 @@ def export_model(plan: LayerPlan, folder: Path, *, seed: int, target: ExportTarg
     ExportError
         If the converter is not there, the conversion fails, the result does not compute what torch computes,
         or a file cannot be written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from hytnas_datasets.plan import Task, build_plan
+    >>> from hytnas_datasets.spaces import get_space
+    >>> network = get_space("hyt").sample(1, np.random.default_rng(0))[0]
+    >>> plan = build_plan(network, Task(resolution=32))
+    >>> with TemporaryDirectory() as folder:
+    ...     exported = export_model(plan, Path(folder), seed=0, target=ExportTarget())
+    ...     exported.path.suffix, exported.parity_error < 1e-3
+    ('.onnx', True)
     """
     with one_thread():
         return _export(plan, folder, seed, target)

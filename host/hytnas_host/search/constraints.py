@@ -52,6 +52,11 @@ def parse_constraint(text: str) -> Constraint:
     ------
     ConstraintError
         Says what is wrong and shows examples.
+
+    Examples
+    --------
+    >>> str(parse_constraint("params <= 300k"))
+    'params <= 300000'
     """
     match = _PATTERN.fullmatch(text)
     if match is None:

@@ -130,5 +130,12 @@ class NoMetrics:
 
 
 def exact_metrics_of(space: Space, task: Task) -> ExactMetrics:
-    """What is known of a space's architectures without evaluation: counts, where they are networks."""
+    """What is known of a space's architectures without evaluation: counts, where they are networks.
+
+    Examples
+    --------
+    >>> from hytnas_datasets.spaces import get_space
+    >>> "params" in exact_metrics_of(get_space("hyt"), Task()).names
+    True
+    """
     return PlanMetrics(task) if has_networks(space) else NoMetrics(space)

@@ -100,6 +100,24 @@ def run_search(
         For a checkpoint that cannot be used.
     EvaluationError
         When the evaluator gives values that are not finite; what was evaluated before is in the checkpoint.
+
+    Examples
+    --------
+    >>> from hytnas_datasets.spaces import get_space
+    >>> from hytnas_host.search.evaluators import CallableEvaluator
+    >>> from hytnas_host.search.exact_metrics import PlanMetrics
+    >>> from hytnas_host.search.objectives import get_objective
+    >>> from hytnas_predictors.roofline import estimate_latency_ms
+    >>> task = Task(resolution=64)
+    >>> def values(architectures):
+    ...     counts = PlanMetrics(task).values("params", architectures)
+    ...     return np.column_stack([[estimate_latency_ms(a, task) for a in architectures], counts])
+    >>> evaluator = CallableEvaluator([get_objective("latency_ms"), get_objective("params")], values)
+    >>> result = run_search(
+    ...     get_space("hyt"), evaluator, task=task, strategy="random", evaluations=20
+    ... )
+    >>> len(result.evaluated), 1 <= len(result.front) <= 20
+    (20, True)
     """
     if evaluations < 1 or batch < 1 or seed < 0:
         raise SearchError(

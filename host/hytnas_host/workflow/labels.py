@@ -57,6 +57,12 @@ def read_labels(study: Path, target: str, space: str, choice: LabelChoice = ANY)
     DataSetError
         The data set cannot be read, or is of another target or space, or labels of it are to be chosen. Or
         stable labels alone are wanted where it is not known which those are.
+
+    Examples
+    --------
+    >>> bundled = LabelChoice(data="bundled:hyt-icount-a53")
+    >>> len(read_labels(Path("runs/none"), "latency_ms", "hyt", bundled))
+    430
     """
     if choice.data is not None:
         _refuse_to_choose(choice)

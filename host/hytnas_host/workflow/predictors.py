@@ -35,6 +35,16 @@ def train_predictor(
     """Fit a predictor to the chosen labels and save it; its folder is returned.
 
     Without a ``name`` it is the best of the leaderboard. It replaces one of the same target.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from hytnas_datasets.spaces import get_space
+    >>> bundled = LabelChoice(data="bundled:hyt-icount-a53")
+    >>> with TemporaryDirectory() as study:
+    ...     _ = train_predictor(Path(study), "latency_ms", "hyt", name="lightgbm", choice=bundled)
+    ...     load_trained(Path(study), "latency_ms", get_space("hyt")).info.labels
+    430
     """
     labels = read_labels(study, target, space, choice)
     chosen = name or best_predictor(study, target)

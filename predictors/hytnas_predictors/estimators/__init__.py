@@ -23,7 +23,13 @@ ESTIMATORS: Final[Registry[type[Estimator]]] = Registry(
 
 
 def list_estimators() -> tuple[str, ...]:
-    """Names of the registered estimators, the bundled ones first."""
+    """Names of the registered estimators, the bundled ones first.
+
+    Examples
+    --------
+    >>> list_estimators()[:2]
+    ('xgboost', 'lightgbm')
+    """
     return ESTIMATORS.names()
 
 

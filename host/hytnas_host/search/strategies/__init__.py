@@ -26,7 +26,13 @@ STRATEGIES: Final[Registry[type[Strategy]]] = Registry(
 
 
 def list_strategies() -> tuple[str, ...]:
-    """Names of the strategies, the bundled ones first."""
+    """Names of the strategies, the bundled ones first.
+
+    Examples
+    --------
+    >>> list_strategies()[:3]
+    ('hyt', 'nsga2', 'random')
+    """
     return STRATEGIES.names()
 
 
