@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hytnas_agent.errors import AgentError
+from hytnas_agent.whole_file import DRAFTS
 
 STATE_VARIABLE = "HYTNAS_AGENT_STATE"
 LEASE_VARIABLE = "HYTNAS_AGENT_LEASE"
@@ -102,7 +103,6 @@ class StateFolder:
             self.identity,
             self.runtimes,
             self.core_speeds,
-            self.core_speeds.with_suffix(".draft"),
             self.held_governors,
             self.tuned,
             *journal,
@@ -110,7 +110,7 @@ class StateFolder:
         try:
             if self.spool.exists():
                 shutil.rmtree(self.spool)
-            for path in (*own, *self.root.glob("*.lock")):
+            for path in (*own, *self.root.glob("*.lock"), *self.root.glob(DRAFTS)):
                 path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # not empty: something of somebody else's
                 self.root.rmdir()

@@ -5,7 +5,10 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+DRAFTS: Final = ".*.draft"
+"""Matches what a writer that was killed may have left in a folder."""
 
 
 @contextlib.contextmanager

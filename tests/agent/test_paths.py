@@ -5,6 +5,7 @@ import pytest
 
 from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder, state_folder
+from hytnas_agent.whole_file import DRAFTS, replacing
 
 
 def test_the_folder_is_found_in_this_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,3 +43,16 @@ def test_one_lease_file_may_serve_a_whole_board(tmp_path: Path, monkeypatch: pyt
     assert StateFolder(tmp_path).lease == tmp_path / "lease.lock"
     monkeypatch.setenv("HYTNAS_AGENT_LEASE", os.fspath(tmp_path / "shared"))
     assert StateFolder(tmp_path).lease == tmp_path / "shared"
+
+
+def test_what_a_writer_that_was_killed_left_is_deleted_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StateFolder(tmp_path / "state").create()
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", lambda *_arguments, **_options: None)
+        with pytest.raises(KeyboardInterrupt), replacing(state.core_speeds):
+            raise KeyboardInterrupt
+    assert [file.name for file in state.root.glob(DRAFTS)] != []
+    state.delete()
+    assert not state.root.exists()
