@@ -1,10 +1,10 @@
 """Predictors compared by cross-validation on one set of labels, with intervals, ceiling and verdict."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
@@ -157,11 +157,7 @@ def to_rows(leaderboard: Leaderboard) -> list[dict[str, str | float | bool]]:
 
 def write_csv(leaderboard: Leaderboard, path: Path) -> None:
     """Write `to_rows` as a CSV file with a header."""
-    rows = to_rows(leaderboard)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    pd.DataFrame(to_rows(leaderboard)).to_csv(path, index=False)
 
 
 def _check(labelled: LabelledSet, recipes: Sequence[Recipe]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from sklearn.metrics import mean_absolute_percentage_error, root_mean_squared_error
 
 Floats = NDArray[np.float64]
 Metric = Callable[[Floats, Floats], float]
@@ -35,7 +36,7 @@ def spearman(y: Floats, predicted: Floats, /) -> float:
     """
     if len(y) < 2 or np.ptp(y) == 0 or np.ptp(predicted) == 0:
         return 0.0
-    return float(np.corrcoef(stats.rankdata(y), stats.rankdata(predicted))[0, 1])
+    return float(stats.spearmanr(y, predicted).statistic)
 
 
 def rmse(y: Floats, predicted: Floats, /) -> float:
@@ -46,7 +47,7 @@ def rmse(y: Floats, predicted: Floats, /) -> float:
     >>> round(rmse(np.array([1.0, 2.0]), np.array([1.0, 4.0])), 3)
     1.414
     """
-    return float(np.sqrt(np.mean((predicted - y) ** 2)))
+    return float(root_mean_squared_error(y, predicted))
 
 
 def mape(y: Floats, predicted: Floats, /) -> float:
@@ -60,7 +61,8 @@ def mape(y: Floats, predicted: Floats, /) -> float:
     kept = y != 0
     if not kept.any():
         return math.nan
-    return float(np.mean(np.abs(predicted[kept] - y[kept]) / np.abs(y[kept])))
+    # scikit-learn divides by a tiny number where a label is 0: such a label would be all that one sees.
+    return float(mean_absolute_percentage_error(y[kept], predicted[kept]))
 
 
 def within_10_percent(y: Floats, predicted: Floats, /) -> float:

@@ -59,6 +59,8 @@ def grouped_folds(groups: NDArray[np.int64], folds: int, repeats: int, seed: int
             f"{count} different networks cannot be split into {folds} folds",
             "Choose from 2 folds up to as many as there are networks.",
         )
+    # scikit-learn's GroupKFold, shuffled, makes folds of as equal numbers of groups, and other ones: it takes
+    # 32-bit seeds alone. Seeds of (seed, repeat) are apart for any two repeats, and published figures hold.
     assigned = np.empty((repeats, len(groups)), dtype=np.int64)
     for repeat in range(repeats):
         order = np.random.default_rng([seed, repeat]).permutation(count)

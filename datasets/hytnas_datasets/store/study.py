@@ -2,12 +2,12 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Space
-from hytnas_datasets.store import labelling, summary, tables
+from hytnas_datasets.store import labelling, summary
 from hytnas_datasets.store.accuracies import Accuracies
 from hytnas_datasets.store.architectures import Architectures
 from hytnas_datasets.store.boards import Boards
@@ -167,6 +167,10 @@ class Study:
         """Counts, duplicates, outliers, repeat noise, canary drift and coverage of the space."""
         return summary.summarise(self._database)
 
-    def export_csv(self, folder: Path, *, licence: str = "unspecified") -> list[Path]:
-        """Write the study as CSV tables with a JSON data sheet; the files written are returned."""
-        return tables.write(self._database, self.runs.all(), folder, licence)
+    def export_tables(
+        self, folder: Path, *, licence: str = "unspecified", table_format: Literal["csv", "parquet"] = "csv"
+    ) -> list[Path]:
+        """Write the study as tables with a JSON data sheet; the files written are returned."""
+        from hytnas_datasets.store import tables  # noqa: PLC0415  pandas takes a while to import
+
+        return tables.write(self._database, self.runs.all(), folder, licence, table_format)

@@ -1,8 +1,6 @@
-"""A study as CSV tables with a JSON data sheet beside them."""
+"""A study as tables, CSV or Parquet, with a JSON data sheet beside them."""
 
-import csv
 import hashlib
-import io
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hytnas_agent.whole_file import replacing, write_whole
+from hytnas_agent.whole_file import write_whole
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.store import schema
@@ -23,6 +21,7 @@ from hytnas_datasets.store.labels import Labels, StoredLabel
 from hytnas_datasets.store.pass_tables import PASS_COLUMNS, pass_tables
 from hytnas_datasets.store.records import RunRecord
 from hytnas_datasets.store.results import Results
+from hytnas_datasets.store.table_files import TableFormat, write_table
 
 DATA_SHEET: Final = "datasheet.json"
 
@@ -97,11 +96,17 @@ _LABEL_FIELDS: Final = (
 )  # fmt: skip
 
 
-def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: str) -> list[Path]:
-    """Write ``latency-<space>.csv``, ``accuracy-<space>.csv``, processes, samples and the data sheet.
+def write(
+    database: Database,
+    runs: Sequence[RunRecord],
+    folder: Path,
+    licence: str,
+    table_format: TableFormat = "csv",
+) -> list[Path]:
+    """Write ``latency-<space>``, ``accuracy-<space>``, processes, samples and the data sheet.
 
-    What the passes beside the timed one found is in ``profile*.csv``, ``energy.csv`` and ``sustained*.csv``.
-    Each file replaces the one before it in one step. Raises StudyError where the folder cannot be written.
+    What the passes beside the timed one found is in ``profile*``, ``energy`` and ``sustained*``. Each file
+    replaces the one before it in one step. Raises StudyError where the folder cannot be written.
     """
     spaces = {space.name: space for space in Architectures(database).spaces()}
     files: list[Path] = []
@@ -113,16 +118,16 @@ def write(database: Database, runs: Sequence[RunRecord], folder: Path, licence: 
             None if label.architecture is None else label.architecture.space for label in labels
         )
         for name in names:
-            path = folder / f"latency-{name or 'files'}.csv"
-            files.append(_write_csv(path, _latency_rows(labels, name, spaces.get(name or ""), device_names)))
+            rows = _latency_rows(labels, name, spaces.get(name or ""), device_names)
+            files.append(write_table(folder, f"latency-{name or 'files'}", rows, table_format))
         for name, space in spaces.items():
             rows = _accuracy_rows(database, name, space)
             if rows:
-                files.append(_write_csv(folder / f"accuracy-{name}.csv", rows))
+                files.append(write_table(folder, f"accuracy-{name}", rows, table_format))
         if labels or Results(database).all():
-            files.append(_write_csv(folder / "processes.csv", _process_rows(database)))
-            files.append(_write_csv(folder / "samples.csv", _sample_rows(database)))
-        files += [_write_csv(folder / f"{name}.csv", rows) for name, rows in pass_tables(database)]
+            files.append(write_table(folder, "processes", _process_rows(database), table_format))
+            files.append(write_table(folder, "samples", _sample_rows(database), table_format))
+        files += [write_table(folder, name, rows, table_format) for name, rows in pass_tables(database)]
         sheet = _data_sheet(database, runs, files, licence, spaces)
         content = msgspec.json.format(msgspec.json.encode(sheet), indent=2)
         write_whole(folder / DATA_SHEET, content + b"\n")
@@ -233,19 +238,6 @@ def _sample_rows(database: Database) -> Iterable[dict[str, Any]]:
                 "duration_ms": duration_ms,
                 "counts": counts,
             }
-
-
-def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
-    with replacing(path) as content:
-        file = io.TextIOWrapper(content, "utf-8", newline="")
-        writer: csv.DictWriter[str] | None = None
-        for row in rows:
-            if writer is None:
-                writer = csv.DictWriter(file, list(row), lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(row)
-        file.detach()
-    return path
 
 
 def _data_sheet(

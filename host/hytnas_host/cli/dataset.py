@@ -1,7 +1,7 @@
 """`hytnas-profile dataset`: what a study holds, getting it out, and data sets in files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -112,15 +112,23 @@ def export(
     licence: Annotated[
         str, typer.Option("--licence", help="Licence to state in the data sheet, such as CC-BY-4.0.")
     ] = "unspecified",
+    table_format: Annotated[
+        Literal["csv", "parquet"],
+        typer.Option("--format", help="Format of the tables: csv, or parquet with the type of each column."),
+    ] = "csv",
 ) -> None:
-    """Write all that a study holds as CSV tables with a JSON data sheet, for other programs.
+    """Write all that a study holds as tables with a JSON data sheet, for other programs.
 
-    Example: hytnas-profile dataset export ./csv --licence CC-BY-4.0
+    Examples:
+
+      hytnas-profile dataset export ./csv --licence CC-BY-4.0
+
+      hytnas-profile dataset export ./tables --format parquet
     """
     from hytnas_datasets.store import Study
 
     with Study.open(study, create=False) as opened:
-        for path in opened.export_csv(folder, licence=licence):
+        for path in opened.export_tables(folder, licence=licence, table_format=table_format):
             out.print(str(path), highlight=False)
 
 

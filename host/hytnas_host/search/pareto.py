@@ -30,12 +30,7 @@ def front_ranks(points: NDArray[np.float64], /) -> NDArray[np.int64]:
 
     Equal rows share a front.
     """
-    ranks = np.full(len(points), -1, dtype=np.int64)
-    rank = 0
-    while (left := np.flatnonzero(ranks < 0)).size:
-        ranks[left[non_dominated(points[left])]] = rank
-        rank += 1
-    return ranks
+    return np.asarray(moocore.pareto_rank(points), dtype=np.int64)
 
 
 def hypervolume(points: NDArray[np.float64], reference_point: NDArray[np.float64], /) -> float:

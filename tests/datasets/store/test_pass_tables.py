@@ -87,7 +87,7 @@ def architecture(study: Study, make: Make) -> Architecture:
 def test_a_profile_has_stages_as_rows_that_add_up(
     study: Study, architecture: Architecture, tmp_path: Path
 ) -> None:
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     network, foreign = read(tmp_path / "profile.csv")
     assert (network["space"], network["architecture"]) == ("hyt", get_space("hyt").format(architecture))
     assert (foreign["space"], foreign["architecture"], foreign["model"]) == ("", "", "models/foreign.onnx")
@@ -103,7 +103,7 @@ def test_a_profile_has_stages_as_rows_that_add_up(
 
 @pytest.mark.usefixtures("architecture")
 def test_what_was_stored_is_read_back_exactly(study: Study, tmp_path: Path) -> None:
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     job = {name: f"{name}-m-board-1" for name in FOUND}
     operators = tuple(
         OperatorTime(row["operator_name"], row["operator_type"], float(row["time_us"]))
@@ -140,7 +140,7 @@ def test_each_model_and_device_has_its_last_good_result(study: Study, make: Make
         "failed", "m", measure_pass="energy", outcome=Outcome.UNSUPPORTED, samples_ms=(), median_ms=None
     )
     study.results.add(failed, model_sha256="m", purpose="energy", replicate=0)
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     rows = [row for row in read(tmp_path / "energy.csv") if row["model_sha256"] == "m"]
     assert [(row["device_id"], row["job_id"]) for row in rows] == [
         ("board-1", "energy-m-board-1-again"),
@@ -150,7 +150,7 @@ def test_each_model_and_device_has_its_last_good_result(study: Study, make: Make
 
 @pytest.mark.usefixtures("architecture")
 def test_the_data_sheet_explains_the_tables_of_passes(study: Study, tmp_path: Path) -> None:
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     sheet = json.loads((tmp_path / "datasheet.json").read_text())
     names = {"profile", "profile-stages", "profile-operators", "energy", "sustained", "sustained-windows"}
     assert {f"{name}.csv" for name in names} <= set(sheet["files"])
@@ -162,7 +162,7 @@ def test_the_data_sheet_explains_the_tables_of_passes(study: Study, tmp_path: Pa
 def test_a_study_without_passes_has_no_such_tables(
     study: Study, measured: list[Architecture], tmp_path: Path
 ) -> None:
-    written = {path.stem for path in study.export_csv(tmp_path)}
+    written = {path.stem for path in study.export_tables(tmp_path)}
     assert measured
     assert not {"profile", "energy", "sustained"} & written
 
@@ -173,6 +173,6 @@ def test_a_space_that_is_not_known_here_keeps_its_profile_as_a_whole(
     study.architectures.add(space, space.decode([[0, 1, 1]]), ["p"], "latency")
     study.exports.add(make.export("m", "p"))
     add_passes(study, make, "m")
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     assert {row["stage"] for row in read(tmp_path / "profile-stages.csv")} == {"whole"}
     assert read(tmp_path / "energy.csv")[0]["architecture"] == "0-1-1"

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hytnas_agent.core_speed import CoreSpeed
@@ -26,7 +27,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_latencies_have_a_column_for_every_variable_and_say_how_they_ran(
     study: Study, measured: list[Architecture], tmp_path: Path
 ) -> None:
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     rows = read(tmp_path / "latency-tiny.csv")
     assert [(row["depth"], row["ratio"], row["kind"]) for row in rows] == [
         ("1", "1.0", "conv"),
@@ -40,13 +41,27 @@ def test_latencies_have_a_column_for_every_variable_and_say_how_they_ran(
     assert rows[0]["ci_low_ms"] == "8.5"
 
 
+def test_parquet_holds_the_same_tables_and_its_sheet_vouches_for_them(
+    study: Study, measured: list[Architecture], tmp_path: Path
+) -> None:
+    names = {path.stem for path in study.export_tables(tmp_path / "csv")}
+    files = study.export_tables(tmp_path / "parquet", table_format="parquet")
+    assert {path.stem for path in files} == names
+    frame = pd.read_parquet(tmp_path / "parquet" / "latency-tiny.parquet", dtype_backend="numpy_nullable")
+    assert frame["median_ms"].tolist() == [10.0, pd.NA, 20.0, 20.0]
+    assert frame["depth"].tolist() == [1, 2, 3, 3]
+    sheet = json.loads((tmp_path / "parquet" / "datasheet.json").read_bytes())
+    for path in files[:-1]:
+        assert sheet["files"][path.name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def test_every_raw_sample_is_written_exactly(study: Study, make: Make, tmp_path: Path) -> None:
     samples = (0.1 + 0.2, 1e-17, 3.0)
     study.exports.add(make.export("m", None))
     study.results.add(
         make.result("job", "m", samples_ms=samples), model_sha256="m", purpose="latency", replicate=0
     )
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     assert tuple(float(row["duration_ms"]) for row in read(tmp_path / "samples.csv")) == samples
     assert [row["job_id"] for row in read(tmp_path / "processes.csv")] == ["job"]
 
@@ -58,7 +73,7 @@ def test_runs_that_do_not_count_are_written_and_say_so(study: Study, make: Make,
     for replicate, found in enumerate((speed, None)):
         result = make.result(f"job-{replicate}", "m", samples_ms=samples, core_speed=found)
         study.results.add(result, model_sha256="m", purpose="latency", replicate=replicate)
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     rows = read(tmp_path / "samples.csv")
     assert [(row["job_id"], float(row["duration_ms"]), row["counts"]) for row in rows] == [
         *(("job-0", each, str(each != 9.0)) for each in samples),
@@ -74,7 +89,7 @@ def test_each_process_says_what_disturbed_it_and_whether_it_was_steady(
     for replicate, (found, steady) in enumerate(((verdict, False), (None, None))):
         result = make.result(f"job-{replicate}", "m", verdict=found, steady=steady)
         study.results.add(result, model_sha256="m", purpose="latency", replicate=replicate)
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     columns = ("steady", "verdict", "disturbed_by", "unverified")
     assert [tuple(row[name] for name in columns) for row in read(tmp_path / "processes.csv")] == [
         ("False", "INVALID", "82 degrees Celsius; 5 pages were swapped", "clock"),
@@ -87,7 +102,7 @@ def test_model_files_from_elsewhere_have_a_table_of_their_own(
 ) -> None:
     study.exports.add(make.export("foreign", None, path="models/foreign.onnx"))
     study.labels.add(make.label("foreign"), "latency", "board-1", make.context(execution="emulated"))
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     rows = read(tmp_path / "latency-files.csv")
     assert [(row["model"], row["execution"]) for row in rows] == [("models/foreign.onnx", "emulated")]
     assert len(read(tmp_path / "latency-tiny.csv")) == 4
@@ -100,7 +115,7 @@ def test_a_variable_that_does_not_exist_is_left_empty(study: Study, make: Make, 
     architecture = space.from_values({"kind": "a"})
     study.architectures.add(space, [architecture], ["p"], "accuracy")
     study.accuracies.add(make.accuracy(architecture, "p", 0))
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     assert [(row["kind"], row["heads"]) for row in read(tmp_path / "accuracy-branch.csv")] == [("a", "")]
 
 
@@ -112,7 +127,7 @@ def test_the_data_sheet_explains_every_column_and_vouches_for_every_file(
     study.exports.add(make.export("foreign", None))
     study.labels.add(make.label("foreign"), "latency", "board-1", make.context())
     study.results.add(make.result("job", "m0"), model_sha256="m0", purpose="latency", replicate=0)
-    files = study.export_csv(tmp_path, licence="CC-BY-4.0")
+    files = study.export_tables(tmp_path, licence="CC-BY-4.0")
     sheet = json.loads((tmp_path / "datasheet.json").read_text())
     names = [path.name for path in files if path.suffix == ".csv"]
     assert sorted(sheet["files"]) == sorted(names)
@@ -133,7 +148,7 @@ def test_a_failed_training_has_no_accuracy_but_a_reason(
     study: Study, measured: list[Architecture], make: Make, tmp_path: Path
 ) -> None:
     study.accuracies.add(make.accuracy(measured[0], "p0", 0, accuracy=None, failure="the loss was nan"))
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     row = read(tmp_path / "accuracy-tiny.csv")[0]
     assert (row["accuracy"], row["failure"]) == ("", "the loss was nan")
 
@@ -141,7 +156,7 @@ def test_a_failed_training_has_no_accuracy_but_a_reason(
 def test_a_folder_that_cannot_be_written_is_one_line(study: Study, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StudyError, match="cannot be written"):
-        study.export_csv(tmp_path / "file")
+        study.export_tables(tmp_path / "file")
 
 
 def test_architectures_carry_the_ids_that_commands_take(study: Study, make: Make, tmp_path: Path) -> None:
@@ -149,6 +164,6 @@ def test_architectures_carry_the_ids_that_commands_take(study: Study, make: Make
     architecture = space.sample(1, np.random.default_rng(0))[0]
     study.architectures.add(space, [architecture], ["p"], "accuracy")
     study.accuracies.add(make.accuracy(architecture, "p", 0))
-    study.export_csv(tmp_path)
+    study.export_tables(tmp_path)
     (row,) = read(tmp_path / "accuracy-hyt.csv")
     assert space.parse(row["architecture"]) == architecture
