@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from hytnas_agent.deadline import Deadline
 from hytnas_agent.errors import AgentError
 from hytnas_agent.lease import DeviceLease, busy_error
 from hytnas_agent.protocol import ErrorCode, RpcError
@@ -43,7 +44,7 @@ class ClientLease:
         self._client_id: str | None = None
         self._leaving = False
         self._ttl_s = MAX_TTL_S
-        self._last_sign = 0.0
+        self._expiry = Deadline(MAX_TTL_S, clock=clock)
 
     @property
     def token(self) -> int | None:
@@ -89,7 +90,7 @@ class ClientLease:
     def sign_of_life(self, token: int | None) -> None:
         """Note that the holder with this token said something."""
         if token is not None and token == self.token:
-            self._last_sign = self._clock()
+            self._expiry = Deadline(self._ttl_s, clock=self._clock)
 
     def leave(self) -> None:
         """End the lease: at once, or with the running job."""
@@ -99,7 +100,7 @@ class ClientLease:
 
     def job_ended(self) -> None:
         """A job's process has ended: the holder's time counts from here."""
-        self._last_sign = self._clock()
+        self._expiry = Deadline(self._ttl_s, clock=self._clock)
         if self._leaving:
             self._end()
 
@@ -107,7 +108,7 @@ class ClientLease:
         """Until the lease expires; None where nothing can expire."""
         if self.token is None or self._job_running():
             return None
-        return max(0.0, self._last_sign + self._ttl_s - self._clock())
+        return self._expiry.remaining
 
     def _begin(self) -> None:
         try:

@@ -4,11 +4,11 @@ import contextlib
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
+from hytnas_agent.deadline import Deadline
 from hytnas_agent.device.governor import PinnedGovernors, restore_leftovers
 from hytnas_agent.device.identity import device_identity
 from hytnas_agent.errors import AgentError
@@ -63,7 +63,7 @@ class _Server:
     def __init__(self, state: StateFolder, idle_exit_s: float | None, spool_bytes: int) -> None:
         self.loop = EventLoop()
         self._idle_exit_s = idle_exit_s
-        self._idle_since = time.monotonic()
+        self._idle_end = None if idle_exit_s is None else Deadline(idle_exit_s)
         self._fault: Exception | None = None
         self._journal = Journal(state.journal)
         self._lease = DeviceLease(state.lease)
@@ -155,12 +155,11 @@ class _Server:
         return min(due) if due else None
 
     def _idle_seconds_left(self) -> float | None:
-        if self._idle_exit_s is None:
+        if self._idle_exit_s is None or self._idle_end is None:
             return None
-        now = time.monotonic()
         if self._parts.clients or not self._runner.idle:
-            self._idle_since = now
-        return max(0.0, self._idle_since + self._idle_exit_s - now)
+            self._idle_end = Deadline(self._idle_exit_s)
+        return self._idle_end.remaining
 
     def _runner_failed(self, error: Exception) -> None:
         def end() -> None:
