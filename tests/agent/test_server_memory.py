@@ -18,7 +18,7 @@ from hytnas_agent.wire import encode_request
 from .conftest import AgentUnderTest, server_pid, wait_until
 
 FLOODERS = 8
-FLOOD_BYTES = 24 * 1024 * 1024
+FLOOD_BYTES = 12 * 1024 * 1024
 # A line as long as allowed for each of them, and some answers that nobody takes; 6 MiB were seen.
 BOUND_BYTES = FLOODERS * (MAX_MESSAGE_BYTES + 1024 * 1024)
 

@@ -1,5 +1,6 @@
 """The watch on the core's speed, on a simulated core that a neighbour shares for a part of the time."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -218,8 +219,8 @@ def test_the_simulated_label_keeps_to_the_truth_where_the_plain_one_does_not() -
     rng = np.random.default_rng(5)
     plain, watched = [], []
     for _ in range(30):
-        ends = np.cumsum(rng.exponential([[0.15e9, 0.08e9]] * 40).ravel())
-        core = Core(lambda now, ends=ends: int(np.searchsorted(ends, now)) % 2 == 1)
+        ends = np.cumsum(rng.exponential([[0.15e9, 0.08e9]] * 40)).tolist()
+        core = Core(lambda now, ends=ends: bisect_left(ends, now) % 2 == 1)
         samples, watch = core.timed()
         if watch.read().enough():
             watched.append(median(counted(samples, watch)))
