@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,15 +17,18 @@ import pytest
 
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasureSettings, Outcome, ProcessResult
+from hytnas_datasets.plan import Task
 from hytnas_datasets.store import Study
+from hytnas_host.collect.canary import prepare_canary
+from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.latency import collect_files
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
 
 from ..devices.calm import CalmTransport
-from .test_latency import agent_attempts, folder, own_state_home, study, wait_for_results
+from .test_latency import agent_attempts, folder, own_state_home, wait_for_results
 
-__all__ = ["folder", "own_state_home", "study"]
+__all__ = ["folder", "own_state_home"]
 
 OPTIONS = MeasureOptions(
     settings=MeasureSettings(
@@ -43,7 +47,7 @@ from pathlib import Path
 from hytnas_datasets.store import Study
 from hytnas_host.collect.latency import collect_files
 sys.path.insert(0, sys.argv[1])
-from tests.host.collect.test_fleet_agents import OPTIONS, open_twins
+from tests.host.collect.test_workers_agents import OPTIONS, open_twins
 study, states, folder = Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
 with Study.open(study) as opened, open_twins(states) as twins:
     collect_files(opened, twins, folder, options=OPTIONS)
@@ -76,6 +80,24 @@ class Twin(AgentDevice):
 def open_twins(states: Path) -> Iterator[list[Twin]]:
     with Twin("one", states) as one, Twin("two", states) as two:
         yield [one, two]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory) -> Path:
+    """A study whose canary is exported, to be copied."""
+    folder = tmp_path_factory.mktemp("exported") / "study"
+    with (
+        Study.open(folder) as study,
+        Exporter(study, Task(), seed=OPTIONS.seed, workers=1, target=OPTIONS.target) as exporter,
+    ):
+        assert prepare_canary(study, exporter, Task())
+    return folder
+
+
+@pytest.fixture
+def study(exported, tmp_path) -> Iterator[Study]:
+    with Study.open(shutil.copytree(exported, tmp_path / "study")) as study:
+        yield study
 
 
 @pytest.fixture
