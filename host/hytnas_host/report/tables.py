@@ -173,7 +173,7 @@ def search_facts(data: ReportData) -> Facts:
     )
     return (
         ("Strategy", search.strategy),
-        ("Space", f"{search.space}, at {search.resolution} \u00d7 {search.resolution} pixels"),
+        ("Space", f"{search.space}, at {search.task.resolution} \u00d7 {search.task.resolution} pixels"),
         ("Evaluated", plural(len(search.evaluated), "architecture")),
         ("Front", plural(len(search.front), "architecture")),
         ("Objectives", objectives),

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from hytnas_agent.records import Execution
+from hytnas_datasets.plan import Task
 
 
 class Objective(msgspec.Struct, frozen=True):
@@ -42,15 +43,15 @@ class Pick(msgspec.Struct, frozen=True):
 class SearchResult(msgspec.Struct, frozen=True):
     """The outcome of one search.
 
-    ``hypervolume`` holds (evaluations so far, hypervolume) pairs against the fixed ``reference_point``, which
-    is in the minimised objective space (a maximised objective is negated).
+    ``task`` is what exact metrics are counted for. ``hypervolume`` holds (evaluations so far, hypervolume)
+    pairs against the fixed ``reference_point``, which is in the minimised objective space (a maximised
+    objective is negated).
     """
 
     space: str
     strategy: str
     seed: int
-    resolution: int
-    classes: int
+    task: Task
     objectives: tuple[Objective, ...]
     constraints: tuple[str, ...]
     reference_point: tuple[float, ...]

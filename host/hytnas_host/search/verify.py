@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_agent.records import Execution, LatencyLabel, Outcome
-from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.targets import LATENCY
 from hytnas_host.search.errors import SearchError
@@ -114,9 +113,7 @@ def choose(
     picked = [names.index(pick.architecture) for pick in result.picks]
     points = to_minimised(np.array([member.values for member in result.front]), result.objectives)
     front = [space.parse(names[index]) for index in spread_subset(points, max_front, keep=picked)]
-    metrics = exact_metrics or exact_metrics_of(
-        space, Task(resolution=result.resolution, classes=result.classes)
-    )
+    metrics = exact_metrics or exact_metrics_of(space, result.task)
     anywhere = SearchProblem(space, result.objectives, metrics)
     seen = {*known, *(row.plan_hash for row in result.evaluated)}
     controls = anywhere.draw_new(len(front) if n_controls is None else n_controls, seen, rng)

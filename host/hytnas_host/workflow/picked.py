@@ -1,6 +1,6 @@
 """The picks of a study's search as models of the study."""
 
-from hytnas_datasets.plan import Task, build_plan
+from hytnas_datasets.plan import build_plan
 from hytnas_datasets.store import Purpose, Study
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.exporting import Exporter
@@ -24,7 +24,7 @@ def picked_models(study: Study, *, seed: int) -> list[Model]:
     files = StudyFiles(study.folder)
     result = read_json(files.search, SearchResult)
     space = searched_space(files, result)
-    task = Task(resolution=result.resolution, classes=result.classes)
+    task = result.task
     chosen = dict.fromkeys(space.parse(pick.architecture) for pick in result.picks)
     networks = [(architecture, build_plan(architecture, task).hash) for architecture in chosen]
     study.architectures.add(space, [a for a, _ in networks], [h for _, h in networks], Purpose.PICKS)

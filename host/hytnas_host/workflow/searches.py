@@ -200,7 +200,7 @@ def verify_study(
     files = StudyFiles(study)
     result = read_json(files.search, SearchResult)
     space = searched_space(files, result)
-    task = Task(resolution=result.resolution, classes=result.classes)
+    task = result.task
     target = measured_target(study)
     description = device.describe(model_format=target.format, precision=target.precision)
     context = LabelContext(task, device=description.context)

@@ -65,7 +65,7 @@ class Counting:
 def test_result_says_what_was_found(search, strategy, evaluator, exact_metrics, wide_space):
     result = search(strategy=strategy)
     assert (result.space, result.strategy, result.seed) == ("toy-wide", strategy, 3)
-    assert (result.resolution, result.classes) == (32, 10)
+    assert (result.task.resolution, result.task.classes) == (32, 10)
     assert len(result.evaluated) == 24
     assert [row.evaluation for row in result.evaluated] == list(range(1, 25))
     assert len({row.plan_hash for row in result.evaluated}) == 24

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Purpose, Study
 from hytnas_host.search.result import Objective, Pick, SearchResult
@@ -12,7 +13,9 @@ from hytnas_host.workflow.picked import picked_models
 
 def search_with(*picks: Pick) -> SearchResult:
     objectives = (Objective("latency_ms", "ms", "min"), Objective("accuracy", "fraction", "max"))
-    return SearchResult("hyt", "hyt", 0, 64, 2, objectives, (), (9.0, 0.0), (), (), (), picks, 1.0)
+    return SearchResult(
+        "hyt", "hyt", 0, Task(resolution=64), objectives, (), (9.0, 0.0), (), (), (), picks, 1.0
+    )
 
 
 def test_picks_are_exported_once_each(tmp_path):
