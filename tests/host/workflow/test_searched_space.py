@@ -3,6 +3,7 @@
 import pytest
 
 from hytnas_datasets.errors import SpaceError
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import HYT, Space, Variable, get_space, parse_toml, registry
 from hytnas_host.search.result import SearchResult
 from hytnas_host.study_files import StudyFiles
@@ -12,7 +13,7 @@ SPACE = Space("searched-only", (Variable("depth", (1, 2, 3)),), family="none")
 
 
 def result_of(space):
-    return SearchResult(space.name, "random", 0, 32, 2, (), (), (), (), (), (), (), 0.0)
+    return SearchResult(space.name, "random", 0, Task(resolution=32), (), (), (), (), (), (), (), 0.0)
 
 
 @pytest.fixture(autouse=True)
