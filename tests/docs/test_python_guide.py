@@ -15,7 +15,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "python.md"
 MAX_LINES = 40
 SIZES = re.compile(r"^LATENCIES, .*$", re.MULTILINE)
 FEW = "LATENCIES, ACCURACIES, REPEATED, EVALUATIONS, FRONT, PROCESSES = 5, 5, 1, 10, 1, 1"
-TINY = {"224": "32", "target, SPACE).scores": "target, SPACE, folds=2, repeats=1).scores"}
+TINY = {"224": "32", "target, SPACE).scores": "target, SPACE, folds=5, repeats=1).scores"}
 SHORT = TrainingRecipe(epochs=1, train_images=64, test_images=50, batch_norm_images=32)
 
 
