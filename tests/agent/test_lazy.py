@@ -11,6 +11,7 @@ import pytest
 from hytnas_agent.lazy import export
 
 PACKAGES = ("hytnas_agent", "hytnas_datasets", "hytnas_predictors", "hytnas_host")
+LAZY = (*PACKAGES, "hytnas_host.export")
 
 
 def typed_names(package: str) -> dict[str, set[str]]:
@@ -24,7 +25,7 @@ def typed_names(package: str) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", LAZY)
 def test_every_public_name_is_there(package: str) -> None:
     module = importlib.import_module(package)
     assert module.__all__
@@ -33,13 +34,13 @@ def test_every_public_name_is_there(package: str) -> None:
     assert set(module.__all__) <= set(dir(module))
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", LAZY)
 def test_type_checkers_see_the_same_names(package: str) -> None:
     exports = importlib.import_module(package)._EXPORTS
     assert typed_names(package) == {module: set(names) for module, names in exports.items()}
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", LAZY)
 def test_every_public_name_says_what_it_is_for(package: str) -> None:
     module = importlib.import_module(package)
     assert [name for name in module.__all__ if not getattr(module, name).__doc__] == []
@@ -51,6 +52,13 @@ def test_importing_a_package_imports_nothing_else(package: str) -> None:
     code += f"import {package}; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [package]
+
+
+@pytest.mark.parametrize("module", ["hytnas_host.collect.latency", "hytnas_host.workflow.searches"])
+def test_who_exports_in_workers_does_without_torch(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted({{'torch', 'onnxscript'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import torch
 
 from hytnas_agent.records import Reference
 from hytnas_host.export.target import ExportTarget
@@ -72,14 +71,3 @@ class StageClock:
         start = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - start
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """More threads add in another order: other batch-norm statistics in the last digit, other bytes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

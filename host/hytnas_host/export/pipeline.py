@@ -1,16 +1,18 @@
 """Plan to model file: build, calibrate, convert, check against torch, write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hytnas_agent.records import Reference
 from hytnas_datasets.plan import LayerPlan
 from hytnas_host.export.agreement import check_agreement
-from hytnas_host.export.exported import Conversion, ExportedModel, StageClock, one_thread
+from hytnas_host.export.exported import Conversion, ExportedModel, StageClock
 from hytnas_host.export.files import npz_bytes, write_named_by_hash
 from hytnas_host.export.litert import convert_litert
 from hytnas_host.export.onnx2tf import convert_onnx2tf
@@ -53,13 +55,24 @@ def export_model(plan: LayerPlan, folder: Path, *, seed: int, target: ExportTarg
     ...     exported.path.suffix, exported.parity_error < 1e-3
     ('.onnx', True)
     """
-    with one_thread():
+    with _one_thread():
         return _export(plan, folder, seed, target)
 
 
 def export_onnx(plan: LayerPlan, folder: Path, *, seed: int) -> ExportedModel:
     """Export a network to ONNX in single precision; see ``export_model``."""
     return export_model(plan, folder, seed=seed, target=ExportTarget())
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """More threads add in another order: other batch-norm statistics in the last digit, other bytes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _export(plan: LayerPlan, folder: Path, seed: int, target: ExportTarget) -> ExportedModel:

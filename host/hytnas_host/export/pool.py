@@ -13,13 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import torch
-
 from hytnas_datasets.plan import LayerPlan
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.export.errors import ExportError
 from hytnas_host.export.exported import ExportedModel
-from hytnas_host.export.pipeline import export_model
 from hytnas_host.export.target import ExportTarget
 
 Guard = Callable[[], AbstractContextManager[None]]
@@ -111,6 +108,8 @@ class ExportPool:
 
 
 def _export(target: ExportTarget, plan: LayerPlan, folder: Path, seed: int) -> ExportedModel:
+    from hytnas_host.export.pipeline import export_model  # noqa: PLC0415 (torch is for the workers)
+
     return export_model(plan, folder, seed=seed, target=target)
 
 
@@ -120,6 +119,8 @@ def _guarded(guard: Guard, job: Job, plan: LayerPlan, folder: Path, seed: int) -
 
 
 def _start_worker() -> None:
+    import torch  # noqa: PLC0415 (for the workers alone)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
