@@ -1,32 +1,38 @@
 """A search result and a verification on the terminal."""
 
 from hytnas_agent.records import EXECUTION_WORDS
+from hytnas_datasets.targets import LATENCY, TARGETS
 from hytnas_host.cli.console import out, print_table
-from hytnas_host.search.result import Objective, SearchResult, Verification
+from hytnas_host.search.exact_metrics import EXACT_METRICS
+from hytnas_host.search.result import Evaluated, Objective, Pick, SearchResult, Verification
 
 PICK_NAMES = {"BL": "best latency", "BA": "best accuracy", "O": "optimal trade-off"}
 OUTSIDE = "outside training range"
+MAX_FRONT_ROWS = 20
+"""Members of a front without picks that are shown."""
 
 
 def print_search(result: SearchResult) -> None:
-    """Print the picks and how far the search came."""
-    words = EXECUTION_WORDS[result.execution]
+    """Print the picks, or the front where the objectives allow no pick, and how far the search came."""
     outside = {member.architecture for member in result.front if member.extrapolated}
-    print_table(
+    titles = [_title(objective) for objective in result.objectives]
+
+    def cells(row: Pick | Evaluated) -> tuple[str, ...]:
+        values = (_figure(value, o) for value, o in zip(row.values, result.objectives, strict=True))
+        return (row.architecture, *values, OUTSIDE if row.architecture in outside else "")
+
+    caption = (
         f"Search of {result.space} by {result.strategy}: {len(result.evaluated)} networks evaluated, "
-        f"{len(result.front)} on the front; latencies predicted from: {words}",
-        ["pick", "", "architecture", *(_title(objective) for objective in result.objectives), ""],
-        [
-            (
-                pick.label,
-                PICK_NAMES[pick.label],
-                pick.architecture,
-                *(_figure(value, o) for value, o in zip(pick.values, result.objectives, strict=True)),
-                OUTSIDE if pick.architecture in outside else "",
-            )
-            for pick in result.picks
-        ],
+        f"{len(result.front)} on the front{_origin(result)}"
     )
+    if result.picks:
+        rows = [(pick.label, PICK_NAMES[pick.label], *cells(pick)) for pick in result.picks]
+        print_table(caption, ["pick", "", "architecture", *titles, ""], rows)
+    else:
+        shown = result.front[:MAX_FRONT_ROWS]
+        print_table(caption, ["architecture", *titles, ""], [cells(member) for member in shown])
+        if len(result.front) > len(shown):
+            out.print(f"and {len(result.front) - len(shown)} more on the front: --json gives all of them")
     if result.hypervolume:
         first, last = result.hypervolume[0], result.hypervolume[-1]
         out.print(
@@ -76,13 +82,20 @@ def print_verification(verification: Verification) -> None:
         )
 
 
+def _origin(result: SearchResult) -> str:
+    """Where what was predicted of a device comes from; empty where nothing was."""
+    names = [o.name for o in result.objectives if o.name in TARGETS and TARGETS[o.name].of_device]
+    if not names:
+        return ""
+    what = "latencies" if LATENCY.name in names else ", ".join(names)
+    return f"; {what} predicted from: {EXECUTION_WORDS[result.execution]}"
+
+
 def _title(objective: Objective) -> str:
-    return (
-        f"{objective.name} ({objective.unit})"
-        if objective.unit not in ("", "count", "ms")
-        else objective.name
-    )
+    said_by_the_name = ("ms", *(metric.unit for metric in EXACT_METRICS.values()))
+    unit = objective.unit
+    return f"{objective.name} ({unit})" if unit and unit not in said_by_the_name else objective.name
 
 
 def _figure(value: float, objective: Objective) -> str:
-    return f"{value:,.0f}" if objective.name in ("params", "macs") else f"{value:.4g}"
+    return f"{value:,.0f}" if objective.name in EXACT_METRICS else f"{value:.4g}"

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import EXECUTION_WORDS, Execution, Outcome
 from hytnas_datasets.store import LabelQuality
-from hytnas_datasets.targets import LATENCY, Target, get_target
+from hytnas_datasets.targets import ACCURACY, LATENCY, Target, get_target
 from hytnas_host.report.passes import PassData
 from hytnas_host.search.result import Objective, SearchResult, Verification, VerifiedRow
 from hytnas_predictors.result import Leaderboard
@@ -239,11 +239,8 @@ class Axes:
     @classmethod
     def of(cls, objectives: tuple[Objective, ...]) -> "Axes":
         """Find the axes by the objectives' names."""
-
-        def first(prefix: str) -> int | None:
-            return next((i for i, o in enumerate(objectives) if o.name.startswith(prefix)), None)
-
-        return cls(first("latency"), first("acc"), first("param"))
+        places = {objective.name: place for place, objective in enumerate(objectives)}
+        return cls(places.get(LATENCY.name), places.get(ACCURACY.name), places.get("params"))
 
 
 def percent_of(value: float, objective: Objective) -> float:

@@ -1,8 +1,10 @@
 """Read a study folder into report data: the store and the JSON results beside it."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +22,7 @@ from hytnas_agent.records import (
 )
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces import Architecture, Choice, Space, get_space
-from hytnas_datasets.store import Purpose, Study
+from hytnas_datasets.store import STUDY_FILE, Purpose, Study
 from hytnas_datasets.store.records import AccuracyRecord
 from hytnas_datasets.store.summary import StudySummary
 from hytnas_datasets.targets import TARGETS
@@ -56,7 +58,7 @@ def load_report_data(study_folder: Path) -> ReportData:
     Raises
     ------
     StudyError
-        There is no study in the folder, or it cannot be read.
+        There is neither a store nor a result in the folder, or the store cannot be read.
     ResultFileError
         A result file is damaged or too large; the message names it and the command that makes it again.
     """
@@ -69,7 +71,8 @@ def load_report_data(study_folder: Path) -> ReportData:
     search = read_json_if_there(files.search, SearchResult)
     verification = read_json_if_there(files.verification, Verification)
     journal = read_json_if_there(files.run, StageTimes)
-    with Study.open(study_folder, create=False) as study:
+    derived = bool(boards or search or verification or journal)
+    with _stored(study_folder, derived=derived) as study:
         summary = study.describe()
         runs = study.runs.all()
         devices = study.devices.all()
@@ -83,7 +86,7 @@ def load_report_data(study_folder: Path) -> ReportData:
         stage_failures = study.failures.all()
         passes = {name: study.passes.last(name) for name in EXTRA_PASSES}
         measured = {s.export.sha256: s.label for s in study.labels.all()}
-    spaces = Spaces()
+    spaces = Spaces(files)
     named = [(spaces.name(s.architecture, s.export.sha256), s.label) for s in labels]
     failures = [
         Failure(name, label.outcome, label.message) for name, label in named if label.median_ms is None
@@ -125,6 +128,17 @@ def load_report_data(study_folder: Path) -> ReportData:
     )
 
 
+@contextmanager
+def _stored(study_folder: Path, *, derived: bool) -> Iterator[Study]:
+    """The study's store; an empty one where its results were ``derived`` from data sets alone."""
+    if derived and not (study_folder / STUDY_FILE).is_file():
+        with TemporaryDirectory() as folder, Study.open(folder) as study:
+            yield study
+        return
+    with Study.open(study_folder, create=False) as study:
+        yield study
+
+
 def _named_values(values: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """Names and values of a configuration as text, lists joined by commas."""
     return tuple(
@@ -146,10 +160,16 @@ def _space_names(
 
 
 class Spaces:
-    """The spaces of a study by name; one that is not registered any more is no reason to fail."""
+    """The spaces of a study by name, the one that was searched from the study's own file.
 
-    def __init__(self) -> None:
+    One that this machine does not know any more is no reason to fail.
+    """
+
+    def __init__(self, files: StudyFiles) -> None:
         self._known: dict[str, Space | None] = {}
+        if files.searched_space.is_file():
+            with suppress(SpaceError):
+                get_space(files.searched_space)
 
     def get(self, name: str) -> Space | None:
         """The space, or ``None`` where this machine does not know it."""

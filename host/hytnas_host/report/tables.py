@@ -131,10 +131,14 @@ def _card(data: ReportData, axes: Axes, pick: Pick) -> PickCard:
     if row is not None and row.measured_ms is not None:
         big = milliseconds(row.measured_ms)
         under = f"measured afresh, 95{NBSP}%: {interval(row.ci_low_ms, row.ci_high_ms)}"
-        rows.append(("Predicted latency", milliseconds(predicted)))
+        if predicted is not None:
+            rows.append(("Predicted latency", milliseconds(predicted)))
     else:
         big = milliseconds(predicted)
         under = "predicted, not measured yet" if row is None else f"predicted; measuring ended {row.outcome}"
+        if axes.latency is None and axes.accuracy is not None:
+            accuracy = pick.values[axes.accuracy]
+            big, under = percent(percent_of(accuracy, data.search.objectives[axes.accuracy])), "predicted"
     if axes.latency is not None:
         under += data.provenance
     for position, objective in enumerate(data.search.objectives):

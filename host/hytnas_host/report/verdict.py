@@ -42,7 +42,8 @@ def _headline(data: ReportData) -> str:
     if data.search is None or not data.search.front:
         if data.spreads:
             networks = plural(len(data.spreads), "network")
-            return f"{networks} measured on {data.device_name}{data.provenance}; no search yet"
+            search = "no search yet" if data.search is None else "the front of the search is empty"
+            return f"{networks} measured on {data.device_name}{data.provenance}; {search}"
         return "Nothing measured yet"
     members = plural(len(data.search.front), "network")
     axes = Axes.of(data.search.objectives)
@@ -63,9 +64,12 @@ def _headline(data: ReportData) -> str:
 def _found(data: ReportData) -> list[str]:
     search = data.search
     if search is None or not search.front:
-        return [
-            f"The study holds labels of {plural(len(data.spreads), 'network')}; no search has used them yet."
-        ]
+        used = (
+            "no search has used them yet"
+            if search is None
+            else "none of the architectures that the search evaluated meets its constraints"
+        )
+        return [f"The study holds labels of {plural(len(data.spreads), 'network')}; {used}."]
     axes = Axes.of(search.objectives)
     kept = f" under {', '.join(search.constraints)}" if search.constraints else ""
     sentences = [

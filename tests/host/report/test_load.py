@@ -7,14 +7,14 @@ import pytest
 from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.records import LatencyLabel, MeasureSettings, Outcome, ProcessResult
 from hytnas_datasets.errors import StudyError
-from hytnas_datasets.spaces import get_space
+from hytnas_datasets.spaces import Space, Variable, get_space, registry, to_toml
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_datasets.store.records import AccuracyRecord
 from hytnas_host import study_files
 from hytnas_host.report import ReportError, load_report_data, write_report
 from hytnas_host.report import load as loading
 from hytnas_host.report.drift import canary_series
-from hytnas_host.study_files import ResultFileError
+from hytnas_host.study_files import ResultFileError, StudyFiles
 
 SPACE = get_space("hyt")
 JOURNAL = {
@@ -234,6 +234,26 @@ def test_a_study_without_results_gives_a_report(tmp_path):
 def test_no_study_is_one_clear_line(tmp_path):
     with pytest.raises(StudyError, match="there is no study"):
         load_report_data(tmp_path)
+
+
+def test_a_study_of_data_sets_alone_has_no_store_and_still_a_report(study_folder):
+    (study_folder / "study.sqlite").unlink()
+    data = load_report_data(study_folder)
+    assert data.search is not None
+    assert (data.spreads, data.device, data.commands) == ((), None, ())
+    assert "12\u00a0networks on the Pareto front" in write_report(study_folder).read_text(encoding="utf-8")
+    assert not (study_folder / "study.sqlite").exists()
+
+
+def test_a_space_from_a_file_is_known_in_a_process_that_was_not_given_the_file(tmp_path, monkeypatch):
+    space = Space("searched-only", (Variable("stage1.depth", (1, 2, 3)),), family="none")
+    (tmp_path / "search-space.toml").write_text(to_toml(space))
+    monkeypatch.setattr(registry, "_REGISTERED", {})
+    name = space.format(space.sample(1, np.random.default_rng(0))[0])
+    choices = loading.Spaces(StudyFiles(tmp_path)).choices([name], [space.name])
+    assert choices[name][0][0] == "stage1"
+    (tmp_path / "search-space.toml").write_text("name =")
+    assert loading.Spaces(StudyFiles(tmp_path)).get("unknown") is None
 
 
 DAMAGED = [

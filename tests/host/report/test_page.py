@@ -12,7 +12,10 @@ import pytest
 from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_host.report import build_report
 from hytnas_host.report.figures import describe_figures
+from hytnas_host.report.tables import pick_cards
 from hytnas_host.report.theme import DARK, LIGHT
+from hytnas_host.search.objectives import parse_objectives
+from hytnas_host.search.picks import pick as pick_from
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -205,6 +208,51 @@ def test_without_accuracy_there_is_a_search_but_no_front(synthetic):
     assert "hytnas-profile collect accuracy" in words
     assert 'data-figure="front"' not in page
     assert 'data-figure="hypervolume"' in page
+
+
+OBJECTIVES = {
+    "energy_mj,params": (),
+    "params": (),
+    "latency": ("BL",),
+    "accuracy": ("BA",),
+    "accuracy,energy_mj": ("BA",),
+}
+
+
+@pytest.mark.parametrize("names", OBJECTIVES)
+def test_a_search_for_other_objectives_shows_what_it_has_and_leaves_out_the_rest(synthetic, names):
+    data = synthetic.full_report()
+    objectives = parse_objectives(names)
+    rows = [
+        msgspec.structs.replace(row, values=(0.5,) * len(objectives)) for row in data.search.evaluated[:5]
+    ]
+    search = msgspec.structs.replace(
+        data.search,
+        objectives=objectives,
+        evaluated=tuple(rows),
+        front=tuple(rows[:2]),
+        picks=pick_from(rows[:2], objectives),
+    )
+    picks = OBJECTIVES[names]
+    data = replace(data, search=search, verification=None)
+    assert tuple(card.label for card in pick_cards(data)) == picks
+    for card in pick_cards(data):
+        assert card.big == ("0.500\u00a0ms" if card.label == "BL" else "50.0\u00a0%")
+        assert ("Predicted latency", "\u2013") not in card.rows
+    words = check(build_report(data)).words()
+    assert ("had neither as an objective" in words) == (not picks)
+    assert "no search has been run" not in words
+    assert "no objectives of both latency and accuracy" in words
+
+
+def test_an_empty_front_is_said_to_be_empty(synthetic):
+    data = synthetic.full_report()
+    data = replace(data, search=msgspec.structs.replace(data.search, front=(), picks=()), verification=None)
+    words = check(build_report(data)).words()
+    assert "none of the evaluated architectures meets its constraints" in words
+    assert "the front of the search is empty" in words
+    for wrong in ("no search yet", "no search has used them", "no search has been run", "no objectives of"):
+        assert wrong not in words
 
 
 @pytest.mark.parametrize("execution", ["emulated", "instruction_count"])

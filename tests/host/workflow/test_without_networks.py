@@ -100,3 +100,8 @@ def test_a_space_without_networks_goes_all_the_way(space, tmp_path):
     assert chosen.values(chosen.parse(fastest["architecture"]))["threads"] == 4
     assert "best latency" in run(*search, "--strategy", "nsga2")
     assert load_toml(study / "search-space.toml") == chosen
+
+    run("report", "--study", study)
+    page = (study / "report.html").read_text(encoding="utf-8")
+    assert fastest["architecture"] in page
+    assert "unroll" in page
