@@ -83,6 +83,7 @@ def passes(
     from hytnas_host.collect.passes import labelled_models, measure_passes
     from hytnas_host.report.load import Spaces
     from hytnas_host.report.passes import pass_data, pass_tables
+    from hytnas_host.study_files import StudyFiles
     from hytnas_host.workflow.picked import picked_models
     from hytnas_host.workflow.recorded import recorded_study
 
@@ -127,7 +128,7 @@ def passes(
         print_json({"summaries": summaries, "results": results})
         check_lost(summaries)
         return
-    spaces = Spaces()
+    spaces = Spaces(StudyFiles(study))
     for summary in summaries:
         out.print(summary.describe(), markup=False, soft_wrap=True)
         data = pass_data(

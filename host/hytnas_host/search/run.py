@@ -300,9 +300,10 @@ class _Run:
         which = f" with {bounds}" if bounds else ""
         how = "" if problem.space.size <= ENUMERABLE else f" in {MAX_DRAWS} random draws"
         if done == 0:
-            raise SearchError(
-                f"No architecture of {problem.space.name}{which} was found{how}", "Loosen the constraints"
-            )
+            ways = ["loosen the constraints"] if problem.exact_constraints else []
+            ways += ["allow extrapolation"] if problem.excluded is not None else []
+            hint = " or ".join(ways).capitalize() or "Search a space that has architectures"
+            raise SearchError(f"No architecture of {problem.space.name}{which} was found{how}", hint)
         return f"Ended after {done} evaluations: {problem.space.name}{which} gave no further network{how}."
 
 

@@ -333,6 +333,22 @@ def test_extrapolated_networks_are_avoided_like_those_that_break_a_constraint(se
     assert result.notes == ()
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES.bundled)
+@pytest.mark.parametrize("constraints", [[], ["params <= 200"]])
+def test_avoiding_extrapolation_where_all_is_extrapolated_ends_and_says_so(
+    search, half_known, strategy, constraints
+):
+    counting = Counting(half_known)
+    counting.extrapolates = lambda architectures: np.ones(len(architectures), dtype=np.bool_)
+    with pytest.raises(
+        SearchError, match=r"No architecture of toy-wide with .*no extrapolation was"
+    ) as raised:
+        search(evaluator=counting, strategy=strategy, constraints=constraints, extrapolated="avoid")
+    assert raised.value.next_step.lower().endswith("allow extrapolation")
+    assert ("constraints" in raised.value.next_step) == bool(constraints)
+    assert counting.seen == []
+
+
 def test_avoiding_extrapolation_is_another_search(search, half_known, tmp_path):
     path = tmp_path / "c.json"
     search(evaluator=half_known, checkpoint=path)
