@@ -18,8 +18,6 @@ WITH_ANOTHER = {
     "load_predictor": "save_predictor",
     "read_info": "save_predictor",
     "load_trained": "train_predictor",
-    "noise_ceiling": "build_leaderboard",
-    "write_csv": "build_leaderboard",
 }
 """Functions that the example of another one calls, itself or through what it shows."""
 

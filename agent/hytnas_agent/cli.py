@@ -95,8 +95,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_server_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     for name, run, text in (
-        ("serve", _serve, "answer hosts on a Unix socket in the state folder"),
-        ("connect", _connect, "bridge stdin and stdout to the server, starting it if none runs"),
+        (
+            "serve",
+            _serve,
+            "run the server, which measures for hosts and listens on a Unix socket in the state folder",
+        ),
+        (
+            "connect",
+            _connect,
+            "pass stdin to the server and its answers to stdout; a host runs this by SSH",
+        ),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument(
@@ -126,26 +134,27 @@ def _add_stop(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     command = commands.add_parser(
         "stop",
         help=text,
-        description=f"{text}. A job that is running is handed back to its host, which measures it again.",
+        description=f"{text}. A running job goes back to its host, which will ask for it again.",
     )
     command.add_argument(
         "--timeout-s",
         type=_positive_float,
         default=STOP_TIMEOUT_S,
         metavar="SECONDS",
-        help=f"how long to wait for the server to end (default: {STOP_TIMEOUT_S:g})",
+        help=f"how long to wait for the server to end (default: {STOP_TIMEOUT_S:g}); raise it if it is busy",
     )
     command.add_argument(
         "--delete-state",
         action="store_true",
-        help="then delete the state folder; refused while results wait there",
+        help="then delete the state folder with models and results; refused while "
+        "results wait there that no host has fetched",
     )
     command.add_argument(
         "--discard-results",
         action="store_true",
         help="with --delete-state: delete results that no host has fetched, too",
     )
-    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("--json", action="store_true", help="print JSON, for a program to read")
     command.set_defaults(run=_lazily("stop"))
 
 
@@ -167,7 +176,9 @@ def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="how many fresh processes make the label (default: 5); more narrow its interval",
     )
     command.add_argument(
-        "--threads", type=_positive_int, help="threads (default: 1), each on a core of its own"
+        "--threads",
+        type=_positive_int,
+        help="threads (default: 1), each on a core of its own; more show how the model scales",
     )
     command.add_argument("--core", type=int, help="first core to run on (default: the last one allowed)")
     command.add_argument(
@@ -185,14 +196,14 @@ def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="memory at which a process is ended as OOM (default: 80 %% of what is available)",
     )
     command.add_argument(
-        "--profile", action="store_true", help="also time every operator, in a process of its own"
+        "--profile", action="store_true", help="also time every operator, to see where the time goes"
     )
     command.add_argument("--energy", action="store_true", help="also read an energy meter, if there is one")
     command.add_argument(
         "--sustained-s",
         type=_positive_float,
         metavar="SECONDS",
-        help="also run the model without a pause for so long, to see whether the device throttles",
+        help="also run the model for so long without a pause, to see whether the device throttles",
     )
     command.add_argument(
         "--json",

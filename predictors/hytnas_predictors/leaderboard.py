@@ -156,7 +156,20 @@ def to_rows(leaderboard: Leaderboard) -> list[dict[str, str | float | bool]]:
 
 
 def write_csv(leaderboard: Leaderboard, path: Path) -> None:
-    """Write `to_rows` as a CSV file with a header."""
+    """Write `to_rows` as a CSV file with a header.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from hytnas_datasets.bundled import load
+    >>> board = build_leaderboard(
+    ...     load("hyt-icount-a53"), estimators=["lightgbm"], folds=2, repeats=1, resamples=50
+    ... )
+    >>> with TemporaryDirectory() as folder:
+    ...     write_csv(board, Path(folder, "board.csv"))
+    ...     Path(folder, "board.csv").read_text().split(",")[:3]
+    ['predictor', 'features', 'kendall_tau']
+    """
     pd.DataFrame(to_rows(leaderboard)).to_csv(path, index=False)
 
 

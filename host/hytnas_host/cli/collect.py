@@ -69,7 +69,10 @@ ProcessesOption = Annotated[
     typer.Option(
         "--processes",
         min=1,
-        help=("Minimum number of fresh processes for a model; by default 5, or what suits the device."),
+        help=(
+            "Minimum number of fresh processes for a model; by default 5, or 1 on a device that counts "
+            "instructions. More make the interval narrower."
+        ),
     ),
 ]
 MaxProcessesOption = Annotated[
@@ -277,7 +280,9 @@ def accuracy(
             help=("How many of them are trained from several seeds. This shows the noise of an accuracy."),
         ),
     ] = 5,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of each repeated network.")] = 3,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="How many seeds each of these is trained from.")
+    ] = 3,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:

@@ -107,14 +107,20 @@ def _print_boards(summary: "StudySummary") -> None:
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help="Folder to write to; it is made where it is missing.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write to; it is made if it is missing.")],
     study: StudyOption = DEFAULT_STUDY,
     licence: Annotated[
         str, typer.Option("--licence", help="Licence to state in the data sheet, such as CC-BY-4.0.")
     ] = "unspecified",
     table_format: Annotated[
         Literal["csv", "parquet"],
-        typer.Option("--format", help="Format of the tables: csv, or parquet with the type of each column."),
+        typer.Option(
+            "--format",
+            help=(
+                "Format of the tables. Choose parquet to load them with pandas: it keeps the type of each "
+                "column. It needs the package pyarrow."
+            ),
+        ),
     ] = "csv",
 ) -> None:
     """Write all that a study holds as tables with a JSON data sheet, for other programs.
@@ -203,9 +209,7 @@ def sheet(
 def pack(
     folder: Annotated[
         Path,
-        typer.Argument(
-            help=("Folder to write to; it is made where it is missing. Its name is the data set's.")
-        ),
+        typer.Argument(help=("Folder to write to; it is made if it is missing. Its name is the data set's.")),
     ],
     studies: Annotated[
         list[Path],

@@ -68,7 +68,7 @@ def enrol_command(
         bool,
         typer.Option(
             "--replace",
-            help=("Pin the key of a board anew that is enrolled already, after its card was written again."),
+            help="Pin a new key for a board that is enrolled already, after its card was written again.",
         ),
     ] = False,
     as_json: JsonOption = False,

@@ -21,7 +21,7 @@ def export(
         typer.Argument(help="Ids of architectures, as `space sample` prints them.", metavar="ID..."),
     ],
     folder: Annotated[
-        Path, typer.Option("--to", help="Folder to write to; it is made where it is missing.")
+        Path, typer.Option("--to", help="Folder to write to; it is made if it is missing.")
     ] = Path(),
     space: SpaceOption = "hyt",
     resolution: ResolutionOption = None,

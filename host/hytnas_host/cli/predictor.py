@@ -21,28 +21,28 @@ MeasuredOnOption = Annotated[
     str | None,
     typer.Option(
         "--device",
-        help=("Use only labels of this device. Needed where a study holds several that are not alike."),
+        help=("Use only labels of this device. Needed if the study holds several that are not alike."),
     ),
 ]
 MeasuredFormatOption = Annotated[
     Literal["onnx", "tflite"] | None,
     typer.Option(
         "--format",
-        help=("Use only labels of model files of this format. Needed where a study holds several."),
+        help=("Use only labels of model files of this format. Needed if the study holds several."),
     ),
 ]
 MeasuredPrecisionOption = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help=("Use only labels of models of this precision, fp32 or int8. Needed where a study holds both."),
+        help=("Use only labels of models of this precision, fp32 or int8. Needed if the study holds both."),
     ),
 ]
 MeasuredConverterOption = Annotated[
     str | None,
     typer.Option(
         "--converter",
-        help=("Use only labels of models that this converter made. Needed where a study holds several."),
+        help=("Use only labels of models that this converter made. Needed if the study holds several."),
     ),
 ]
 StableOnlyOption = Annotated[
@@ -79,15 +79,22 @@ def leaderboard(
     study: StudyOption = DEFAULT_STUDY,
     target: TargetOption = DEFAULT_TARGET,
     space: SpaceOption = "hyt",
-    folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of the cross-validation.")] = 5,
+    folds: Annotated[
+        int,
+        typer.Option(
+            "--folds",
+            min=2,
+            help="Folds of the cross-validation. Fewer are faster; predictors then learn from fewer labels.",
+        ),
+    ] = 5,
     repeats: Annotated[
         int,
         typer.Option(
             "--repeats",
             min=1,
             help=(
-                "How often the cross-validation is repeated with other folds. More take longer "
-                "and make intervals steadier."
+                "How often the cross-validation is repeated with other folds. More take longer, "
+                "and the result depends less on the folds."
             ),
         ),
     ] = 3,

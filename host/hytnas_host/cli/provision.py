@@ -57,7 +57,7 @@ def provision_command(
             "--runtime",
             help=(
                 "Runtime to install: onnxruntime, ai-edge-litert, tflite-runtime, or auto, "
-                "which is the first two. Repeatable. By default those that are there, at first "
+                "which is the first two. Repeatable. By default those that the board has; on a new board "
                 "auto."
             ),
         ),
@@ -67,8 +67,9 @@ def provision_command(
         typer.Option(
             "--systemd/--no-systemd",
             help=(
-                "Start the agent at boot, as a systemd unit of the user, or when a host first "
-                "asks. By default as it is now, at first when a host asks."
+                "--systemd: start the agent when the board boots, as a systemd unit of the user. "
+                "--no-systemd: start it when a host first asks. By default this stays as it is; on a "
+                "new board it is --no-systemd."
             ),
             show_default=False,
         ),
@@ -97,8 +98,8 @@ def provision_command(
             "--state",
             metavar="DIR",
             help=(
-                "Folder on the board for models and results. By default as it is now, at first "
-                "~/.local/state/hytnas-agent. Change it to use another disk."
+                "Folder on the board for models and results. By default it stays as it is; on a new board it "
+                "is ~/.local/state/hytnas-agent. Change it to use another disk."
             ),
             show_default=False,
         ),
@@ -160,7 +161,7 @@ def unprovision_command(
         bool,
         typer.Option(
             "--discard-results",
-            help=("Do it although results wait on the board that no host has fetched; they are lost."),
+            help="Remove the agent although the board holds results that no host has fetched. They are lost.",
         ),
     ] = False,
     python: PythonOption = "/usr/bin/python3",

@@ -29,8 +29,9 @@ def search(
         typer.Option(
             "--objectives",
             help=(
-                "What to optimise, such as 'max:accuracy,min:energy_mj,min:params'; each target needs a "
-                "predictor of the study. Without min: or max: it goes the way in which it gets better. "
+                "What to optimise, joined by commas: targets, of which the study needs a predictor each, and "
+                "the exact metrics params, macs and activations. min: or max: before a name says in which "
+                "direction; without it the usual one is taken, such as less latency and more accuracy. "
                 "Default: latency_ms,accuracy,params."
             ),
         ),
@@ -50,8 +51,9 @@ def search(
         typer.Option(
             "--constraint",
             help=(
-                "A limit that no result may break, such as 'params <= 300k' or 'latency_ms <= "
-                "50'; repeatable."
+                "A limit on an objective or exact metric that no result may break, such as "
+                "'params <= 300k' or 'latency <= 50 ms'. "
+                "By default there is none. Repeatable."
             ),
         ),
     ] = None,
@@ -60,20 +62,28 @@ def search(
         typer.Option(
             "--evaluations",
             min=1,
-            help=("How many networks to evaluate in all. With a larger number a finished search goes on."),
+            help=(
+                "How many networks to evaluate in all. With a larger number a finished search goes on; "
+                "with a smaller one it gives the result as of then."
+            ),
         ),
     ] = 200,
     batch: Annotated[
-        int, typer.Option("--batch", min=1, help="How many networks a strategy proposes at once.")
+        int,
+        typer.Option(
+            "--batch",
+            min=1,
+            help="How many networks a strategy proposes at once. More are faster, but learn less.",
+        ),
     ] = 10,
     extrapolated: Annotated[
         Literal["allow", "avoid"],
         typer.Option(
             "--extrapolated",
             help=(
-                "allow: networks outside the range of the predictors' training are evaluated, and marked. "
-                "avoid: they are left out, as by a constraint; slower, and the front is one that the "
-                "predictors know about."
+                "What to do with networks outside the range that the predictors were trained on. allow: "
+                "evaluate them, and mark them. avoid: leave them out, which is slower. Choose avoid if you "
+                "cannot verify the winners on the device."
             ),
         ),
     ] = "allow",
@@ -99,6 +109,8 @@ def search(
       hytnas-profile search --constraint "params <= 300k" --evaluations 400
 
       hytnas-profile search --strategy nsga2 --evaluations 20000 --seed 1
+
+      hytnas-profile search --objectives max:accuracy,min:energy_mj --constraint "latency <= 50 ms"
     """
     from hytnas_host.cli.search_tables import print_search
     from hytnas_host.workflow.searches import search_study
@@ -141,7 +153,10 @@ def verify(
         typer.Option(
             "--processes",
             min=1,
-            help="Number of fresh processes for a model; by default 5, or what suits the device.",
+            help=(
+                "Number of fresh processes for a model; by default 5, or 1 on a device that counts "
+                "instructions. More make the comparison sharper."
+            ),
         ),
     ] = None,
     seed: SeedOption = 0,

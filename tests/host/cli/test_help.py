@@ -1,13 +1,18 @@
 """Every command explains itself, with an example, and quickly."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
 from hytnas_host.cli.app import app
+from hytnas_host.search import parse_constraint
+
+CONSTRAINT = re.compile(r"""['"`]([a-z_]+ [<>]= [^'"`]+)['"`]""")
 
 
 def command_lines() -> list[tuple[str, ...]]:
@@ -48,3 +53,15 @@ def test_every_option_says_what_it_does(words: tuple[str, ...]) -> None:
     for word in words:
         command = command.commands[word]
     assert [parameter.name for parameter in command.params if not getattr(parameter, "help", None)] == []
+
+
+def test_constraints_in_help_texts_and_documents_can_be_read() -> None:
+    """A unit that is missing in an example would be refused when somebody types it."""
+    root = Path(__file__).parents[3]
+    texts = [path.read_text() for path in (root / "docs" / "guide").glob("*.md")]
+    helps = (CliRunner().invoke(app, [*words, "--help"]).output for words in command_lines())
+    texts += [" ".join(text.replace("│", " ").split()) for text in helps]
+    shown = {each for text in texts for each in CONSTRAINT.findall(text)}
+    assert {"params <= 300k", "latency <= 50 ms"} <= shown
+    for text in sorted(shown):
+        parse_constraint(text)
