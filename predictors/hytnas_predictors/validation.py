@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.targets import Scale
+from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import Estimator
 from hytnas_predictors.recipes import from_scale, to_scale
 
@@ -94,6 +95,11 @@ def cross_validate(
         The fit of fold k in repeat r draws from the generator of ``[seed, r, k]``.
     on_fit : callable
         Called after each fit.
+
+    Raises
+    ------
+    PredictorError
+        For predictions that are no numbers.
     """
     predicted = np.empty(folds.shape)
     fit_s = predict_s = 0.0
@@ -109,6 +115,8 @@ def cross_validate(
         fits += 1
         predicted[repeat, held_out] = from_scale(mean, std, scale)[0]
         on_fit()
+    if np.isnan(predicted).any():
+        raise PredictorError("it predicts values that are no numbers", "Leave this estimator out")
     return CrossValidation(predicted, fit_s / fits, 1e6 * predict_s / folds.size)
 
 

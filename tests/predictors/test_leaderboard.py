@@ -13,6 +13,7 @@ from hytnas_datasets.spaces import Space, Variable
 from hytnas_datasets.targets import ACCURACY, get_target
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import ESTIMATORS
+from hytnas_predictors.estimators.mlp import MLP2Estimator
 from hytnas_predictors.leaderboard import build_leaderboard, to_rows, write_csv
 from hytnas_predictors.progress import SilentProgress
 from hytnas_predictors.recipes import Recipe
@@ -54,6 +55,39 @@ def test_an_estimator_that_somebody_registers_is_compared_too(
     monkeypatch.setattr(ESTIMATORS, "_loaded", {})
     board = build_leaderboard(make_labelled(40), folds=2, repeats=1, resamples=100)
     assert {score.predictor for score in board.scores} == {"lightgbm", "mine"}
+
+
+class Failing(MLP2Estimator):
+    def fit(self, x, y, *, rng):
+        raise ValueError("it does not work\ntoday")
+
+
+class Unsure(MLP2Estimator):
+    def predict_with_std(self, x):
+        return np.full(len(x), np.nan), np.zeros(len(x))
+
+
+def test_an_installed_estimator_that_fails_is_named_and_stops_no_other(
+    make_labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offers = {
+        "gone": "no_such_module_here:Thing",
+        "fails": f"{__name__}:Failing",
+        "nan": f"{__name__}:Unsure",
+    }
+    points = [EntryPoint(name, value, ESTIMATORS.group) for name, value in offers.items()]
+    monkeypatch.setattr("hytnas_agent.registry._entry_points", lambda group: points)
+    monkeypatch.setattr(ESTIMATORS, "bundled", {"lightgbm": ESTIMATORS.bundled["lightgbm"]})
+    monkeypatch.setattr(ESTIMATORS, "_loaded", {})
+    board = build_leaderboard(make_labelled(40), folds=2, repeats=1, resamples=100)
+    assert [score.predictor for score in board.scores] == ["lightgbm"]
+    said = " ".join(board.notes)
+    assert "The estimator gone is left out, because it fails: The estimator 'gone' (no_such_module" in said
+    assert "The estimator fails is left out, because it fails: it does not work today" in said
+    assert "The estimator nan is left out, because it fails: it predicts values that are no numbers" in said
+    for name, error in (("gone", PredictorError), ("fails", ValueError), ("nan", PredictorError)):
+        with pytest.raises(error):
+            build_leaderboard(make_labelled(40), estimators=[name], folds=2, repeats=1, resamples=100)
 
 
 def test_predictors_come_best_first_with_intervals(board: Leaderboard) -> None:
