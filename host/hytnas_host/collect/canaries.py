@@ -1,4 +1,4 @@
-"""The canary's series on one board: its next process, and what those so far came to."""
+"""The canary's series on one device: its next process, and what those so far came to."""
 
 import math
 
@@ -18,7 +18,7 @@ class CanarySeries:
     Parameters
     ----------
     journal : JobJournal
-        Of the canary, on one board.
+        Of the canary, on one device.
     model_sha256 : str
     tolerance : float
         Ratio, less 1, by which a process that is well may differ from the others.

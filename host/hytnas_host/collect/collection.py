@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hytnas_agent.records import EXECUTION_WORDS, LatencyLabel
 from hytnas_datasets.store import Agreement, Purpose, Study
-from hytnas_host.collect.agreement import Comparison, check_boards, compare_canaries
+from hytnas_host.collect.agreement import Comparison, check_devices, compare_canaries
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.journals import Journals
@@ -36,7 +36,7 @@ class Collected:
     kind : ModelKind
         Of the models.
     groups : tuple of Group
-        Boards and what was labelled on them.
+        Devices and what was labelled on them.
     resumed_jobs : int
         Processes that were stored before.
     agreement : Agreement or None
@@ -52,16 +52,16 @@ class Collected:
 
     @property
     def labels(self) -> dict[str, LatencyLabel]:
-        """The label of each model by its hash; of a model measured on boards kept apart, any one's."""
+        """The label of each model by its hash; of a model measured on devices kept apart, any one's."""
         return {sha256: label for group in self.groups for sha256, label in group.journals.labels.items()}
 
     def summary(self, models: int, *, failures: Sequence[str], export_s: float) -> CollectionSummary:
         """The counts as a value; ``failures`` says of each model that could not be exported why not."""
-        shares = tuple(board.share() for group in self.groups for board in group.boards)
+        shares = tuple(worker.share() for group in self.groups for worker in group.workers)
         outcomes = Counter(
             label.outcome.value for group in self.groups for label in group.journals.labels.values()
         )
-        executions = {board.context.execution for group in self.groups for board in group.boards}
+        executions = {worker.context.execution for group in self.groups for worker in group.workers}
         return CollectionSummary(
             purpose=self.purpose,
             models=models,
@@ -101,7 +101,7 @@ def collect(
 
     Raises
     ------
-    BoardsDifferError
+    DevicesDifferError
         The devices cannot share a data set.
     CollectError
         No device is given, or one twice.
@@ -115,17 +115,17 @@ def collect(
     if not devices:
         raise CollectError("no device is given", "name at least one")
     reason = f"{purpose}: {source.models} models for {study.folder.name}"
-    boards = [
+    workers = [
         LatencyWorker(device, reason, options.runtime, options.settings, source.kind) for device in devices
     ]
     stop = threading.Event()
     try:
-        work_together(lambda board: board.open(study), boards, stop)
-        check_boards(boards, keep_apart=options.keep_apart)
+        work_together(lambda worker: worker.open(study), workers, stop)
+        check_devices(workers, keep_apart=options.keep_apart)
         canaries = source.canary() if options.canary_every else []
         groups = _groups(
             study,
-            boards,
+            workers,
             options,
             purpose=purpose,
             canary=canaries[0] if canaries else None,
@@ -138,30 +138,30 @@ def collect(
         )
         total = source.models * options.passes.count * len(groups)
         over = sum(group.journals.progress(sha256) for group in groups for sha256 in source.known)
-        names = ", ".join(board.name for board in boards)
+        names = ", ".join(worker.name for worker in workers)
         with progress(f"Measuring on {names}", total, min(over, total)) as bar:
             comparison = None if options.keep_apart else Comparison(study, groups[0], options)
             if comparison is not None:
-                compare_canaries(comparison, boards, bar, stop)
+                compare_canaries(comparison, workers, bar, stop)
             _measure(groups, source, options, comparison=comparison, bar=bar, stop=stop)
     finally:
-        for board in boards:
-            board.device.release()
+        for worker in workers:
+            worker.device.release()
     agreement = None if comparison is None else comparison.agreement()
     return Collected(purpose, source.kind, groups, resumed_jobs, agreement, time.monotonic() - started_s)
 
 
 def _groups(
     study: Study,
-    boards: Sequence[LatencyWorker],
+    workers: Sequence[LatencyWorker],
     options: MeasureOptions,
     *,
     purpose: str,
     canary: Model | None,
     stop: threading.Event,
 ) -> tuple[Group, ...]:
-    """The boards in one group, or each in its own, with measuring stages for all."""
-    members = [(board,) for board in boards] if options.keep_apart else [tuple(boards)]
+    """The devices in one group, or each in its own, with measuring stages for all."""
+    members = [(worker,) for worker in workers] if options.keep_apart else [tuple(workers)]
     groups = []
     for some in members:
         journals = Journals(
@@ -170,14 +170,14 @@ def _groups(
             some[0].context,
             options.settings,
             passes=options.passes,
-            boards=[board.device_id for board in some],
+            devices=[worker.device_id for worker in some],
             alone=options.keep_apart,
         )
-        for board in some:
-            board.measurer = Measurer(
-                board.device,
-                journals.by_device[board.device_id],
-                JobJournal(study, Purpose.CANARY, board.device_id, board.context, options.settings),
+        for worker in some:
+            worker.measurer = Measurer(
+                worker.device,
+                journals.by_device[worker.device_id],
+                JobJournal(study, Purpose.CANARY, worker.device_id, worker.context, options.settings),
                 passes=options.passes,
                 canary=canary,
                 canary_every=options.canary_every,
@@ -190,16 +190,16 @@ def _groups(
 
 
 def _fetch(group: Group, known: Sequence[str], stop: threading.Event) -> None:
-    """Have each board's agent send what it measured when the last call had ended already."""
+    """Have each device's agent send what it measured when the last call had ended already."""
     unfinished = [sha256 for sha256 in known if group.journals.done_on(sha256) is None]
 
-    def fetch(board: LatencyWorker) -> None:
+    def fetch(worker: LatencyWorker) -> None:
         try:
-            board.measurer.fetch(unfinished)
+            worker.measurer.fetch(unfinished)
         except DeviceError as error:
-            board.pending = error
+            worker.pending = error
 
-    work_together(fetch, group.boards, stop)
+    work_together(fetch, group.workers, stop)
 
 
 def _measure(
@@ -212,7 +212,7 @@ def _measure(
     stop: threading.Event,
 ) -> None:
     """Everything that is left to measure."""
-    boards = [board for group in groups for board in group.boards]
-    ahead = 0 if all(board.device.shares_processor for board in boards) else len(boards)
+    workers = [worker for group in groups for worker in group.workers]
+    ahead = 0 if all(worker.device.shares_processor for worker in workers) else len(workers)
     with PreparedWindows(source, ahead=ahead) as windows:
         Workers(groups, windows, options, comparison, bar, stop=stop).run()

@@ -1,4 +1,4 @@
-"""Whether a board still runs as fast as before, judged by its canary.
+"""Whether a device still runs as fast as before, judged by its canary.
 
 A single process of the canary scatters as every process does, so one that stands out is confirmed by two
 more before it counts. Where the canary's own noise is too large to see 3 %, the limit is what can be seen.
@@ -31,8 +31,8 @@ far too small (with three, noise alone would be drift in 22 % of the looks)."""
 def drift_limit(reference_ms: Sequence[float], tolerance: float, /) -> float:
     """The shift, in logarithms, from which on the median of three canaries counts as drift.
 
-    Where the noise decides, a look finds drift on a steady board in 1 % of all cases or less. The factors are
-    fitted above the 99 % quantiles of 400 000 simulated looks at normal noise for each number of canaries:
+    Where the noise decides, a look finds drift on a steady device in 1 % of all cases or less. The factors
+    are fitted above the 99 % quantiles of 400 000 simulated looks at normal noise for each number of them:
     7.9, 4.0, 3.1 standard errors from the standard deviation of 3, 5, 8 canaries, and 4.2, 3.2, 2.9 from the
     median absolute deviation of 10, 20, 30.
 
@@ -77,7 +77,7 @@ class DriftRule:
     pauses_s : tuple of float
         After which a canary that has drifted is looked at again.
     stop : bool
-        Give a board up whose canary does not come back, instead of going on at its new speed.
+        Give a device up whose canary does not come back, instead of going on at its new speed.
     """
 
     tolerance: float = DRIFT_TOLERANCE

@@ -8,8 +8,8 @@ class CollectError(HytnasError):
     """There is nothing that could be collected."""
 
 
-class BoardsDifferError(CollectError):
-    """Boards do not run alike, so that their labels cannot stand in one set."""
+class DevicesDifferError(CollectError):
+    """Devices do not run alike, so that their labels cannot stand in one set."""
 
 
 class ContextChangedError(DeviceError):
@@ -20,5 +20,5 @@ class LastingDriftError(DeviceError):
     """A device has another speed than when the collection began, and does not come back to it."""
 
 
-class BoardsLostError(DeviceError):
-    """No board is left to measure."""
+class DevicesLostError(DeviceError):
+    """No device is left to measure."""

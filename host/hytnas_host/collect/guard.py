@@ -11,12 +11,12 @@ from hytnas_host.collect.schedule import Slot
 
 
 class DriftGuard:
-    """Holds what one board measured since its canary was last well, and discards it if that was too slow.
+    """Holds what one device measured since its canary was last well, and discards it if that was too slow.
 
     Parameters
     ----------
     name : str
-        Of the board.
+        Of the device.
     journal, canary_journal : JobJournal
     watch : CanaryWatch
     rule : DriftRule
@@ -73,7 +73,7 @@ class DriftGuard:
         Raises
         ------
         LastingDriftError
-            It does not come back, and the board is to be given up then.
+            It does not come back, and the device is to be given up then.
         """
         drift = sighting = self._watch.look()
         if not sighting.drifted:

@@ -121,7 +121,7 @@ class JobJournal:
         return hashlib.sha256(msgspec.json.encode(key, order="sorted")).hexdigest()[:32]
 
     def store(self, slot: Slot, result: ProcessResult) -> None:
-        """Make a result durable; one of another board, context or settings does not count here."""
+        """Make a result durable; one of another device, context or settings does not count here."""
         self._study.results.add(
             result, model_sha256=slot.model_sha256, purpose=self.purpose, replicate=slot.replicate
         )
@@ -216,7 +216,7 @@ class JobJournal:
         return dict(sorted(self._timed(model_sha256).items()))
 
     def timed_since(self, unix_s: float) -> list[tuple[Slot, str]]:
-        """Slot and job of timed processes that started after a time of the board's clock; none discarded."""
+        """Slot and job of timed processes that started after a time of the device's clock; none discarded."""
         return [
             (Slot(model_sha256, MeasurePass.TIMED, replicate), result.job_id)
             for model_sha256 in self._attempts

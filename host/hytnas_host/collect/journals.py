@@ -1,4 +1,4 @@
-"""What a collection has behind it, over all the boards whose labels may stand in one set."""
+"""What a collection has behind it, over all the devices whose labels may stand in one set."""
 
 from collections.abc import Iterable
 
@@ -10,10 +10,10 @@ from hytnas_host.collect.schedule import Passes
 
 
 class Journals:
-    """The journals of one purpose and one context, by board; those of boards of earlier calls included.
+    """The journals of one purpose and one context, by device; those of devices of earlier calls included.
 
-    Each board's journal is written by that board's thread alone; a model's entries are read by others only
-    while no board measures it.
+    Each device's journal is written by that device's thread alone; a model's entries are read by others only
+    while no device measures it.
 
     Parameters
     ----------
@@ -22,10 +22,10 @@ class Journals:
     context : DeviceContext
     settings : MeasureSettings
     passes : Passes
-    boards : iterable of str
-        Device ids of the boards that take part.
+    devices : iterable of str
+        Device ids of the devices that take part.
     alone : bool
-        Leave out the boards of earlier calls.
+        Leave out the devices of earlier calls.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Journals:
         settings: MeasureSettings,
         *,
         passes: Passes,
-        boards: Iterable[str],
+        devices: Iterable[str],
         alone: bool,
     ) -> None:
         self.labels: dict[str, LatencyLabel] = {}
@@ -50,7 +50,7 @@ class Journals:
             for _, result in results
             if not alone and result.context is not None and result.context == context
         )
-        present = list(boards)
+        present = list(devices)
         self.by_device: dict[str, JobJournal] = {}
         for device_id in dict.fromkeys((*present, *earlier)):
             journal = JobJournal(study, purpose, device_id, context, settings, stored=stored)
@@ -58,31 +58,31 @@ class Journals:
                 self.by_device[device_id] = journal
 
     def done_on(self, model_sha256: str) -> str | None:
-        """The board on which nothing of the model is left to measure, if there is one."""
+        """The device on which nothing of the model is left to measure, if there is one."""
         for device_id, journal in self.by_device.items():
             if journal.complete(model_sha256, self.passes):
                 return device_id
         return None
 
     def begun_on(self, model_sha256: str) -> str | None:
-        """The board on which most of the model's processes are measured, if any is."""
+        """The device on which most of the model's processes are measured, if any is."""
         counts = {
             device_id: journal.count_settled(model_sha256, self.passes)
             for device_id, journal in self.by_device.items()
         }
-        board = max(counts, key=lambda device_id: counts[device_id])
-        return board if counts[board] else None
+        device = max(counts, key=lambda device_id: counts[device_id])
+        return device if counts[device] else None
 
     def count_settled(self, model_sha256: str) -> int:
-        """How many of the model's processes are measured, on the board that has most of them."""
+        """How many of the model's processes are measured, on the device that has most of them."""
         return max(j.count_settled(model_sha256, self.passes) for j in self.by_device.values())
 
     def progress(self, model_sha256: str) -> int:
-        """Of the processes that a model takes at least, how many are over on the board that has most."""
+        """Of the processes that a model takes at least, how many are over on the device that has most."""
         return max(journal.progress(model_sha256, self.passes) for journal in self.by_device.values())
 
     def label(self, model_sha256: str, device_id: str) -> None:
-        """Make the model's label of what that board measured, and store it, if a timed process ended."""
+        """Make the model's label of what that device measured, and store it, if a timed process ended."""
         journal = self.by_device[device_id]
         results = journal.last_attempts(model_sha256)
         if not any(result.measure_pass == MeasurePass.TIMED for result in results):

@@ -73,7 +73,7 @@ class LatencyWorker:
 
     @property
     def device_id(self) -> str:
-        """Which board it is."""
+        """Which device it is."""
         return self.description.identity.device_id
 
     @property
@@ -105,7 +105,7 @@ class LatencyWorker:
         Raises
         ------
         ContextChangedError
-            It is no longer what it was, or another board.
+            It is no longer what it was, or another device.
         DeviceError
             It is still lost.
         """
@@ -165,9 +165,9 @@ class LatencyWorker:
 
 @dataclass(frozen=True)
 class Group:
-    """Boards whose labels go into one set, what that set has already, and the hash of their canary."""
+    """Devices whose labels go into one set, what that set has already, and the hash of their canary."""
 
-    boards: tuple[LatencyWorker, ...]
+    workers: tuple[LatencyWorker, ...]
     journals: Journals
     canary: str | None
 

@@ -222,7 +222,7 @@ class Measurer:
         return self._journal.settled(slot) or self._journal.given_up(slot.model_sha256)
 
     def _check_canary(self) -> None:
-        """See whether the board has drifted; without a canary nothing can be known."""
+        """See whether the device has drifted; without a canary nothing can be known."""
         if self._canary is not None:
             self._timed_since_canary = 0
             self.guard.check()

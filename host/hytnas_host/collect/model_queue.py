@@ -1,8 +1,8 @@
-"""Models that several boards share: who measures which, and what comes back from a board that is lost.
+"""Models that several devices share: who measures which, and what comes back from a device that is lost.
 
-The unit of work is a model, measured wholly on one board, so that each label is from one board. Boards take
-windows of models (whose processes they interleave), large at first and smaller towards the end, so that no
-board is idle while another has much left (guided self-scheduling).
+The unit of work is a model, measured wholly on one device, so that each label is from one device. Devices
+take windows of models (whose processes they interleave), large at first and smaller towards the end, so that
+no device is idle while another has much left (guided self-scheduling).
 
 References
 ----------
@@ -18,38 +18,38 @@ from hytnas_host.collect.model import Model
 from hytnas_host.collect.windows import PreparedWindows
 
 
-def window_size(remaining: int, boards: int, window: int) -> int:
-    """How many models a board takes: its share of the remaining ones, at most ``window``.
+def window_size(remaining: int, devices: int, window: int) -> int:
+    """How many models a device takes: its share of the remaining ones, at most ``window``.
 
     Fewer than ``FEW_MODELS`` are not left over where that can be helped: it takes them, too, or leaves them
     company.
     """
-    size = min(window, max(-(-remaining // max(boards, 1)), FEW_MODELS))
+    size = min(window, max(-(-remaining // max(devices, 1)), FEW_MODELS))
     if 0 < remaining - size < FEW_MODELS:
         size = remaining if remaining <= window else max(remaining - FEW_MODELS, -(-remaining // 2))
     return min(window, size)
 
 
 class ModelQueue:
-    """Hands out models to boards; for any thread.
+    """Hands out models to devices; for any thread.
 
     Parameters
     ----------
     windows : PreparedWindows
-    boards : collection of str
-        Device ids of the boards that share the models.
+    devices : collection of str
+        Device ids of the devices that share the models.
     window : int
-        Most models a board takes at once.
+        Most models a device takes at once.
     done : callable
         Whether nothing of a model is left to measure; asked once a model, as it comes from the windows.
     begun_on : callable
-        The board that has measured a part of a model already, if any: it goes on with it if it is free to.
+        The device that has measured a part of a model already, if any: it goes on with it if it is free to.
     """
 
     def __init__(
         self,
         windows: PreparedWindows,
-        boards: Collection[str],
+        devices: Collection[str],
         *,
         window: int,
         done: Callable[[Model], bool],
@@ -61,28 +61,28 @@ class ModelQueue:
         self._begun_on = begun_on
         self._changed = threading.Condition()
         self._ready: list[Model] = []
-        self._taken: dict[str, Sequence[Model]] = dict.fromkeys(boards, ())
+        self._taken: dict[str, Sequence[Model]] = dict.fromkeys(devices, ())
         self._absent: set[str] = set()
         self._next_window = 0
         self._refilling = False
         self._stopped = False
 
-    def take(self, board: str) -> list[Model]:
-        """The models that the board is to measure next, waiting for them; none when nothing is left to do.
+    def take(self, device: str) -> list[Model]:
+        """The models that the device is to measure next, waiting for them; none when nothing is left to do.
 
-        While other boards are still measuring, something may come back, so it waits for them, too.
+        While other devices are still measuring, something may come back, so it waits for them, too.
         """
         while True:
             with self._changed:
                 if self._stopped:
                     return []
-                self._absent.discard(board)
+                self._absent.discard(device)
                 wanted = window_size(self._remaining(), len(self._taken) - len(self._absent), self._window)
-                chosen = self._choose(board, wanted)
+                chosen = self._choose(device, wanted)
                 # Who is being exported for anyway does not keep the others waiting.
                 enough = min(wanted, FEW_MODELS) if self._refilling else wanted
                 if len(chosen) >= enough or (chosen and not (self._more() or self._refilling)):
-                    return self._hand_out(board, chosen)
+                    return self._hand_out(device, chosen)
                 if self._finished():
                     self._changed.notify_all()
                     return []
@@ -92,9 +92,9 @@ class ModelQueue:
                 self._refilling = True
             self._refill()
 
-    def finish(self, board: str, later: Sequence[Model] = ()) -> None:
-        """The board has measured what it took, but for those that it goes on with later."""
-        self._put_back(board, later)
+    def finish(self, device: str, later: Sequence[Model] = ()) -> None:
+        """The device has measured what it took, but for those that it goes on with later."""
+        self._put_back(device, later)
 
     @property
     def others_wait(self) -> bool:
@@ -102,11 +102,11 @@ class ModelQueue:
         with self._changed:
             return bool(self._ready) or self._more() or self._refilling
 
-    def give_back(self, board: str, models: Sequence[Model]) -> None:
-        """The board is lost, and these models of what it took are not finished: anyone may have them."""
+    def give_back(self, device: str, models: Sequence[Model]) -> None:
+        """The device is lost, and these models of what it took are not finished: anyone may have them."""
         with self._changed:
-            self._absent.add(board)
-        self._put_back(board, models)
+            self._absent.add(device)
+        self._put_back(device, models)
 
     def stop(self) -> None:
         """Nobody gets anything any more."""
@@ -137,19 +137,19 @@ class ModelQueue:
             return len(self._ready)
         return len(self._ready) + max(self._windows.source.models - self._next_window * self._window, 1)
 
-    def _choose(self, board: str, wanted: int) -> list[Model]:
-        """Models for the board: what it has begun itself, then what nobody has, then what others have."""
+    def _choose(self, device: str, wanted: int) -> list[Model]:
+        """Models for the device: what it has begun itself, then what nobody has, then what others have."""
         owners = {model.sha256: self._begun_on(model.sha256) for model in self._ready}
-        own = [model for model in self._ready if owners[model.sha256] == board]
+        own = [model for model in self._ready if owners[model.sha256] == device]
         fresh = [model for model in self._ready if owners[model.sha256] is None]
         if own or fresh or self._more() or self._refilling:
             return (own + fresh)[:wanted]
         return self._ready[:wanted]
 
-    def _hand_out(self, board: str, models: list[Model]) -> list[Model]:
+    def _hand_out(self, device: str, models: list[Model]) -> list[Model]:
         taken = {model.sha256 for model in models}
         self._ready = [model for model in self._ready if model.sha256 not in taken]
-        self._taken[board] = models
+        self._taken[device] = models
         return models
 
     def _refill(self) -> None:
@@ -164,8 +164,8 @@ class ModelQueue:
                 self._refilling = False
                 self._changed.notify_all()
 
-    def _put_back(self, board: str, models: Sequence[Model]) -> None:
+    def _put_back(self, device: str, models: Sequence[Model]) -> None:
         with self._changed:
-            self._taken[board] = ()
+            self._taken[device] = ()
             self._ready = [*models, *self._ready]
             self._changed.notify_all()

@@ -38,11 +38,11 @@ class MeasureOptions:
     canary_every : int
         Timed processes between two of the canary; 0 for no canary.
     drift_tolerance : float
-        Ratio of the canary's latency to that of before, less 1, up to which the board has not drifted.
+        Ratio of the canary's latency to that of before, less 1, up to which the device has not drifted.
     drift_pauses_s : tuple of float
-        Pauses after which the canary of a board that has drifted is tried again.
+        Pauses after which the canary of a device that has drifted is tried again.
     stop_on_drift : bool
-        Give up a board whose canary does not come back, instead of going on at its new speed.
+        Give up a device whose canary does not come back, instead of going on at its new speed.
     memory_pass : bool
         Whether each model's peak memory is measured, in a process of its own.
     runtime : str or None
@@ -52,7 +52,7 @@ class MeasureOptions:
     keep_apart : bool
         Several devices measure every model each, for data sets of their own, instead of sharing one.
     board_tolerance : float
-        Ratio of the canary's latencies, less 1, up to which boards may share a data set.
+        Ratio of the canary's latencies, less 1, up to which devices may share a data set.
     rejoin_pauses_s : tuple of float
         Pauses after which a lost device is tried again. While another device works the last one is repeated.
 

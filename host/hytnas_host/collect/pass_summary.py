@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from hytnas_agent.records import EXECUTION_WORDS, Execution, MeasurePass
-from hytnas_host.collect.errors import BoardsLostError
+from hytnas_host.collect.errors import DevicesLostError
 
 
 class PassCount(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class PassSummary(msgspec.Struct, frozen=True):
     ----------
     models : int
     device, device_id : str
-        What the person calls it, and which board it is; the latter is empty where it was never reached.
+        What the person calls it, and which device it is; the latter is empty where it was never reached.
     passes : tuple of PassCount
     executions : tuple of Execution
     lost : str
@@ -80,10 +80,10 @@ class PassSummary(msgspec.Struct, frozen=True):
 
 
 def check_lost(summaries: Sequence[PassSummary], /) -> None:
-    """Raise BoardsLostError, an error of devices, where one was lost before it came to its end."""
+    """Raise DevicesLostError, an error of devices, where one was lost before it came to its end."""
     lost = [summary for summary in summaries if summary.lost]
     if lost:
-        raise BoardsLostError(
+        raise DevicesLostError(
             f"{len(lost)} of {len(summaries)} devices did not come to the end "
             f"({'; '.join(f'{summary.device}: {summary.lost}' for summary in lost)})",
             "see to that, then run the same command again: it goes on where it was",

@@ -52,7 +52,7 @@ class JobRunner:
         Raises
         ------
         ContextChangedError
-            The device is another board, or its context is another.
+            The device is another one, or its context is another.
         CollectError
             It measured with other settings than it was asked to, so that the job would be asked for again
             without end.
@@ -123,8 +123,8 @@ def check_same_board(name: str, found: str, expected: str) -> None:
     """Raise ContextChangedError, naming both device ids."""
     if found != expected:
         raise ContextChangedError(
-            f"device {name!r} is another board than it was ({expected} -> {found})",
-            "find out which board has its address now, then run the same command again",
+            f"device {name!r} is another one than it was ({expected} -> {found})",
+            "find out which device has its address now, then run the same command again",
         )
 
 

@@ -1,6 +1,6 @@
 """In which order the processes of a batch of models run. Pure: no clock, no device.
 
-Replicates of one model are spread over the batch, so that slow drift of the board (temperature, background
+Replicates of one model are spread over the batch, so that slow drift of the device (temperature, background
 work) shows in the spread between a model's processes instead of hiding in one model's label.
 """
 

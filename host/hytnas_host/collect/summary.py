@@ -13,7 +13,7 @@ class DeviceShare(msgspec.Struct, frozen=True):
     Attributes
     ----------
     device, device_id : str
-        What the person calls it, and which board it is.
+        What the person calls it, and which device it is.
     models, jobs, canaries : int
         Models labelled on it now, their processes, and those of the canary.
     fetched_jobs : int
@@ -93,7 +93,7 @@ class CollectionSummary(msgspec.Struct, frozen=True):
         Time spent waiting for exports, in measurements, and in all.
     devices : tuple of DeviceShare
     agreement : Agreement or None
-        How well the boards' canaries agreed over the whole collection, where several shared it.
+        How well the devices' canaries agreed over the whole collection, where several shared it.
     executions : tuple of Execution
         How the devices ran what they measured, from the most real to the least.
     """

@@ -48,7 +48,7 @@ class PreparedWindows:
     ----------
     source : Source
     ahead : int
-        Windows to prepare beyond the one that is asked for; 0 where boards share the processor with the
+        Windows to prepare beyond the one that is asked for; 0 where devices share the processor with the
         preparation, which then takes turns with them.
     """
 

@@ -1,4 +1,4 @@
-"""Work on several boards at once, a thread each, that ends as one: done, failed, or interrupted."""
+"""Work on several devices at once, a thread each, that ends as one: done, failed, or interrupted."""
 
 import contextlib
 import queue
@@ -38,12 +38,12 @@ W = TypeVar("W", bound=Worker)
 
 def work_together(
     work: Callable[[W], None],
-    boards: Sequence[W],
+    workers: Sequence[W],
     stop: threading.Event,
     *,
     on_stop: Callable[[], None] = lambda: None,
 ) -> None:
-    """Do ``work`` for every board in a thread of its own and wait for all.
+    """Do ``work`` for every device in a thread of its own and wait for all.
 
     The first exception of any of them, or Ctrl-C here, sets ``stop``, calls ``on_stop`` (which wakes threads
     that wait for something else than a device), cancels the jobs that run, waits for the threads, and goes on
@@ -51,17 +51,17 @@ def work_together(
     """
     ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
-    def run(board: W) -> None:
+    def run(worker: W) -> None:
         try:
-            work(board)
+            work(worker)
         except BaseException as error:
             ended.put(error)
         else:
             ended.put(None)
 
     threads = [
-        threading.Thread(target=run, args=(board,), name=f"board {board.name}", daemon=True)
-        for board in boards
+        threading.Thread(target=run, args=(worker,), name=f"device {worker.name}", daemon=True)
+        for worker in workers
     ]
     try:
         for thread in threads:
@@ -73,24 +73,24 @@ def work_together(
     except BaseException:
         stop.set()
         on_stop()
-        _wind_up(boards, threads)
+        _wind_up(workers, threads)
         raise
 
 
-def _wind_up(boards: Sequence[Worker], threads: Sequence[threading.Thread]) -> None:
+def _wind_up(workers: Sequence[Worker], threads: Sequence[threading.Thread]) -> None:
     """End the jobs that run, then close the connections to all devices that do not answer any more."""
     cancelled: set[str] = set()
     deadline = Deadline(GRACE_S)
-    while (alive := _alive(boards, threads)) and not deadline.expired:
-        for board, _ in alive:
-            job_id = board.running
+    while (alive := _alive(workers, threads)) and not deadline.expired:
+        for worker, _ in alive:
+            job_id = worker.running
             if job_id is not None and job_id not in cancelled:
                 cancelled.add(job_id)
-                board.device.cancel(job_id)
+                worker.device.cancel(job_id)
         alive[0][1].join(POLL_S)
     closing = [
-        threading.Thread(target=_close, args=(board,), name=f"close {board.name}", daemon=True)
-        for board, _ in alive
+        threading.Thread(target=_close, args=(worker,), name=f"close {worker.name}", daemon=True)
+        for worker, _ in alive
     ]
     for thread in closing:
         thread.start()
@@ -99,12 +99,12 @@ def _wind_up(boards: Sequence[Worker], threads: Sequence[threading.Thread]) -> N
         thread.join(deadline.remaining)
 
 
-def _close(board: Worker) -> None:
+def _close(worker: Worker) -> None:
     with contextlib.suppress(Exception):
-        board.device.close()
+        worker.device.close()
 
 
 def _alive(
-    boards: Sequence[Worker], threads: Sequence[threading.Thread]
+    workers: Sequence[Worker], threads: Sequence[threading.Thread]
 ) -> list[tuple[Worker, threading.Thread]]:
-    return [(board, thread) for board, thread in zip(boards, threads, strict=True) if thread.is_alive()]
+    return [(worker, thread) for worker, thread in zip(workers, threads, strict=True) if thread.is_alive()]

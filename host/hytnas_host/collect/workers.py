@@ -7,7 +7,7 @@ import numpy as np
 
 from hytnas_agent.errors import HytnasError
 from hytnas_host.collect.agreement import Comparison
-from hytnas_host.collect.errors import BoardsLostError, CollectError, ContextChangedError, LastingDriftError
+from hytnas_host.collect.errors import CollectError, ContextChangedError, DevicesLostError, LastingDriftError
 from hytnas_host.collect.latency_worker import Group, LatencyWorker
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.model_queue import ModelQueue
@@ -23,7 +23,7 @@ GIVEN_UP = (CollectError, ContextChangedError, DeviceRefusedError, LastingDriftE
 
 
 class Workers:
-    """Measures what a source supplies, once for every group of boards.
+    """Measures what a source supplies, once for every group of devices.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Workers:
     windows : PreparedWindows
     options : MeasureOptions
     comparison : Comparison or None
-        Which a board must pass that was lost when the others did; None where each has a set of its own.
+        Which a device must pass that was lost when the others did; None where each has a set of its own.
     bar : Progress
         Counts processes, those of every group.
     stop : threading.Event
@@ -48,8 +48,8 @@ class Workers:
         *,
         stop: threading.Event,
     ) -> None:
-        self._groups = {board.device_id: group for group in groups for board in group.boards}
-        self._boards = [board for group in groups for board in group.boards]
+        self._groups = {worker.device_id: group for group in groups for worker in group.workers}
+        self._workers = [worker for group in groups for worker in group.workers]
         self._windows = windows
         self._options = options
         self._comparison = comparison
@@ -64,8 +64,8 @@ class Workers:
             for sha256 in windows.source.known
         }
         self._queues = {id(group): self._queue_of(group) for group in groups}
-        for board in self._boards:
-            board.measurer.guard.say = self._say
+        for worker in self._workers:
+            worker.measurer.guard.say = self._say
 
     def run(self) -> None:
         """Measure until nothing is left.
@@ -73,12 +73,12 @@ class Workers:
         Raises
         ------
         DeviceError
-            No board is left and something is still to be measured.
+            No device is left and something is still to be measured.
         StudyError
             A result could not be stored.
         """
-        self._working = {board.device_id for board in self._boards}
-        work_together(self._serve, self._boards, self._stop, on_stop=self._wake)
+        self._working = {worker.device_id for worker in self._workers}
+        work_together(self._serve, self._workers, self._stop, on_stop=self._wake)
         if not all(queue.finished for queue in self._queues.values()):
             raise self._all_lost()
 
@@ -89,7 +89,7 @@ class Workers:
 
     def _queue_of(self, group: Group) -> ModelQueue:
         def unchecked(sha256: str) -> list[str]:
-            return [board.device_id for board in group.boards if board.measurer.guard.holds(sha256)]
+            return [worker.device_id for worker in group.workers if worker.measurer.guard.holds(sha256)]
 
         def done(model: Model) -> bool:
             device_id = group.journals.done_on(model.sha256)
@@ -101,108 +101,108 @@ class Workers:
 
         return ModelQueue(
             self._windows,
-            [board.device_id for board in group.boards],
+            [worker.device_id for worker in group.workers],
             window=self._options.window,
             done=done,
             begun_on=group.journals.begun_on,
         )
 
-    def _serve(self, board: LatencyWorker) -> None:
-        """One board's part, in its thread."""
-        group = self._groups[board.device_id]
+    def _serve(self, worker: LatencyWorker) -> None:
+        """One device's part, in its thread."""
+        group = self._groups[worker.device_id]
         queue = self._queues[id(group)]
-        board.begin()
+        worker.begin()
         self._note()  # the first models may be long in coming
         try:
-            if board.pending is not None:
-                queue.give_back(board.device_id, ())
-                if not self._wait_for(board, queue, (), board.pending):
+            if worker.pending is not None:
+                queue.give_back(worker.device_id, ())
+                if not self._wait_for(worker, queue, (), worker.pending):
                     return
             window = 0
-            while models := queue.take(board.device_id):
+            while models := queue.take(worker.device_id):
                 self._note()
-                rng = np.random.default_rng([self._options.seed, self._boards.index(board), window])
+                rng = np.random.default_rng([self._options.seed, self._workers.index(worker), window])
                 window += 1
                 try:
-                    board.measurer.measure_window(
+                    worker.measurer.measure_window(
                         models,
                         rng,
-                        lambda sha256: self._process_ended(group, board, sha256),
+                        lambda sha256: self._process_ended(group, worker, sha256),
                         others_wait=lambda: queue.others_wait,
                     )
                 except DeviceError as error:
-                    unfinished = self._label(group, board, models)
-                    board.given_back += len(unfinished)
-                    queue.give_back(board.device_id, unfinished)
-                    if not self._wait_for(board, queue, unfinished, error):
+                    unfinished = self._label(group, worker, models)
+                    worker.given_back += len(unfinished)
+                    queue.give_back(worker.device_id, unfinished)
+                    if not self._wait_for(worker, queue, unfinished, error):
                         return
                 else:
-                    queue.finish(board.device_id, self._label(group, board, models))
-                board.end()
+                    queue.finish(worker.device_id, self._label(group, worker, models))
+                worker.end()
         finally:
-            self._leave(board)
+            self._leave(worker)
 
-    def _label(self, group: Group, board: LatencyWorker, models: Iterable[Model]) -> list[Model]:
+    def _label(self, group: Group, worker: LatencyWorker, models: Iterable[Model]) -> list[Model]:
         """Label what is finished of these models; the others are returned."""
-        journal = group.journals.by_device[board.device_id]
+        journal = group.journals.by_device[worker.device_id]
         unfinished = []
         for model in models:
             if journal.complete(model.sha256, self._options.passes):
-                group.journals.label(model.sha256, board.device_id)
-                board.models += 1
+                group.journals.label(model.sha256, worker.device_id)
+                worker.models += 1
             else:
                 unfinished.append(model)
         return unfinished
 
     def _wait_for(
-        self, board: LatencyWorker, queue: ModelQueue, unfinished: Sequence[Model], error: HytnasError
+        self, worker: LatencyWorker, queue: ModelQueue, unfinished: Sequence[Model], error: HytnasError
     ) -> bool:
-        """Try to have a lost board back, with growing pauses; whether it is back.
+        """Try to have a lost device back, with growing pauses; whether it is back.
 
-        As long as another board works it is tried again and again, else until the pauses are over. They go on
-        where they were for one that came back and was lost again before it had measured anything.
+        As long as another device works it is tried again and again, else until the pauses are over. They go
+        on where they were for one that came back and was lost again before it had measured anything.
         """
-        board.lost, board.remedy = error.what, error.next_step
-        self._leave(board)
+        worker.lost, worker.remedy = error.what, error.next_step
+        self._leave(worker)
         pauses_s = self._options.rejoin_pauses_s
-        if board.measurer.tally.measured_jobs > board.jobs_at_rejoin:
-            board.attempts = 0
+        if worker.measurer.tally.measured_jobs > worker.jobs_at_rejoin:
+            worker.attempts = 0
         while True:
-            attempt, board.attempts = board.attempts, board.attempts + 1
+            attempt, worker.attempts = worker.attempts, worker.attempts + 1
             pause_s = pauses_s[attempt] if attempt < len(pauses_s) else max(pauses_s, default=0.0)
             if isinstance(error, GIVEN_UP) or (attempt >= len(pauses_s) and not (pauses_s and self._working)):
-                self._say(f"{board.name} is given up: {board.lost}")
+                self._say(f"{worker.name} is given up: {worker.lost}")
                 return False
-            self._say(f"{board.name} is lost, next try in {pause_s:g} s: {board.lost}")
+            self._say(f"{worker.name} is lost, next try in {pause_s:g} s: {worker.lost}")
             if queue.wait_finished(pause_s):
                 return False
             try:
-                board.rejoin([model.sha256 for model in unfinished])
+                worker.rejoin([model.sha256 for model in unfinished])
                 if self._comparison is not None:
-                    self._comparison.join(board)
+                    self._comparison.join(worker)
             except (DeviceError, CollectError) as again:
-                error, board.lost, board.remedy = again, again.what, again.next_step
+                error, worker.lost, worker.remedy = again, again.what, again.next_step
             else:
                 with self._lock:
-                    self._working.add(board.device_id)
-                self._say(f"{board.name} rejoined")
+                    self._working.add(worker.device_id)
+                self._say(f"{worker.name} rejoined")
                 return True
 
-    def _leave(self, board: LatencyWorker) -> None:
+    def _leave(self, worker: LatencyWorker) -> None:
         with self._lock:
-            self._working.discard(board.device_id)
+            self._working.discard(worker.device_id)
         self._note()
 
-    def _process_ended(self, group: Group, board: LatencyWorker, sha256: str) -> None:
-        journal = group.journals.by_device[board.device_id]
+    def _process_ended(self, group: Group, worker: LatencyWorker, sha256: str) -> None:
+        journal = group.journals.by_device[worker.device_id]
         self._credit(group, sha256, journal.progress(sha256, self._options.passes))
-        if board.measurer.tally.pace.shared and board.device_id not in self._told:
-            self._told.add(board.device_id)
-            self._say(f"{board.name}: {describe_pace({board.name: board.measurer.tally.pace}, 0)}")
+        if worker.measurer.tally.pace.shared and worker.device_id not in self._told:
+            self._told.add(worker.device_id)
+            self._say(f"{worker.name}: {describe_pace({worker.name: worker.measurer.tally.pace}, 0)}")
         self._note()
 
     def _credit(self, group: Group, sha256: str, count: int) -> None:
-        """Let the bar show that so many processes of a model are over; fewer where it changed boards."""
+        """Let the bar show that so many processes of a model are over; fewer where it changed devices."""
         with self._lock:
             before = self._credited.get((id(group), sha256), 0)
             self._credited[id(group), sha256] = count
@@ -211,16 +211,16 @@ class Workers:
 
     def _note(self) -> None:
         with self._lock:
-            working = [board.name for board in self._boards if board.device_id in self._working]
-            lost = [board.name for board in self._boards if board.lost]
+            working = [worker.name for worker in self._workers if worker.device_id in self._working]
+            lost = [worker.name for worker in self._workers if worker.lost]
             exported, models = self._windows.exported, self._windows.source.models
             pace = describe_pace(
-                {board.name: board.measurer.tally.pace for board in self._boards}, self._left()
+                {worker.name: worker.measurer.tally.pace for worker in self._workers}, self._left()
             )
             self._bar.note(
                 (f"{pace}; " if pace else "")
                 + f"{exported} of {models} models exported"
-                + (f"; working: {', '.join(working)}" if len(self._boards) > 1 else "")
+                + (f"; working: {', '.join(working)}" if len(self._workers) > 1 else "")
                 + (f"; lost: {', '.join(lost)}" if lost else "")
             )
 
@@ -236,14 +236,14 @@ class Workers:
         self._note()
 
     def _all_lost(self) -> DeviceError:
-        lost = [board for board in self._boards if board.lost]
+        lost = [worker for worker in self._workers if worker.lost]
         again = "run the same command again: it goes on where it was"
         if len(lost) == 1:
             remedy = lost[0].remedy or "check it"
-            return BoardsLostError(
+            return DevicesLostError(
                 f"{lost[0].name} was lost for good: {lost[0].lost}",
                 f"{remedy.partition(', then run')[0]}, then {again}",
             )
         again = f"check them, then {again}"
-        reasons = "; ".join(f"{board.name}: {board.lost}" for board in lost)
-        return BoardsLostError(f"all {len(lost)} devices were lost for good ({reasons})", again)
+        reasons = "; ".join(f"{worker.name}: {worker.lost}" for worker in lost)
+        return DevicesLostError(f"all {len(lost)} devices were lost for good ({reasons})", again)

@@ -224,7 +224,7 @@ def verify_study(
                 architectures,
                 task,
                 purpose=purpose,
-                # Labels of another board, or of model files made otherwise, are not the predicted ones.
+                # Labels of another device, or of model files made otherwise, are not the predicted ones.
                 options=replace(options, keep_apart=True, target=target),
                 progress=progress,
             )

@@ -7,7 +7,7 @@ import pytest
 
 from hytnas_agent.records import MeasureJob, Outcome, ProcessResult, Verdict
 from hytnas_datasets.store import Study
-from hytnas_host.collect.errors import BoardsDifferError, CollectError
+from hytnas_host.collect.errors import CollectError, DevicesDifferError
 
 from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, other, run
 
@@ -37,7 +37,7 @@ def study(tmp_path):
 
 def test_boards_of_different_contexts_are_refused_with_the_fields(study):
     boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2", context=other(governor="ondemand", kernel="6.6"))]
-    with pytest.raises(BoardsDifferError) as error:
+    with pytest.raises(DevicesDifferError) as error:
         run(study, boards, 4)
     assert "'pi1' and 'pi2'" in str(error.value)
     assert "governor: performance -> ondemand" in str(error.value)
@@ -52,7 +52,7 @@ def test_boards_of_different_contexts_are_refused_with_the_fields(study):
 
 def test_boards_whose_canaries_disagree_are_refused_with_both_values_before_anything_is_labelled(study):
     boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2", median_ms=107.0)]
-    with pytest.raises(BoardsDifferError) as error:
+    with pytest.raises(DevicesDifferError) as error:
         run(study, boards, 4)
     message = str(error.value)
     assert "107.2 ms on pi2 (3 processes) but 100.2 ms on pi1 (3 processes)" in message
@@ -86,7 +86,7 @@ def test_board_that_slows_down_later_is_said_at_the_end(study):
 def test_board_of_an_earlier_call_is_compared_too(study):
     run(study, [ScriptedBoard("pi1")], 4)
     slower = ScriptedBoard("pi2", median_ms=110.0)
-    with pytest.raises(BoardsDifferError, match=r"on pi2 .* but .* on pi1"):
+    with pytest.raises(DevicesDifferError, match=r"on pi2 .* but .* on pi1"):
         run(study, [slower], 8)
     run(study, [slower], 8, replace(OPTIONS, keep_apart=True))
     assert sum(stored.device_id == "id-pi2" for stored in study.labels.all("latency")) == 8
@@ -94,7 +94,7 @@ def test_board_of_an_earlier_call_is_compared_too(study):
 
 def test_board_of_an_earlier_call_without_canaries_is_not_taken_for_equal(study):
     run(study, [ScriptedBoard("pi1")], 4, replace(OPTIONS, canary_every=0))
-    with pytest.raises(BoardsDifferError, match="nothing shows that pi1"):
+    with pytest.raises(DevicesDifferError, match="nothing shows that pi1"):
         run(study, [ScriptedBoard("pi2")], 8)
     assert {stored.device_id for stored in study.labels.all("latency")} == {"id-pi1"}
     run(study, [ScriptedBoard("pi1"), ScriptedBoard("pi2")], 8)
@@ -112,7 +112,7 @@ def test_more_canaries_are_measured_while_noise_leaves_the_question_open(study):
         return bars[-1]
 
     collected = run(study, boards, 4, progress=bar)
-    compared = [event for event in bars[0].events if event.startswith("comparing the boards")]
+    compared = [event for event in bars[0].events if event.startswith("comparing the devices")]
     assert [event.split()[3] for event in compared[:2]] == ["3", "3"]
     assert collected.agreement.agree
 
@@ -122,7 +122,7 @@ def test_boards_whose_noise_never_tells_are_refused(study):
     for board in boards:
         board.spread = 0.1
     with pytest.raises(
-        BoardsDifferError,
+        DevicesDifferError,
         match=r"varies too much to tell whether .* on pi2 \(40 processes\).*find out what else runs",
     ):
         run(study, boards, 4)
@@ -131,9 +131,9 @@ def test_boards_whose_noise_never_tells_are_refused(study):
 
 def test_canaries_of_a_refused_call_count_in_the_next(study):
     boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2", median_ms=107.0)]
-    with pytest.raises(BoardsDifferError, match=r"\(3 processes\)"):
+    with pytest.raises(DevicesDifferError, match=r"\(3 processes\)"):
         run(study, boards, 4)
-    with pytest.raises(BoardsDifferError, match=r"\(6 processes\)"):
+    with pytest.raises(DevicesDifferError, match=r"\(6 processes\)"):
         run(study, boards, 4)
 
 
@@ -169,7 +169,7 @@ def test_boards_are_compared_alike_when_labels_are_collected_and_when_they_are_r
     study.results.discard([result.job_id for result in well], "drift")
     troubled.disturbed = set(range(1000))
     patient = msgspec.structs.replace(OPTIONS.settings, deadline_s=900.0)
-    with pytest.raises(BoardsDifferError) as error:
+    with pytest.raises(DevicesDifferError) as error:
         run(study, boards, 8, replace(options, settings=patient))
     (read,) = study.describe().board_agreements
     assert read.agreement.verdict == "disagree"
@@ -203,7 +203,7 @@ def test_board_lost_while_it_is_compared_does_not_join_where_it_disagrees(study)
 def test_one_board_under_two_names_is_refused(study):
     boards = [ScriptedBoard("pi1"), ScriptedBoard("pi2")]
     boards[1].identity = boards[0].identity
-    with pytest.raises(CollectError, match="'pi1' and 'pi2' are one and the same board"):
+    with pytest.raises(CollectError, match="'pi1' and 'pi2' are one and the same device"):
         run(study, boards, 4)
 
 

@@ -12,7 +12,7 @@ from scipy.stats import kendalltau
 from hytnas_agent.records import MeasureJob, Outcome, ProcessResult, Verdict
 from hytnas_datasets.store import Study
 from hytnas_host.collect.drift import CanaryWatch, Reading, drift_limit, shift_of
-from hytnas_host.collect.errors import BoardsLostError
+from hytnas_host.collect.errors import DevicesLostError
 from hytnas_host.report.drift import canary_series
 
 from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, run
@@ -267,7 +267,7 @@ def test_what_was_measured_while_slow_is_checked_after_the_collection_was_ended(
     """It ends before the look that would have seen it, or within that, before the canary is confirmed."""
     board = SlowingBoard(lambda job: 1.5 if 14 <= job < 27 else 1.0)
     board.dies_at = dies_at
-    with pytest.raises(BoardsLostError):
+    with pytest.raises(DevicesLostError):
         run(study, [board], MODELS, PROTECTED)
     board.dead, board.dies_at = False, None
     run(study, [board], MODELS, PROTECTED)
@@ -279,7 +279,7 @@ def test_what_was_measured_while_slow_is_checked_after_the_collection_was_ended(
 
 def test_or_is_given_up_if_that_is_wanted(study):
     board = SlowingBoard(lambda job: 1.2 if job > 30 else 1.0)
-    with pytest.raises(BoardsLostError, match=r"changed speed for good") as error:
+    with pytest.raises(DevicesLostError, match=r"changed speed for good") as error:
         run(study, [board], MODELS, replace(PROTECTED, stop_on_drift=True))
     assert "device doctor" in error.value.next_step
     board.slow = lambda job: 1.0

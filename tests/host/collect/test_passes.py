@@ -14,7 +14,7 @@ from hytnas_agent.records import MeasureSettings, Outcome, Verdict
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.cli.app import app
-from hytnas_host.collect.errors import BoardsLostError, CollectError, ContextChangedError
+from hytnas_host.collect.errors import CollectError, ContextChangedError, DevicesLostError
 from hytnas_host.collect.pass_summary import check_lost
 from hytnas_host.collect.passes import labelled_models, measure_passes
 from hytnas_host.devices.errors import DeviceError
@@ -215,7 +215,7 @@ def test_a_lost_device_does_not_end_the_others_and_goes_on_later(study, board, a
     first, lost = measure_passes(study, [board, second], models, PROFILE)
     assert (first.passes[0].outcomes, first.lost) == ({"OK": 3}, "")
     assert "lost before the end" in lost.describe()
-    with pytest.raises(BoardsLostError, match=r"1 of 2 devices .*pi2: .*not reachable.*same command again"):
+    with pytest.raises(DevicesLostError, match=r"1 of 2 devices .*pi2: .*not reachable.*same command again"):
         check_lost((first, lost))
     second.dead, second.dies_at = False, None
     done, again = measure_passes(study, [board, second], models, PROFILE)
@@ -227,7 +227,7 @@ def test_a_lost_device_does_not_end_the_others_and_goes_on_later(study, board, a
 def test_all_devices_lost_is_an_error_that_names_them(study, board):
     second = Board("pi2")
     board.dead = second.dead = True
-    with pytest.raises(BoardsLostError, match=r"2 of 2 devices .*pi1: .*pi2: "):
+    with pytest.raises(DevicesLostError, match=r"2 of 2 devices .*pi1: .*pi2: "):
         measure_passes(study, [board, second], labelled_models(study), PROFILE)
 
 

@@ -13,7 +13,7 @@ from hytnas_agent.records import DeviceIdentity, Outcome
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.collection import collect
-from hytnas_host.collect.errors import BoardsLostError
+from hytnas_host.collect.errors import DevicesLostError
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.windows import Source
 from hytnas_host.devices.errors import DeviceBusyError, DeviceError, DeviceRefusedError
@@ -163,7 +163,7 @@ def test_lost_board_is_tried_for_as_long_as_another_works(study, two):
 def test_all_boards_lost_ends_with_one_line_and_is_resumed(study, two):
     two[0].dies_at, two[1].dies_at = 9, 14
     with pytest.raises(
-        BoardsLostError, match=r"all 2 devices.*pi1.*not reachable.*pi2.*the same command again"
+        DevicesLostError, match=r"all 2 devices.*pi1.*not reachable.*pi2.*the same command again"
     ):
         run(study, two, 24)
     assert not any(board.lease for board in two)
@@ -251,7 +251,7 @@ def test_another_board_at_the_address_is_not_measured_under_the_first_ones_name(
     two[0].returns = swapped
     summary = summary_of(run(study, two, 24), 24)
     assert_complete(study, 24)
-    assert "another board than it was (id-pi1 -> id-pi9)" in summary.devices[0].lost
+    assert "another one than it was (id-pi1 -> id-pi9)" in summary.devices[0].lost
     assert len(two[0].measured) == 12
 
 
@@ -376,7 +376,7 @@ def test_a_board_that_refuses_is_not_waited_for(study, monkeypatch):
         push(file, sha256, suffix)
 
     monkeypatch.setattr(board, "push", full)
-    with pytest.raises(BoardsLostError, match=r"its disk is full.*run the same command again"):
+    with pytest.raises(DevicesLostError, match=r"its disk is full.*run the same command again"):
         run(study, [board], 6, replace(OPTIONS, rejoin_pauses_s=(3600.0,)))
     monkeypatch.setattr(board, "push", push)
     run(study, [board], 6)
@@ -393,7 +393,7 @@ def test_a_board_that_returns_and_is_lost_again_at_once_is_given_up(study, monke
         push(file, sha256, suffix)
 
     monkeypatch.setattr(board, "push", lost)
-    with pytest.raises(BoardsLostError, match="not reachable"):
+    with pytest.raises(DevicesLostError, match="not reachable"):
         run(study, [board], 6)
     monkeypatch.setattr(board, "push", push)
     run(study, [board], 6)
