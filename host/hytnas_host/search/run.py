@@ -1,5 +1,6 @@
 """The search itself: ask, evaluate, tell, checkpoint, until the evaluations are spent."""
 
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -182,7 +183,8 @@ class _Run:
         try:
             known = [self.strategy.problem.space.parse(row.architecture) for row in rows]
             self.strategy.restore(kept.state, known, np.array([row.values for row in rows]))
-        except (SpaceError, SearchError, ValueError, TypeError, KeyError) as error:
+            _check_progress(kept, len(self.strategy.problem.objectives))
+        except (SpaceError, SearchError, ValueError, TypeError, KeyError, OverflowError) as error:
             raise CheckpointError(
                 f"The checkpoint {self.path} is damaged: {error}", "Delete it to begin again"
             ) from error
@@ -305,6 +307,15 @@ class _Run:
             hint = " or ".join(ways).capitalize() or "Search a space that has architectures"
             raise SearchError(f"No architecture of {problem.space.name}{which} was found{how}", hint)
         return f"Ended after {done} evaluations: {problem.space.name}{which} gave no further network{how}."
+
+
+def _check_progress(kept: Checkpoint, m: int) -> None:
+    """Raise ValueError where batches or reference point of m objectives do not fit what was evaluated."""
+    if kept.reference_point is not None and len(kept.reference_point) != m:
+        raise ValueError(f"a reference point of {len(kept.reference_point)} values for {m} objectives")
+    ends = [0, *kept.counts, len(kept.evaluated) + 1]
+    if any(end >= after for end, after in itertools.pairwise(ends)):
+        raise ValueError(f"batches end after {list(kept.counts)} of {len(kept.evaluated)} evaluations")
 
 
 def _minimised_reference(given: Sequence[float] | None, problem: SearchProblem) -> NDArray[np.float64] | None:

@@ -199,10 +199,31 @@ def test_checkpoint_with_impossible_content_is_refused(search, tmp_path):
     path.write_bytes(msgspec.json.encode(content))
     with pytest.raises(CheckpointError, match="is damaged"):
         search(checkpoint=path)
-    content["evaluated"], content["state"]["rng"] = [], "nonsense"
+    content["evaluated"], content["counts"], content["state"]["rng"] = [], [], "nonsense"
     path.write_bytes(msgspec.json.encode(content))
     with pytest.raises(CheckpointError, match="is damaged"):
         search(checkpoint=path)
+
+
+DAMAGES = {
+    "a reference point of 1 values for 3": lambda kept: kept.update(reference_point=[1.0]),
+    "batches end after": lambda kept: kept.update(counts=[4, 80]),
+    r"batches end after \[8, 4\]": lambda kept: kept.update(counts=[8, 4]),
+    "out of bounds|too large": lambda kept: kept["state"].update(
+        rng=kept["state"]["rng"].replace('"uinteger": ', '"uinteger": 99999999999999999999')
+    ),
+}
+
+
+@pytest.mark.parametrize("says", DAMAGES)
+def test_a_checkpoint_whose_parts_do_not_fit_is_refused_in_one_line(search, tmp_path, says):
+    path = tmp_path / "c.json"
+    search(strategy="random", evaluations=8, checkpoint=path)
+    content = msgspec.json.decode(path.read_bytes())
+    DAMAGES[says](content)
+    path.write_bytes(msgspec.json.encode(content))
+    with pytest.raises(CheckpointError, match=f"is damaged: .*({says})"):
+        search(strategy="random", checkpoint=path)
 
 
 KILLED = textwrap.dedent(
