@@ -135,9 +135,10 @@ class PredictorEvaluator:
             raise SearchError(f"Both a predictor and the layer plan give {', '.join(clash)}", "Leave one out")
         unknown = sorted(set(exact) - set(exact_metrics.names))
         if unknown:
+            given = ", ".join(exact_metrics.names)
             raise SearchError(
                 f"The layer plan does not give {', '.join(unknown)}",
-                f"It gives {', '.join(exact_metrics.names)}",
+                f"It gives {given}" if given else "The space has no networks: leave them out",
             )
         said = sources or {}
         ways = directions or {}

@@ -91,6 +91,6 @@ def load_trained(
     if not folder.is_dir():
         raise ResultFileError(
             f"The study {study} has no predictor for {target}",
-            f"fit one with: hytnas-profile train --study {study} --target {target}",
+            f"Fit one with: hytnas-profile train --study {study} --target {target}",
         )
     return load_predictor(folder, space=space, context=context, force=force)

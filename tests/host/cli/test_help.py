@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from hytnas_host.cli.app import app
 from hytnas_host.search import parse_constraint
+from hytnas_host.search.strategies import STRATEGIES
 
 CONSTRAINT = re.compile(r"""['"`]([a-z_]+ [<>]= [^'"`]+)['"`]""")
 
@@ -45,6 +46,12 @@ def test_help_imports_neither_torch_nor_the_predictors_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_help_names_every_strategy() -> None:
+    text = CliRunner().invoke(app, ["search", "--help"]).output
+    for name in STRATEGIES.bundled:
+        assert re.search(rf"\b{name} \(", text), f"{name} is not explained"
 
 
 @pytest.mark.parametrize("words", command_lines(), ids=" ".join)

@@ -101,6 +101,10 @@ def test_a_space_without_networks_goes_all_the_way(space, tmp_path):
     assert "best latency" in run(*search, "--strategy", "nsga2")
     assert load_toml(study / "search-space.toml") == chosen
 
+    wrong = CliRunner().invoke(app, [*map(str, search), "--objectives", "latency,params"])
+    assert wrong.exit_code == 1
+    assert "does not give params. The space has no networks: leave them out" in " ".join(wrong.output.split())
+
     run("report", "--study", study)
     page = (study / "report.html").read_text(encoding="utf-8")
     assert fastest["architecture"] in page
