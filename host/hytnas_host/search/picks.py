@@ -57,12 +57,13 @@ def _best(points: NDArray[np.float64], column: int) -> int:
 def pick(front: Sequence[Evaluated], objectives: Sequence[Objective]) -> tuple[Pick, ...]:
     """BL, BA and O of a front, in this order; those that the objectives do not allow are absent.
 
-    BL needs ``latency_ms``, BA needs ``accuracy``, O needs both. O is the knee of the latency-accuracy front
+    BL needs ``latency_ms`` minimised, BA needs ``accuracy`` maximised, O needs both. O is the knee of the latency-accuracy front
     of the members, whatever other objectives there are.
     """
     if not front:
         return ()
-    names = [objective.name for objective in objectives]
+    wanted = {(target.name, target.direction) for target in (LATENCY, ACCURACY)}
+    names = [o.name if (o.name, o.direction) in wanted else "" for o in objectives]
     points = to_minimised(np.array([member.values for member in front]), objectives)
     chosen: list[Pick] = []
     for label, name in (("BL", LATENCY.name), ("BA", ACCURACY.name)):

@@ -56,3 +56,10 @@ def test_picks_that_the_objectives_do_not_allow_are_absent():
     assert [p.label for p in pick(front, (get_objective("latency_ms"), get_objective("params")))] == ["BL"]
     assert pick(front, (get_objective("macs"), get_objective("params"))) == ()
     assert pick([], (get_objective("latency_ms"),)) == ()
+
+
+def test_the_worst_is_not_called_the_best_where_an_objective_goes_the_other_way():
+    front = members([(1.0, 0.5), (2.0, 0.9)])
+    slowest, accuracy = get_objective("latency_ms", direction="max"), get_objective("accuracy")
+    assert [(p.label, p.architecture) for p in pick(front, (slowest, accuracy))] == [("BA", "a1")]
+    assert pick(front, (slowest, get_objective("accuracy", direction="min"))) == ()
