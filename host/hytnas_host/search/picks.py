@@ -57,8 +57,8 @@ def _best(points: NDArray[np.float64], column: int) -> int:
 def pick(front: Sequence[Evaluated], objectives: Sequence[Objective]) -> tuple[Pick, ...]:
     """BL, BA and O of a front, in this order; those that the objectives do not allow are absent.
 
-    BL needs ``latency_ms`` minimised, BA needs ``accuracy`` maximised, O needs both. O is the knee of the latency-accuracy front
-    of the members, whatever other objectives there are.
+    BL needs ``latency_ms`` minimised, BA needs ``accuracy`` maximised, O needs both. O is the knee of
+    the latency-accuracy front of the members, whatever other objectives there are.
     """
     if not front:
         return ()

@@ -11,7 +11,7 @@ import pytest
 
 from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_host.report import build_report
-from hytnas_host.report.figures import describe_figures
+from hytnas_host.report.figures import describe_figures, describe_overview
 from hytnas_host.report.tables import pick_cards
 from hytnas_host.report.theme import DARK, LIGHT
 from hytnas_host.search.objectives import parse_objectives
@@ -240,9 +240,16 @@ def test_a_search_for_other_objectives_shows_what_it_has_and_leaves_out_the_rest
         assert card.big == ("0.500\u00a0ms" if card.label == "BL" else "50.0\u00a0%")
         assert ("Predicted latency", "\u2013") not in card.rows
     words = check(build_report(data)).words()
-    assert ("had neither as an objective" in words) == (not picks)
+    assert ("the search was for neither" in words) == (not picks)
     assert "no search has been run" not in words
     assert "no objectives of both latency and accuracy" in words
+
+
+def test_a_front_without_picks_is_drawn(synthetic, tmp_path):
+    data = synthetic.full_report()
+    data = replace(data, search=msgspec.structs.replace(data.search, picks=()))
+    assert 'data-figure="front"' in build_report(data)
+    assert describe_overview(data).draw(describe_overview(data).sizes[0]).figure
 
 
 def test_an_empty_front_is_said_to_be_empty(synthetic):
