@@ -235,16 +235,16 @@ def _collect_latency(study: Path, names: Sequence[str], config: Mapping[str, Any
     chosen = {name: config[name] for name in MEASURE_OPTIONS}
     with (
         recorded_study(study, "hytnas-profile collect latency", config) as opened,
-        open_devices(names) as boards,
+        open_devices(names) as devices,
     ):
-        options = MeasureOptions.of(common_method(boards), **chosen)
+        options = MeasureOptions.of(common_method(devices), **chosen)
         if config["deadline_s"] is not None:
             settings = msgspec.structs.replace(options.settings, deadline_s=config["deadline_s"])
             options = replace(options, settings=settings)
         if config["models"] is not None:
             return collect_files(
                 opened,
-                boards,
+                devices,
                 Path(config["models"]),
                 model_format=config["format"],
                 precision=config["precision"],
@@ -253,7 +253,7 @@ def _collect_latency(study: Path, names: Sequence[str], config: Mapping[str, Any
             )
         return collect_latency(
             opened,
-            boards,
+            devices,
             get_space(config["space"]),
             config["n"],
             Task(resolution=config["resolution"], classes=config["classes"]),

@@ -105,12 +105,12 @@ def passes(
     }
     with (
         recorded_study(study, "hytnas-profile collect passes", config) as opened,
-        open_devices(names) as boards,
+        open_devices(names) as devices,
     ):
-        method = common_method(boards).settings
+        method = common_method(devices).settings
         settings = {name: pass_settings(method, name, load_s) for name, load_s in chosen.items()}
         models = picked_models(opened, seed=seed) if picks else labelled_models(opened, None if every else n)
-        summaries = measure_passes(opened, boards, models, settings, progress=BarProgress)
+        summaries = measure_passes(opened, devices, models, settings, progress=BarProgress)
         hashes = {model.sha256 for model in models}
         found = {name: [s for s in opened.passes.last(name) if s.export.sha256 in hashes] for name in chosen}
         labels = opened.labels.all()

@@ -177,9 +177,9 @@ def verify(
     from hytnas_host.devices import open_device
     from hytnas_host.workflow.searches import verify_study
 
-    with open_device(device) as board:
-        options = MeasureOptions.of(board.method, seed=seed, processes=processes)
-        verification = verify_study(study, board, options=options, max_front=front, progress=BarProgress)
+    with open_device(device) as opened:
+        options = MeasureOptions.of(opened.method, seed=seed, processes=processes)
+        verification = verify_study(study, opened, options=options, max_front=front, progress=BarProgress)
     if as_json:
         print_json(verification)
     else:

@@ -23,5 +23,6 @@ def searched_space(files: StudyFiles, result: SearchResult) -> Space:
     SpaceError
         The study does not hold it and nobody else knows it, or another one has its name here.
     """
-    kept = files.searched_space
-    return get_space(kept if kept.is_file() else result.space)
+    if files.searched_space.is_file() and (kept := get_space(files.searched_space)).name == result.space:
+        return kept
+    return get_space(result.space)

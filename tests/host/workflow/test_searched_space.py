@@ -37,6 +37,11 @@ def test_a_bundled_space_is_the_bundled_one(tmp_path):
     assert searched_space(files, result_of(HYT)) is HYT
 
 
+def test_the_space_of_a_search_that_was_cut_off_before_its_result_is_not_taken(tmp_path):
+    keep_space(StudyFiles(tmp_path), SPACE)
+    assert searched_space(StudyFiles(tmp_path), result_of(HYT)) is HYT
+
+
 def test_another_space_of_the_name_is_refused(tmp_path):
     keep_space(StudyFiles(tmp_path), Space("hyt", (Variable("depth", (1, 2)),), family="none"))
     with pytest.raises(SpaceError, match="Another space is already named 'hyt'"):
