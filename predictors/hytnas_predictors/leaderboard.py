@@ -1,6 +1,6 @@
 """Predictors compared by cross-validation on one set of labels, with intervals, ceiling and verdict."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,12 @@ from hytnas_datasets.quality_flags import describe_flags
 from hytnas_datasets.targets import get_target
 from hytnas_predictors import metrics
 from hytnas_predictors.baselines import baseline_columns, cross_validate_baseline, fit_line, fit_mean
+from hytnas_predictors.candidates import cross_validate_all, describe_failures, importable_estimators
 from hytnas_predictors.ceiling import noise_ceiling
 from hytnas_predictors.comparison import Contender, make_verdict
 from hytnas_predictors.errors import PredictorError
-from hytnas_predictors.estimators import ESTIMATORS, estimator_class, list_estimators
+from hytnas_predictors.estimators import ESTIMATORS, estimator_class
 from hytnas_predictors.estimators.base import check_labels
-from hytnas_predictors.features import make_features
 from hytnas_predictors.intervals import (
     DEFAULT_RESAMPLES,
     bootstrap_tau,
@@ -32,7 +32,7 @@ from hytnas_predictors.intervals import (
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 from hytnas_predictors.recipes import Recipe, default_recipe
 from hytnas_predictors.result import Interval, Leaderboard, NoiseCeiling, OutOfFold, Score
-from hytnas_predictors.validation import CrossValidation, cross_validate, grouped_folds
+from hytnas_predictors.validation import CrossValidation, grouped_folds
 
 Floats = NDArray[np.float64]
 MINIMUM_NETWORKS = 20
@@ -88,16 +88,14 @@ def build_leaderboard(
     """
     failures: dict[str, Exception] = {}
     unasked = estimators is None and not recipes
-    names = _importable(failures) if estimators is None else estimators
+    names = importable_estimators(failures) if unasked else estimators or ()
     chosen = list(recipes) or [default_recipe(name, labelled.target, labelled.space) for name in names]
     _check(labelled, chosen)
     y, groups = labelled.y, _network_groups(labelled)
     assigned = grouped_folds(groups, folds, repeats, seed)
     may_fail = set(names) - set(ESTIMATORS.bundled) if unasked else set()
     bars = progress or SilentProgress
-    results = _cross_validate_all(
-        labelled, chosen, assigned, seed, bars, may_fail=may_fail, failures=failures
-    )
+    results = cross_validate_all(labelled, chosen, assigned, seed, bars, may_fail=may_fail, failures=failures)
     chosen = [recipe for recipe in chosen if recipe.estimator in results]
     validated = [results[recipe.estimator] for recipe in chosen]
     weights = resample_weights(groups, resamples, np.random.default_rng([seed, repeats, folds]))
@@ -134,7 +132,7 @@ def build_leaderboard(
             for i, mean in zip(order, averaged, strict=True)
         ),
         verdict=make_verdict([contenders[i] for i in order], rivals),
-        notes=(*_notes(labelled, scores, ceiling_note, chosen), *_left_out(failures)),
+        notes=(*_notes(labelled, scores, ceiling_note, chosen), *describe_failures(failures)),
         quality_flags=labelled.flag_count,
     )
 
@@ -209,62 +207,6 @@ def _network_names(labelled: LabelledSet) -> list[str]:
 
 def _network_groups(labelled: LabelledSet) -> NDArray[np.int64]:
     return group_codes(_network_names(labelled))
-
-
-def _cross_validate_all(
-    labelled: LabelledSet,
-    recipes: Sequence[Recipe],
-    folds: NDArray[np.int64],
-    seed: int,
-    bars: ProgressFactory,
-    *,
-    may_fail: Collection[str],
-    failures: dict[str, Exception],
-) -> dict[str, CrossValidation]:
-    """By estimator; one that fails and ``may_fail`` is put among the ``failures`` instead."""
-    fits = sum(len(np.unique(row)) for row in folds)
-    tables = {
-        sets: make_features(labelled.space, labelled.architectures, labelled.context.task, sets).x
-        for sets in dict.fromkeys(recipe.features for recipe in recipes)
-    }
-    results = {}
-    with bars("cross-validating predictors", len(recipes) * fits) as bar:
-        for recipe in recipes:
-            try:
-                results[recipe.estimator] = cross_validate(
-                    recipe.make,
-                    tables[recipe.features],
-                    labelled.y,
-                    folds,
-                    scale=recipe.scale,
-                    seed=seed,
-                    on_fit=bar.advance,
-                )
-            except Exception as error:
-                if recipe.estimator not in may_fail:
-                    raise
-                failures[recipe.estimator] = error
-    return results
-
-
-def _importable(failures: dict[str, Exception]) -> tuple[str, ...]:
-    """The registered estimators, without those of installed packages that are among the ``failures`` now."""
-    for name in list_estimators():
-        try:
-            estimator_class(name)
-        except PredictorError as error:
-            if name in ESTIMATORS.bundled:
-                raise
-            failures[name] = error
-    return tuple(name for name in list_estimators() if name not in failures)
-
-
-def _left_out(failures: Mapping[str, Exception]) -> list[str]:
-    """What is said of estimators that fail."""
-    return [
-        f"The estimator {name} is left out, because it fails: {' '.join(str(error).split()) or repr(error)}"
-        for name, error in failures.items()
-    ]
 
 
 def _score(

@@ -85,6 +85,7 @@ def test_an_installed_estimator_that_fails_is_named_and_stops_no_other(
     assert "The estimator gone is left out, because it fails: The estimator 'gone' (no_such_module" in said
     assert "The estimator fails is left out, because it fails: it does not work today" in said
     assert "The estimator nan is left out, because it fails: it predicts values that are no numbers" in said
+    assert "left out, because" not in " ".join(quick(make_labelled(40), recipes=QUICK[1:]).notes)
     for name, error in (("gone", PredictorError), ("fails", ValueError), ("nan", PredictorError)):
         with pytest.raises(error):
             build_leaderboard(make_labelled(40), estimators=[name], folds=2, repeats=1, resamples=100)

@@ -1,0 +1,87 @@
+"""The estimators that a leaderboard compares, each cross-validated, and what becomes of those that fail."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hytnas_datasets.labelled import LabelledSet
+from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.estimators import ESTIMATORS, estimator_class, list_estimators
+from hytnas_predictors.features import make_features
+from hytnas_predictors.progress import ProgressFactory
+from hytnas_predictors.recipes import Recipe
+from hytnas_predictors.validation import CrossValidation, cross_validate
+
+
+def cross_validate_all(
+    labelled: LabelledSet,
+    recipes: Sequence[Recipe],
+    folds: NDArray[np.int64],
+    seed: int,
+    bars: ProgressFactory,
+    *,
+    may_fail: Collection[str],
+    failures: dict[str, Exception],
+) -> dict[str, CrossValidation]:
+    """Cross-validate each recipe's estimator on the same folds, by the estimator's name.
+
+    Parameters
+    ----------
+    labelled : LabelledSet of n labels
+    recipes : sequence of Recipe
+        No two of one estimator.
+    folds : (r, n) int, from `grouped_folds`
+    seed : int
+    bars : ProgressFactory
+    may_fail : collection of str
+        Estimators that are left out where they fail; a failure of another is raised.
+    failures : dict
+        Where the exceptions of those that failed are put, by name.
+    """
+    fits = sum(len(np.unique(row)) for row in folds)
+    tables = {
+        sets: make_features(labelled.space, labelled.architectures, labelled.context.task, sets).x
+        for sets in dict.fromkeys(recipe.features for recipe in recipes)
+    }
+    results = {}
+    with bars("cross-validating predictors", len(recipes) * fits) as bar:
+        for recipe in recipes:
+            try:
+                results[recipe.estimator] = cross_validate(
+                    recipe.make,
+                    tables[recipe.features],
+                    labelled.y,
+                    folds,
+                    scale=recipe.scale,
+                    seed=seed,
+                    on_fit=bar.advance,
+                )
+            except Exception as error:
+                if recipe.estimator not in may_fail:
+                    raise
+                failures[recipe.estimator] = error
+    return results
+
+
+def importable_estimators(failures: dict[str, Exception]) -> tuple[str, ...]:
+    """The registered estimators, without those of installed packages that cannot be imported.
+
+    Why not is put into ``failures``, by name. A bundled one that cannot be imported raises PredictorError.
+    """
+    for name in list_estimators():
+        try:
+            estimator_class(name)
+        except PredictorError as error:
+            if name in ESTIMATORS.bundled:
+                raise
+            failures[name] = error
+    return tuple(name for name in list_estimators() if name not in failures)
+
+
+def describe_failures(failures: Mapping[str, Exception]) -> list[str]:
+    """One sentence on each estimator that is left out."""
+    return [
+        f"The estimator {name} is left out, because it fails: {' '.join(str(error).split()) or repr(error)}"
+        for name, error in failures.items()
+    ]
