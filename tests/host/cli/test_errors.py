@@ -12,6 +12,8 @@ from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 from hytnas_host.cli.app import app
 from hytnas_host.cli.boundary import explain
+from hytnas_host.devices import AgentDevice, registry
+from hytnas_host.devices.transport import LocalTransport
 
 
 def run(*words: str) -> Result:
@@ -41,6 +43,8 @@ def test_an_unknown_device_names_the_known_ones(tmp_path: Path) -> None:
 def test_a_device_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("HYTNAS_AGENT_STATE", str(tmp_path / "file"))
+    at_once = AgentDevice("local", LocalTransport(), client_id="me", shares_processor=True, backoff_s=())
+    monkeypatch.setitem(registry.DEVICES, "local", lambda _: at_once)
     result = run("collect", "latency", "--study", str(tmp_path / "s"), "--n", "1")
     assert result.exit_code == 1
     line = error_line(result)
