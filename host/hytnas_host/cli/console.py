@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -28,6 +28,10 @@ PIPED_WIDTH = 140
 
 LONGEST_NAME = 40
 """Characters up to which the first cell of a row stays on one line."""
+
+
+ARCHITECTURE: Final = "architecture"
+"""Title of a column of ids, which stay whole on any terminal: they are copied into other commands."""
 
 
 def plain(text: str, kept: str = "") -> str:
@@ -128,7 +132,9 @@ def print_table(
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) or _figure(str(row[index])) for row in rows)
         # Names stay whole; sentences wrap, or a narrow terminal has no room for what is said of them.
-        named = index == 0 and all(len(str(row[0])) <= LONGEST_NAME for row in rows)
+        named = column == ARCHITECTURE or (
+            index == 0 and all(len(str(row[0])) <= LONGEST_NAME for row in rows)
+        )
         table.add_column(
             column, justify="right" if numeric and rows else "left", overflow="fold", no_wrap=named
         )

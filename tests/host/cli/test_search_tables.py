@@ -79,3 +79,9 @@ def test_every_strategy_takes_one_objective_alone(strategy: str) -> None:
     result = searched("energy_mj", strategy)
     assert min(row.values for row in result.evaluated) == result.front[0].values
     assert result.front[0].architecture in printed(result)
+
+
+def test_a_narrow_terminal_keeps_the_ids_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hytnas_host.cli.console.out.width", 60)
+    result = searched("accuracy,energy_mj,macs")
+    assert result.picks[0].architecture in printed(result)
