@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -59,7 +58,7 @@ def _placed(
     target: Path, place: Callable[[Path, Path], None], private: bool, durable: bool
 ) -> Iterator[BinaryIO]:
     """A draft beside ``target``, which ``place`` gives its name once it is written."""
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.draft")
+    draft = target.with_name(f".{target.name}.{os.urandom(4).hex()}.draft")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(draft, flags, 0o600 if private else 0o666)
     try:

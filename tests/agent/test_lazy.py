@@ -54,6 +54,12 @@ def test_importing_a_package_imports_nothing_else(package: str) -> None:
     assert done.stdout.split() == [package]
 
 
+def test_the_agents_commands_do_without_cryptography_until_they_need_it() -> None:
+    code = "import sys, hytnas_agent.cli; print(*sorted({'hashlib', 'random', 'secrets'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 @pytest.mark.parametrize("module", ["hytnas_host.collect.latency", "hytnas_host.workflow.searches"])
 def test_who_exports_in_workers_does_without_torch(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({{'torch', 'onnxscript'}} & set(sys.modules)))"
