@@ -106,6 +106,12 @@ def test_an_id_stands_for_one_job(agent: AgentUnderTest, models: Models) -> None
     assert code_of(agent.measure, make_job(models.endless)) == ErrorCode.JOB_CONFLICT
 
 
+def test_a_job_asked_again_may_or_may_not_end_early(agent: AgentUnderTest, models: Models) -> None:
+    first = agent.measure(make_job(models.tiny))
+    again = agent.measure(make_job(models.tiny, may_end_early=True))
+    assert (again.replayed, again.result) == (True, first.result)
+
+
 def test_the_agent_goes_on_after_whatever_a_model_does(agent: AgentUnderTest, models: Models) -> None:
     agent.upload(models.corrupt)
     agent.upload(models.huge)

@@ -3,6 +3,7 @@
 import math
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from hytnas_agent.protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR, ErrorCode, RequestId, RpcError, Version
 from hytnas_agent.records import MeasureJob
@@ -12,6 +13,14 @@ MAX_NAME_CHARACTERS = 200
 MAX_REASON_CHARACTERS = 500
 MAX_RUNS = 20_000
 MAX_SECONDS = 24 * 3600.0
+
+
+def same_job(one: MeasureJob, other: MeasureJob) -> bool:
+    """Whether two jobs of one id ask for the same, be it that only one of them may end early.
+
+    What a host says of that follows from the attempts that it has stored, and may change while it is away.
+    """
+    return replace(one, may_end_early=UNSET) == replace(other, may_end_early=UNSET)
 
 
 def negotiated_minor(hello: Version) -> int:

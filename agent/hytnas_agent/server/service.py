@@ -54,6 +54,7 @@ from hytnas_agent.server.checks import (
     check_request_id,
     negotiated_minor,
     plain_text,
+    same_job,
 )
 from hytnas_agent.server.client_lease import ClientLease
 from hytnas_agent.server.connection import Connection
@@ -300,7 +301,7 @@ class Service:
         queued = runner.find(job.job_id)
         entry = None if queued else self._parts.journal.find(job.job_id)
         known = queued.job if queued else entry.job if entry else job
-        if known != job:
+        if not same_job(known, job):
             raise RpcError(ErrorCode.JOB_CONFLICT, f"the id {job.job_id} was issued for another job")
         if entry is not None and entry.result is not None:
             return MeasureResult(entry.result, replayed=True)
