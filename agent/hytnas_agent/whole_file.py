@@ -41,14 +41,14 @@ def write_whole(path: Path, content: bytes, *, private: bool = False, durable: b
         file.write(content)
 
 
-def written_once(path: Path, text: str) -> str:
-    """What the private file holds; ``text`` where it had to be made, with its folder.
+def written_once(path: Path, text: str, *, private: bool = False) -> str:
+    """What the file holds; ``text`` where it had to be made, with its folder, ``private`` as of `replacing`.
 
     Of several processes that make it at once the first one wins. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
-        with contextlib.suppress(FileExistsError), _placed(path, os.link, private=True, durable=True) as file:
+        with contextlib.suppress(FileExistsError), _placed(path, os.link, private, durable=True) as file:
             file.write(text.encode())
     return path.read_text(encoding="utf-8").strip()
 

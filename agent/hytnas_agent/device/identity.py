@@ -51,7 +51,7 @@ def device_id_of(serial: str) -> str:
 
 
 def _generated_identity(state: StateFolder) -> str:
-    return written_once(state.identity, secrets.token_hex(16))
+    return written_once(state.identity, secrets.token_hex(16), private=True)
 
 
 def read_hardware(root: Path = ROOT) -> Hardware:

@@ -20,7 +20,7 @@ def client_id() -> str:
     """
     path = host_state_folder() / "client-id"
     try:
-        return written_once(path, uuid.uuid4().hex)
+        return written_once(path, uuid.uuid4().hex, private=True)
     except OSError as error:
         raise DeviceError(
             f"{path} cannot be read or written: {error.strerror}",

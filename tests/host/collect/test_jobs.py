@@ -1,5 +1,8 @@
 """The journal of a collection: ids, what is settled, what counts as done."""
 
+import os
+import stat
+
 import msgspec
 import pytest
 
@@ -169,6 +172,15 @@ def test_study_keeps_its_identity(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
     with pytest.raises(StudyError, match="journal-id"):
         study_id(tmp_path / "journal-id")
+
+
+def test_who_may_read_the_study_may_read_its_identity(tmp_path):
+    before = os.umask(0o022)
+    try:
+        study_id(tmp_path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "journal-id").stat().st_mode) == 0o644
 
 
 def test_attempts_stay_in_order_when_the_clock_of_the_board_jumps_back(study):
