@@ -85,7 +85,7 @@ def run_worker(
 ) -> Ending:
     """Run a worker to its end and kill what is left of its group.
 
-    ``watched`` is filled with what it tells meanwhile; ``command`` stands for the launcher\'s command line.
+    ``watched`` is filled with what it tells meanwhile; ``command`` stands for the launcher's command line.
     """
     oom_kills = _oom_kills()
     with (
