@@ -52,11 +52,18 @@ def probe_runtime(name: str) -> RuntimeInfo:
                 descriptors=launch.descriptors,
             )
     except Died as death:
-        return _unusable(name, str(death))
+        return _gave_no_answer(name, str(death))
     try:
         return msgspec.json.decode(process.stdout.splitlines()[-1], type=RuntimeInfo)
     except (IndexError, ValueError):
-        return _unusable(name, last_words(process))
+        return _gave_no_answer(name, last_words(process))
+
+
+def _gave_no_answer(name: str, reason: str) -> RuntimeInfo:
+    """Nothing of another package is imported here: what ended a process of its own would end this one."""
+    if name in RUNTIMES.bundled:
+        return _unusable(name, reason)
+    return RuntimeInfo(name, "", "", (), usable=False, reason=reason)
 
 
 def _unusable(name: str, reason: str) -> RuntimeInfo:

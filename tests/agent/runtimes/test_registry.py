@@ -1,14 +1,16 @@
 """Runtimes of other packages: found after the bundled ones, and told of where they are broken."""
 
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
 from hytnas_agent.device.doctor import check_runtimes
 from hytnas_agent.records import Outcome
 from hytnas_agent.runtimes.base import RuntimeEntry, RuntimeFailure
-from hytnas_agent.runtimes.probe import probe_runtimes, try_here
+from hytnas_agent.runtimes.probe import probe_runtime, probe_runtimes, try_here
 from hytnas_agent.runtimes.registry import RUNTIMES, candidates, create
+from hytnas_agent.throwaway import Died
 
 OFFERED = RuntimeEntry("no_such_adapter:Runtime", "my-runtime", ("onnx",))
 
@@ -59,3 +61,20 @@ def test_all_are_tried_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     assert set(found) == {"onnxruntime", "ai-edge-litert", "tflite-runtime", "mine", "broken"}
     assert not found["mine"].usable
     assert "my-runtime" in found["mine"].reason
+
+
+def test_what_ends_its_own_process_is_not_imported_into_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "deadly.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    points = (EntryPoint("deadly", "deadly:ENTRY", RUNTIMES.group),)
+    monkeypatch.setattr("hytnas_agent.registry._entry_points", lambda group: points)
+
+    def die(*_: object, **__: object) -> None:
+        raise Died("the process was killed by SIGSEGV")
+
+    monkeypatch.setattr("hytnas_agent.runtimes.probe.run_apart", die)
+    info = probe_runtime("deadly")
+    assert (info.usable, info.formats) == (False, ())
+    assert "SIGSEGV" in info.reason
