@@ -7,6 +7,7 @@ What is done about a disturbance is tested beside the probes, the gate and the s
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from hytnas_agent import connect
@@ -17,13 +18,19 @@ from hytnas_agent.supervisor import CORE_SPEED_VARIABLE
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve()))
 
 
-def calm() -> None:
-    """Let nothing disturb the agent of this process, and those that it starts."""
+def calm(
+    set_attribute: Callable[[object, str, object], None] = setattr,
+    set_variable: Callable[[str, str], None] = os.environ.__setitem__,
+) -> None:
+    """Let nothing disturb the agent of this process, and those that it starts.
+
+    A test gives its monkeypatch's ``setattr`` and ``setenv``, so that this ends with it.
+    """
     for probe in PROBES:
-        type(probe).hold = lambda *_: ""
-        type(probe).judge = lambda *_: ""
-    os.environ[CORE_SPEED_VARIABLE] = "off"
-    connect.PROGRAM = COMMAND
+        set_attribute(type(probe), "hold", lambda *_: "")
+        set_attribute(type(probe), "judge", lambda *_: "")
+    set_variable(CORE_SPEED_VARIABLE, "off")
+    set_attribute(connect, "PROGRAM", COMMAND)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests import calm_agent
 
 from hytnas_agent.cli import main
 from hytnas_agent.commands import summarise
-from hytnas_agent.device.probes import PROBES
 from hytnas_agent.direct import Measurement
 from hytnas_agent.label import aggregate
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import DeviceDescription, DoctorResult
 from hytnas_agent.records import MeasureSettings, Outcome
-from hytnas_agent.supervisor import CORE_SPEED_VARIABLE
 
 from .conftest import Models, make_result
 
@@ -35,10 +34,7 @@ def run(state: StateFolder, capsys: pytest.CaptureFixture[str]):
 @pytest.fixture
 def calm(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that nothing disturbs, whatever else it does: no process is held back, judged or repeated."""
-    for probe in PROBES:
-        monkeypatch.setattr(type(probe), "hold", lambda *_: "")
-        monkeypatch.setattr(type(probe), "judge", lambda *_: "")
-    monkeypatch.setenv(CORE_SPEED_VARIABLE, "off")
+    calm_agent.calm(monkeypatch.setattr, monkeypatch.setenv)
 
 
 @pytest.mark.usefixtures("calm")
