@@ -1,6 +1,7 @@
 """Options every test run shares."""
 
 import gc
+import os
 import signal
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 HERE = Path(__file__).parent
 ALLOWED_SKIPS = HERE / "allowed-skips.txt"
 ALONE = HERE / "alone.txt"
+
+# The commands print as they do into a pipe, however wide the terminal is that the tests are run from.
+os.environ.pop("COLUMNS", None)
 
 
 def read_list(file: Path) -> set[str]:
