@@ -38,7 +38,7 @@ from hytnas_predictors.predictor import fit_predictor
 from hytnas_predictors.recipes import Recipe
 from hytnas_predictors.validation import cross_validate, grouped_folds
 
-FEATURES = (("ordinal",), ("one-hot",), ("physical",), ("ordinal", "physical"))
+FEATURES = (("ordinal",), ("one-hot",), ("physical",), ("work",), ("ordinal", "physical"))
 SMALL = 80
 SMALL_SAMPLES = 5
 

@@ -1,27 +1,30 @@
-"""Architectures as rows of numbers: ordinal codes, indicators, and physical quantities of the layer plan."""
+"""Architectures as rows of numbers: ordinal codes, indicators, and what the layer plan says of their work."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_datasets.families import get_family, has_networks
-from hytnas_datasets.plan import Layer, Task, build_plan, count_layer
-from hytnas_datasets.spaces import Architecture, Space, get_space
+from hytnas_datasets.plan import Task
+from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.work import STAGE_COLUMNS, WORK_COLUMNS, tabulate_stages
 from hytnas_predictors.errors import PredictorError
 
-FeatureSet = Literal["ordinal", "one-hot", "physical"]
+FeatureSet = Literal["ordinal", "one-hot", "physical", "work"]
 FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
-TOTALS = ("params", "macs", "activations")
-MAC_CLASSES = ("depthwise", "pointwise", "spatial", "linear", "attention")
-ELEMENT_CLASSES = ("silu", "batch_norm", "layer_norm", "rearrange", "resize", "join", "scores")
-ELEMENT_CLASS_OF = {
-    "silu": "silu", "batch_norm": "batch_norm", "layer_norm": "layer_norm", "unfold": "rearrange",
-    "fold": "rearrange", "resize": "resize", "add": "join", "concat": "join",
-}  # fmt: skip
+OF_NETWORKS: Final[tuple[FeatureSet, ...]] = ("physical", "work")
+"""The feature sets that need layer plans."""
+
+TOTALS: Final = ("params", "macs", "activations")
+PHYSICAL_WORK: Final = (
+    "depthwise macs", "pointwise macs", "spatial macs", "grouped macs", "linear macs", "matmul macs",
+    "silu written", "layer_norm written", "rearrange written", "resize written", "elementwise written",
+    "concat written", "softmax written",
+)  # fmt: skip
+"""Work columns of the "physical" set: the arithmetic of operators that do some, the elements of others."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def make_features(
     Raises
     ------
     PredictorError
-        For unknown sets, and for "physical" in a space that has no layer plan.
+        For unknown sets, and for "physical" and "work" in a space that has no layer plans.
     """
     if not sets:
         raise PredictorError("no feature set was chosen", f"Choose among {', '.join(FEATURE_SETS)}.")
@@ -57,9 +60,9 @@ def make_features(
 
 
 def usable_sets(space: Space, sets: Sequence[FeatureSet]) -> tuple[FeatureSet, ...]:
-    """Those of ``sets`` that the space offers ("physical" needs layer plans); "ordinal" if none is left."""
+    """Those of ``sets`` that the space offers (some need layer plans); "ordinal" if none is left."""
     if not has_networks(space):
-        sets = [name for name in sets if name != "physical"]
+        sets = [name for name in sets if name not in OF_NETWORKS]
     return tuple(sets) or ("ordinal",)
 
 
@@ -68,58 +71,20 @@ def physical_names(stage_names: Sequence[str]) -> tuple[str, ...]:
     return (
         *(f"log {what}" for what in TOTALS),
         *(f"{stage} log {what}" for stage in stage_names for what in TOTALS),
-        *(f"log {kind} macs" for kind in MAC_CLASSES),
-        *(f"log {kind} elements" for kind in ELEMENT_CLASSES),
+        *(f"log {column}" for column in PHYSICAL_WORK),
         "layers",
     )
 
 
-@lru_cache(maxsize=32768)
-def physical_quantities(architecture: Architecture, task: Task) -> tuple[float, ...]:
-    """The row of the "physical" set: counts on the scale ``log(1 + count)``, and the number of layers.
-
-    Multiply-accumulates are told apart by operator class, because a small processor spends several times
-    longer on one of a depth-wise convolution than on one of a matrix product; operators without any count by
-    the elements that they write.
-    """
-    plan = build_plan(architecture, task)
-    stage_names = get_family(get_space(architecture.space).family).stages
-    stages = plan.per_stage()
-    per_class = dict.fromkeys((*MAC_CLASSES, *ELEMENT_CLASSES), 0)
-    for layer in plan.layers:
-        elements = int(np.prod(layer.shape))
-        if layer.kind in ELEMENT_CLASS_OF:
-            per_class[ELEMENT_CLASS_OF[layer.kind]] += elements
-        elif (mac_class := _mac_class(layer)) is not None:
-            counts = count_layer(layer)
-            per_class[mac_class] += counts.macs
-            if mac_class == "attention":
-                per_class["scores"] += counts.activations - elements
-    counted = [getattr(plan, what) for what in TOTALS]
-    counted += [
-        getattr(stages[stage], what) if stage in stages else 0 for stage in stage_names for what in TOTALS
-    ]
-    counted += [per_class[name] for name in (*MAC_CLASSES, *ELEMENT_CLASSES)]
-    return (*np.log1p(counted).tolist(), float(len(plan.layers)))
-
-
-def _mac_class(layer: Layer) -> str | None:
-    if layer.kind == "conv":
-        if layer.integer("groups") > 1:
-            return "depthwise"
-        return "pointwise" if layer.integer("kernel") == 1 else "spatial"
-    return layer.kind if layer.kind in ("linear", "attention") else None
-
-
 def _builder(name: FeatureSet, space: Space) -> Callable[[Space, Sequence[Architecture], Task], FeatureTable]:
-    if name == "physical" and not has_networks(space):
-        raise PredictorError(
-            f"the space {space.name} has no layer plans, so no physical features",
-            "Use the feature sets ordinal or one-hot.",
-        )
-    builders = {"ordinal": _ordinal, "one-hot": _one_hot, "physical": _physical}
+    builders = {"ordinal": _ordinal, "one-hot": _one_hot, "physical": _physical, "work": _work}
     if name not in builders:
         raise PredictorError(f"unknown feature set {name!r}", f"Choose among {', '.join(FEATURE_SETS)}.")
+    if name in OF_NETWORKS and not has_networks(space):
+        raise PredictorError(
+            f"the space {space.name} has no layer plans, so no {name} features",
+            "Use the feature sets ordinal or one-hot.",
+        )
     return builders[name]
 
 
@@ -135,6 +100,33 @@ def _one_hot(space: Space, architectures: Sequence[Architecture], task: Task) ->
 
 
 def _physical(space: Space, architectures: Sequence[Architecture], task: Task) -> FeatureTable:
+    """Counts on the scale ``log(1 + count)``, in all and by stage, and the number of layers.
+
+    Multiply-accumulates are told apart by kind of operator, because a small processor spends several times
+    longer on one of a depth-wise convolution than on one of a matrix product; operators that have none, by
+    the elements that they write.
+    """
     names = physical_names(get_family(space.family).stages)
-    rows = [physical_quantities(architecture, task) for architecture in architectures]
-    return FeatureTable(np.array(rows, dtype=np.float64).reshape(len(rows), len(names)), names)
+    if not len(architectures):
+        return FeatureTable(np.empty((0, len(names))), names)
+    tables = tabulate_stages(space, architectures, task)
+    by_stage = [table.rows[:, _TOTALS][table.index] for table in tables]
+    by_kind = sum(table.rows[:, _PHYSICAL_WORK][table.index] for table in tables)
+    counted = np.hstack([sum(by_stage), *by_stage, by_kind])
+    layers = sum(table.rows[:, [_LAYERS]][table.index] for table in tables)
+    return FeatureTable(np.hstack([np.log1p(counted), layers]), names)
+
+
+def _work(space: Space, architectures: Sequence[Architecture], task: Task) -> FeatureTable:
+    """The work columns as they are: they add up over the operators of a network."""
+    x = np.zeros((len(architectures), len(WORK_COLUMNS)))
+    for table in tabulate_stages(space, architectures, task) if len(architectures) else ():
+        used = np.flatnonzero(table.rows[:, _WORK].any(axis=0))
+        x[:, used] += table.rows[:, _WORK][:, used][table.index]
+    return FeatureTable(x, WORK_COLUMNS)
+
+
+_TOTALS: Final = [STAGE_COLUMNS.index(name) for name in TOTALS]
+_LAYERS: Final = STAGE_COLUMNS.index("layers")
+_PHYSICAL_WORK: Final = [STAGE_COLUMNS.index(name) for name in PHYSICAL_WORK]
+_WORK: Final = slice(len(STAGE_COLUMNS) - len(WORK_COLUMNS), None)

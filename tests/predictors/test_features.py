@@ -3,11 +3,14 @@ import pytest
 
 from hytnas_datasets.families import get_family
 from hytnas_datasets.plan import Task, build_plan
+from hytnas_datasets.plan.layers import size
 from hytnas_datasets.spaces import Space, Variable, get_space
+from hytnas_datasets.work import WORK_COLUMNS, work_of
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.features import (
     FEATURE_SETS,
-    MAC_CLASSES,
+    OF_NETWORKS,
+    PHYSICAL_WORK,
     make_features,
     physical_names,
     usable_sets,
@@ -53,19 +56,32 @@ def test_physical_columns_are_the_plans_counts() -> None:
     assert np.expm1(column["log macs"]) == pytest.approx(plan.macs)
     assert np.expm1(column["log params"]) == pytest.approx(plan.params)
     assert column["layers"] == len(plan)
-    by_class = sum(np.expm1(column[f"log {kind} macs"]) for kind in MAC_CLASSES)
-    assert by_class == pytest.approx(plan.macs)
+    by_kind = sum(np.expm1(column[f"log {name}"]) for name in PHYSICAL_WORK if name.endswith("macs"))
+    assert by_kind == pytest.approx(plan.macs)
+    norms = sum(size(layer.shape) for layer in plan.layers if layer.kind == "layer_norm")
+    assert np.expm1(column["log layer_norm written"]) == pytest.approx(norms)
     by_stage = sum(np.expm1(column[f"{stage} log macs"]) for stage in plan.per_stage())
     assert by_stage == pytest.approx(plan.macs)
     assert set(plan.per_stage()) <= {name.split(" ")[0] for name in physical_names(get_family("hyt").stages)}
 
 
-def test_a_space_without_plans_has_no_physical_features() -> None:
+@pytest.mark.parametrize("name", ["hyt", "hyt-released", "hyt-mixed"])
+def test_work_columns_are_those_of_the_plan(name: str) -> None:
+    space = get_space(name)
+    architectures = space.sample(40, np.random.default_rng(3))
+    table = make_features(space, architectures, TASK, ["work"])
+    expected = [work_of(build_plan(each, TASK).layers) for each in architectures]
+    np.testing.assert_array_equal(table.x, expected)
+    assert table.names == WORK_COLUMNS
+
+
+def test_a_space_without_plans_has_no_features_of_them() -> None:
     table_only = Space("table-only", (Variable("a", (1, 2, 3)), Variable("b", (0.5, 1.0))), family="none")
     assert usable_sets(table_only, ("ordinal", "physical")) == ("ordinal",)
     assert usable_sets(table_only, ("physical",)) == ("ordinal",)
-    with pytest.raises(PredictorError, match="no layer plans"):
-        make_features(table_only, table_only.sample(2, np.random.default_rng(0)), TASK, ["physical"])
+    for name in OF_NETWORKS:
+        with pytest.raises(PredictorError, match=f"no layer plans, so no {name} features"):
+            make_features(table_only, table_only.sample(2, np.random.default_rng(0)), TASK, [name])
 
 
 def test_unknown_and_no_sets_are_refused() -> None:

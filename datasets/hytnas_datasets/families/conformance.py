@@ -14,6 +14,7 @@ from hytnas_agent.conformance import SuiteCheck, refused
 from hytnas_datasets.errors import PlanError, SpaceError
 from hytnas_datasets.families import Family, get_family, list_families
 from hytnas_datasets.plan import Counts, build_plan, count_layer, count_network, identity, network_hash
+from hytnas_datasets.plan.build import build_stages
 from hytnas_datasets.spaces import Architecture, Space, get_space, register
 
 SAMPLE: Final = 20
@@ -88,6 +89,30 @@ def check_a_network_does_not_depend_on_the_name_of_its_space(name: str, folder: 
         assert same, f"{space.format(architecture)} is another network in a renamed space"
 
 
+def check_a_stage_depends_on_its_variables_alone(name: str, folder: Path) -> None:
+    """Networks that agree in a stage's variables have that stage in common."""
+    del folder
+    space, family, sample = _subject(name)
+    if not family.has_networks:
+        return
+    named = family.stage_variables(space)
+    assert len(named) == len(family.stages), f"{len(named)} groups of variables, {len(family.stages)} stages"
+    position_of = {variable.name: position for position, variable in enumerate(space.variables)}
+    rng = np.random.default_rng(1)
+    others = space.sample(min(SAMPLE, space.size), rng)
+    for stage, names in enumerate(named):
+        kept = {position_of[each] for each in names}
+        for architecture, other in zip(sample, others, strict=True):
+            mixed = tuple(
+                architecture.indices[i] if i in kept else other.indices[i] for i in range(len(position_of))
+            )
+            twin = Architecture(space.name, mixed)
+            if not space.contains(twin):
+                continue
+            built = [build_stages(each, family.default_task)[stage] for each in (architecture, twin)]
+            assert built[0] == built[1], f"{family.stages[stage]} depends on more than {', '.join(names)}"
+
+
 CHECKS: Final[tuple[SuiteCheck, ...]] = (
     check_it_is_known_by_its_name,
     check_unknown_caps_are_refused,
@@ -95,6 +120,7 @@ CHECKS: Final[tuple[SuiteCheck, ...]] = (
     check_plans_have_the_stages_of_the_family,
     check_counts_and_hashes_are_those_of_the_plan,
     check_a_network_does_not_depend_on_the_name_of_its_space,
+    check_a_stage_depends_on_its_variables_alone,
 )
 
 

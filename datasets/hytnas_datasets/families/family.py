@@ -43,6 +43,15 @@ class Family(ABC):
         Looks at the space's variables and its channel caps.
         """
 
+    def stage_variables(self, space: "Space") -> "tuple[tuple[str, ...], ...]":
+        """For each name in ``stages``, the variables that decide what `build_stages` gives there.
+
+        Where many networks are looked at, a stage is built once for each combination of their choices. All
+        variables are a right answer, and a slow one.
+        """
+        everything = tuple(variable.name for variable in space.variables)
+        return (everything,) * len(self.stages)
+
     @abstractmethod
     def build_stages(
         self, values: "Mapping[str, Choice]", task: "Task", channel_caps: Mapping[str, int]

@@ -43,7 +43,7 @@ def build_plan(architecture: Architecture, task: Task) -> LayerPlan:
     >>> small.params == large.params, small.macs < large.macs
     (True, True)
     """
-    return _build(_stages(architecture, task), task)
+    return _build(build_stages(architecture, task), task)
 
 
 def plan_from_values(
@@ -67,7 +67,7 @@ def plan_from_values(
 
 def count_network(architecture: Architecture, task: Task) -> Counts:
     """``build_plan(architecture, task).counts``, without writing out the layers."""
-    chain = _chain(_stages(architecture, task), task)
+    chain = _chain(build_stages(architecture, task), task)
     return sum((counts for counts, _, _ in chain), start=Counts())
 
 
@@ -78,7 +78,7 @@ def count_params(architecture: Architecture, task: Task) -> int:
 
 def network_hash(architecture: Architecture, task: Task) -> str:
     """``build_plan(architecture, task).hash``, without writing out the layers."""
-    return _hash(digest for _, digest, _ in _chain(_stages(architecture, task), task))
+    return _hash(digest for _, digest, _ in _chain(build_stages(architecture, task), task))
 
 
 def identity(architecture: Architecture, task: Task) -> str:
@@ -92,7 +92,16 @@ def identity(architecture: Architecture, task: Task) -> str:
     return space.format(architecture)
 
 
-def _stages(architecture: Architecture, task: Task) -> tuple[Stage, ...]:
+def build_stages(architecture: Architecture, task: Task) -> tuple[Stage, ...]:
+    """The stages of an architecture's network, before it is known what each one receives.
+
+    Raises
+    ------
+    PlanError
+        If the network cannot be built for the task, or the space has no networks.
+    SpaceError
+        If the architecture's space is not registered.
+    """
     space = spaces.get_space(architecture.space)
     family = get_family(space.family)
     if not family.has_networks:
@@ -109,7 +118,7 @@ def _build(stages: tuple[Stage, ...], task: Task) -> LayerPlan:
     digests: list[str] = []
     shape = _image(task)
     for stage in stages:
-        fragment = _fragment(stage, shape)
+        fragment = build_fragment(stage, shape)
         layers.extend(_place(fragment, len(layers)))
         counts += fragment.counts
         digests.append(fragment.digest)
@@ -137,12 +146,13 @@ def _chain(stages: tuple[Stage, ...], task: Task) -> Iterator[tuple[Counts, str,
 
 @lru_cache(maxsize=65536)
 def _summary(stage: Stage, entry: Shape) -> tuple[Counts, str, Shape]:
-    fragment = _fragment(stage, entry)
+    fragment = build_fragment(stage, entry)
     return fragment.counts, fragment.digest, fragment.shape
 
 
 @lru_cache(maxsize=2048)
-def _fragment(stage: Stage, entry: Shape) -> Fragment:
+def build_fragment(stage: Stage, entry: Shape) -> Fragment:
+    """The layers of a stage that receives a map of shape ``entry``; the most recent ones are remembered."""
     return stage.fragment(entry)
 
 

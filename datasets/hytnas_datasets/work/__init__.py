@@ -2,14 +2,18 @@
 
 from hytnas_datasets.work.columns import QUANTITIES, WORK_COLUMNS, WORK_KINDS, OperatorWork, WorkKind, add_up
 from hytnas_datasets.work.plan_work import layer_work, work_of
+from hytnas_datasets.work.stage_tables import STAGE_COLUMNS, StageTable, tabulate_stages
 
 __all__ = [
     "QUANTITIES",
+    "STAGE_COLUMNS",
     "WORK_COLUMNS",
     "WORK_KINDS",
     "OperatorWork",
+    "StageTable",
     "WorkKind",
     "add_up",
     "layer_work",
+    "tabulate_stages",
     "work_of",
 ]

@@ -61,7 +61,10 @@ QUANTITIES: Final[Mapping[WorkKind, tuple[str, ...]]] = {
 
 WORK_COLUMNS: Final = tuple(f"{kind} {quantity}" for kind in WORK_KINDS for quantity in QUANTITIES[kind])
 
-_POSITION: Final = {name: position for position, name in enumerate(WORK_COLUMNS)}
+_PLACES: Final[Mapping[WorkKind, tuple[tuple[int, str], ...]]] = {
+    kind: tuple((WORK_COLUMNS.index(f"{kind} {quantity}"), quantity) for quantity in QUANTITIES[kind])
+    for kind in WORK_KINDS
+}
 
 
 class OperatorWork(msgspec.Struct, frozen=True):
@@ -103,8 +106,8 @@ def add_up(operators: Iterable[OperatorWork]) -> NDArray[np.float64]:
     >>> dict(zip(WORK_COLUMNS, row.tolist()))["silu written"]
     15.0
     """
-    row = np.zeros(len(WORK_COLUMNS))
+    row = [0] * len(WORK_COLUMNS)
     for operator in operators:
-        for quantity in QUANTITIES[operator.kind]:
-            row[_POSITION[f"{operator.kind} {quantity}"]] += getattr(operator, quantity)
-    return row
+        for position, quantity in _PLACES[operator.kind]:
+            row[position] += getattr(operator, quantity)
+    return np.array(row, dtype=np.float64)

@@ -25,6 +25,6 @@ def test_a_family_that_looks_at_the_name_is_found(monkeypatch, tmp_path):
         caps = {} if space.name == "hyt" else {"stage5": 4}
         return HYT_FAMILY.build_stages(space.values(architecture), task, caps)
 
-    monkeypatch.setattr(build, "_stages", by_name)
+    monkeypatch.setattr(build, "build_stages", by_name)
     with pytest.raises(AssertionError, match="another network in a renamed space"):
         check_a_network_does_not_depend_on_the_name_of_its_space("hyt", tmp_path)

@@ -27,6 +27,20 @@ class HytFamily(Family):
         """Raise SpaceError for variables and caps that the plan builder does not know."""
         check_variables(space)
 
+    def stage_variables(self, space: Space) -> tuple[tuple[str, ...], ...]:
+        """A stage's own variables, and those that decide the widths before it."""
+        names = [variable.name for variable in space.variables]
+        found: list[tuple[str, ...]] = [()]
+        widths: list[str] = []
+        for stage in STAGE_NAMES:
+            own = [name for name in names if name.startswith(f"{stage}.")]
+            absolute = f"{stage}.ratio" not in own
+            found.append(tuple(own) if absolute else (*widths, *own))
+            if absolute:
+                widths = []
+            widths += [name for name in own if name in (f"{stage}.channels", f"{stage}.ratio")]
+        return (*found, ())
+
     def build_stages(
         self, values: Mapping[str, Choice], task: Task, channel_caps: Mapping[str, int]
     ) -> tuple[Stage, ...]:
