@@ -25,3 +25,7 @@ class NotEnoughDataError(HytnasError):
 
 class DataSetError(HytnasError):
     """A data set in files is missing, damaged, or of another kind than expected."""
+
+
+class ModelGraphError(HytnasError):
+    """The graph of a model file does not say how much work its operators are."""
