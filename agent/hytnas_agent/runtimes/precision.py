@@ -6,7 +6,8 @@ from pathlib import Path
 from hytnas_agent.records import ModelFormat, Outcome
 from hytnas_agent.runtimes.base import RuntimeFailure
 from hytnas_agent.runtimes.onnx_file import FLOAT16, element_types
-from hytnas_agent.runtimes.tflite_file import TfliteFileError, read_tflite
+from hytnas_agent.runtimes.tflite_file import read_tflite
+from hytnas_agent.tflite_model import TfliteFileError
 
 _QUANTISED_OPERATORS = (
     b"QuantizeLinear",

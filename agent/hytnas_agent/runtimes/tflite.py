@@ -17,7 +17,8 @@ from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import Outcome
 from hytnas_agent.runtimes.arrays import Array
 from hytnas_agent.runtimes.base import ProfiledModel, RuntimeFailure, TensorSpec, fix_shape
-from hytnas_agent.runtimes.tflite_file import TfliteFacts, TfliteFileError, read_tflite
+from hytnas_agent.runtimes.tflite_file import TfliteFacts, read_tflite
+from hytnas_agent.tflite_model import TfliteFileError
 
 # Schema 3: y = RELU(x), x of shape 1 x 4; made by tests/agent/runtimes/tflite_files.py.
 TINY_MODEL = base64.b64decode(

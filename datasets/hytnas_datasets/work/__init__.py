@@ -5,6 +5,7 @@ from hytnas_datasets.work.graph_work import GraphWork, NodeWork, UnknownNode
 from hytnas_datasets.work.onnx_graph import work_of_onnx
 from hytnas_datasets.work.plan_work import layer_work, work_of
 from hytnas_datasets.work.stage_tables import STAGE_COLUMNS, StageTable, tabulate_stages
+from hytnas_datasets.work.tflite_graph import work_of_tflite
 
 __all__ = [
     "QUANTITIES",
@@ -22,4 +23,5 @@ __all__ = [
     "tabulate_stages",
     "work_of",
     "work_of_onnx",
+    "work_of_tflite",
 ]

@@ -1,14 +1,15 @@
 """The work of a graph: what is left of its operators when a runtime has folded and fused them.
 
 Nothing is charged for what depends on constants alone, for what only renames elements (reshapes, and the
-steps between floats and integers of a quantised graph), for a batch norm behind a convolution, and for an
-addition or a factor that is one number, or one number a channel behind a product or a norm.
-``x * sigmoid(x)`` is one operator, ``silu``; so is every other ``x * f(x)``, and a layer norm that is written
-in its parts.
+steps between floats and integers of a quantised graph), for a batch norm behind a convolution or the padding
+before it, and for an addition or a factor that is one number, or one number a channel behind a product or a
+norm. ``x * sigmoid(x)`` is one operator, ``silu``; so is every other ``x * f(x)``, and a layer norm that is
+written in its parts.
 """
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import product
 from typing import Final
 
 import msgspec
@@ -21,7 +22,18 @@ from hytnas_datasets.work.graph import Graph, Node
 _FOLDS_CONSTANTS: Final = ("convolution", "product", "norm", "batch_norm")
 _AFFINE: Final = ("add", "sub", "mul", "div")
 _GATES: Final = ("function", "clip")
-_SQUARES: Final = ("pow", "mul", "square", "squared_difference")
+_Steps = tuple[tuple[int, tuple[str, ...]], ...]
+"""From a node to the one that computes its input at a place, which is one of some functions."""
+
+_ROOTS: Final[Mapping[str, tuple[_Steps, ...]]] = {
+    "sqrt": ((),),
+    "rsqrt": ((),),
+    "reciprocal": (((0, ("sqrt",)),),),
+}
+_DEVIATIONS: Final[tuple[_Steps, ...]] = (
+    ((0, ("mean",)), (0, ("pow", "mul", "square")), (0, ("sub",)), (1, ("mean",))),
+    ((0, ("mean",)), (0, ("squared_difference",)), (1, ("mean",))),
+)
 
 
 class NodeWork(msgspec.Struct, frozen=True):
@@ -121,10 +133,12 @@ class _Reading:
         if node.role == "free" or self._is_folded(node):
             source = self._live(node)[0]
             self._sources.update(dict.fromkeys(node.outputs, source))
-        elif node.role == "binary" and node.function in ("mul", "div"):
+        elif node.role == "binary":
             if node.function == "mul":
                 self._join_gate(node)
             self._join_layer_norm(node)
+        elif node.role == "convolution":
+            self._join_padding(node)
 
     def _is_folded(self, node: Node) -> bool:
         """Whether a node disappears into the one before."""
@@ -174,30 +188,49 @@ class _Reading:
             tensor = self._sources[tensor]
         return False
 
+    def _join_padding(self, node: Node) -> None:
+        """A convolution pads as it reads."""
+        source = node.inputs[0]
+        padding = self._producer(source)
+        if padding is not None and padding.function == "pad" and self._read_once(source, padding):
+            self._sources[padding.outputs[0]] = self._live(padding)[0]
+
     def _join_layer_norm(self, node: Node) -> None:
-        """``(x - mean(x)) / sqrt(mean((x - mean(x)) ** 2) + epsilon)``: one operator instead of six."""
-        centred, scale = map(self._producer, node.inputs[:2])
-        if centred is None or centred.function != "sub" or scale is None:
+        """One operator instead of its parts, ``f`` being ``1 / sqrt(mean((x - mean(x)) ** 2) + epsilon)``.
+
+        Both ``(x - mean(x)) * f`` and ``x * f - mean(x) * f`` are written.
+        """
+        first, second = map(self._producer, node.inputs[:2])
+        if first is None or second is None:
             return
-        parts = [centred, scale]
-        if scale.function == "reciprocal":
-            scale = self._producer(scale.inputs[0])
-            if scale is None:
-                return
-            parts.append(scale)
-        if scale.function not in ("sqrt", "rsqrt"):
+        if node.function in ("mul", "div") and first.function == "sub":
+            parts = self._deviation(second)
+        elif node.function in ("add", "sub") and first.function == second.function == "mul":
+            shared = {self._root(name) for name in first.inputs} & {
+                self._root(name) for name in second.inputs
+            }
+            scale = self._producer(shared.pop()) if len(shared) == 1 else None
+            parts = [second, *self._deviation(scale)] if scale is not None else []
+        else:
             return
-        mean, variance = self._producer(centred.inputs[1]), self._producer(scale.inputs[0])
-        if mean is None or variance is None or {mean.function, variance.function} != {"mean"}:
-            return
-        square = self._producer(variance.inputs[0])
-        if square is None or square.function not in _SQUARES:
-            return
-        parts += [mean, variance, square]
-        self._absorbed.update(part.outputs[0] for part in parts)
-        rows = self._graph.elements(mean.outputs[0])
-        joined = msgspec.structs.replace(node, role="norm", kind="layer_norm", rows=rows)
-        self._joins[node.outputs[0]] = joined
+        if parts and parts[-1].function == "mean":
+            self._absorbed.update(part.outputs[0] for part in (first, *parts))
+            rows = self._graph.elements(parts[-1].outputs[0])
+            joined = msgspec.structs.replace(node, role="norm", kind="layer_norm", rows=rows)
+            self._joins[node.outputs[0]] = joined
+
+    def _deviation(self, scale: Node) -> list[Node]:
+        """The parts of a standard deviation or its inverse, the mean last; none if it is no such."""
+        for root, steps in product(_ROOTS.get(scale.function, ()), _DEVIATIONS):
+            found = [scale]
+            for place, functions in (*root, *steps):
+                part = self._producer(found[-1].inputs[place])
+                if part is None or part.function not in functions:
+                    break
+                found.append(part)
+            else:
+                return found
+        return []
 
     def _root(self, tensor: str) -> str:
         while tensor in self._sources:
@@ -229,7 +262,7 @@ class _Reading:
     def _product(self, node: Node, live: list[str], written: int) -> OperatorWork:
         pair = node.inputs[:2]
         weights = sum(self._graph.elements(name) for name in pair if name in self._constants)
-        read = sum(self._graph.elements(name) for name in pair if name in live)
+        read = sum(self._graph.elements(self._root(name)) for name in pair if name in live)
         kind = node.kind or ("linear" if weights else "matmul")
         return OperatorWork(kind, node.macs, read, written, weights)
 

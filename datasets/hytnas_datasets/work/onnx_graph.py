@@ -225,7 +225,13 @@ class _Reader:
         if self._node.domain not in _DOMAINS:
             return self._plain
         if (special := _SPECIAL.get(self._node.op_type)) is not None:
-            return special(self)
+            try:
+                return special(self)
+            except (IndexError, StopIteration, ValueError, KeyError) as error:
+                raise ModelGraphError(
+                    f"the tensors of {self._plain.name!r} ({self._plain.operator}) do not fit it",
+                    "export the model again",
+                ) from error
         operator = self._node.op_type
         role = _ROLES.get(operator, "unknown")
         return self._as(role, kind=_MOVES.get(operator), function=operator.removeprefix("Reduce").lower())

@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 from hytnas_agent.records import Outcome
 from hytnas_agent.runtimes.base import RuntimeFailure
 from hytnas_agent.runtimes.precision import read_precision
-from hytnas_agent.runtimes.tflite_file import TfliteFacts, TfliteFileError, read_tflite
+from hytnas_agent.runtimes.tflite_file import TfliteFacts, read_tflite
+from hytnas_agent.tflite_model import TfliteFileError
 
 from .tflite_files import linear, relu, weight_only
 

@@ -3,8 +3,8 @@
 `relu` is the file that the agent tries TFLite runtimes with.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import flatbuffers
 import numpy as np
@@ -12,7 +12,7 @@ from flatbuffers import number_types
 
 FLOAT32, INT8 = 0, 9
 DEQUANTIZE, FULLY_CONNECTED, RELU, CUSTOM = 6, 9, 19, 32
-_FULLY_CONNECTED_OPTIONS = 8
+FULLY_CONNECTED_OPTIONS = 8
 _FLAGS = {
     "int8": number_types.Int8Flags,
     "uint8": number_types.Uint8Flags,
@@ -24,11 +24,13 @@ _FLAGS = {
 
 @dataclass(frozen=True)
 class Call:
-    """An operator with the numbers of its tensors."""
+    """An operator with the numbers of its tensors; options are type and value by place in the schema."""
 
     operator: int
     inputs: Sequence[int]
     outputs: Sequence[int]
+    options: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+    options_type: int = 0
 
 
 class Writer:
@@ -112,8 +114,9 @@ class Writer:
             1: ("offset", self._ints(call.inputs)),
             2: ("offset", self._ints(call.outputs)),
         }
-        if call.operator == FULLY_CONNECTED:
-            fields |= {3: ("uint8", _FULLY_CONNECTED_OPTIONS), 4: ("offset", self._table(1, {}))}
+        if call.options_type:
+            options = self._table(1 + max(call.options, default=0), dict(call.options))
+            fields |= {3: ("uint8", call.options_type), 4: ("offset", options)}
         return self._table(5, fields)
 
     def _code(self, operator: int, custom: str, version: int) -> int:
@@ -170,7 +173,7 @@ def linear(weights: np.ndarray, *, scale: float = 0.0) -> bytes:
     x = writer.tensor("x", (1, weights.shape[1]))
     w = _weights(writer, weights, scale)
     y = writer.tensor("y", (1, weights.shape[0]))
-    return writer.finish([Call(FULLY_CONNECTED, [x, w, -1], [y])])
+    return writer.finish([Call(FULLY_CONNECTED, [x, w, -1], [y], {}, FULLY_CONNECTED_OPTIONS)])
 
 
 def weight_only(weights: np.ndarray, *, scale: float) -> bytes:
@@ -180,8 +183,8 @@ def weight_only(weights: np.ndarray, *, scale: float) -> bytes:
     w = _weights(writer, weights, scale)
     floats = writer.tensor("floats", weights.shape)
     y = writer.tensor("y", (1, weights.shape[0]))
-    calls = [Call(DEQUANTIZE, [w], [floats]), Call(FULLY_CONNECTED, [x, floats, -1], [y])]
-    return writer.finish(calls)
+    product = Call(FULLY_CONNECTED, [x, floats, -1], [y], {}, FULLY_CONNECTED_OPTIONS)
+    return writer.finish([Call(DEQUANTIZE, [w], [floats]), product])
 
 
 def _weights(writer: Writer, weights: np.ndarray, scale: float) -> int:

@@ -164,6 +164,11 @@ def test_a_shape_that_does_not_follow_is_said():
         work_of_onnx(model)
 
 
+def test_weights_of_the_wrong_rank_are_refused():
+    with pytest.raises(ModelGraphError, match=r"'Einsum_0' .*do not fit it"):
+        works([("Einsum", "x w", "y", {"equation": "bchw,wd->bchd"})], w=ones(6))
+
+
 def test_the_model_is_not_changed():
     model = model_of([("QuantizeLinear", "x s z", "q", {}), ("DequantizeLinear", "q s z", "y", {})],
                      s=np.float32(1), z=np.uint8(0))  # fmt: skip

@@ -8,8 +8,11 @@ import pytest
 
 from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome, ProcessResult
 from hytnas_agent.runtimes.tflite_file import TfliteFacts, read_tflite
+from hytnas_datasets.work import WORK_COLUMNS, work_of, work_of_tflite
 from hytnas_host.export import ExportedModel
 from hytnas_host.export.files import write_named_by_hash
+
+from .conftest import CASES
 
 QUICK = MeasureSettings(warmup_window=2, warmup_max_runs=4, min_runs=3, max_runs=5, timed_budget_s=0.0)
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
@@ -44,6 +47,20 @@ def test_the_files_say_what_they_are(exports, name: str) -> None:
     assert exported.output_spread > 0.01
     inputs = np.load(exported.inputs_file)["input_0"]
     assert inputs.shape[:3] == (3, 1, 3)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_work_of_a_file_is_that_of_its_plan_but_for_what_is_rearranged(exports, name: str) -> None:
+    """The image is brought to (height, width, channels), and each head is sliced by itself."""
+    plan = CASES[name].plan
+    work = work_of_tflite(exports[name].path)
+    assert not work.unknown
+    found = dict(zip(WORK_COLUMNS, work.columns, strict=True))
+    expected = dict(zip(WORK_COLUMNS, work_of(plan.layers), strict=True))
+    slices = sum(3 * layer.integer("heads") for layer in plan.layers if layer.kind == "attention")
+    assert found.pop("rearrange written") == expected.pop("rearrange written") + plan.task.resolution**2 * 3
+    assert slices < found.pop("rearrange count") < slices + expected.pop("rearrange count")
+    assert found == expected
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
