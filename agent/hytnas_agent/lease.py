@@ -12,12 +12,16 @@ from pathlib import Path
 import msgspec
 
 from hytnas_agent.errors import AgentError
+from hytnas_agent.paths import LEASE_VARIABLE
 from hytnas_agent.protocol import BusyHolder, ErrorCode, RpcError
 
 
 class _Record(msgspec.Struct, frozen=True):
     token: int = 0
     holder: BusyHolder | None = None
+
+
+_BEGIN = b'{"token":'
 
 
 class DeviceLease:
@@ -54,6 +58,12 @@ class DeviceLease:
             found = _read(descriptor).holder
             os.close(descriptor)
             raise busy_error(found) from error
+        if not _is_lease(descriptor):
+            os.close(descriptor)
+            raise AgentError(
+                f"{self._path} is no lease file: it holds something else",
+                f"Name a file that does not exist yet with {LEASE_VARIABLE}",
+            )
         self._descriptor = descriptor
         try:
             return self.renew(holder, reason, pid)
@@ -101,6 +111,12 @@ def busy_error(holder: BusyHolder | None) -> RpcError:
         "Wait for it to finish, or end that process",
         busy=holder,
     )
+
+
+def _is_lease(descriptor: int) -> bool:
+    """Whether the file may be overwritten: it begins as a lease, or is empty, also after a loss of power."""
+    begin = os.pread(descriptor, len(_BEGIN), 0)
+    return begin == _BEGIN or not begin.strip(b"\0")
 
 
 def _read(descriptor: int) -> _Record:

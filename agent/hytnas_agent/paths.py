@@ -2,15 +2,21 @@
 
 import contextlib
 import os
-import shutil
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hytnas_agent.errors import AgentError
-from hytnas_agent.whole_file import DRAFTS
+from hytnas_agent.own_folder import is_own, make_own, mark, place_for, unmark
+from hytnas_agent.whole_file import is_draft_of
 
 STATE_VARIABLE = "HYTNAS_AGENT_STATE"
 LEASE_VARIABLE = "HYTNAS_AGENT_LEASE"
+FOLDER_NAME = "hytnas-agent"
+SPOOL_NAME = re.compile(r"[0-9a-f]{64}\.(onnx|tflite|npz)")
+"""What a verified file of the spool is called."""
+
 MAX_SOCKET_PATH_BYTES = 107  # sockaddr_un.sun_path holds 108 with the closing zero: unix(7)
 
 
@@ -53,7 +59,11 @@ class StateFolder:
     @property
     def lease(self) -> Path:
         """The device's lease. ``HYTNAS_AGENT_LEASE`` may name one file for all users of a board."""
-        return Path(os.environ.get(LEASE_VARIABLE) or self.root / "lease.lock")
+        return Path(os.environ.get(LEASE_VARIABLE) or self._own_lease)
+
+    @property
+    def _own_lease(self) -> Path:
+        return self.root / "lease.lock"
 
     @property
     def timed_lock(self) -> Path:
@@ -85,8 +95,37 @@ class StateFolder:
         """What the runtimes answered when last tried."""
         return self.root / "runtimes.json"
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the agent keeps here, apart from those of the spool."""
+        journal = [self.journal.with_name(self.journal.name + suffix) for suffix in ("", "-wal", "-shm")]
+        return (
+            self.socket,
+            self.server_lock,
+            self.server_log,
+            self._own_lease,
+            self.timed_lock,
+            self.identity,
+            self.runtimes,
+            self.core_speeds,
+            self.held_governors,
+            self.tuned,
+            *journal,
+        )
+
+    def is_own_file(self, name: str) -> bool:
+        """Whether the agent gives this name to a file that it keeps in the folder."""
+        return any(name == file.name or is_draft_of(name, file) for file in self.files)
+
+    def _spooled(self) -> Iterator[Path]:
+        """Verified files and uploads; an upload may have any name."""
+        with contextlib.suppress(FileNotFoundError):
+            yield from (path for path in self.spool.iterdir() if SPOOL_NAME.fullmatch(path.name))
+        with contextlib.suppress(FileNotFoundError):
+            yield from (path for path in self.incoming.iterdir() if path.is_symlink() or not path.is_dir())
+
     def delete(self) -> None:
-        """Delete what the agent keeps here, and the folder if nothing else is in it.
+        """Delete what the agent keeps here, by name; the folder, too, if the agent made it and it is empty.
 
         `hytnas_agent.removal` says when that may be done.
 
@@ -95,35 +134,30 @@ class StateFolder:
         AgentError
             If something cannot be deleted.
         """
-        journal = [self.journal.with_name(self.journal.name + suffix) for suffix in ("", "-wal", "-shm")]
-        own = [
-            self.socket,
-            self.server_log,
-            self.timed_lock,
-            self.identity,
-            self.runtimes,
-            self.core_speeds,
-            self.held_governors,
-            self.tuned,
-            *journal,
-        ]
         try:
-            if self.spool.exists():
-                shutil.rmtree(self.spool)
-            for path in (*own, *self.root.glob("*.lock"), *self.root.glob(DRAFTS)):
+            for path in self._spooled():
                 path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # not empty: something of somebody else's
-                self.root.rmdir()
+            for folder in (self.incoming, self.spool):
+                _remove_empty(folder)
+            for path in list(self.root.iterdir()):
+                if self.is_own_file(path.name):
+                    path.unlink(missing_ok=True)
+            if is_own(self.root):
+                unmark(self.root)
+                # A new agent may have begun to use it.
+                if not _remove_empty(self.root) and any(map(self.is_own_file, os.listdir(self.root))):
+                    mark(self.root)
         except OSError as error:
             raise AgentError(f"{error.filename} cannot be deleted: {error.strerror}") from error
 
     def create(self) -> "StateFolder":
-        """Create the folder with mode 0700 and its parts; refuse one that others can read or write.
+        """Create the folder with mode 0700 and its parts.
 
         Raises
         ------
         AgentError
-            If it cannot be created, belongs to someone else, or its path is too long for a Unix socket.
+            If it cannot be created, belongs to someone else, holds something else than an agent's state, or
+            its path is too long for a Unix socket.
         """
         if len(os.fsencode(self.socket)) > MAX_SOCKET_PATH_BYTES:
             raise AgentError(
@@ -131,7 +165,13 @@ class StateFolder:
                 f"Choose a shorter folder with --state or {STATE_VARIABLE}",
             )
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if _is_unmarked_default(self):
+                mark(self.root)
+            elif not make_own(self.root):
+                raise AgentError(
+                    f"{self.root} is there already and no agent has made it",
+                    f"Name a folder that does not exist yet with --state or {STATE_VARIABLE}",
+                )
             status = self.root.stat()
             if status.st_uid != os.geteuid():
                 raise AgentError(
@@ -140,7 +180,8 @@ class StateFolder:
                 )
             if status.st_mode & 0o077:
                 self.root.chmod(0o700)
-            self.incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.spool.mkdir(mode=0o700, exist_ok=True)
+            self.incoming.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise AgentError(
                 f"the state folder {self.root} cannot be used: {error.strerror or error}",
@@ -149,10 +190,38 @@ class StateFolder:
         return self
 
 
+def _remove_empty(folder: Path) -> bool:
+    """Remove a folder; whether it could be: one with something in it, and a link, stay."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+        return True
+    return False
+
+
+def _default_folder() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return (Path(base) / FOLDER_NAME).expanduser().absolute()
+
+
+def _is_unmarked_default(state: StateFolder) -> bool:
+    """Whether it is the default folder, which nobody has named, and nothing of somebody else's is in it."""
+    root = state.root
+    with contextlib.suppress(OSError):
+        return (
+            root == _default_folder()
+            and not root.is_symlink()
+            and all(name == state.spool.name or state.is_own_file(name) for name in os.listdir(root))
+        )
+    return False
+
+
 def state_folder(path: str | os.PathLike[str] | None = None) -> StateFolder:
-    """The state folder at ``path``, else ``HYTNAS_AGENT_STATE``, else under ``XDG_STATE_HOME``."""
+    """The state folder at ``path``, else ``HYTNAS_AGENT_STATE``, else under ``XDG_STATE_HOME``.
+
+    An empty text counts as not given. A folder that is there already and that no agent has made stays as it
+    is: the state folder is ``hytnas-agent`` inside it.
+    """
     chosen = path or os.environ.get(STATE_VARIABLE)
-    if chosen is None:
-        base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-        chosen = Path(base) / "hytnas-agent"
-    return StateFolder(Path(chosen).expanduser().absolute())
+    folder = Path(chosen).expanduser().absolute() if chosen else _default_folder()
+    state = StateFolder(folder)
+    return state if _is_unmarked_default(state) else StateFolder(place_for(folder, FOLDER_NAME))

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import re
 import shutil
 import stat
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from threading import RLock
 
+from hytnas_agent.paths import SPOOL_NAME
 from hytnas_agent.protocol import ErrorCode, RpcError
 from hytnas_agent.records import MeasureJob
 from hytnas_agent.supervisor import JobFiles
@@ -22,7 +22,6 @@ DEFAULT_RESERVE_BYTES = 256 * 1024**2
 KEPT_FILES = 12
 ABANDONED_UPLOAD_S = 24 * 3600.0
 MAX_UPLOAD_CHARACTERS = 100
-_NAME = re.compile(r"[0-9a-f]{64}\.(onnx|tflite|npz)")
 
 
 class Spool:
@@ -65,7 +64,7 @@ class Spool:
         RpcError
             INVALID_PARAMS if it is no spool name.
         """
-        if not _NAME.fullmatch(name):
+        if not SPOOL_NAME.fullmatch(name):
             raise RpcError(ErrorCode.INVALID_PARAMS, f"{name[:80]!r} is not <sha256>.onnx, .tflite or .npz")
         return self._folder / name
 
@@ -74,14 +73,14 @@ class Spool:
         return sum(size for _, size, _ in self._entries())
 
     def present(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Those of the names that are there; they count as used now."""
+        """Those of the names that are there as files; they count as used now."""
         found = []
         for name in names:
-            try:
-                self._use(self.path(name))
-            except FileNotFoundError:
-                continue
-            found.append(name)
+            path = self.path(name)
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISREG(path.lstat().st_mode):
+                    self._use(path)
+                    found.append(name)
         return tuple(found)
 
     def _use(self, path: Path) -> None:
@@ -138,8 +137,7 @@ class Spool:
         source = self._incoming / upload
         try:
             with self.lock:
-                if target.exists():
-                    self.present([name])
+                if self.present([name]):
                     return True
             self._verify(source, name, size_bytes)
             with self.lock:
@@ -217,8 +215,8 @@ class Spool:
         entries = []
         with self.lock, os.scandir(self._folder) as found:
             for entry in found:
-                if _NAME.fullmatch(entry.name):
-                    status = entry.stat()
+                if SPOOL_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
                     entries.append((Path(entry.path), status.st_size, status.st_mtime_ns))
         return entries
 

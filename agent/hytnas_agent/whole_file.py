@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import re
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
-DRAFTS: Final = ".*.draft"
-"""Matches what a writer that was killed may have left in a folder."""
+from hytnas_agent.own_folder import make_private
 
 
 @contextlib.contextmanager
@@ -15,14 +16,14 @@ def replacing(path: Path, *, private: bool = False, durable: bool = True) -> Ite
     """A file to write into, which takes the place of ``path`` once the block ends without an error.
 
     It lies beside ``path`` under a hidden name meanwhile, and is removed if the block fails. A link to a file
-    elsewhere stays a link.
+    elsewhere stays a link. A file that is replaced keeps its mode.
 
     Parameters
     ----------
     path : Path
         In a folder that exists.
     private : bool
-        Readable for the user alone (mode 0600); by default as the umask says.
+        Readable for the user alone (mode 0600) where it is new; by default as the umask says.
     durable : bool
         The new content outlives a loss of power from then on, which costs a write to the disk.
 
@@ -31,7 +32,10 @@ def replacing(path: Path, *, private: bool = False, durable: bool = True) -> Ite
     OSError
         The file cannot be written; ``path`` is as it was.
     """
-    with _placed(path.resolve(), os.replace, private, durable) as file:
+    target = path.resolve()
+    with _placed(target, os.replace, private, durable) as file:
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # new; a file system without modes
+            os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
         yield file
 
 
@@ -46,11 +50,16 @@ def written_once(path: Path, text: str, *, private: bool = False) -> str:
 
     Of several processes that make it at once the first one wins. Raises OSError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(path.parent)
     if not path.exists():
         with contextlib.suppress(FileExistsError), _placed(path, os.link, private, durable=True) as file:
             file.write(text.encode())
     return path.read_text(encoding="utf-8").strip()
+
+
+def is_draft_of(name: str, path: Path) -> bool:
+    """Whether a writer of ``path`` that was killed may have left a file of this name beside it."""
+    return re.fullmatch(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.draft", name) is not None
 
 
 @contextlib.contextmanager

@@ -59,7 +59,7 @@ def test_a_killed_holder_lets_go(path: Path) -> None:
     lease.release()
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00\xff{", b'{"token": "many"}'])
+@pytest.mark.parametrize("content", [b"", bytes(40), b'{"token": "many"}', b'{"token":1}\xff}'])
 def test_a_damaged_file_is_held_all_the_same(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     lease = DeviceLease(path)

@@ -56,6 +56,22 @@ def test_a_verified_upload_gets_its_name(box: Box) -> None:
     assert box.spool.used_bytes() == 7
 
 
+@pytest.mark.parametrize("target", ["nowhere", "loop", "elsewhere"])
+def test_a_link_in_the_spool_is_no_file_of_it_and_gives_way_to_one(
+    box: Box, tmp_path: Path, target: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"mine")
+    name, size = box.upload(b"content")
+    link = box.folder / name
+    link.symlink_to({"nowhere": tmp_path / "nowhere", "loop": link, "elsewhere": elsewhere}[target])
+    assert (box.spool.present([name]), box.spool.used_bytes()) == ((), 0)
+    assert box.spool.commit("up", name, size) is False
+    assert link.read_bytes() == b"content"
+    assert not link.is_symlink()
+    assert elsewhere.read_bytes() == b"mine"
+
+
 def test_the_same_upload_again_is_there_already(box: Box) -> None:
     box.add(b"content")
     name, size = box.upload(b"content")

@@ -94,6 +94,14 @@ def test_a_private_file_is_for_the_user_alone(tmp_path: Path, private: bool, mod
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
 
 
+@pytest.mark.parametrize("private", [True, False])
+def test_a_file_that_is_replaced_keeps_the_mode_that_a_person_gave_it(tmp_path: Path, private: bool) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "a").chmod(0o640)
+    write_whole(tmp_path / "a", b"new", private=private)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
 def test_of_several_that_make_a_file_once_the_first_wins(tmp_path: Path) -> None:
     file = tmp_path / "identity"
     with ThreadPoolExecutor(8) as pool:

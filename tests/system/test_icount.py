@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from hytnas_agent.launcher import LAUNCHER_VARIABLE
+from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import EXECUTION_WORDS, MeasureJob, Outcome, ProcessResult
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import get_space
@@ -87,7 +88,7 @@ def test_the_memory_limit_holds_for_the_emulator(device: AgentDevice, model: Exp
 
 def test_a_worker_dies_with_its_agent(model: ExportedModel, tmp_path: Path) -> None:
     state = tmp_path / "state"
-    write_launcher(state, build())
+    write_launcher(StateFolder(state), build())
     agent = subprocess.Popen(
         [sys.executable, "-P", "-m", "hytnas_agent", "--state", state, "measure", model.path],
         env=os.environ | {LAUNCHER_VARIABLE: str(state / "launcher.json")},

@@ -99,7 +99,8 @@ def provision_command(
             metavar="DIR",
             help=(
                 "Folder on the board for models and results. By default it stays as it is; on a new board it "
-                "is ~/.local/state/hytnas-agent. Change it to use another disk."
+                "is ~/.local/state/hytnas-agent. Change it to use another disk. If the folder exists and no "
+                "agent has made it, the agent makes a folder hytnas-agent inside it."
             ),
             show_default=False,
         ),

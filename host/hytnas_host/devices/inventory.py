@@ -16,6 +16,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
 
+from hytnas_agent.own_folder import make_private
 from hytnas_agent.records import DeviceContext
 from hytnas_agent.whole_file import write_whole
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
@@ -190,7 +191,7 @@ class Inventory:
     def _changing(self) -> Iterator[tomlkit.TOMLDocument]:
         """Read, let change, and replace the file as a whole; of several processes one at a time."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.path.parent)
             with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 document = self._read()

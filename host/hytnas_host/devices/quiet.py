@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hytnas_agent.own_folder import make_private
 from hytnas_agent.paths import state_folder
 from hytnas_host.devices.errors import QuietError
 from hytnas_host.devices.state import host_state_folder
@@ -121,7 +122,7 @@ def _turn(folder: Path | None, kind: str, mode: int) -> Iterator[None]:
 @contextmanager
 def _locked_file(path: Path, mode: int) -> Iterator[int]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise QuietError(

@@ -10,7 +10,7 @@ import msgspec
 import hytnas_agent
 from hytnas_agent.device.hardware import Hardware
 from hytnas_agent.launcher import COUNTER_PLACE, LAUNCHER_VARIABLE, Launcher
-from hytnas_agent.paths import LEASE_VARIABLE
+from hytnas_agent.paths import LEASE_VARIABLE, StateFolder, state_folder
 from hytnas_agent.records import MeasureSettings
 from hytnas_agent.whole_file import write_whole
 from hytnas_host.devices.base import Method
@@ -23,6 +23,7 @@ from hytnas_host.devices.state import client_id, host_state_folder
 from hytnas_host.devices.transport import LocalTransport, PipeConnection
 
 DEVICE_NAME = "icount-a53"
+LAUNCHER_FILE = "launcher.json"
 BOARD = "emulated Cortex-A53 (instruction count)"
 
 METHOD = Method(
@@ -80,17 +81,17 @@ class CountingTransport:
 
     Parameters
     ----------
-    state : Path
-        The agent's state folder, which holds the launcher.
+    state : StateFolder
+        The agent's, which holds the launcher.
     on_step : callable
         Told what is being built.
     """
 
-    def __init__(self, state: Path, *, on_step: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, state: StateFolder, *, on_step: Callable[[str], None] = lambda _: None) -> None:
         self._state = state
         self._on_step = on_step
-        launcher = {LAUNCHER_VARIABLE: str(state / "launcher.json"), LEASE_VARIABLE: ""}
-        self._local = LocalTransport(state, environment=launcher)
+        launcher = {LAUNCHER_VARIABLE: str(state.root / LAUNCHER_FILE), LEASE_VARIABLE: ""}
+        self._local = LocalTransport(state.root, environment=launcher)
 
     def connect(self) -> PipeConnection:
         """Build the emulated system if need be, and start ``hytnas-agent connect`` as a child."""
@@ -106,21 +107,21 @@ class CountingTransport:
         self._local.close()
 
 
-def write_launcher(state: Path, built: Built) -> None:
-    """Leave in the state folder how its agent starts workers. Raises DeviceError."""
-    packages = state / "packages"
+def write_launcher(state: StateFolder, built: Built) -> None:
+    """Leave in the state folder how its agent starts workers. Raises AgentError and DeviceError."""
+    packages = state.create().root / "packages"
     try:
-        packages.mkdir(mode=0o700, parents=True, exist_ok=True)
+        packages.mkdir(mode=0o700, exist_ok=True)
         link = packages / "hytnas_agent"
         draft = link.with_name(f"{link.name}.{os.getpid()}")
         draft.unlink(missing_ok=True)
         draft.symlink_to(Path(hytnas_agent.__file__).parent)
         draft.replace(link)
         launcher = msgspec.json.encode(launcher_of(built, packages))
-        write_whole(state / "launcher.json", launcher, private=True)
+        write_whole(state.root / LAUNCHER_FILE, launcher, private=True)
     except OSError as error:
         raise DeviceError(
-            f"the agent's state folder {state} cannot be written: {error.strerror}",
+            f"the agent's state folder {state.root} cannot be written: {error.strerror}",
             "free space, or set XDG_STATE_HOME to a folder that can be written",
         ) from error
 
@@ -144,7 +145,7 @@ def open_icount(state: Path | None = None) -> CountingDevice:
     folder = state or host_state_folder() / f"{DEVICE_NAME}-{RECIPE.hash()}"
     return CountingDevice(
         DEVICE_NAME,
-        CountingTransport(folder.absolute()),
+        CountingTransport(state_folder(folder)),
         client_id=client_id(),
         shares_processor=False,  # it does, but no load changes a count, and the host's work need not stop
         method=METHOD,

@@ -9,6 +9,7 @@ import pytest
 
 import hytnas_agent
 from hytnas_agent.launcher import COUNTER_PLACE, Launcher
+from hytnas_agent.paths import StateFolder
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices import DEVICES, DeviceError, open_device
 from hytnas_host.devices.errors import QuietError
@@ -62,7 +63,7 @@ def test_the_context_says_what_it_is_and_names_every_version(built: Built, tmp_p
 def test_the_launcher_is_private_and_reaches_the_agents_package_alone(built: Built, tmp_path: Path) -> None:
     state = tmp_path / "state"
     for _ in range(2):
-        write_launcher(state, built)
+        write_launcher(StateFolder(state), built)
     path = state / "launcher.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert msgspec.json.decode(path.read_bytes(), type=Launcher) == launcher_of(built, state / "packages")
