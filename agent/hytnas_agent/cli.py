@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "--state",
         metavar="DIR",
         help=f"folder for models and results, such as one on another disk (default: ${STATE_VARIABLE}, else "
-        "~/.local/state/hytnas-agent); if it exists and no agent has made it, a folder hytnas-agent inside it",
+        "~/.local/state/hytnas-agent); one that exists and no agent has made gets a folder hytnas-agent",
     )
     parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -9,6 +9,7 @@ environment that the agent was last started from: the last thing of all.
 
 import hashlib
 import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from hytnas_host.provision.board import Board
 from hytnas_host.provision.errors import ProvisionError
 from hytnas_host.provision.facts import BoardFacts
 from hytnas_host.provision.project_wheel import DISTRIBUTION
+from hytnas_host.provision.service import LINGER_NOTE
 from hytnas_host.provision.steps import Steps
 from hytnas_host.provision.wheels import Wheel
 
@@ -29,6 +31,12 @@ PROBE_TIMEOUT_S = 600.0
 STOP_TIMEOUT_S = 180.0
 SPARE_BYTES = 64 << 20
 """Left free on the board beside what is installed: compiled modules, the journal, some models."""
+
+_KEY = r"[^/]+-[0-9a-f]{12}"
+_WHEEL_FOLDER = r"wheels/[0-9a-f]{16}"
+_FILES = rf"(current|previous|state|settled|lock|{LINGER_NOTE})(\.part)?"
+_INSTALLED = re.compile(rf"environments/{_KEY}|{_WHEEL_FOLDER}|{_FILES}")
+"""What provisioning puts below the root."""
 
 _BYTES_PER_FILE_SYSTEM_BYTE = 1.1  # blocks that are not full
 
@@ -209,16 +217,38 @@ def prune(board: Board, wanted: Installation) -> None:
     for key in facts.environments.keys() & kept:
         places.update(manifest_of(facts, key).wheels)
     needed = {posixpath.dirname(place) for place in places}
-    unneeded = [f"{facts.root}/environments/{key}" for key in listed if key and key not in kept]
-    present = {posixpath.dirname(place) for place in facts.wheels}
+    unneeded = [
+        f"{facts.root}/environments/{key}" for key in listed if re.fullmatch(_KEY, key) and key not in kept
+    ]
+    present = {
+        folder for folder in map(posixpath.dirname, facts.wheels) if re.fullmatch(_WHEEL_FOLDER, folder)
+    }
     unneeded += [f"{facts.root}/{folder}" for folder in sorted(present - needed)]
     if unneeded:
         _alone(board, wanted, ["rm", "-rf", *unneeded], "removing old environments")
 
 
-def remove_all(board: Board, facts: BoardFacts) -> None:
-    """Remove everything that was installed; raises ProvisionError."""
-    board.run(["rm", "-rf", facts.root], "removing what was installed", timeout_s=INSTALL_TIMEOUT_S)
+def remove_all(board: Board, facts: BoardFacts, steps: Steps) -> bool:
+    """Remove what was installed, by name, and its folder if it is empty then; False where nothing was there.
+
+    Raises ProvisionError.
+    """
+    what = "removing what was installed"
+    find = ["find", f"{facts.root}/", "-mindepth", "1", "-maxdepth", "2", "-printf", "%P\\n"]
+    listed = board.ask(find, "looking for what is installed")
+    if listed.status != 0:
+        return False
+    names = [
+        name for name in listed.stdout.decode(errors="replace").splitlines() if _INSTALLED.fullmatch(name)
+    ]
+    if names:
+        with steps.step("remove what was installed"):
+            board.run(
+                ["rm", "-rf", *(f"{facts.root}/{name}" for name in names)], what, timeout_s=INSTALL_TIMEOUT_S
+            )
+    for folder in ("/environments", "/wheels", ""):
+        board.ask(["rmdir", f"{facts.root}{folder}"], what)  # one with something else in it stays
+    return bool(names)
 
 
 def state_folder(facts: BoardFacts, wanted: str | None, otherwise: str | None = None) -> str | None:

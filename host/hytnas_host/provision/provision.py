@@ -127,11 +127,7 @@ def unprovision(
             # Should what follows be broken off: there is nothing left to stop.
             board.run(["rm", "-f", f"{facts.root}/current"], "removing the agent")
     service.remove_service(board, facts, shown)
-    there = board.ask(["test", "-e", facts.root], "looking for what is installed").status == 0
-    if there:
-        with shown.step("remove what was installed"):
-            environment.remove_all(board, facts)
-    return there or facts.unit is not None
+    return environment.remove_all(board, facts, shown) or facts.unit is not None
 
 
 def _nothing_to_do(board: Board, wanted: Installation, options: ProvisionOptions) -> bool:

@@ -363,6 +363,21 @@ def test_unprovision_leaves_nothing(brought: Provisioned, shell: LocalShell) -> 
     assert not unprovision(shell, "pi", python=PYTHON)
 
 
+def test_what_somebody_else_keeps_there_outlives_upgrades_and_removal(
+    bring, brought: Provisioned, shell: LocalShell
+) -> None:
+    foreign = ("notes/letter", "environments/mine/file", "wheels/mine/file")
+    for name in foreign:
+        (shell.root / name).parent.mkdir()
+        (shell.root / name).write_text(name)
+    bring("0.2.0")
+    assert all((shell.root / name).read_text() == name for name in foreign)
+    assert unprovision(shell, "pi", python=PYTHON)
+    left = {str(path.relative_to(shell.root)) for path in shell.root.rglob("*") if path.is_file()}
+    assert left == set(foreign)
+    assert not unprovision(shell, "pi", python=PYTHON)
+
+
 def test_unprovision_keeps_results_that_wait_for_their_host(brought: Provisioned, shell: LocalShell) -> None:
     (shell.home / "results-wait").touch()
     with pytest.raises(ProvisionError, match="3 results have not been fetched"):
