@@ -111,6 +111,8 @@ class Target:
     follows_latency : bool
         Whether it rises or falls with the latency, so that an estimate of the latency (the roofline) is a
         baseline that its predictors must beat.
+    adds_up : bool
+        Whether the label of a network is about the sum of what its layers add, as time is.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Target:
     aliases: tuple[str, ...] = ()
     shown: Shown | None = None
     follows_latency: bool = False
+    adds_up: bool = False
 
     @property
     def of_device(self) -> bool:
@@ -221,6 +224,7 @@ LATENCY: Final = Target(
     units={"us": 1e-3, "ms": 1.0, "s": 1e3},
     aliases=("latency",),
     follows_latency=True,
+    adds_up=True,
 )
 ACCURACY: Final = Target(
     name="accuracy",
@@ -251,6 +255,7 @@ ENERGY: Final = Target(
     aliases=("energy",),
     repeat="pass",
     follows_latency=True,
+    adds_up=True,
 )
 PEAK_MEMORY: Final = Target(
     name="peak_memory_bytes",
@@ -291,6 +296,7 @@ MODEL_SIZE: Final = Target(
     units=_BYTES,
     aliases=("model_size",),
     shown=_MEBIBYTES,
+    adds_up=True,
 )
 
 TARGETS: Final[dict[str, Target]] = {

@@ -10,7 +10,7 @@ from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import ESTIMATORS, estimator_class, list_estimators
 from hytnas_predictors.features import make_features
 from hytnas_predictors.progress import ProgressFactory
-from hytnas_predictors.recipes import Recipe
+from hytnas_predictors.recipes import Recipe, suits
 from hytnas_predictors.validation import CrossValidation, cross_validate
 
 
@@ -64,8 +64,8 @@ def cross_validate_all(
     return results
 
 
-def importable_estimators(failures: dict[str, Exception]) -> tuple[str, ...]:
-    """The registered estimators, without those of installed packages that cannot be imported.
+def suitable_estimators(labelled: LabelledSet, failures: dict[str, Exception]) -> tuple[str, ...]:
+    """The registered estimators that suit the labels, without installed ones that cannot be imported.
 
     Why not is put into ``failures``, by name. A bundled one that cannot be imported raises PredictorError.
     """
@@ -76,7 +76,11 @@ def importable_estimators(failures: dict[str, Exception]) -> tuple[str, ...]:
             if name in ESTIMATORS.bundled:
                 raise
             failures[name] = error
-    return tuple(name for name in list_estimators() if name not in failures)
+    return tuple(
+        name
+        for name in list_estimators()
+        if name not in failures and suits(name, labelled.target, labelled.space)
+    )
 
 
 def describe_failures(failures: Mapping[str, Exception]) -> list[str]:

@@ -16,7 +16,7 @@ from hytnas_datasets.quality_flags import describe_flags
 from hytnas_datasets.targets import get_target
 from hytnas_predictors import metrics
 from hytnas_predictors.baselines import baseline_columns, cross_validate_baseline, fit_line, fit_mean
-from hytnas_predictors.candidates import cross_validate_all, describe_failures, importable_estimators
+from hytnas_predictors.candidates import cross_validate_all, describe_failures, suitable_estimators
 from hytnas_predictors.ceiling import noise_ceiling
 from hytnas_predictors.comparison import Contender, make_verdict
 from hytnas_predictors.errors import PredictorError
@@ -57,7 +57,7 @@ def build_leaderboard(
     ----------
     labelled : LabelledSet of n labels
     estimators : names, optional
-        Registered estimators, each with its `default_recipe`; all that are registered without. Of these,
+        Registered estimators, each with its `default_recipe`; all that suit the labels without. Of these,
         one of an installed package that fails is left out, and named in the notes.
     recipes : Recipes
         In place of ``estimators``, to choose features, scale and parameters; no two of one estimator.
@@ -88,7 +88,7 @@ def build_leaderboard(
     """
     failures: dict[str, Exception] = {}
     unasked = estimators is None and not recipes
-    names = importable_estimators(failures) if unasked else estimators or ()
+    names = suitable_estimators(labelled, failures) if unasked else estimators or ()
     chosen = list(recipes) or [default_recipe(name, labelled.target, labelled.space) for name in names]
     _check(labelled, chosen)
     y, groups = labelled.y, _network_groups(labelled)

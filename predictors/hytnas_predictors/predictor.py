@@ -16,7 +16,7 @@ from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.targets import Scale
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import Estimator
-from hytnas_predictors.estimators.base import MINIMUM_ROWS, check_labels
+from hytnas_predictors.estimators.base import MINIMUM_ROWS, KnowsItsRange, check_labels
 from hytnas_predictors.features import FeatureSet, make_features
 from hytnas_predictors.recipes import Recipe, default_recipe, from_scale, to_scale
 
@@ -58,9 +58,11 @@ class Prediction:
     Attributes
     ----------
     mean, std : (n,) float64
-        In the unit of the target; the standard deviation over the ensemble, without the labels' noise.
+        In the unit of the target; the standard deviation is the estimator's: over an ensemble without the
+        labels' noise, of a Gaussian process with it.
     extrapolated : (n,) bool
-        Whether a feature lies outside the range of the training rows, or the mean outside that of the labels.
+        Whether a feature lies outside the range of the training rows, or the mean outside that of the labels;
+        by an estimator that knows its range (`KnowsItsRange`), what it says.
     """
 
     mean: Floats
@@ -93,9 +95,14 @@ class Predictor:
                 )
         x = make_features(self.space, architectures, self.info.context.task, self.info.features).x
         mean, std = from_scale(*self.estimator.predict_with_std(x), self.info.scale)
+        return Prediction(mean, std, self._extrapolates(x, mean))
+
+    def _extrapolates(self, x: Floats, mean: Floats) -> NDArray[np.bool_]:
+        if isinstance(self.estimator, KnowsItsRange):
+            return self.estimator.extrapolates(x)
         outside = ((x < np.array(self.info.feature_low)) | (x > np.array(self.info.feature_high))).any(axis=1)
         beyond = (mean < self.info.label_low) | (mean > self.info.label_high)
-        return Prediction(mean, std, outside | beyond)
+        return np.asarray(outside | beyond)
 
 
 def fit_predictor(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_datasets.families import has_networks
 from hytnas_datasets.spaces import Space
 from hytnas_datasets.targets import Scale, Target
 from hytnas_predictors.errors import PredictorError
@@ -15,6 +16,7 @@ from hytnas_predictors.features import FeatureSet, usable_sets
 
 Floats = NDArray[np.float64]
 NETWORKS = ("mlp2", "mlp3")
+LAYERWISE = "layerwise"
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,35 @@ def default_recipe(estimator: str, target: Target, space: Space) -> Recipe:
     >>> default_recipe("xgboost", get_target("latency_ms"), get_space("hyt")).scale
     'log'
     """
+    if estimator == LAYERWISE:
+        return Recipe(estimator, ("work",), "log")
     sets: Sequence[FeatureSet] = ("physical",) if estimator in NETWORKS else ("ordinal", "physical")
     return Recipe(
         estimator=estimator,
         features=usable_sets(space, sets),
         scale=target.scale,
     )
+
+
+def suits(estimator: str, target: Target, space: Space) -> bool:
+    """Whether a leaderboard tries this estimator where nobody names any.
+
+    Layer by layer costs are summed: that takes layer plans, and a target that a sum can be of.
+    """
+    return estimator != LAYERWISE or (has_networks(space) and target.adds_up)
+
+
+def default_estimator(target: Target, space: Space) -> str:
+    """The estimator that is fitted where nobody names one, and no leaderboard has found a better one.
+
+    Examples
+    --------
+    >>> from hytnas_datasets.spaces import get_space
+    >>> from hytnas_datasets.targets import get_target
+    >>> default_estimator(get_target("latency_ms"), get_space("hyt"))
+    'layerwise'
+    """
+    return LAYERWISE if suits(LAYERWISE, target, space) else "xgboost"
 
 
 def to_scale(y: Floats, scale: Scale) -> Floats:

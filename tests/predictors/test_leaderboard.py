@@ -12,7 +12,7 @@ from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Space, Variable
 from hytnas_datasets.targets import ACCURACY, get_target
 from hytnas_predictors.errors import PredictorError
-from hytnas_predictors.estimators import ESTIMATORS
+from hytnas_predictors.estimators import ESTIMATORS, list_estimators
 from hytnas_predictors.estimators.mlp import MLP2Estimator
 from hytnas_predictors.leaderboard import build_leaderboard, to_rows, write_csv
 from hytnas_predictors.progress import SilentProgress
@@ -40,9 +40,10 @@ def board(make_labelled) -> Leaderboard:
     return quick(make_labelled(60))
 
 
-def test_the_papers_four_are_compared_by_default(make_labelled) -> None:
+def test_all_that_suit_the_labels_are_compared_by_default(make_labelled) -> None:
     board = build_leaderboard(make_labelled(40), folds=2, repeats=1, resamples=100)
-    assert {score.predictor for score in board.scores} == {"xgboost", "lightgbm", "mlp2", "mlp3"}
+    assert {score.predictor for score in board.scores} == set(list_estimators())
+    assert {"xgboost", "lightgbm", "mlp2", "mlp3", "layerwise"} <= set(list_estimators())
     assert all(score.better_than_chance for score in board.scores)
 
 

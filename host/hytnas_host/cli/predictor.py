@@ -1,7 +1,7 @@
 """`hytnas-profile leaderboard | train | predict`: how well labels can be predicted, and predicting them."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import typer
@@ -16,6 +16,10 @@ from hytnas_host.cli.options import (
     StudyOption,
     TargetOption,
 )
+
+if TYPE_CHECKING:  # the command line starts without them
+    from hytnas_datasets.spaces import Architecture
+    from hytnas_predictors.predictor import Predictor
 
 MeasuredOnOption = Annotated[
     str | None,
@@ -150,7 +154,11 @@ def train(
     name: Annotated[
         str | None,
         typer.Option(
-            "--predictor", help="Which predictor to fit; by default the best one of the study's leaderboard."
+            "--predictor",
+            help=(
+                "Which predictor to fit; by default the best one of the study's leaderboard, and layerwise "
+                "or xgboost where there is none."
+            ),
         ),
     ] = None,
     device: MeasuredOnOption = None,
@@ -207,6 +215,17 @@ def predict(
             ),
         ),
     ] = False,
+    explained: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            help=(
+                "Take the prediction of this architecture apart: what each stage takes, and what one unit of "
+                "each kind of work costs. The predictor must be layerwise."
+            ),
+            metavar="ID",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -217,6 +236,8 @@ def predict(
       hytnas-profile predict --n 5 --target latency_ms
 
       hytnas-profile predict hyt-0z197adc3 --study runs/pi
+
+      hytnas-profile predict --explain hyt-0z197adc3 --study runs/pi
     """
     from hytnas_agent.records import EXECUTION_WORDS
     from hytnas_datasets.spaces import get_space
@@ -224,7 +245,12 @@ def predict(
     from hytnas_host.workflow.predictors import load_trained
 
     chosen, predicted = get_space(space), get_target(target)
+    if explained is not None and architectures:
+        raise typer.BadParameter("give the ids to predict, or one to explain", param_hint="--explain")
     predictor = load_trained(study, target, chosen, force=force)
+    if explained is not None:
+        _explain(predictor, chosen.parse(explained), as_json=as_json)
+        return
     wanted = (
         [chosen.parse(text) for text in architectures]
         if architectures
@@ -253,3 +279,15 @@ def predict(
         ["id", target, "std", "outside training range"],
         [(r["id"], f"{r[target]:.4g}", f"{r['std']:.2g}", "yes" if r["extrapolated"] else "") for r in rows],
     )
+
+
+def _explain(predictor: "Predictor", architecture: "Architecture", *, as_json: bool) -> None:
+    """Print what each stage of a network takes, and what the predictor learned of each kind of work."""
+    from hytnas_host.cli.explanation_tables import print_explanation
+    from hytnas_predictors.explanation import explain, unit_costs
+
+    explanation, costs = explain(predictor, architecture), unit_costs(predictor)
+    if as_json:
+        print_json({"prediction": explanation, "costs": costs})
+    else:
+        print_explanation(explanation, costs)

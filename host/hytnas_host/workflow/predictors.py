@@ -14,12 +14,15 @@ from hytnas_host.study_files import ResultFileError, StudyFiles, read_json
 from hytnas_host.workflow.labels import ANY, LabelChoice, read_labels
 from hytnas_predictors.persistence import load_predictor, read_info, save_predictor
 from hytnas_predictors.predictor import Predictor, fit_predictor
+from hytnas_predictors.recipes import default_estimator
 from hytnas_predictors.result import Leaderboard
 
 
-def best_predictor(study: Path, target: str) -> str:
-    """The name at the top of the study's leaderboard; raises ResultFileError where there is none."""
+def best_predictor(study: Path, target: str, space: Space) -> str:
+    """The name at the top of the study's leaderboard; the toolkit's default where there is none yet."""
     path = StudyFiles(study).leaderboard(target)
+    if not path.is_file():
+        return default_estimator(get_target(target), space)
     return read_json(path, Leaderboard).scores[0].predictor
 
 
@@ -34,7 +37,8 @@ def train_predictor(
 ) -> Path:
     """Fit a predictor to the chosen labels and save it; its folder is returned.
 
-    Without a ``name`` it is the best of the leaderboard. It replaces one of the same target.
+    Without a ``name`` it is the best of the leaderboard, and where there is none, `default_estimator`'s. It
+    replaces one of the same target.
 
     Examples
     --------
@@ -47,7 +51,7 @@ def train_predictor(
     430
     """
     labels = read_labels(study, target, space, choice)
-    chosen = name or best_predictor(study, target)
+    chosen = name or best_predictor(study, target, labels.space)
     with host_work():
         predictor = fit_predictor(chosen, labels, rng=np.random.default_rng(seed))
     folder = StudyFiles(study).predictor(target)

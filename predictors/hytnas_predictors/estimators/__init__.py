@@ -1,4 +1,4 @@
-"""Regressors behind one interface: the paper's four, and those of the entry points ``hytnas.estimators``."""
+"""Regressors behind one interface, bundled and of the entry points ``hytnas.estimators``."""
 
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ ESTIMATORS: Final[Registry[type[Estimator]]] = Registry(
         "lightgbm": "hytnas_predictors.estimators.lightgbm:LightGBMEstimator",
         "mlp2": "hytnas_predictors.estimators.mlp:MLP2Estimator",
         "mlp3": "hytnas_predictors.estimators.mlp:MLP3Estimator",
+        "layerwise": "hytnas_predictors.estimators.layerwise:LayerwiseEstimator",
     },
     error=PredictorError,
     accepts=lambda found: isinstance(found, type) and issubclass(found, Estimator),

@@ -45,6 +45,15 @@ class Estimator(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsItsRange(Protocol):
+    """An estimator that can tell by itself where it extrapolates; others are judged by the training range."""
+
+    def extrapolates(self, x: ArrayLike) -> NDArray[np.bool_]:
+        """(n,) whether the training rows do not support the prediction of each row."""
+        ...
+
+
 class EnsembleEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
     """``members`` equal regressors with different seeds; their mean predicts.
 
@@ -121,10 +130,7 @@ class EnsembleEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[mis
             If a file is missing, damaged, too large, of another estimator, or not what it says it is.
         """
         header, contents = files.read(folder, cls.name, cls.suffix)
-        try:
-            estimator = cls(**header.params)
-        except TypeError as error:
-            raise files.unusable(folder, f"its parameters are not those of {cls.name}") from error
+        estimator = files.make_unfitted(cls, header, folder)
         estimator.n_features_in_ = header.features
         estimator.models_ = [estimator._load_member(folder, data, header.features) for data in contents]
         return estimator

@@ -1,8 +1,9 @@
 """The files of a saved estimator: a JSON header, and one checked, size-limited file for each member."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -13,6 +14,7 @@ FORMAT = 1
 HEADER_LIMIT_BYTES = 1 << 20
 MEMBER_LIMIT_BYTES = 64 << 20
 MEMBERS_LIMIT = 100
+Made = TypeVar("Made")
 Parameter = str | int | float | bool | None | list[int | float | str]
 
 
@@ -78,6 +80,14 @@ def read(folder: Path, name: str, suffix: str) -> tuple[Header, list[bytes]]:
             raise unusable(folder, f"{path.name} is damaged")
         contents.append(data)
     return header, contents
+
+
+def make_unfitted(kind: Callable[..., Made], header: Header, folder: Path) -> Made:
+    """An estimator with the parameters of a header; raises PredictorError if it does not take them."""
+    try:
+        return kind(**header.params)
+    except TypeError as error:
+        raise unusable(folder, f"its parameters are not those of {header.estimator}") from error
 
 
 def read_header(folder: Path) -> Header:
