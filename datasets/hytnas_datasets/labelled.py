@@ -1,5 +1,6 @@
 """Labelled architectures, the one form in which predictors, search and reports take data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -73,6 +74,25 @@ class LabelledSet:
             "few undisturbed processes)"
         )
 
+    def take(self, rows: Sequence[int]) -> "LabelledSet":
+        """The labels of these rows, in their order.
+
+        Examples
+        --------
+        >>> from hytnas_datasets.bundled import load
+        >>> len(load("hyt-icount-a53").take([3, 1]))
+        2
+        """
+        return replace(
+            self,
+            architectures=tuple(self.architectures[row] for row in rows),
+            plan_hashes=tuple(self.plan_hashes[row] for row in rows),
+            y=self.y[list(rows)],
+            repeats=tuple(self.repeats[row] for row in rows),
+            devices=tuple(self.devices[row] for row in rows) if self.devices else (),
+            quality_flags=tuple(self.quality_flags[row] for row in rows) if self.quality_flags else (),
+        )
+
     def stable(self) -> "LabelledSet":
         """The set without its doubtful labels: UNSTABLE ones, and those of too few undisturbed processes.
 
@@ -91,13 +111,7 @@ class LabelledSet:
             )
         kept = [row for row, quality_flags in enumerate(self.quality_flags) if not quality_flags & DOUBTS]
         return replace(
-            self,
-            architectures=tuple(self.architectures[row] for row in kept),
-            plan_hashes=tuple(self.plan_hashes[row] for row in kept),
-            y=self.y[kept],
-            repeats=tuple(self.repeats[row] for row in kept),
-            devices=tuple(self.devices[row] for row in kept) if self.devices else (),
-            quality_flags=tuple(self.quality_flags[row] for row in kept),
+            self.take(kept),
             left_out=(
                 *self.left_out,
                 *(quality_flags for quality_flags in self.quality_flags if quality_flags & DOUBTS),

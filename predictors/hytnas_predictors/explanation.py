@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_agent.records import Execution
 from hytnas_datasets.families import get_family
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.targets import get_target
@@ -49,12 +50,14 @@ class Explanation(msgspec.Struct, frozen=True):
     """A prediction taken apart.
 
     ``predicted`` is ``summed`` (the costs of the stages) times ``factor`` (what the Gaussian process found
-    the sum to leave over for networks like this one); ``std`` and ``extrapolated`` are the prediction's.
+    the sum to leave over for networks like this one); ``std`` and ``extrapolated`` are the prediction's,
+    ``execution`` is how the labels came about.
     """
 
     architecture: str
     target: str
     unit: str
+    execution: Execution
     predicted: float
     std: float
     extrapolated: bool
@@ -97,6 +100,7 @@ def explain(predictor: Predictor, architecture: Architecture) -> Explanation:
         architecture=predictor.space.format(architecture),
         target=predictor.info.target,
         unit=get_target(predictor.info.target).unit,
+        execution=predictor.info.context.execution,
         predicted=predicted,
         std=float(prediction.std[0]),
         extrapolated=bool(prediction.extrapolated[0]),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_datasets.targets import get_target
 from hytnas_host.cli.console import out, print_table
 from hytnas_predictors.explanation import UNIT_WORDS, Explanation, UnitCost
@@ -12,8 +13,9 @@ LARGEST_KINDS = 3
 def print_explanation(found: Explanation, costs: Sequence[UnitCost]) -> None:
     """Print the stages of one network, then what one unit of each kind of work costs."""
     target = get_target(found.target)
+    executed = f", {EXECUTION_WORDS[found.execution]}" if target.of_device else ""
     print_table(
-        f"{target.words} of {found.architecture}, stage by stage",
+        f"{target.words} of {found.architecture}, stage by stage{executed}",
         ["stage", found.unit, "share", "most of it"],
         [
             (stage.stage, f"{stage.cost:.3g}", f"{stage.cost / found.summed:.0%}", _largest(stage.by_kind))
@@ -27,7 +29,7 @@ def print_explanation(found: Explanation, costs: Sequence[UnitCost]) -> None:
     )
     small, unit = _small_unit(found.unit)
     print_table(
-        "what one unit of work costs, with its 95 % interval",
+        f"what one unit of work costs, with its 95 % interval{executed}",
         ["kind of operator", "unit of work", unit, "interval"],
         [
             (
