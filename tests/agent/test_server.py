@@ -414,6 +414,15 @@ def test_a_server_that_never_ends_tidies_up_after_each_holder(
     wait_until(lambda: not abandoned.exists())
 
 
+def test_a_server_whose_folder_was_deleted_leaves_its_successor_the_socket(state: StateFolder) -> None:
+    first = start_server(state)
+    shutil.rmtree(state.root)
+    second = start_server(state)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 0
+    assert server_pid(state) == second.pid
+
+
 def test_the_exit_status_of_a_stopped_server_is_0(state: StateFolder) -> None:
     server = start_server(state)
     server.send_signal(signal.SIGTERM)

@@ -202,12 +202,16 @@ def _listener(state: StateFolder) -> Iterator[socket.socket]:
             raise AgentError(f"the socket {state.socket} cannot be made: {error.strerror}") from error
         finally:
             os.umask(before)
+        made = state.socket.stat()
         listener.listen(BACKLOG)
         listener.setblocking(False)
         try:
             yield listener
         finally:
-            state.socket.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                # Who deleted the state folder under this server may have started another one since.
+                if os.path.samestat(made, state.socket.stat()):
+                    state.socket.unlink()
 
 
 @contextmanager
