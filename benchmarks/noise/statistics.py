@@ -31,7 +31,8 @@ References
 .. [W95] Weerahandi, Exact Statistical Methods for Data Analysis, 1995, chapter 6 (generalized intervals).
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,19 +155,34 @@ def implied_noise(
     grid = np.geomspace(MIN_NOISE, MAX_NOISE, NOISE_STEPS)
     every = _with_all(weights)
     apart = np.maximum(_over_pairs(np.ones((weights.shape[1],) * 2), every), 1.0)
-    to_truth = np.zeros((len(grid), len(every)))
-    between = np.zeros_like(to_truth)
-    for truth, count in zip(truths, pairs, strict=True):
-        gaps, share = np.abs(np.subtract.outer(truth, truth)), count / sum(pairs)
-        for row, noise in enumerate(grid):
-            right = erf(gaps / (2 * noise))
-            to_truth[row] += share * _over_pairs(right, every) / apart
-            between[row] += share * _over_pairs(right**2, every) / apart
+    gaps = [np.abs(np.subtract.outer(truth, truth)) for truth in truths]
+    shares = [count / sum(pairs) for count in pairs]
+
+    def right(step: int, power: int) -> Floats:
+        """(1 + b,) tau at a step of the grid: with the truth for a power of 1, between passes for 2."""
+        total = np.zeros(len(every))
+        for gap, share in zip(gaps, shares, strict=True):
+            total += share * _over_pairs(erf(gap / (2 * grid[step])) ** power, every) / apart
+        return total
+
     found = np.concatenate([[tau.value], tau.resampled])
-    logs = np.log(grid)
+    steps = _steps_around(found, lambda step: right(step, 2))
+    logs = np.log(grid[steps])
+    between, to_truth = (np.array([right(step, power) for step in steps]) for power in (2, 1))
     noises = [np.interp(each, between[::-1, k], logs[::-1]) for k, each in enumerate(found)]
     ceilings = [np.interp(each, logs, to_truth[:, k]) for k, each in enumerate(noises)]
     return _figure(np.exp(noises)), _figure(np.array(ceilings))
+
+
+def _steps_around(found: Floats, between: Callable[[int], Floats]) -> range:
+    """The steps of the grid that every resample's tau lies between, or at the end of the grid.
+
+    ``between`` falls from step to step: two bisections find the first and the last.
+    """
+    every = range(NOISE_STEPS)
+    first = bisect_left(every, True, key=lambda step: bool((between(step) <= found).any()))
+    last = bisect_left(every, True, lo=first, key=lambda step: bool((between(step) < found).all()))
+    return every[max(first - 1, 0) : last + 1]
 
 
 def noise_of(strata: Strata, truths: Strata, weights: Weights, rng: np.random.Generator) -> Noise:
