@@ -129,7 +129,7 @@ def assert_complete(study: Study, models: int = 4) -> None:
     assert [each.label.outcome for each in study.labels.all("latency")] == [Outcome.OK] * models
 
 
-def test_sample_is_exported_measured_labelled_and_verified_afresh(study, state):
+def test_sample_is_exported_measured_labelled_and_verified_afresh(study, state, exports_here):
     space = get_space("hyt")
     options = MeasureOptions(settings=QUICK, processes=2, window=2, canary_every=3, drift_tolerance=100.0)
     with open_local(state) as device:

@@ -26,6 +26,7 @@ from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
 
 from ..devices.calm import CalmTransport
+from ..exports_here import EXPORT_POOL, PoolHere
 from .test_latency import agent_attempts, folder, own_state_home, wait_for_results
 
 __all__ = ["folder", "own_state_home"]
@@ -86,10 +87,9 @@ def open_twins(states: Path) -> Iterator[list[Twin]]:
 def exported(tmp_path_factory) -> Path:
     """A study whose canary is exported, to be copied."""
     folder = tmp_path_factory.mktemp("exported") / "study"
-    with (
-        Study.open(folder) as study,
-        Exporter(study, Task(), seed=OPTIONS.seed, workers=1, target=OPTIONS.target) as exporter,
-    ):
+    with pytest.MonkeyPatch.context() as patch, Study.open(folder) as study:
+        patch.setattr(EXPORT_POOL, PoolHere)
+        exporter = Exporter(study, Task(), seed=OPTIONS.seed, target=OPTIONS.target)
         assert prepare_canary(study, exporter, Task())
     return folder
 

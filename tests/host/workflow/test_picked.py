@@ -18,7 +18,7 @@ def search_with(*picks: Pick) -> SearchResult:
     )
 
 
-def test_picks_are_exported_once_each(tmp_path):
+def test_picks_are_exported_once_each(tmp_path, exports_here):
     space = get_space("hyt")
     one, two = (space.format(a) for a in space.sample(2, np.random.default_rng(2)))
     with Study.open(tmp_path) as study:

@@ -164,7 +164,7 @@ def test_objectives_are_any_targets_with_a_predictor_and_any_counts(searched) ->
         search_study(searched, "hyt", objectives="params,macs")
 
 
-def test_the_winners_are_verified_on_this_machine(tmp_path) -> None:
+def test_the_winners_are_verified_on_this_machine(tmp_path, exports_here) -> None:
     with open_calm(tmp_path / "agent") as device:
         study = tmp_path / "study"
         search_quickly(study, device.describe().context)
@@ -184,7 +184,7 @@ def test_a_predictor_of_another_device_is_not_verified_with(searched, tmp_path) 
         verify_study(searched, device, options=MeasureOptions())
 
 
-def test_a_predictor_of_another_converter_is_told_before_anything_is_measured(tmp_path) -> None:
+def test_a_predictor_of_another_converter_is_told_before_anything_is_measured(tmp_path, exports_here) -> None:
     study = tmp_path / "study"
     with open_calm(tmp_path / "agent") as device:
         search_quickly(study, device.describe().context, converter_version="1.0.0")
