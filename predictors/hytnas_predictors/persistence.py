@@ -48,21 +48,42 @@ def save_predictor(predictor: Predictor, folder: Path) -> None:
     >>> bool((again.predict(some).mean == predictor.predict(some).mean).all())
     True
     """
-    if folder.exists() and not (folder / FILE).is_file() and any(folder.iterdir()):
-        raise PredictorError(f"{folder} holds something that is no predictor", "Choose another folder.")
+    folder = folder.resolve()  # a link to a folder elsewhere stays a link
     fresh = folder.with_name(f".{folder.name}.new")
     try:
-        shutil.rmtree(fresh, ignore_errors=True)
-        predictor.estimator.save(fresh / ESTIMATOR_FOLDER)
+        _check_replaceable(folder)
+        _remove(fresh)
+        fresh.mkdir(parents=True)
         saved = msgspec.json.encode(_Saved(FORMAT, predictor.info))
         (fresh / FILE).write_bytes(msgspec.json.format(saved, indent=1))
-        if folder.exists():
-            shutil.rmtree(folder)
+        predictor.estimator.save(fresh / ESTIMATOR_FOLDER)
+        _remove(folder)
         fresh.rename(folder)
     except OSError as error:
         raise PredictorError(
             f"the predictor cannot be written to {folder} ({error.strerror})", "Make room or choose a folder."
         ) from error
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse to replace what holds something else too. Raises PredictorError and OSError."""
+    found = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    others = found - ({FILE, ESTIMATOR_FOLDER} if FILE in found else set())
+    if others:
+        raise PredictorError(
+            f"{folder} holds something that is no predictor: {min(others)}",
+            "Choose another folder, or move that elsewhere.",
+        )
+
+
+def _remove(folder: Path) -> None:
+    """Remove a predictor, also a part of one, and nothing else. Raises PredictorError and OSError."""
+    _check_replaceable(folder)
+    if folder.exists():
+        if (folder / ESTIMATOR_FOLDER).exists():
+            shutil.rmtree(folder / ESTIMATOR_FOLDER)
+        (folder / FILE).unlink(missing_ok=True)  # the last, as it tells a part from something else
+        folder.rmdir()
 
 
 def load_predictor(

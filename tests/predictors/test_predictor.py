@@ -191,6 +191,51 @@ def test_a_folder_of_something_else_is_left_alone(make_labelled, tmp_path: Path)
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 
 
+@pytest.mark.parametrize("place", ["saved", ".saved.new"])
+def test_a_file_that_somebody_put_beside_a_predictor_is_kept(
+    make_labelled, tmp_path: Path, place: str
+) -> None:
+    predictor = fit(make_labelled(30))
+    save_predictor(predictor, tmp_path / "saved")
+    precious = tmp_path / place / "thesis.txt"
+    precious.parent.mkdir(exist_ok=True)
+    precious.write_text("precious")
+    with pytest.raises(PredictorError, match=r"no predictor: thesis\.txt.*move that elsewhere"):
+        save_predictor(predictor, tmp_path / "saved")
+    assert precious.read_text() == "precious"
+    assert load_predictor(tmp_path / "saved", space=HYT).info.labels == 30
+
+
+def test_a_link_to_a_folder_elsewhere_stays_one(make_labelled, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "saved").symlink_to("elsewhere")
+    for labels in (30, 40):
+        save_predictor(fit(make_labelled(labels)), tmp_path / "saved")
+        assert load_predictor(tmp_path / "elsewhere", space=HYT).info.labels == labels
+    assert (tmp_path / "saved").is_symlink()
+
+
+def test_what_an_interruption_left_is_replaced(
+    make_labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = fit(make_labelled(30))
+    calls = ("mkdir", "write_bytes", "unlink", "rmdir", "rename")
+    for name in calls:
+        save_predictor(predictor, tmp_path / "saved")
+        with monkeypatch.context() as cut:
+            true = getattr(Path, name)
+
+            def interrupted(*arguments: object, true=true, **options: object) -> None:
+                true(*arguments, **options)
+                raise KeyboardInterrupt
+
+            cut.setattr(Path, name, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                save_predictor(predictor, tmp_path / "saved")
+    save_predictor(predictor, tmp_path / "saved")
+    assert [each.name for each in tmp_path.iterdir()] == ["saved"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
