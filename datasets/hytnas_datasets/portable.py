@@ -12,6 +12,7 @@ import numpy as np
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import EXECUTION_WORDS, Execution
 from hytnas_agent.whole_file import write_whole
+from hytnas_datasets.claim import claim
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
@@ -127,6 +128,7 @@ def write_set(
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        claim(folder, [TABLE], DATA_SHEET)
         for file, content in ((TABLE, table), (DATA_SHEET, msgspec.json.format(msgspec.json.encode(sheet)))):
             write_whole(folder / file, content)
     except OSError as error:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from hytnas_agent.whole_file import write_whole
+from hytnas_datasets.claim import claim
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.store import schema
@@ -21,7 +22,7 @@ from hytnas_datasets.store.labels import Labels, StoredLabel
 from hytnas_datasets.store.pass_tables import PASS_COLUMNS, pass_tables
 from hytnas_datasets.store.records import RunRecord
 from hytnas_datasets.store.results import Results
-from hytnas_datasets.store.table_files import TableFormat, write_table
+from hytnas_datasets.store.table_files import Rows, TableFormat, write_table
 
 DATA_SHEET: Final = "datasheet.json"
 
@@ -109,25 +110,11 @@ def write(
     replaces the one before it in one step. Raises StudyError where the folder cannot be written.
     """
     spaces = {space.name: space for space in Architectures(database).spaces()}
-    files: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        labels = Labels(database).all()
-        device_names = Devices(database).names()
-        names = dict.fromkeys(
-            None if label.architecture is None else label.architecture.space for label in labels
-        )
-        for name in names:
-            rows = _latency_rows(labels, name, spaces.get(name or ""), device_names)
-            files.append(write_table(folder, f"latency-{name or 'files'}", rows, table_format))
-        for name, space in spaces.items():
-            rows = _accuracy_rows(database, name, space)
-            if rows:
-                files.append(write_table(folder, f"accuracy-{name}", rows, table_format))
-        if labels or Results(database).all():
-            files.append(write_table(folder, "processes", _process_rows(database), table_format))
-            files.append(write_table(folder, "samples", _sample_rows(database), table_format))
-        files += [write_table(folder, name, rows, table_format) for name, rows in pass_tables(database)]
+        tables = _tables(database, spaces)
+        claim(folder, [f"{name}.{table_format}" for name, _ in tables], DATA_SHEET)
+        files = [write_table(folder, name, rows, table_format) for name, rows in tables]
         sheet = _data_sheet(database, runs, files, licence, spaces)
         content = msgspec.json.format(msgspec.json.encode(sheet), indent=2)
         write_whole(folder / DATA_SHEET, content + b"\n")
@@ -138,6 +125,26 @@ def write(
             "Free space, or name another folder",
         ) from error
     return files
+
+
+def _tables(database: Database, spaces: Mapping[str, StoredSpace]) -> list[tuple[str, Rows]]:
+    """The name and the rows of each table that there is anything for."""
+    labels = Labels(database).all()
+    device_names = Devices(database).names()
+    names = dict.fromkeys(
+        None if label.architecture is None else label.architecture.space for label in labels
+    )
+    tables: list[tuple[str, Rows]] = [
+        (f"latency-{name or 'files'}", _latency_rows(labels, name, spaces.get(name or ""), device_names))
+        for name in names
+    ]
+    for name, space in spaces.items():
+        rows = _accuracy_rows(database, name, space)
+        if rows:
+            tables.append((f"accuracy-{name}", rows))
+    if labels or Results(database).all():
+        tables += [("processes", _process_rows(database)), ("samples", _sample_rows(database))]
+    return [*tables, *pass_tables(database)]
 
 
 def _choices(architecture: Architecture, space: StoredSpace | None) -> dict[str, Any]:
