@@ -94,15 +94,13 @@ class Predictor:
                     f"Use architectures of {self.space.name}.",
                 )
         x = make_features(self.space, architectures, self.info.context.task, self.info.features).x
-        mean, std = from_scale(*self.estimator.predict_with_std(x), self.info.scale)
-        return Prediction(mean, std, self._extrapolates(x, mean))
-
-    def _extrapolates(self, x: Floats, mean: Floats) -> NDArray[np.bool_]:
         if isinstance(self.estimator, KnowsItsRange):
-            return self.estimator.extrapolates(x)
+            on_scale, spread, extrapolated = self.estimator.predict_with_range(x)
+            return Prediction(*from_scale(on_scale, spread, self.info.scale), extrapolated)
+        mean, std = from_scale(*self.estimator.predict_with_std(x), self.info.scale)
         outside = ((x < np.array(self.info.feature_low)) | (x > np.array(self.info.feature_high))).any(axis=1)
         beyond = (mean < self.info.label_low) | (mean > self.info.label_high)
-        return np.asarray(outside | beyond)
+        return Prediction(mean, std, outside | beyond)
 
 
 def fit_predictor(

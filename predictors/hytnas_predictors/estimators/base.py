@@ -49,8 +49,8 @@ class Estimator(Protocol):
 class KnowsItsRange(Protocol):
     """An estimator that can tell by itself where it extrapolates; others are judged by the training range."""
 
-    def extrapolates(self, x: ArrayLike) -> NDArray[np.bool_]:
-        """(n,) whether the training rows do not support the prediction of each row."""
+    def predict_with_range(self, x: ArrayLike) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """What ``predict_with_std`` gives, and (n,) whether the training rows do not support it."""
         ...
 
 

@@ -106,21 +106,22 @@ class LayerwiseEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
             std[rows] = np.sqrt(spread**2 + unlike)
         return mean, std
 
-    def extrapolates(self, x: ArrayLike) -> NDArray[np.bool_]:
-        """(n,) whether a row holds work that no training row had, or is far less certain than usual.
+    def predict_with_range(self, x: ArrayLike) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """What ``predict_with_std`` gives, and (n,) whether a row is unlike the training rows.
 
-        A sum carries over to smaller and larger networks of the same operators, so a column out of its
-        training range alone does not count. Far less certain is a standard deviation of twice the mean of the
-        training rows'.
+        It is if it holds work that no training row had, or if its standard deviation is more than twice the
+        mean of the training rows'. A column out of its training range alone does not count: a sum carries
+        over to smaller and larger networks of the same operators.
 
         Raises
         ------
         PredictorError
             As `predict_with_std`.
         """
-        std = self.predict_with_std(x)[1]
-        work = check_features(x, self.n_features_in_)
-        return np.asarray((work[:, ~self.seen_] > 0).any(axis=1) | (std > FAR * self.usual_std_))
+        work = check_features(x, getattr(self, "n_features_in_", None))
+        mean, std = self.predict_with_std(work)
+        unseen = (work[:, ~self.seen_] > 0).any(axis=1)
+        return mean, std, np.asarray(unseen | (std > FAR * self.usual_std_))
 
     def unit_costs(self) -> tuple[Floats, Floats]:
         """(c,) cost of one unit of each column in the unit of the labels, and its (2, c) 95 % interval.

@@ -110,9 +110,9 @@ def test_work_that_was_never_seen_is_flagged_and_what_was_is_not(counted):
     work, y = counted
     estimator = fitted(work[:60], y[:60])
     other = work[100:110].copy()
-    assert not estimator.extrapolates(other).any()
+    assert not estimator.predict_with_range(other)[2].any()
     other[:3, WORK_COLUMNS.index("window_pool written")] = 1e5
-    assert estimator.extrapolates(other).tolist() == [True] * 3 + [False] * 7
+    assert estimator.predict_with_range(other)[2].tolist() == [True] * 3 + [False] * 7
 
 
 def test_negative_work_is_refused(counted):
