@@ -1,6 +1,8 @@
 """The files of a study beside its store: where derived results lie, how they are written and read back."""
 
 import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,6 +18,8 @@ MAX_JSON_BYTES: Final = 256 * 1024 * 1024
 """What a JSON file of a study may have; a larger one is none of ours, or damaged."""
 
 _COMMANDS: Final = {"search.json": "search", "verification.json": "verify", "run.json": "run"}
+
+_CHECKPOINT: Final = re.compile(r"search-checkpoint-([0-9a-f]{8})?-[0-9a-f]{8}\.json")
 
 
 class ResultFileError(HytnasError):
@@ -41,6 +45,10 @@ class StudyFiles:
     def search_checkpoint(self, key: str) -> Path:
         """Where a search goes on; ``key`` tells searches apart."""
         return self.folder / f"search-checkpoint-{key}.json"
+
+    def search_checkpoints(self) -> list[Path]:
+        """The checkpoints that are there, of all searches."""
+        return [path for path in self.folder.glob("*.json") if _CHECKPOINT.fullmatch(path.name)]
 
     @property
     def verification(self) -> Path:
@@ -93,9 +101,46 @@ def digest(*paths: Path) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a struct as JSON, wholly or not at all; its folder is made where it is missing."""
+    """Write a struct as JSON, wholly or not at all; its folder is made where it is missing.
+
+    Raises
+    ------
+    ResultFileError
+        A file of that name is there that is no such result: somebody else's, or damaged.
+    OSError
+        It cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    check_json_replaceable(path, type(value))
     write_whole(path, msgspec.json.format(msgspec.json.encode(value), indent=1))
+
+
+def check_json_replaceable(path: Path, kind: type) -> None:
+    """Refuse before the work what `write_json` would refuse after it; raises ResultFileError."""
+    check_replaceable(path, lambda content: _is_json_of(content, kind))
+
+
+def check_replaceable(path: Path, is_own: Callable[[bytes], bool]) -> None:
+    """Refuse to replace a file whose content ``is_own`` says no to; raises ResultFileError."""
+    try:
+        if not path.exists() or (path.stat().st_size <= MAX_JSON_BYTES and is_own(path.read_bytes())):
+            return
+    except OSError as error:
+        raise ResultFileError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from error
+    raise ResultFileError(
+        f"{path} is there already and is not what would be written in its place",
+        "Move it away, or name another folder with --study",
+    )
+
+
+def _is_json_of(content: bytes, kind: type) -> bool:
+    """Whether it is JSON of such a struct, be it of another version: most of its names are fields of it."""
+    try:
+        names = msgspec.json.decode(content, type=dict[str, msgspec.Raw]).keys()
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    fields = {field.encode_name for field in msgspec.structs.fields(kind)}
+    return 2 * len(names & fields) > len(names)
 
 
 def read_json(path: Path, kind: type[T]) -> T:

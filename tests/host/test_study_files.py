@@ -70,3 +70,31 @@ def test_the_digest_changes_with_a_name_and_with_a_byte(tmp_path: Path) -> None:
     second = digest(file)
     assert digest(file.rename(tmp_path / "b")) not in (first, second)
     assert first != second
+
+
+@pytest.mark.parametrize("content", [b"", b"Dear reader", b"[1]", b'{"mine": "", "value": 3}', b"\xff"])
+def test_a_file_of_somebody_else_is_not_written_over(tmp_path: Path, content: bytes) -> None:
+    path = StudyFiles(tmp_path).run
+    path.write_bytes(content)
+    with pytest.raises(ResultFileError, match=r"run\.json is there already.*Move it away"):
+        write_json(path, Result(1.0))
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b'{"value": "older"}', b'{"value": 1, "since": 2, "unit": ""}'])
+def test_a_result_of_another_version_is_replaced(tmp_path: Path, content: bytes) -> None:
+    class Wide(Result, frozen=True):
+        unit: str = ""
+
+    path = StudyFiles(tmp_path).run
+    path.write_bytes(content)
+    write_json(path, Wide(1.0))
+    assert read_json(path, Wide) == Wide(1.0)
+
+
+def test_checkpoints_are_known_by_their_whole_name(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path)
+    own = {files.search_checkpoint(key) for key in ("0123abcd-89abcdef", "-89abcdef")}
+    for path in own | {files.search_checkpoint(key) for key in ("best", "0123abcd-89abcdef-kept")}:
+        path.touch()
+    assert set(files.search_checkpoints()) == own

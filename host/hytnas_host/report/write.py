@@ -6,7 +6,9 @@ from hytnas_agent.errors import HytnasError
 from hytnas_agent.whole_file import write_whole
 from hytnas_host.report.load import load_report_data
 from hytnas_host.report.page import build_report, write_figures
-from hytnas_host.study_files import StudyFiles
+from hytnas_host.study_files import ResultFileError, StudyFiles, check_replaceable
+
+_TITLE = b"HyT-NAS report</title>"
 
 
 class ReportError(HytnasError):
@@ -16,23 +18,35 @@ class ReportError(HytnasError):
 def write_report(study_folder: Path) -> Path:
     """Write ``report.html`` and ``figures/`` into the study's folder; returns the page's path.
 
-    The page appears whole or not at all.
+    The page appears whole or not at all. Figures are of the toolkit where a page is beside them.
 
     Raises
     ------
     StudyError, ResultFileError
-        The study, or a result beside it, cannot be read.
+        The study, or a result beside it, cannot be read; or what is there is no report.
     ReportError
         The report cannot be written.
     """
     data = load_report_data(study_folder)
     files = StudyFiles(study_folder)
     try:
-        write_figures(data, files.figures)
+        check_replaceable(files.report, lambda content: _TITLE in content)
+        if not files.report.exists():
+            _check_no_figures(files.figures)
         write_whole(files.report, build_report(data).encode())
+        write_figures(data, files.figures)
     except OSError as error:
         raise ReportError(
             f"the report cannot be written into {study_folder} ({error.strerror})",
             "Make room or give write permission, then run: hytnas-profile report",
         ) from error
     return files.report
+
+
+def _check_no_figures(folder: Path) -> None:
+    """Refuse a folder of somebody else's; raises ResultFileError."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ResultFileError(
+            f"{folder} holds files, but there is no report beside it",
+            "Move it away, or name another folder with --study",
+        )

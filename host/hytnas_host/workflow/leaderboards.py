@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hytnas_host.devices.quiet import host_work
-from hytnas_host.study_files import StudyFiles, write_json
+from hytnas_host.study_files import StudyFiles, check_json_replaceable, write_json
 from hytnas_host.workflow.labels import ANY, LabelChoice, read_labels
 from hytnas_predictors.leaderboard import build_leaderboard
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
@@ -27,9 +27,13 @@ def make_leaderboard(
     ------
     StudyError, NotEnoughDataError, DataSetError
         See `read_labels` and `build_leaderboard`.
+    ResultFileError
+        A file of that name is there that is no leaderboard.
     """
+    path = StudyFiles(study).leaderboard(target)
+    check_json_replaceable(path, Leaderboard)
     labels = read_labels(study, target, space, choice)
     with host_work():
         board = build_leaderboard(labels, folds=folds, repeats=repeats, seed=seed, progress=progress)
-    write_json(StudyFiles(study).leaderboard(target), board)
+    write_json(path, board)
     return board

@@ -33,10 +33,10 @@ from hytnas_host.search import (
 from hytnas_host.search.result import SearchResult, Verification
 from hytnas_host.search.run import Extrapolated
 from hytnas_host.search.verify import verify
-from hytnas_host.study_files import StudyFiles, digest, read_json, write_json
+from hytnas_host.study_files import StudyFiles, check_json_replaceable, digest, read_json, write_json
 from hytnas_host.workflow.predictors import load_trained, measured_target
 from hytnas_host.workflow.recorded import recorded_study
-from hytnas_host.workflow.searched_space import keep_space, searched_space
+from hytnas_host.workflow.searched_space import check_space_replaceable, keep_space, searched_space
 from hytnas_predictors.errors import PredictorMismatchError
 from hytnas_predictors.predictor import Predictor
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
@@ -112,6 +112,8 @@ def search_study(
     """
     files = StudyFiles(study)
     chosen = get_space(space)
+    check_space_replaceable(files, chosen)
+    check_json_replaceable(files.search, SearchResult)
     wanted = parse_objectives(objectives or default_objectives(chosen))
     predictors = {
         objective.name: load_trained(study, objective.name, chosen, force=force)
@@ -153,10 +155,9 @@ def search_study(
         )
     keep_space(files, chosen)
     write_json(files.search, result)
-    for other in set(study.glob(files.search_checkpoint("*").name)) - set(
-        study.glob(files.search_checkpoint(f"{predicted_by}-*").name)
-    ):
-        other.unlink()
+    for other in files.search_checkpoints():
+        if not other.name.startswith(files.search_checkpoint(predicted_by).stem):
+            other.unlink()
     return result
 
 
@@ -198,6 +199,7 @@ def verify_study(
         The predictor was fitted for another device, or for model files of another converter or version.
     """
     files = StudyFiles(study)
+    check_json_replaceable(files.verification, Verification)
     result = read_json(files.search, SearchResult)
     space = searched_space(files, result)
     task = result.task

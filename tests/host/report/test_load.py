@@ -222,6 +222,19 @@ def test_the_report_and_its_figures_are_written_into_the_study(study_folder):
     assert "12\u00a0networks on the Pareto front" in page.read_text(encoding="utf-8")
     assert (study_folder / "figures" / "overview.png").is_file()
     assert not list(study_folder.glob("*.part"))
+    assert b"HyT-NAS report</title>" in page.read_bytes()  # by which it is known when it is written again
+
+
+@pytest.mark.parametrize("name", ["report.html", "figures/overview.png"])
+def test_a_report_and_figures_of_somebody_else_are_kept(study_folder, name):
+    path = study_folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("Dear reader")
+    before = set(study_folder.rglob("*"))
+    with pytest.raises(ResultFileError, match="Move it away, or name another folder"):
+        write_report(study_folder)
+    assert path.read_text() == "Dear reader"
+    assert set(study_folder.rglob("*")) == before
 
 
 def test_a_study_without_results_gives_a_report(tmp_path):

@@ -6,7 +6,7 @@ from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import HYT, Space, Variable, get_space, parse_toml, registry
 from hytnas_host.search.result import SearchResult
-from hytnas_host.study_files import StudyFiles
+from hytnas_host.study_files import ResultFileError, StudyFiles
 from hytnas_host.workflow.searched_space import keep_space, searched_space
 
 SPACE = Space("searched-only", (Variable("depth", (1, 2, 3)),), family="none")
@@ -46,3 +46,14 @@ def test_another_space_of_the_name_is_refused(tmp_path):
     keep_space(StudyFiles(tmp_path), Space("hyt", (Variable("depth", (1, 2)),), family="none"))
     with pytest.raises(SpaceError, match="Another space is already named 'hyt'"):
         searched_space(StudyFiles(tmp_path), result_of(HYT))
+
+
+def test_a_space_that_no_search_has_left_is_not_written_over(tmp_path):
+    files = StudyFiles(tmp_path)
+    files.searched_space.write_text("# my own space")
+    with pytest.raises(ResultFileError, match=r"search-space\.toml is there already"):
+        keep_space(files, SPACE)
+    assert files.searched_space.read_text() == "# my own space"
+    files.search.touch()  # a search has been here
+    keep_space(files, SPACE)
+    assert parse_toml(files.searched_space.read_text()) == SPACE
