@@ -86,7 +86,7 @@ def explain(predictor: Predictor, architecture: Architecture) -> Explanation:
     >>> bool(np.isclose(sum(stage.cost for stage in found.stages), found.summed))
     True
     """
-    costs, _ = _layerwise(predictor).unit_costs()
+    costs, _ = layerwise_estimator(predictor).unit_costs()
     prediction = predictor.predict([architecture])
     tables = tabulate_stages(predictor.space, [architecture], predictor.info.context.task)
     stages = []
@@ -128,7 +128,7 @@ def unit_costs(predictor: Predictor) -> tuple[UnitCost, ...]:
     >>> product.low < product.cost < product.high
     True
     """
-    costs, (low, high) = _layerwise(predictor).unit_costs()
+    costs, (low, high) = layerwise_estimator(predictor).unit_costs()
     names = (name.split(" ") for name in WORK_COLUMNS)
     return tuple(
         UnitCost(kind, quantity, float(cost), float(least), float(most))
@@ -137,7 +137,8 @@ def unit_costs(predictor: Predictor) -> tuple[UnitCost, ...]:
     )
 
 
-def _layerwise(predictor: Predictor) -> LayerwiseEstimator:
+def layerwise_estimator(predictor: Predictor) -> LayerwiseEstimator:
+    """The estimator of a layer-wise predictor; raises PredictorError for another one."""
     if not isinstance(predictor.estimator, LayerwiseEstimator) or predictor.info.features != ("work",):
         raise PredictorError(
             f"{predictor.info.name} does not say what a layer costs",

@@ -90,7 +90,7 @@ def work_of_tflite(path: Path) -> GraphWork:
         with open_tflite(path) as graphs:
             return work_of_graph(_read(graphs[0]))
     except TfliteFileError as error:
-        raise ModelGraphError(f"{path}: {error}", "export or copy it again") from error
+        raise ModelGraphError(str(error), "export or copy it again") from error
 
 
 def _read(file: FileGraph) -> Graph:

@@ -18,8 +18,10 @@ from hytnas_host.cli.options import (
 )
 
 if TYPE_CHECKING:  # the command line starts without them
+    from collections.abc import Sequence
+
     from hytnas_datasets.spaces import Architecture
-    from hytnas_predictors.predictor import Predictor
+    from hytnas_predictors.predictor import Predictor, PredictorInfo
 
 MeasuredOnOption = Annotated[
     str | None,
@@ -195,8 +197,11 @@ def predict(
     architectures: Annotated[
         list[str] | None,
         typer.Argument(
-            help=("Ids of architectures, as `space sample` prints them; without any, --n random ones."),
-            metavar="ID",
+            help=(
+                "Ids of architectures, as `space sample` prints them, or ONNX or TFLite files; without any, "
+                "--n random architectures. For files the predictor must be layerwise."
+            ),
+            metavar="ID|FILE",
         ),
     ] = None,
     study: StudyOption = DEFAULT_STUDY,
@@ -210,8 +215,8 @@ def predict(
         typer.Option(
             "--force",
             help=(
-                "Use the predictor although it was fitted for another space or device. Its "
-                "values may then mean nothing."
+                "Use the predictor although it was fitted for another space, device or kind of model file. "
+                "Its values may then mean nothing."
             ),
         ),
     ] = False,
@@ -238,15 +243,19 @@ def predict(
       hytnas-profile predict hyt-0z197adc3 --study runs/pi
 
       hytnas-profile predict --explain hyt-0z197adc3 --study runs/pi
+
+      hytnas-profile predict mobilenet.onnx --study runs/pi
     """
-    from hytnas_agent.records import EXECUTION_WORDS
     from hytnas_datasets.spaces import get_space
     from hytnas_datasets.targets import get_target
     from hytnas_host.workflow.predictors import load_trained
 
-    chosen, predicted = get_space(space), get_target(target)
     if explained is not None and architectures:
         raise typer.BadParameter("give the ids to predict, or one to explain", param_hint="--explain")
+    if files := _model_files(architectures or ()):
+        _predict_files(study, target, files, force=force, as_json=as_json)
+        return
+    chosen, predicted = get_space(space), get_target(target)
     predictor = load_trained(study, target, chosen, force=force)
     if explained is not None:
         _explain(predictor, chosen.parse(explained), as_json=as_json)
@@ -272,12 +281,56 @@ def predict(
     if as_json:
         print_json(rows)
         return
-    executed = EXECUTION_WORDS[predictor.info.context.execution]
-    words = f", {predicted.words}: {executed}" if predicted.of_device else ""
     print_table(
-        f"{target} by {predictor.info.name}{words}",
+        _prediction_title(predictor.info),
         ["id", target, "std", "outside training range"],
         [(r["id"], f"{r[target]:.4g}", f"{r['std']:.2g}", "yes" if r["extrapolated"] else "") for r in rows],
+    )
+
+
+def _prediction_title(info: "PredictorInfo") -> str:
+    from hytnas_agent.records import EXECUTION_WORDS
+    from hytnas_datasets.targets import get_target
+
+    target = get_target(info.target)
+    words = f", {target.words}: {EXECUTION_WORDS[info.context.execution]}" if target.of_device else ""
+    return f"{info.target} by {info.name}{words}"
+
+
+def _model_files(given: "Sequence[str]") -> list[Path]:
+    """The model files among the arguments; there are none, or nothing else."""
+    from hytnas_host.collect.files import FORMATS
+
+    files = [Path(text) for text in given if Path(text).suffix.lower() in FORMATS]
+    if files and len(files) < len(given):
+        raise typer.BadParameter("give ids or model files, not both", param_hint="ID|FILE")
+    return files
+
+
+def _predict_files(study: Path, target: str, files: list[Path], *, force: bool, as_json: bool) -> None:
+    """Print what is predicted of model files, and which of their operators the predictor does not know."""
+    from hytnas_datasets.targets import get_target
+    from hytnas_host.cli.file_predictions import print_file_predictions
+    from hytnas_host.workflow.file_predictions import predict_files
+
+    found = predict_files(study, target, files, force=force)
+    if not as_json:
+        print_file_predictions(found, _prediction_title(found.info))
+        return
+    executed = {"execution": found.info.context.execution} if get_target(target).of_device else {}
+    print_json(
+        [
+            {
+                "file": str(path),
+                target: each.mean,
+                "std": each.std,
+                "extrapolated": each.extrapolated,
+                "unseen": each.unseen,
+                "unknown": each.unknown,
+                **executed,
+            }
+            for path, each in zip(found.files, found.predictions, strict=True)
+        ]
     )
 
 

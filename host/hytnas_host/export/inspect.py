@@ -45,9 +45,7 @@ def inspect_onnx(path: Path, *, max_bytes: int = MAX_MODEL_BYTES) -> ModelInfo:
         If the file cannot be read, is larger than ``max_bytes``, keeps its weights in other files, or is not
         a valid ONNX model.
     """
-    content = _read(path, max_bytes)
-    model = _parse(path, content)
-    _check(path, model)
+    content, model = load_onnx(path, max_bytes=max_bytes)
     initializers = {tensor.name for tensor in model.graph.initializer}
     return ModelInfo(
         path=path,
@@ -62,6 +60,14 @@ def inspect_onnx(path: Path, *, max_bytes: int = MAX_MODEL_BYTES) -> ModelInfo:
         nodes=len(model.graph.node),
         params=sum(math.prod(t.dims) for t in model.graph.initializer if t.data_type in _FLOATS),
     )
+
+
+def load_onnx(path: Path, *, max_bytes: int = MAX_MODEL_BYTES) -> tuple[bytes, onnx.ModelProto]:
+    """The content of an ONNX file and its checked model; raises ModelFileError as `inspect_onnx`."""
+    content = _read(path, max_bytes)
+    model = _parse(path, content)
+    _check(path, model)
+    return content, model
 
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)

@@ -13,7 +13,7 @@ from hytnas_host.export.target import ExportTarget
 from hytnas_host.study_files import ResultFileError, StudyFiles, read_json
 from hytnas_host.workflow.labels import ANY, LabelChoice, read_labels
 from hytnas_predictors.persistence import load_predictor, read_info, save_predictor
-from hytnas_predictors.predictor import Predictor, fit_predictor
+from hytnas_predictors.predictor import Predictor, PredictorInfo, fit_predictor
 from hytnas_predictors.recipes import default_estimator
 from hytnas_predictors.result import Leaderboard
 
@@ -91,10 +91,17 @@ def load_trained(
     PredictorMismatchError
         It was fitted for another space, task or device, or for model files made otherwise.
     """
+    trained_info(study, target)
+    folder = StudyFiles(study).predictor(target)
+    return load_predictor(folder, space=space, context=context, force=force)
+
+
+def trained_info(study: Path, target: str) -> PredictorInfo:
+    """What the study's predictor for ``target`` was fitted to; raises ResultFileError where there is none."""
     folder = StudyFiles(study).predictor(get_target(target).name)
     if not folder.is_dir():
         raise ResultFileError(
             f"The study {study} has no predictor for {target}",
             f"Fit one with: hytnas-profile train --study {study} --target {target}",
         )
-    return load_predictor(folder, space=space, context=context, force=force)
+    return read_info(folder)

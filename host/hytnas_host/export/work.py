@@ -1,0 +1,29 @@
+"""The work of a model file from anywhere, read from its graph without running it."""
+
+from pathlib import Path
+
+from hytnas_datasets.errors import ModelGraphError
+from hytnas_datasets.work import GraphWork, work_of_onnx, work_of_tflite
+from hytnas_host.export.errors import ModelFileError
+from hytnas_host.export.inspect import load_onnx
+
+
+def read_work(path: Path) -> GraphWork:
+    """The work of an ONNX file, or of a TFLite file by its name.
+
+    Raises
+    ------
+    ModelFileError
+        It cannot be read, is too large, keeps weights in other files, is no valid model, or has sizes that
+        are not fixed.
+    """
+    try:
+        if path.suffix.lower() == ".tflite":
+            return work_of_tflite(path)
+        return work_of_onnx(load_onnx(path)[1])
+    except ModelGraphError as error:
+        raise ModelFileError(f"{path}: {error.what}", error.next_step) from error
+    except OSError as error:
+        raise ModelFileError(
+            f"{path} cannot be read: {error.strerror or error}", "Check its path and permissions"
+        ) from error

@@ -1,0 +1,76 @@
+"""Predictions for model files of any origin, by the predictor that a study keeps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hytnas_datasets.spaces import get_space
+from hytnas_host.collect.files import find_models, one_kind
+from hytnas_host.export.target import ModelKind
+from hytnas_host.export.work import read_work
+from hytnas_host.workflow.predictors import load_trained, trained_info
+from hytnas_predictors.errors import PredictorMismatchError
+from hytnas_predictors.explanation import layerwise_estimator
+from hytnas_predictors.graph_predictions import GraphPrediction, predict_graphs
+from hytnas_predictors.predictor import PredictorInfo
+
+
+@dataclass(frozen=True)
+class FilePredictions:
+    """What was predicted of some files.
+
+    Attributes
+    ----------
+    info : PredictorInfo
+        Of the predictor.
+    files : tuple of n Path
+    predictions : tuple of n GraphPrediction
+    """
+
+    info: PredictorInfo
+    files: tuple[Path, ...]
+    predictions: tuple[GraphPrediction, ...]
+
+
+def predict_files(study: Path, target: str, files: Sequence[Path], *, force: bool = False) -> FilePredictions:
+    """Predict the label of ONNX or TFLite files, all of one format and precision, without running them.
+
+    Parameters
+    ----------
+    study : Path
+    target : str
+    files : sequence of Path
+        Folders stand for the model files in them.
+    force : bool
+        Predict in spite of a format or precision other than that of the labels.
+
+    Raises
+    ------
+    ResultFileError
+        The study has no predictor for the target.
+    PredictorError
+        It is no layer-wise one.
+    PredictorMismatchError
+        The labels are of files of another format or precision.
+    CollectError
+        There is no such file, or they are of several kinds.
+    ModelFileError
+        A file cannot be read.
+    """
+    info = trained_info(study, target)
+    estimator = layerwise_estimator(load_trained(study, target, get_space(info.space), force=force))
+    kind, found = one_kind(find_models(list(files)))
+    if not force:
+        _check_kind(info, kind)
+    works = [read_work(path) for path in found]
+    return FilePredictions(info, tuple(found), tuple(predict_graphs(estimator, works)))
+
+
+def _check_kind(info: PredictorInfo, kind: ModelKind) -> None:
+    made = info.context.model_files
+    if made is not None and (made.format, made.precision) != (kind.format, kind.precision):
+        raise PredictorMismatchError(
+            f"the files are {kind}, and the predictor was fitted to labels of {made.format} {made.precision}",
+            "Fit one to labels of such files, or use this one with --force.",
+            fields=("format", "precision"),
+        )
