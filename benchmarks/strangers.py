@@ -9,8 +9,8 @@ resolutions among the labels.
 are measured together with them, in one collection. The instruction counts of icount-a53 do not depend on the
 hour: there --data takes the bundled labels instead. An interrupted run with --work goes on where it was.
 
-Run: python benchmarks/strangers.py [--device local] [--n 20] [--processes 5] [--work FOLDER] [--json FILE]
-     python benchmarks/strangers.py --device icount-a53 --data bundled:hyt-icount-a53 --processes 1
+Run: python benchmarks/strangers.py [--device local] [--n 20] [--processes 3] [--work FOLDER] [--json FILE]
+     python benchmarks/strangers.py --device icount-a53 --data bundled:hyt-icount-a53
 """
 
 import argparse
@@ -79,10 +79,12 @@ def write_files(folder: Path, n: int, resolution: int, seed: int) -> dict[str, P
     return files
 
 
-def measure(folder: Path, files: dict[str, Path], device_name: str, processes: int) -> dict[str, float]:
+def measure(
+    folder: Path, files: dict[str, Path], device_name: str, processes: int | None
+) -> dict[str, float]:
     """Latency in milliseconds by name; what has no label fails the run."""
-    options = MeasureOptions(processes=processes, memory_pass=False)
     with Study.open(folder / "study") as study, open_device(device_name) as device:
+        options = MeasureOptions.of(device.method, processes=processes, memory_pass=False)
         collect_files(study, [device], list(files.values()), options=options)
         labels = {label.export.sha256: label.label for label in study.labels.all(Purpose.LATENCY)}
     found = {}
@@ -144,7 +146,7 @@ def main() -> None:
     parser.add_argument("--data", help="labels of hyt of this device, instead of measuring --n networks")
     parser.add_argument("--n", type=int, default=20)
     parser.add_argument("--resolution", type=int, default=224)
-    parser.add_argument("--processes", type=int, default=5)
+    parser.add_argument("--processes", type=int, help="of a model; by default what suits the device")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="keep model files and labels here")
     parser.add_argument("--json", type=Path)

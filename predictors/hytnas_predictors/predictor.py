@@ -14,6 +14,7 @@ from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.quality_flags import FlagCount
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.targets import Scale
+from hytnas_datasets.work import WORK_COLUMNS
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import Estimator
 from hytnas_predictors.estimators.base import MINIMUM_ROWS, KnowsItsRange, check_labels
@@ -71,6 +72,14 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class WorkRows:
+    """Labelled networks of no space: (n, c) ``x`` of work columns, (n,) ``y`` in the unit of the target."""
+
+    x: Floats
+    y: Floats
+
+
+@dataclass(frozen=True)
 class Predictor:
     """A fitted estimator with its features. ``warnings`` says what a forced loading overruled."""
 
@@ -104,7 +113,12 @@ class Predictor:
 
 
 def fit_predictor(
-    name: str, labelled: LabelledSet, *, rng: np.random.Generator, recipe: Recipe | None = None
+    name: str,
+    labelled: LabelledSet,
+    *,
+    rng: np.random.Generator,
+    recipe: Recipe | None = None,
+    more: WorkRows | None = None,
 ) -> Predictor:
     """Fit the predictor ``name`` to all labels.
 
@@ -116,11 +130,13 @@ def fit_predictor(
     rng : numpy.random.Generator
     recipe : Recipe, optional
         Other features, scale or parameters than `default_recipe` gives.
+    more : WorkRows, optional
+        Labels beside those of the space, for an estimator of the feature set "work" alone.
 
     Raises
     ------
     PredictorError
-        For an unknown estimator, and labels that are NaN.
+        For an unknown estimator, labels that are NaN, and ``more`` where other features are fitted.
     NotEnoughDataError
         Below 4 labels.
 
@@ -134,14 +150,21 @@ def fit_predictor(
     ((3,), (3,), [False, False, False])
     """
     recipe = recipe or default_recipe(name, labelled.target, labelled.space)
-    y = check_labels(labelled.y)
+    table = make_features(labelled.space, labelled.architectures, labelled.context.task, recipe.features)
+    x, y = table.x, check_labels(labelled.y)
+    if more is not None:
+        if table.names != WORK_COLUMNS:
+            raise PredictorError(
+                f"{name} is not fitted to work columns, so that labels of model files tell it nothing",
+                "Fit layerwise.",
+            )
+        x, y = np.vstack([x, more.x]), np.concatenate([y, check_labels(more.y)])
     if len(y) < MINIMUM_ROWS:
         raise NotEnoughDataError(
             f"{len(y)} labels are too few to fit to{labelled.describe_left_out()}",
             f"Collect at least {MINIMUM_ROWS}",
         )
-    table = make_features(labelled.space, labelled.architectures, labelled.context.task, recipe.features)
-    estimator = recipe.make().fit(table.x, to_scale(y, recipe.scale), rng=rng)
+    estimator = recipe.make().fit(x, to_scale(y, recipe.scale), rng=rng)
     info = PredictorInfo(
         name=name,
         target=labelled.target.name,
@@ -149,12 +172,12 @@ def fit_predictor(
         scale=recipe.scale,
         features=recipe.features,
         feature_names=table.names,
-        feature_low=tuple(table.x.min(axis=0).tolist()),
-        feature_high=tuple(table.x.max(axis=0).tolist()),
+        feature_low=tuple(x.min(axis=0).tolist()),
+        feature_high=tuple(x.max(axis=0).tolist()),
         label_low=float(y.min()),
         label_high=float(y.max()),
         labels=len(y),
-        networks=len(set(labelled.plan_hashes)),
+        networks=len(set(labelled.plan_hashes)) + (0 if more is None else len(more.y)),
         space=labelled.space.name,
         space_hash=labelled.space.hash(),
         context=labelled.context,

@@ -169,6 +169,16 @@ def train(
     converter: MeasuredConverterOption = None,
     data: DataOption = None,
     stable_only: StableOnlyOption = False,
+    with_files: Annotated[
+        bool,
+        typer.Option(
+            "--with-files",
+            help=(
+                "Fit to the latencies of model files as well (`collect latency --models`), so that kinds of "
+                "operators that the space lacks get a cost. The predictor must be layerwise."
+            ),
+        ),
+    ] = False,
     seed: SeedOption = 0,
 ) -> None:
     """Fit a predictor to the labels of a study, and keep it there for `predict` and `search`.
@@ -178,6 +188,8 @@ def train(
       hytnas-profile train --target latency_ms --predictor xgboost
 
       hytnas-profile train --stable-only --study runs/pi
+
+      hytnas-profile train --with-files --study runs/mine
     """
     from hytnas_datasets.quality_flags import describe_flags
     from hytnas_datasets.targets import get_target
@@ -186,7 +198,7 @@ def train(
     from hytnas_predictors.persistence import read_info
 
     choice = LabelChoice(device, model_format, precision, converter, data, stable_only)
-    folder = train_predictor(study, target, space, name=name, seed=seed, choice=choice)
+    folder = train_predictor(study, target, space, name=name, seed=seed, choice=choice, with_files=with_files)
     info = read_info(folder)
     out.print(f"fitted for {target} to {info.labels} labels: {folder}", highlight=False)
     if get_target(target).has_flags:

@@ -11,10 +11,11 @@ from hytnas_datasets.targets import LATENCY, get_target
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.export.target import ExportTarget
 from hytnas_host.study_files import ResultFileError, StudyFiles, read_json
+from hytnas_host.workflow.file_labels import read_labels_and_files
 from hytnas_host.workflow.labels import ANY, LabelChoice, read_labels
 from hytnas_predictors.persistence import load_predictor, read_info, save_predictor
 from hytnas_predictors.predictor import Predictor, PredictorInfo, fit_predictor
-from hytnas_predictors.recipes import default_estimator
+from hytnas_predictors.recipes import LAYERWISE, default_estimator
 from hytnas_predictors.result import Leaderboard
 
 
@@ -34,8 +35,11 @@ def train_predictor(
     name: str | None = None,
     seed: int = 0,
     choice: LabelChoice = ANY,
+    with_files: bool = False,
 ) -> Path:
     """Fit a predictor to the chosen labels and save it; its folder is returned.
+
+    ``with_files`` adds the labels of model files from elsewhere.
 
     Without a ``name`` it is the best of the leaderboard, and where there is none, `default_estimator`'s. It
     replaces one of the same target.
@@ -50,10 +54,14 @@ def train_predictor(
     ...     load_trained(Path(study), "latency_ms", get_space("hyt")).info.labels
     430
     """
-    labels = read_labels(study, target, space, choice)
-    chosen = name or best_predictor(study, target, labels.space)
+    more = None
+    if with_files:
+        labels, more = read_labels_and_files(study, target, space, choice)
+    else:
+        labels = read_labels(study, target, space, choice)
+    chosen = name or (LAYERWISE if with_files else best_predictor(study, target, labels.space))
     with host_work():
-        predictor = fit_predictor(chosen, labels, rng=np.random.default_rng(seed))
+        predictor = fit_predictor(chosen, labels, rng=np.random.default_rng(seed), more=more)
     folder = StudyFiles(study).predictor(target)
     folder.parent.mkdir(parents=True, exist_ok=True)
     save_predictor(predictor, folder)
