@@ -102,8 +102,7 @@ def predict_graphs(estimator: LayerwiseEstimator, works: Sequence[GraphWork]) ->
     priced = {kind for kind in seen if costs[_SIZES[kind]].any()}
     charged = [_charge(work, seen, priced) for work in works]
     rows = np.array([row for row, _, _ in charged]).reshape(len(works), len(WORK_COLUMNS))
-    means, stds = estimator.predict_with_std(rows)
-    far = estimator.extrapolates(rows)
+    means, stds, far = estimator.predict_with_range(rows)
     found = []
     for work, (row, doubtful, unseen), mean, std, is_far in zip(
         works, charged, means, stds, far, strict=True
