@@ -223,7 +223,7 @@ from hytnas_host.training import TrainingRecipe
 if __name__ == "__main__":
     recipe = msgspec.json.decode(sys.argv[2], type=TrainingRecipe)
     with Study.open(sys.argv[1]) as study:
-        collect_accuracy(study, get_space("hyt"), 4, repeated=1, seeds=2, recipe=recipe, seed=7, workers=2)
+        collect_accuracy(study, get_space("hyt"), 2, repeated=1, seeds=2, recipe=recipe, seed=7, workers=2)
 """
 
 
@@ -264,9 +264,9 @@ def test_a_killed_collection_leaves_no_process_and_resumes_to_the_same_labels(
         assert children
         wait_until(lambda: not any(map(is_alive, children)))
         before = study.accuracies.all()
-        collect(study, space, 4, repeated=1, seeds=2)
+        collect(study, space, 2, repeated=1, seeds=2)
         assert study.accuracies.all()[: len(before)] == before
         resumed = dataset(study, space)
     with Study.open(tmp_path / "whole") as study:
-        collect(study, space, 4, repeated=1, seeds=2)
+        collect(study, space, 2, repeated=1, seeds=2)
         assert dataset(study, space) == resumed

@@ -19,6 +19,7 @@ from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasureSettings, Outcome, ProcessResult
 from hytnas_datasets.plan import Task
 from hytnas_datasets.store import Study
+from hytnas_host.collect import latency
 from hytnas_host.collect.canary import prepare_canary
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.latency import collect_files
@@ -31,6 +32,7 @@ from .test_latency import agent_attempts, folder, own_state_home, wait_for_resul
 
 __all__ = ["folder", "own_state_home"]
 
+SMALL = Task(resolution=32)
 OPTIONS = MeasureOptions(
     settings=MeasureSettings(
         warmup_window=3, warmup_max_runs=6, min_runs=5, max_runs=5, timed_budget_s=0.01, deadline_s=60
@@ -46,12 +48,13 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from hytnas_datasets.store import Study
-from hytnas_host.collect.latency import collect_files
+from hytnas_host.collect import latency
 sys.path.insert(0, sys.argv[1])
-from tests.host.collect.test_workers_agents import OPTIONS, open_twins
+from tests.host.collect.test_workers_agents import OPTIONS, SMALL, open_twins
+latency.Task = lambda: SMALL
 study, states, folder = Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
 with Study.open(study) as opened, open_twins(states) as twins:
-    collect_files(opened, twins, folder, options=OPTIONS)
+    latency.collect_files(opened, twins, folder, options=OPTIONS)
 """
 
 
@@ -83,14 +86,20 @@ def open_twins(states: Path) -> Iterator[list[Twin]]:
         yield [one, two]
 
 
+@pytest.fixture(autouse=True)
+def small_canary(monkeypatch) -> None:
+    """The canary of files is a network at 32x32 instead of 224x224."""
+    monkeypatch.setattr(latency, "Task", lambda: SMALL)
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory) -> Path:
     """A study whose canary is exported, to be copied."""
     folder = tmp_path_factory.mktemp("exported") / "study"
     with pytest.MonkeyPatch.context() as patch, Study.open(folder) as study:
         patch.setattr(EXPORT_POOL, PoolHere)
-        exporter = Exporter(study, Task(), seed=OPTIONS.seed, target=OPTIONS.target)
-        assert prepare_canary(study, exporter, Task())
+        exporter = Exporter(study, SMALL, seed=OPTIONS.seed, target=OPTIONS.target)
+        assert prepare_canary(study, exporter, SMALL)
     return folder
 
 

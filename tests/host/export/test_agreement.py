@@ -3,7 +3,7 @@ import pytest
 
 from hytnas_host.export import ExportError
 from hytnas_host.export.agreement import CASES, TOLERANCE, agreement, check_agreement
-from hytnas_host.export.parity import torch_outputs
+from hytnas_host.export.parity import reference_inputs, torch_outputs
 from hytnas_host.models import build_network, calibrate_batch_norm
 
 
@@ -12,6 +12,18 @@ def network(plan):
     network = build_network(plan, rng=np.random.default_rng(0))
     calibrate_batch_norm(network, plan, np.random.default_rng(1))
     return network
+
+
+@pytest.fixture(scope="module")
+def computed(plan, network) -> np.ndarray:
+    """What the network computes of the images that models are compared on."""
+    return torch_outputs(network, plan, reference_inputs(plan.task, CASES))
+
+
+@pytest.fixture
+def computed_once(computed, monkeypatch) -> None:
+    """It is not computed again."""
+    monkeypatch.setattr("hytnas_host.export.agreement.torch_outputs", lambda *_: computed)
 
 
 def disturbed(outputs: np.ndarray, share: float) -> np.ndarray:
@@ -36,15 +48,15 @@ def test_equal_outputs_agree_wholly() -> None:
     ],
     ids=["constant", "of another scale", "of other images", "half noise"],
 )
-def test_outputs_that_do_not_follow_the_network_are_refused(plan, network, wrong) -> None:
+@pytest.mark.usefixtures("computed_once")
+def test_outputs_that_do_not_follow_the_network_are_refused(plan, network, computed, wrong) -> None:
     with pytest.raises(ExportError, match=r"does not compute what the network computes: correlation"):
-        check_agreement(network, plan, lambda inputs: wrong(torch_outputs(network, plan, inputs)))
+        check_agreement(network, plan, lambda inputs: wrong(computed))
 
 
-def test_small_errors_pass_and_the_device_is_given_their_limit(plan, network) -> None:
-    parity = check_agreement(
-        network, plan, lambda inputs: disturbed(torch_outputs(network, plan, inputs), 0.15)
-    )
+@pytest.mark.usefixtures("computed_once")
+def test_small_errors_pass_and_the_device_is_given_their_limit(plan, network, computed) -> None:
+    parity = check_agreement(network, plan, lambda inputs: disturbed(computed, 0.15))
     assert parity.correlation > 0.95
     assert parity.tolerance == TOLERANCE
     assert len(parity.inputs) == len(parity.outputs) == 3 < CASES

@@ -2,6 +2,7 @@
 
 import json
 import re
+import xml.etree.ElementTree as ET
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -61,6 +62,13 @@ def check(page: str) -> Checker:
     checker.close()
     assert checker.open == []
     return checker
+
+
+@pytest.fixture
+def words_only(monkeypatch):
+    """Figures are made but not drawn, which takes most of a page's time."""
+    nothing = ET.Element("{http://www.w3.org/2000/svg}svg")
+    monkeypatch.setattr("hytnas_host.report.svg.render", lambda figure, key: nothing)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +201,7 @@ def test_a_missing_part_is_one_sentence_and_breaks_nothing(synthetic, full_page,
         assert f"{command} makes it." not in check(full_page).words()
 
 
-def test_without_accuracy_there_is_a_search_but_no_front(synthetic):
+def test_without_accuracy_there_is_a_search_but_no_front(synthetic, words_only):
     data = synthetic.full_report()
     search = msgspec.structs.replace(
         data.search,
@@ -220,7 +228,9 @@ OBJECTIVES = {
 
 
 @pytest.mark.parametrize("names", OBJECTIVES)
-def test_a_search_for_other_objectives_shows_what_it_has_and_leaves_out_the_rest(synthetic, names):
+def test_a_search_for_other_objectives_shows_what_it_has_and_leaves_out_the_rest(
+    synthetic, words_only, names
+):
     data = synthetic.full_report()
     objectives = parse_objectives(names)
     rows = [
@@ -252,7 +262,7 @@ def test_a_front_without_picks_is_drawn(synthetic, tmp_path):
     assert describe_overview(data).draw(describe_overview(data).sizes[0]).figure
 
 
-def test_an_empty_front_is_said_to_be_empty(synthetic):
+def test_an_empty_front_is_said_to_be_empty(synthetic, words_only):
     data = synthetic.full_report()
     data = replace(data, search=msgspec.structs.replace(data.search, front=(), picks=()), verification=None)
     words = check(build_report(data)).words()
@@ -301,7 +311,7 @@ def test_the_least_real_part_gives_the_label(synthetic):
     assert replace(data, verification=emulated, search=simulated).execution == "simulated"
 
 
-def test_a_suspected_leak_is_said_in_the_verdict_and_the_table(synthetic):
+def test_a_suspected_leak_is_said_in_the_verdict_and_the_table(synthetic, words_only):
     data = synthetic.full_report()
     board = data.leaderboards[0]
     suspect = msgspec.structs.replace(board.scores[0], leak_suspected=True)
@@ -310,7 +320,7 @@ def test_a_suspected_leak_is_said_in_the_verdict_and_the_table(synthetic):
     assert words.count("leak") >= 2
 
 
-def test_it_is_said_how_the_latencies_were_measured(synthetic):
+def test_it_is_said_how_the_latencies_were_measured(synthetic, words_only):
     page = build_report(synthetic.drifting(synthetic.full_report()))
     words = check(page).words()
     table = words[words.index("How the latencies were measured") :]
@@ -327,7 +337,7 @@ def test_it_is_said_how_the_latencies_were_measured(synthetic):
     assert "31 from before a lasting change of the device's speed" in trust
 
 
-def test_where_nothing_is_doubtful_nothing_is_said_to_be(synthetic):
+def test_where_nothing_is_doubtful_nothing_is_said_to_be(synthetic, words_only):
     data = synthetic.full_report()
     quality = msgspec.structs.replace(synthetic.QUALITY, disturbed=0, unstable=0)
     spreads = tuple(replace(spread, outcome="OK") for spread in data.spreads)
@@ -335,7 +345,7 @@ def test_where_nothing_is_doubtful_nothing_is_said_to_be(synthetic):
     assert "doubtful" not in check(build_report(replace(data, spreads=spreads, qualities=(quality,)))).words()
 
 
-def test_a_pick_and_a_row_that_are_unstable_are_marked(synthetic):
+def test_a_pick_and_a_row_that_are_unstable_are_marked(synthetic, words_only):
     data = synthetic.full_report()
     chosen = data.search.picks[0].architecture
     rows = tuple(
