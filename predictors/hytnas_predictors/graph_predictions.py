@@ -37,7 +37,7 @@ STAND_INS: Final[Mapping[WorkKind, tuple[WorkKind, ...]]] = {
     "layer_norm": ("softmax", "batch_norm", "silu", "elementwise"),
     "batch_norm": ("elementwise", "silu", "activation"),
     "silu": ("activation", "elementwise", "relu"),
-    "relu": ("elementwise", "silu", "activation"),
+    "relu": ("elementwise", "concat", "rearrange", "silu", "activation"),
     "activation": ("silu", "elementwise", "relu"),
     "elementwise": ("concat", "silu", "activation", "relu"),
     "concat": ("rearrange", "elementwise", "silu"),

@@ -99,13 +99,18 @@ def left_out_residuals(
     """(n,) logarithm of each label over the sum that was fitted to the other folds.
 
     Residuals of the rows that a sum was fitted to are too small where the rows are few: they would say
-    nothing of what is left in a new network.
+    nothing of what is left in a new network. A row that alone has some column keeps the residual of the sum
+    that was fitted to all: without the row that work has no cost, and the rest would stand for it twice.
     """
+    whole = fit_costs(work, labels, ridge=ridge)
     fold = rng.permutation(len(labels)) % min(folds, len(labels))
     smallest = SMALLEST_SHARE * float(labels.min())
     residuals = np.empty(len(labels))
     for held in np.unique(fold):
         new = fold == held
         costs = fit_costs(work[~new], labels[~new], ridge=ridge)
-        residuals[new] = np.log(labels[new] / np.maximum(work[new] @ costs, smallest))
+        sums = work[new] @ costs
+        alone = (work[new][:, ~work[~new].any(axis=0)] > 0).any(axis=1)
+        sums[alone] = work[new][alone] @ whole
+        residuals[new] = np.log(labels[new] / np.maximum(sums, smallest))
     return residuals

@@ -147,3 +147,12 @@ def test_tampered_files_are_refused(counted, tmp_path, name, change, message):
     files.write(tmp_path, vouched, "safetensors", [changed])
     with pytest.raises(PredictorError, match=message):
         LayerwiseEstimator.load(tmp_path)
+
+
+def test_a_row_that_alone_has_some_work_leaves_nothing_over():
+    rng = np.random.default_rng(0)
+    work = np.column_stack([rng.uniform(1, 10, (30, 2)), np.zeros(30)])
+    work[7, 2] = 4.0
+    labels = work @ [1.0, 0.5, 2.0]
+    residuals = left_out_residuals(work, labels, ridge=1e-6, folds=10, rng=rng)
+    np.testing.assert_allclose(residuals, 0, atol=1e-6)
