@@ -160,7 +160,7 @@ def test_a_predictor_that_sees_the_labels_is_a_suspect(make_labelled) -> None:
     codes = np.empty(80, dtype=np.int64)
     codes[order] = np.arange(80)
     leaked = replace(labelled, space=leaky, architectures=tuple(leaky.decode(codes[:, None])))
-    board = quick(leaked, recipes=[Recipe("mlp2", ("ordinal",), "log", {"members": 1, "alpha": 0.01})])
+    board = quick(leaked, recipes=[Recipe("mlp2", ("ordinal",), "log", {"members": 1, "weight_decay": 0.0})])
     assert board.scores[0].leak_suspected
     assert any("leak" in note for note in board.notes)
     assert [score.predictor for score in board.baselines] == ["mean"]

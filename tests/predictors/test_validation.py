@@ -68,7 +68,7 @@ def test_the_log_scale_is_undone_and_fits_are_counted() -> None:
     x = rng.normal(size=(60, 2))
     y, fits = np.exp(x[:, 0]), []
     result = cross_validate(
-        lambda: make_estimator("mlp2", members=1, alpha=0.01),
+        lambda: make_estimator("mlp2", members=1, weight_decay=0.0),
         x,
         y,
         grouped_folds(np.arange(60), 4, 2, 0),

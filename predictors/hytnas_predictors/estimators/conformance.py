@@ -5,11 +5,13 @@ checks of arguments in `hytnas_predictors.estimators.base` give the messages tha
 """
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
 from hytnas_agent.conformance import SuiteCheck, refused
@@ -53,7 +55,30 @@ def check_equal_generators_give_equal_predictions(name: str, folder: Path) -> No
     """Every random draw comes from the generator that ``fit`` is given."""
     del folder
     x = easy_data(40, seed=4)[0]
-    np.testing.assert_array_equal(_fitted(name, 1).predict(x), _fitted(name, 1).predict(x))
+    again = make_estimator(name).fit(*easy_data(), rng=np.random.default_rng(1))
+    np.testing.assert_array_equal(_fitted(name, 1).predict(x), again.predict(x))
+
+
+def check_tables_of_pandas_are_as_good(name: str, folder: Path) -> None:
+    """A data frame and a series, whatever their index, are fitted and predicted as their numbers are."""
+    del folder
+    (x, y), new = easy_data(), easy_data(9, seed=3)[0]
+    index, columns = np.arange(len(y))[::-1], [f"column {i}" for i in range(x.shape[1])]
+    table, labels = pd.DataFrame(x, index, columns), pd.Series(y, index)
+    fitted = _fit_quick(name, table, labels)
+    np.testing.assert_array_equal(
+        fitted.predict(pd.DataFrame(new, columns=columns)), _fit_quick(name, x, y).predict(new)
+    )
+
+
+def check_100_000_rows_are_predicted_as_few_are(name: str, folder: Path) -> None:
+    """A long table is predicted whole, and each of its rows as in a short one."""
+    del folder
+    estimator, x = _quick(name), easy_data(10, seed=7)[0]
+    for long, short in zip(
+        estimator.predict_with_std(np.tile(x, (10_000, 1))), estimator.predict_with_std(x), strict=True
+    ):
+        np.testing.assert_allclose(long, np.tile(short, 10_000), rtol=1e-5, atol=1e-6)
 
 
 def check_inputs_stay_as_they_are(name: str, folder: Path) -> None:
@@ -61,7 +86,7 @@ def check_inputs_stay_as_they_are(name: str, folder: Path) -> None:
     del folder
     x, y = easy_data()
     before = x.copy(), y.copy()
-    make_estimator(name).fit(x, y, rng=np.random.default_rng(0)).predict(x)
+    _fit_quick(name, x, y).predict(x)
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(y, before[1])
 
@@ -129,6 +154,15 @@ def check_a_wrong_number_of_columns_is_refused(name: str, folder: Path) -> None:
         lambda: estimator.predict(np.zeros((3, 5))),
         "5 columns, the estimator was fitted to 6",
     )
+    refused(PredictorError, lambda: estimator.predict(np.zeros(6)), r"shape \(6,\).*rows and columns")
+
+
+def check_features_of_words_are_refused(name: str, folder: Path) -> None:
+    """A table with a column of words is no table of numbers."""
+    del folder
+    estimator, table = _fitted(name), pd.DataFrame(easy_data(9)[0]).astype({5: object})
+    table.loc[4, 5] = "wide"
+    refused(PredictorError, lambda: estimator.predict(table), "features.*not numbers.*wide")
 
 
 def check_rows_and_labels_must_pair(name: str, folder: Path) -> None:
@@ -142,7 +176,9 @@ def check_a_constant_target_is_predicted(name: str, folder: Path) -> None:
     """Equal labels are no reason to fail."""
     del folder
     x, _ = easy_data(30)
-    np.testing.assert_allclose(_fit(name, x, np.full(30, 7.5)).predict(x), 7.5, rtol=1e-5)
+    mean, std = _fit_quick(name, x, np.full(30, 7.5)).predict_with_std(x)
+    np.testing.assert_allclose(mean, 7.5, rtol=1e-5)
+    assert (std <= 0.01).all(), f"a standard deviation is {std.max():.3g}, though all labels are equal"
 
 
 def check_a_constant_column_does_no_harm(name: str, folder: Path) -> None:
@@ -150,15 +186,17 @@ def check_a_constant_column_does_no_harm(name: str, folder: Path) -> None:
     del folder
     x, y = easy_data()
     x[:, 5] = 1e9
-    correlation = np.corrcoef(_fit(name, x, y).predict(x), y)[0, 1]
+    correlation = np.corrcoef(_fit_quick(name, x, y).predict(x), y)[0, 1]
     assert correlation > 0.9, f"the correlation is {correlation:.3f}"
 
 
 def check_few_rows_are_enough_or_refused(name: str, folder: Path) -> None:
-    """4 rows are fitted, 3 are refused."""
+    """5 and 4 rows are fitted, 3 are refused."""
     del folder
-    x, y = easy_data(4)
-    assert np.isfinite(_fit(name, x, y).predict(x)).all(), "a prediction is not finite"
+    for rows in (5, 4):
+        x, y = easy_data(rows)
+        for values in _fit_quick(name, x, y).predict_with_std(x):
+            assert np.isfinite(values).all(), f"a prediction or deviation is not finite after {rows} rows"
     refused(PredictorError, lambda: _fit(name, x[:3], y[:3]), "3 rows are too few")
 
 
@@ -183,8 +221,9 @@ def check_the_members_disagree(name: str, folder: Path) -> None:
     """An ensemble has a standard deviation, and depends on its seed."""
     del folder
     x = easy_data(17, seed=2)[0]
-    assert _fitted(name).predict_with_std(x)[1].max() > 0, "all members are equal"
-    assert not np.array_equal(_fitted(name, 1).predict(x), _fitted(name, 2).predict(x)), "seeds do nothing"
+    one, other = (_fitted(name, seed, members=2) for seed in (1, 2))
+    assert one.predict_with_std(x)[1].max() > 0, "all members are equal"
+    assert not np.array_equal(one.predict(x), other.predict(x)), "seeds do nothing"
 
 
 def check_a_single_member_has_no_deviation(name: str, folder: Path) -> None:
@@ -227,6 +266,8 @@ CHECKS: Final[tuple[SuiteCheck, ...]] = (
     check_the_mean_is_what_predict_gives,
     check_no_rows_give_no_predictions,
     check_equal_generators_give_equal_predictions,
+    check_tables_of_pandas_are_as_good,
+    check_100_000_rows_are_predicted_as_few_are,
     check_inputs_stay_as_they_are,
     check_it_beats_the_mean_by_far,
     check_a_clone_has_the_parameters_and_no_fit,
@@ -235,6 +276,7 @@ CHECKS: Final[tuple[SuiteCheck, ...]] = (
     check_labels_that_are_no_numbers_are_refused,
     check_features_that_are_no_numbers_are_refused,
     check_a_wrong_number_of_columns_is_refused,
+    check_features_of_words_are_refused,
     check_rows_and_labels_must_pair,
     check_a_constant_target_is_predicted,
     check_a_constant_column_does_no_harm,
@@ -257,9 +299,24 @@ def _fit(name: str, x: Floats, y: Floats) -> Estimator:
 
 
 def _fitted(name: str, seed: int = 1, **params: Any) -> Estimator:
-    return make_estimator(name, **params).fit(*easy_data(), rng=np.random.default_rng(seed))
+    """Fitted to the easy data; checks that only predict share it."""
+    return _fit_easy(estimator_class(name), seed, **params)
+
+
+@lru_cache(maxsize=8)
+def _fit_easy(kind: type[Estimator], seed: int, **params: Any) -> Estimator:
+    return kind(**params).fit(*easy_data(), rng=np.random.default_rng(seed))
+
+
+def _fit_quick(name: str, x: ArrayLike, y: ArrayLike) -> Estimator:
+    """A fitted estimator, of two members where it has members."""
+    return make_estimator(name, **_few(name)).fit(x, y, rng=np.random.default_rng(0))
 
 
 def _quick(name: str) -> Estimator:
-    """A fitted estimator, of two members where it has members."""
-    return _fitted(name, **({"members": 2} if "members" in make_estimator(name).get_params() else {}))
+    """Fitted to the easy data, of two members where it has members."""
+    return _fitted(name, **_few(name))
+
+
+def _few(name: str) -> dict[str, int]:
+    return {"members": 2} if "members" in make_estimator(name).get_params() else {}

@@ -84,8 +84,9 @@ def read(folder: Path, name: str, suffix: str) -> tuple[Header, list[bytes]]:
 
 def make_unfitted(kind: Callable[..., Made], header: Header, folder: Path) -> Made:
     """An estimator with the parameters of a header; raises PredictorError if it does not take them."""
+    params = {key: tuple(value) if isinstance(value, list) else value for key, value in header.params.items()}
     try:
-        return kind(**header.params)
+        return kind(**params)
     except TypeError as error:
         raise unusable(folder, f"its parameters are not those of {header.estimator}") from error
 

@@ -1,120 +1,139 @@
-"""Multi-layer perceptrons by scikit-learn, with standardised inputs and targets."""
+"""The estimators ``mlp2`` and ``mlp3``: multi-layer perceptrons, all members trained at once."""
 
-import warnings
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
-import safetensors
-import safetensors.numpy
-from numpy.typing import ArrayLike
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from hytnas_predictors.estimators import files
-from hytnas_predictors.estimators.base import EnsembleEstimator, Floats
+from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.estimators.base import ArrayEstimator, Floats, check_members, mean_and_deviation
+from hytnas_predictors.estimators.networks import Networks, train
+from hytnas_predictors.estimators.standardised import Standardisation, mean_and_scale
+from hytnas_predictors.estimators.tensors import Tensors, check_floats
+
+CHUNK_ROWS = 4096
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A fitted network: ``y = y_scale * f((x - x_mean) / x_scale) + y_mean`` with rectified hidden layers."""
+class FittedNetworks:
+    """``y = y_mean + y_scale * networks(standardised x)``, averaged over the networks."""
 
-    x_mean: Floats
-    x_scale: Floats
+    columns: Standardisation
     y_mean: float
     y_scale: float
-    layers: tuple[tuple[Floats, Floats], ...]
+    networks: Networks
 
-    def predict(self, x: Floats) -> Floats:
-        """(n,) output of the network."""
-        hidden = (x - self.x_mean) / self.x_scale
-        *inner, (matrix, offset) = self.layers
-        for weight, bias in inner:
-            hidden = np.maximum(hidden @ weight + bias, 0.0)
-        return np.asarray((hidden @ matrix + offset)[:, 0] * self.y_scale + self.y_mean)
+    def predict(self, x: Floats) -> tuple[Floats, Floats]:
+        """(n,) mean and standard deviation over the networks."""
+        parts = [
+            self.networks(self.columns(x[start : start + CHUNK_ROWS]))
+            for start in range(0, len(x), CHUNK_ROWS)
+        ]
+        mean, std = mean_and_deviation(np.concatenate(parts, axis=1))
+        return mean * self.y_scale + self.y_mean, std * self.y_scale
+
+    def tensors(self) -> Tensors:
+        """All of it as named arrays, for `from_tensors`."""
+        networks = self.networks
+        arrays = {
+            "x_mean": self.columns.mean,
+            "x_scale": self.columns.scale,
+            "y_mean": np.array([self.y_mean]),
+            "y_scale": np.array([self.y_scale]),
+            "shortcut": networks.shortcut,
+        }
+        for index, (weight, bias) in enumerate(zip(networks.weights, networks.biases, strict=True)):
+            arrays |= {f"weight_{index}": weight, f"bias_{index}": bias}
+        return arrays
+
+    @classmethod
+    def from_tensors(cls, tensors: Tensors, *, features: int, members: int, hidden: tuple[int, ...]) -> Self:
+        """What `tensors` gave; raises ValueError for arrays that are no such networks."""
+        shapes: dict[str, tuple[int, ...]] = {
+            "x_mean": (features,), "x_scale": (features,), "y_mean": (1,), "y_scale": (1,),
+            "shortcut": (members, features, 1),
+        }  # fmt: skip
+        for index, (wide, high) in enumerate(pairwise((features, *hidden, 1))):
+            shapes |= {f"weight_{index}": (members, wide, high), f"bias_{index}": (members, 1, high)}
+        check_floats(tensors, shapes)
+        if np.any(tensors["x_scale"] <= 0) or tensors["y_scale"][0] <= 0:
+            raise ValueError("a scale is not positive")
+        layers = range(len(hidden) + 1)
+        networks = Networks(
+            tuple(tensors[f"weight_{index}"] for index in layers),
+            tuple(tensors[f"bias_{index}"] for index in layers),
+            tensors["shortcut"],
+        )
+        columns = Standardisation(tensors["x_mean"], tensors["x_scale"])
+        return cls(columns, float(tensors["y_mean"][0]), float(tensors["y_scale"][0]), networks)
 
 
-class MLPEstimator(EnsembleEstimator):
-    """A rectified network fitted by L-BFGS on the squared error; members differ in their first weights.
+class MLPEstimator(ArrayEstimator):
+    """Networks of SiLU units beside a straight line, trained by AdamW and stopped early.
+
+    Members differ in their first weights and in the rows by which they stop; the mean predicts. The standard
+    deviation says how far they disagree, and is 0 for a single member.
 
     Parameters
     ----------
     width : int
         Units of each hidden layer.
-    alpha : float
-        Weight decay on the standardised scale, as of scikit-learn: it fades as rows grow in number.
-    max_iter : int
-        Iterations of L-BFGS; stopping early is part of the regularisation.
+    weight_decay : float
+        Pulls the weights to 0; a smaller one follows the labels more closely.
+    learning_rate : float
+        At the start; it falls to 0.
+    max_steps : int
+        Most steps of training.
     members : int
-        Size of the ensemble; 1 is cheapest and gives no standard deviation.
+        Size of the ensemble.
     """
 
-    suffix = "safetensors"
     hidden_layers: ClassVar[int]
 
-    def __init__(self, *, width: int = 32, alpha: float = 2.0, max_iter: int = 100, members: int = 5) -> None:
+    def __init__(
+        self,
+        *,
+        width: int = 32,
+        weight_decay: float = 2.0,
+        learning_rate: float = 0.01,
+        max_steps: int = 400,
+        members: int = 8,
+    ) -> None:
         self.width = width
-        self.alpha = alpha
-        self.max_iter = max_iter
+        self.weight_decay = weight_decay
+        self.learning_rate = learning_rate
+        self.max_steps = max_steps
         self.members = members
 
-    def _fit_member(self, x: Floats, y: Floats, seed: int) -> Weights:
-        x_mean, x_scale = x.mean(axis=0), x.std(axis=0)
-        x_scale = np.where(x_scale > 1e-12 * np.maximum(np.abs(x_mean), 1.0), x_scale, 1.0)
-        y_mean, y_scale = float(y.mean()), float(y.std())
-        if y_scale <= 1e-12 * max(abs(y_mean), 1e-300):
-            y_scale = 1.0
-        network = MLPRegressor(
-            hidden_layer_sizes=(self.width,) * self.hidden_layers,
-            solver="lbfgs",
-            alpha=self.alpha,
-            max_iter=self.max_iter,
-            max_fun=4 * self.max_iter,
-            random_state=seed,
+    def _fit(self, x: Floats, y: Floats, rng: np.random.Generator) -> FittedNetworks:
+        check_members(self.members)
+        if min(self.width, self.max_steps) < 1:
+            raise PredictorError(
+                f"width is {self.width} and max_steps {self.max_steps}", "Give at least 1 of each."
+            )
+        columns, (y_mean, y_scale) = Standardisation.of(x), mean_and_scale(y)
+        with threadpool_limits(1):
+            networks = train(
+                columns(x),
+                (y - y_mean) / y_scale,
+                members=self.members,
+                hidden=self._hidden(),
+                weight_decay=self.weight_decay,
+                learning_rate=self.learning_rate,
+                max_steps=self.max_steps,
+                rng=rng,
+            )
+        return FittedNetworks(columns, y_mean, y_scale, networks.astype(np.float64))
+
+    def _from_tensors(self, arrays: Tensors, features: int) -> FittedNetworks:
+        return FittedNetworks.from_tensors(
+            arrays, features=features, members=self.members, hidden=self._hidden()
         )
-        with warnings.catch_warnings(), threadpool_limits(1):
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            network.fit((x - x_mean) / x_scale, (y - y_mean) / y_scale)
-        layers = tuple(zip(network.coefs_, network.intercepts_, strict=True))
-        return Weights(x_mean, x_scale, y_mean, y_scale, layers)
 
-    def _predict_member(self, model: Weights, x: Floats) -> ArrayLike:
-        return model.predict(x)
-
-    def _dump_member(self, model: Weights) -> bytes:
-        tensors = {
-            "x_mean": model.x_mean,
-            "x_scale": model.x_scale,
-            "y_mean": np.array([model.y_mean]),
-            "y_scale": np.array([model.y_scale]),
-        }
-        for index, (weight, bias) in enumerate(model.layers):
-            tensors |= {f"weight_{index}": weight, f"bias_{index}": bias}
-        contiguous = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
-        return bytes(safetensors.numpy.save(contiguous))
-
-    def _load_member(self, folder: Path, data: bytes, features: int) -> Weights:
-        try:
-            tensors = safetensors.numpy.load(data)
-        except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise files.unusable(folder, f"a member is no safetensors file ({error})") from error
-        widths = [features, *[self.width] * self.hidden_layers, 1]
-        shapes: dict[str, tuple[int, ...]] = {
-            "x_mean": (features,), "x_scale": (features,), "y_mean": (1,), "y_scale": (1,)
-        }  # fmt: skip
-        for index, (rows, columns) in enumerate(pairwise(widths)):
-            shapes |= {f"weight_{index}": (rows, columns), f"bias_{index}": (columns,)}
-        sound = {key: value.shape for key, value in tensors.items()} == shapes and all(
-            value.dtype == np.float64 and np.isfinite(value).all() for value in tensors.values()
-        )
-        if not sound or np.any(tensors["x_scale"] <= 0):
-            raise files.unusable(folder, "a member's weights do not fit its network")
-        layers = tuple((tensors[f"weight_{i}"], tensors[f"bias_{i}"]) for i in range(len(widths) - 1))
-        y_mean, y_scale = float(tensors["y_mean"][0]), float(tensors["y_scale"][0])
-        return Weights(tensors["x_mean"], tensors["x_scale"], y_mean, y_scale, layers)
+    def _hidden(self) -> tuple[int, ...]:
+        return (self.width,) * self.hidden_layers
 
 
 class MLP2Estimator(MLPEstimator):

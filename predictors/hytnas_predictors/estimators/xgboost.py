@@ -1,19 +1,15 @@
 """Gradient-boosted trees by XGBoost."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
 import xgboost
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
-from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import files, trees
 from hytnas_predictors.estimators.base import EnsembleEstimator, Floats
-
-OBJECTIVES = {"squared_error": "reg:squarederror", "ranking": "rank:pairwise"}
 
 
 class XGBoostEstimator(EnsembleEstimator):
@@ -23,14 +19,13 @@ class XGBoostEstimator(EnsembleEstimator):
     ----------
     n_estimators, max_depth, learning_rate, subsample, colsample_bytree, min_child_weight, reg_lambda :
         As in XGBoost. Rows and columns are drawn anew for each tree, which is what makes members differ.
-    objective : "squared_error" or "ranking"
-        With "ranking" (pairwise), predictions order the rows and have no unit.
     members : int
         Size of the ensemble; 1 is cheapest and gives no standard deviation.
     """
 
     name = "xgboost"
     suffix = "json"
+    objective: ClassVar[str] = "reg:squarederror"
 
     def __init__(
         self,
@@ -42,7 +37,6 @@ class XGBoostEstimator(EnsembleEstimator):
         colsample_bytree: float = 0.4,
         min_child_weight: float = 2.0,
         reg_lambda: float = 1.0,
-        objective: Literal["squared_error", "ranking"] = "squared_error",
         members: int = 5,
     ) -> None:
         self.n_estimators = n_estimators
@@ -52,20 +46,13 @@ class XGBoostEstimator(EnsembleEstimator):
         self.colsample_bytree = colsample_bytree
         self.min_child_weight = min_child_weight
         self.reg_lambda = reg_lambda
-        self.objective = objective
         self.members = members
 
     def _fit_member(self, x: Floats, y: Floats, seed: int) -> xgboost.Booster:
-        if self.objective not in OBJECTIVES:
-            raise PredictorError(
-                f"unknown objective {self.objective!r} of xgboost", f"Choose one of {', '.join(OBJECTIVES)}."
-            )
-        data = xgboost.DMatrix(x, label=y, nthread=1)
-        if self.objective == "ranking":
-            data = xgboost.DMatrix(x, label=rankdata(y, method="dense") - 1, nthread=1)
-            data.set_group([len(y)])
-        params: dict[str, Any] = {
-            "objective": OBJECTIVES[self.objective],
+        return self._boost(xgboost.DMatrix(x, label=y, nthread=1), seed, {"objective": self.objective})
+
+    def _boost(self, data: xgboost.DMatrix, seed: int, objective: dict[str, Any]) -> xgboost.Booster:
+        params = {
             "max_depth": self.max_depth,
             "learning_rate": self.learning_rate,
             "subsample": self.subsample,
@@ -78,10 +65,7 @@ class XGBoostEstimator(EnsembleEstimator):
             "seed": seed,
             "verbosity": 0,
         }
-        if self.objective == "ranking":
-            params["lambdarank_pair_method"] = "mean"
-            params["ndcg_exp_gain"] = False
-        return xgboost.train(params, data, num_boost_round=self.n_estimators)
+        return xgboost.train(params | objective, data, num_boost_round=self.n_estimators)
 
     def _predict_member(self, model: xgboost.Booster, x: Floats) -> ArrayLike:
         return np.asarray(model.inplace_predict(x), dtype=np.float64)
@@ -90,7 +74,7 @@ class XGBoostEstimator(EnsembleEstimator):
         return bytes(model.save_raw("json"))
 
     def _load_member(self, folder: Path, data: bytes, features: int) -> xgboost.Booster:
-        check_model(folder, data, features)
+        check_model(folder, data, features, self.objective)
         booster = xgboost.Booster({"nthread": 1})
         try:
             booster.load_model(bytearray(data))
@@ -152,7 +136,7 @@ class _Model(msgspec.Struct):
     version: Annotated[list[int], msgspec.Meta(min_length=3, max_length=3)]
 
 
-def check_model(folder: Path, data: bytes, features: int) -> None:
+def check_model(folder: Path, data: bytes, features: int, objective: str) -> None:
     """Refuse a file whose trees would make XGBoost read outside of its arrays or never end.
 
     XGBoost's reader trusts the node links and feature numbers of a file; here each is checked first.
@@ -160,7 +144,7 @@ def check_model(folder: Path, data: bytes, features: int) -> None:
     Raises
     ------
     PredictorError
-        If the JSON is not a plain regression booster over ``features`` columns.
+        If the JSON is not a plain booster of this objective over ``features`` columns.
     """
     try:
         learner = msgspec.json.decode(data, type=_Model).learner
@@ -169,7 +153,7 @@ def check_model(folder: Path, data: bytes, features: int) -> None:
     forest, param = learner.gradient_booster.model, learner.learner_model_param
     plain = (
         learner.gradient_booster.name == "gbtree"
-        and learner.objective.name in OBJECTIVES.values()
+        and learner.objective.name == objective
         and (param.num_class, param.num_target, param.num_feature) == ("0", "1", str(features))
         and forest.tree_info == [0] * len(forest.trees)
         and forest.iteration_indptr == list(range(len(forest.trees) + 1))

@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 
 from hytnas_predictors.errors import PredictorError
-from hytnas_predictors.estimators import estimator_class, files, make_estimator
+from hytnas_predictors.estimators import estimator_class, files, make_estimator, tensors
 from hytnas_predictors.estimators.trees import links_are_sound
 
 
-def save_with(name: str, folder: Path, change: Callable[[bytes], bytes]) -> None:
+def save_with(name: str, folder: Path, change: Callable[[bytes], bytes], **params: object) -> None:
     """Save a small estimator whose first member was changed, with size and hash to match."""
     rng = np.random.default_rng(0)
     x = rng.integers(0, 4, size=(60, 3)).astype(float)
-    make_estimator(name, members=1).fit(x, x[:, 0] + x[:, 1] ** 2, rng=rng).save(folder)
+    make_estimator(name, **params).fit(x, x[:, 0] + x[:, 1] ** 2, rng=rng).save(folder)
     member = next(folder.glob("member-0.*"))
     before = member.read_bytes()
     after = change(before)
     assert after != before
     member.write_bytes(after)
     header = json.loads((folder / files.HEADER).read_text())
-    header["members"] = [{"bytes": len(after), "sha256": hashlib.sha256(after).hexdigest()}]
+    header["members"][0] = {"bytes": len(after), "sha256": hashlib.sha256(after).hexdigest()}
     (folder / files.HEADER).write_text(json.dumps(header))
 
 
@@ -68,7 +68,7 @@ def in_lightgbm(key: str, value: str) -> Callable[[bytes], bytes]:
     ],
 )
 def test_xgboost_trees_that_mislead_are_refused(change: Callable[[bytes], bytes], tmp_path: Path) -> None:
-    save_with("xgboost", tmp_path, change)
+    save_with("xgboost", tmp_path, change, members=1)
     with pytest.raises(PredictorError, match="cannot be used"):
         estimator_class("xgboost").load(tmp_path)
 
@@ -90,13 +90,13 @@ def test_xgboost_trees_that_mislead_are_refused(change: Callable[[bytes], bytes]
     ],
 )
 def test_lightgbm_trees_that_mislead_are_refused(change: Callable[[bytes], bytes], tmp_path: Path) -> None:
-    save_with("lightgbm", tmp_path, change)
+    save_with("lightgbm", tmp_path, change, members=1)
     with pytest.raises(PredictorError, match="cannot be used"):
         estimator_class("lightgbm").load(tmp_path)
 
 
 def test_a_lying_index_of_lightgbm_is_not_followed(tmp_path: Path) -> None:
-    save_with("lightgbm", tmp_path, in_lightgbm("tree_sizes", "1000000000000"))
+    save_with("lightgbm", tmp_path, in_lightgbm("tree_sizes", "1000000000000"), members=1)
     loaded = estimator_class("lightgbm").load(tmp_path)
     assert np.isfinite(loaded.predict(np.zeros((2, 3)))).all()
 
@@ -112,9 +112,63 @@ def test_a_lying_index_of_lightgbm_is_not_followed(tmp_path: Path) -> None:
     ],
 )
 def test_weights_that_mislead_are_refused(change: Callable[[bytes], bytes], tmp_path: Path) -> None:
-    save_with("mlp2", tmp_path, change)
+    save_with("mlp2", tmp_path, change, members=1)
     with pytest.raises(PredictorError, match="cannot be used"):
         estimator_class("mlp2").load(tmp_path)
+
+
+def with_arrays(**changed: object) -> Callable[[bytes], bytes]:
+    """Replace arrays of a safetensors file, or change them where a function is given."""
+
+    def change(data: bytes) -> bytes:
+        arrays = tensors.parse(data)
+        for name, value in changed.items():
+            arrays[name] = np.asarray(value(arrays[name]) if callable(value) else value)
+        return tensors.dump(arrays)
+
+    return change
+
+
+def put(index: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Change one entry of an array."""
+
+    def change(array: np.ndarray) -> np.ndarray:
+        array[index] = value
+        return array
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        pytest.param("gp", with_arrays(noise=[-1.0]), id="gp: noise"),
+        pytest.param("gp", with_arrays(alpha=put(0, np.nan)), id="gp: not a number"),
+        pytest.param("ridge", with_arrays(covariance=np.eye(4)), id="ridge: columns"),
+        pytest.param("ridge", with_arrays(covariance=put((0, 1), 9.0)), id="ridge: covariance"),
+        pytest.param("ridge", with_arrays(x_scale=put(0, 0.0)), id="ridge: scale"),
+        pytest.param("random-forest", with_arrays(left=put(0, 0)), id="forest: circle"),
+        pytest.param("random-forest", with_arrays(right=put(0, 10**7)), id="forest: child outside"),
+        pytest.param("random-forest", with_arrays(feature=put(0, 3)), id="forest: feature outside"),
+        pytest.param("random-forest", with_arrays(first=put(1, 10**7)), id="forest: tree outside"),
+        pytest.param("random-forest", with_arrays(first=lambda first: first[:-1]), id="forest: half"),
+        pytest.param("random-forest", with_arrays(value=put(0, np.inf)), id="forest: infinite"),
+        pytest.param("random-forest", with_arrays(left=lambda left: left.astype(float)), id="forest: type"),
+        pytest.param("random-forest", with_arrays(value=lambda value: value[:-1]), id="forest: lengths"),
+        pytest.param("ensemble", with_arrays(weights=[2.0, -1.0]), id="ensemble: negative"),
+        pytest.param("ensemble", with_arrays(weights=[0.5, 0.0]), id="ensemble: sum"),
+        pytest.param("ensemble", with_arrays(weights=[1.0]), id="ensemble: number"),
+        pytest.param("xgboost-ranker", with_arrays(scores=[1.0, 0.0], labels=[0.0, 1.0]), id="ranker: map"),
+        pytest.param("xgboost-ranker", with_arrays(scores=[], labels=[]), id="ranker: no map"),
+        pytest.param("xgboost-ranker", with_arrays(booster=np.zeros(9)), id="ranker: no trees"),
+        pytest.param("xgboost-ranker", with_arrays(booster=np.zeros(9, np.uint8)), id="ranker: zeros"),
+    ],
+)
+def test_arrays_that_mislead_are_refused(name: str, change: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    small = {"ensemble": {"estimators": ("gp", "ridge")}, "xgboost-ranker": {"members": 1}}
+    save_with(name, tmp_path, change, **small.get(name, {}))
+    with pytest.raises(PredictorError, match="cannot be used"):
+        estimator_class(name).load(tmp_path)
 
 
 @pytest.mark.parametrize(

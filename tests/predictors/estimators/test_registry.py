@@ -1,6 +1,5 @@
 from importlib.metadata import EntryPoint
 
-import numpy as np
 import pytest
 
 from hytnas_predictors.errors import PredictorError
@@ -25,7 +24,7 @@ def test_the_papers_four_are_there() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(PredictorError, match=r"'forest'.*xgboost, lightgbm, mlp2, mlp3"):
+    with pytest.raises(PredictorError, match=r"'forest'.*xgboost, lightgbm, mlp2, mlp3, gp"):
         make_estimator("forest")
 
 
@@ -46,20 +45,6 @@ def test_a_broken_outsider_is_named_when_it_is_asked_for(monkeypatch: pytest.Mon
     assert make_estimator("mlp2")
     with pytest.raises(PredictorError, match="no_such_module_here"):
         make_estimator("mine")
-
-
-def test_ranking_orders_rows_without_their_unit() -> None:
-    rng = np.random.default_rng(0)
-    x = rng.uniform(size=(150, 3))
-    ranker = make_estimator("xgboost", objective="ranking", n_estimators=100, members=1)
-    predicted = ranker.fit(x, np.exp(5 * x[:, 0]), rng=rng).predict(x)
-    assert np.corrcoef(predicted.argsort().argsort(), x[:, 0].argsort().argsort())[0, 1] > 0.95
-
-
-def test_an_unknown_objective_is_refused() -> None:
-    x = np.eye(5)
-    with pytest.raises(PredictorError, match="squared_error, ranking"):
-        make_estimator("xgboost", objective="tau").fit(x, x[0], rng=np.random.default_rng(0))
 
 
 def test_the_searchs_parameters_are_taken() -> None:
