@@ -38,13 +38,14 @@ class StackedEstimator(BundledEstimator):
     Parameters
     ----------
     estimators : tuple of str
-        Registered names, each once, with their default parameters.
+        Registered names, each once, with their default parameters. All see the same columns, so ``layerwise``
+        can be one of them where the feature set is "work".
     """
 
     name = "ensemble"
     suffix = "safetensors"
 
-    def __init__(self, *, estimators: tuple[str, ...] = ("gp", "ridge", "xgboost", "mlp2")) -> None:
+    def __init__(self, *, estimators: tuple[str, ...] = ("gp", "ridge", "lightgbm")) -> None:
         self.estimators = estimators
 
     def save(self, folder: Path) -> None:
