@@ -24,7 +24,7 @@ def test_the_papers_four_are_there() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(PredictorError, match=r"'forest'.*xgboost, lightgbm, mlp2, mlp3, gp"):
+    with pytest.raises(PredictorError, match=r"'forest'.*xgboost, lightgbm, mlp2, mlp3, layerwise, gp"):
         make_estimator("forest")
 
 
