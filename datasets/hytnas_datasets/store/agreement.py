@@ -20,7 +20,6 @@ from typing import Final, Literal
 
 import msgspec
 import numpy as np
-from scipy.special import stdtrit
 
 from hytnas_agent.label import least_disturbed
 from hytnas_agent.records import Outcome, ProcessResult
@@ -158,6 +157,8 @@ def _compare(
     logs: Mapping[str, np.ndarray], pair: tuple[str, str], confidence: float
 ) -> tuple[tuple[str, str], float, float, float]:
     """(slower, faster), log ratio >= 0, and its interval of [welch1947]_."""
+    from scipy.special import stdtrit  # noqa: PLC0415 (slow to import, and only for several boards)
+
     slower, faster = sorted(pair, key=lambda device: -float(logs[device].mean()))
     difference = float(logs[slower].mean() - logs[faster].mean())
     parts = [float(logs[device].var(ddof=1)) / len(logs[device]) for device in (slower, faster)]

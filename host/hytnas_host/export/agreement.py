@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from hytnas_datasets.plan import LayerPlan
 from hytnas_host.export.errors import ExportError
@@ -65,6 +64,8 @@ class Agreement:
 
 def agreement(outputs: NDArray[np.float32], expected: NDArray[np.float32]) -> Agreement:
     """Measure ``(k, ...)`` outputs against the expected ones."""
+    from scipy.stats import kendalltau  # noqa: PLC0415 (slow to import, and only for quantised models)
+
     cases = len(expected)
     given, wanted = (array.reshape(cases, -1).astype(np.float64) for array in (outputs, expected))
     deviations = [(array - array.mean(axis=0)).ravel() for array in (given, wanted)]

@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 import onnx
-import onnxscript.optimizer
 
 from hytnas_datasets.plan import LayerPlan
 from hytnas_host.export.errors import ExportError
@@ -60,6 +59,8 @@ def _interpreter() -> str:
 
 def _cleaned(content: bytes) -> bytes:
     """Without this the file converts, and then fails in the runtime."""
+    import onnxscript.optimizer  # noqa: PLC0415 (slow to import, and only for this converter)
+
     model = onnxscript.optimizer.optimize(onnx.load_model_from_string(content))
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     cleaned: bytes = inferred.SerializeToString(deterministic=True)

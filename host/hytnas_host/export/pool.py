@@ -1,5 +1,6 @@
 """Export many networks at once, each in a process of its own kind, none of which can take the others down."""
 
+import atexit
 import os
 import signal
 import threading
@@ -123,6 +124,7 @@ def _start_worker() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     torch.set_num_threads(1)
+    atexit.register(os._exit, 0)  # Python would take a second to free what torch has loaded
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
