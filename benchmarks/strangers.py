@@ -10,7 +10,7 @@ are measured together with them, in one collection. The instruction counts of ic
 hour: there --data takes the bundled labels instead. An interrupted run with --work goes on where it was.
 
 Run: python benchmarks/strangers.py [--device local] [--n 20] [--processes 3] [--work FOLDER] [--json FILE]
-     python benchmarks/strangers.py --device icount-a53 --data bundled:hyt-icount-a53
+     python benchmarks/strangers.py --device icount-a53 --data bundled:hyt-icount-a53 [--labels 40]
 """
 
 import argparse
@@ -144,6 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="local")
     parser.add_argument("--data", help="labels of hyt of this device, instead of measuring --n networks")
+    parser.add_argument("--labels", type=int, help="how many labels of --data to fit to; all by default")
     parser.add_argument("--n", type=int, default=20)
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--processes", type=int, help="of a model; by default what suits the device")
@@ -161,7 +162,8 @@ def main() -> None:
     if options.data:
         labels = read_labels(Path(), TARGET, SPACE, LabelChoice(data=options.data))
         table = make_features(labels.space, labels.architectures, labels.context.task, ("work",))
-        hyt = (table.x, labels.y)
+        chosen = np.random.default_rng(options.seed).permutation(len(labels))[: options.labels]
+        hyt = (table.x[chosen], labels.y[chosen])
     else:
         names = [f"hyt {index}" for index in range(n)]
         hyt = (
