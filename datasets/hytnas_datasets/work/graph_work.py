@@ -133,7 +133,7 @@ class _Reading:
         if node.role == "free" or self._is_folded(node):
             source = self._live(node)[0]
             self._sources.update(dict.fromkeys(node.outputs, source))
-        elif node.role == "binary":
+        elif node.role == "binary" and len(node.inputs) > 1:
             if node.function == "mul":
                 self._join_gate(node)
             self._join_layer_norm(node)

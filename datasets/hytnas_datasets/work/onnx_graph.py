@@ -59,7 +59,7 @@ _FUNCTIONS: Final = (
     "Neg", "Sign", "Floor", "Ceil", "Round", "Sin", "Cos", "Cast", "Not", "IsNaN", "IsInf",
 )  # fmt: skip
 _BINARY: Final = (
-    "Add", "Sub", "Mul", "Div", "Pow", "Sum", "Mean", "Mod", "Where", "Equal", "Greater", "GreaterOrEqual",
+    "Add", "Sub", "Mul", "Div", "Pow", "Sum", "Mod", "Where", "Equal", "Greater", "GreaterOrEqual",
     "Less", "LessOrEqual", "And", "Or", "Xor",
 )  # fmt: skip
 _REDUCTIONS: Final = (
@@ -203,7 +203,8 @@ def _known_shapes(values: Iterable["onnx.ValueInfoProto"]) -> Iterator[tuple[str
     for value in values:
         tensor = value.type.tensor_type
         extents = tuple(extent.dim_value for extent in tensor.shape.dim)
-        if tensor.HasField("shape") and all(extent.HasField("dim_value") for extent in tensor.shape.dim):
+        known = all(extent.HasField("dim_value") for extent in tensor.shape.dim)
+        if tensor.HasField("shape") and known and min(extents, default=0) >= 0:
             yield value.name, extents
 
 

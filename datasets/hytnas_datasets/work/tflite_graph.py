@@ -101,6 +101,8 @@ def _read(file: FileGraph) -> Graph:
                 f"an axis of the input {tensor.name!r} has no fixed size",
                 "export the model with fixed sizes; only the batch may be free",
             )
+    if any(extent < 0 for tensor in file.tensors for extent in tensor.shape):
+        raise TfliteFileError("the file is damaged: a tensor has a negative size")
     names = [f"{tensor.name}:{index}" for index, tensor in enumerate(file.tensors)]
     shapes = dict(zip(names, (tensor.shape for tensor in file.tensors), strict=True))
     constants = {name for name, tensor in zip(names, file.tensors, strict=True) if tensor.constant}

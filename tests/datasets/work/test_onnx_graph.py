@@ -113,6 +113,7 @@ def chain(*steps):
         (["Transpose matrix > t", "MatMul x t > y"], "linear"),
         (["Max x one > y"], "relu"),
         (["Max x x > y"], "elementwise"),
+        (["Sum x > s", "Relu s > y"], "activation relu"),
         (["Pow x two > y"], "activation"),
         (["Shape x > s", "Reshape x s > r", "Identity r > y"], ""),
         (["Relu x > unread", "Tanh x > y"], "activation"),

@@ -1,7 +1,11 @@
 """The work of TFLite graphs of one or a few operators; whole exports are in tests/system/tflite."""
 
+import contextlib
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hytnas_datasets.errors import ModelGraphError
 from hytnas_datasets.work import OperatorWork, work_of_tflite
@@ -122,6 +126,17 @@ def test_a_free_batch_is_one_and_other_free_axes_are_refused(work_of):
 def test_a_damaged_file_is_refused(work_of, keep):
     with pytest.raises(ModelGraphError, match=r"damaged|too short"):
         work_of(one(CONV_2D[0], (8, 1, 1, 8), MAP, {3: ("int8", 1)}, CONV_2D[1])[:keep])
+
+
+@given(st.dictionaries(st.integers(0, 2000), st.integers(0, 255), min_size=1, max_size=4))
+def test_no_damage_escapes_the_reader(tmp_path_factory, changes):
+    content = bytearray(one(CONV_2D[0], (8, 1, 1, 8), MAP, {3: ("int8", 1)}, CONV_2D[1]))
+    for position, value in changes.items():
+        content[position % len(content)] = value
+    path = tmp_path_factory.getbasetemp() / "changed.tflite"
+    path.write_bytes(content)
+    with contextlib.suppress(ModelGraphError):
+        assert all(node.work.macs >= 0 for node in work_of_tflite(path).nodes)
 
 
 def test_weights_of_the_wrong_rank_are_refused(work_of):
