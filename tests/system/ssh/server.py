@@ -14,6 +14,7 @@ from typing import Self
 from hytnas_host.devices.ssh import HostKey, SshSettings
 
 SSHD = "/usr/sbin/sshd"
+SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 START_TIMEOUT_S = 30.0
 CONFIG = """\
 ListenAddress 127.0.0.1
@@ -43,6 +44,8 @@ class SshServer:
     Notes
     -----
     `with SshServer(folder) as sshd:` starts and stops it. The port stays the same over `stop` and `start`.
+    ``startup`` holds commands of the shell that run before those of each login, as from a ``.bashrc``; set it
+    before `start`.
     """
 
     host = "127.0.0.1"
@@ -55,6 +58,7 @@ class SshServer:
         self._authorized = folder / "authorized_keys"
         self._host_key_files = [make_key(folder / "host")]
         self._process: subprocess.Popen[bytes] | None = None
+        self.startup = ""
         self.authorise(self.key_file)
         self.port = free_port()
 
@@ -99,7 +103,11 @@ class SshServer:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # a root sshd's empty folder
         config = self.folder / "sshd_config"
         host_keys = "\n".join(f"HostKey {file}" for file in self._host_key_files)
-        config.write_text(CONFIG.format(port=self.port, host_keys=host_keys, authorized=self._authorized))
+        text = CONFIG.format(port=self.port, host_keys=host_keys, authorized=self._authorized)
+        if self.startup:
+            text = text.replace("internal-sftp", SFTP_SERVER)
+            text += f'ForceCommand {self.startup}; eval "$SSH_ORIGINAL_COMMAND"\n'
+        config.write_text(text)
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [SSHD, "-D", "-e", "-f", config],

@@ -7,7 +7,9 @@ import threading
 import paramiko
 
 from hytnas_agent.deadline import Deadline
+from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.connection import SshConnection
+from hytnas_host.devices.ssh.startup import Startup
 
 READ_BYTES = 65536
 POLL_S = 1.0
@@ -23,11 +25,14 @@ class ChannelConnection:
         With the program started.
     connection : SshConnection
         Which it runs over; it stays when the channel ends.
+    startup : Startup
+        Tells where the program's output begins.
     """
 
-    def __init__(self, channel: paramiko.Channel, connection: SshConnection) -> None:
+    def __init__(self, channel: paramiko.Channel, connection: SshConnection, startup: Startup) -> None:
         self._channel = channel
         self._connection = connection
+        self._startup = startup
         self._said: collections.deque[str] = collections.deque(maxlen=20)
         # One timeout holds for both directions of a channel: short, and waited for again.
         channel.settimeout(POLL_S)
@@ -56,10 +61,12 @@ class ChannelConnection:
         """The next bytes, waiting for them; ``b""`` at the end of the stream and after ``close``."""
         while True:
             try:
-                return self._channel.recv(READ_BYTES)
+                data = self._channel.recv(READ_BYTES)
+                if not data or (data := self._startup.strip(data)):
+                    return data
             except TimeoutError:
                 continue
-            except (OSError, EOFError, paramiko.SSHException):
+            except (OSError, EOFError, paramiko.SSHException, DeviceError):
                 return b""
 
     def close(self) -> None:
@@ -72,6 +79,8 @@ class ChannelConnection:
         """Why the connection broke, else the program's last words, else its exit status."""
         if self._connection.has_ended():
             return self._connection.epitaph()
+        if not self._startup.is_over and self._startup.last_words:
+            return f"the login ends before the agent starts: {self._startup.last_words}"
         if self._said:
             return self._said[-1]
         if self._channel.status_event.is_set() and self._channel.exit_status >= 0:
@@ -90,4 +99,8 @@ class ChannelConnection:
             if not data:
                 return
             *lines, rest = (rest + data)[-READ_BYTES:].split(b"\n")
-            self._said.extend(text for line in lines if (text := line.decode(errors="replace").strip()))
+            for line in lines:
+                if line + b"\n" == self._startup.marker:
+                    self._said.clear()
+                elif text := line.decode(errors="replace").strip():
+                    self._said.append(text)

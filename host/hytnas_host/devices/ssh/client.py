@@ -18,11 +18,18 @@ from hytnas_host.devices.ssh.connection import SshConnection, open_connection
 from hytnas_host.devices.ssh.errors import SshLostError
 from hytnas_host.devices.ssh.program import BROKEN, Completed, run_program, start_program
 from hytnas_host.devices.ssh.settings import SshSettings
+from hytnas_host.devices.ssh.startup import ADVICE, Startup
 from hytnas_host.devices.ssh.waiting import answered_within
 
 RUN_TIMEOUT_S = 60.0
 OUTPUT_LIMIT_BYTES = 4 << 20
 _CHUNK_BYTES = 32768
+_SFTP_SERVER = """
+for place in /usr/lib/openssh /usr/libexec/openssh /usr/lib/ssh /usr/libexec; do
+    test -x $place/sftp-server && exec $place/sftp-server
+done
+"""
+"""Starts OpenSSH's server of files where Debian, Fedora, Arch and others keep it."""
 
 
 class SshClient:
@@ -87,7 +94,8 @@ class SshClient:
     def open_exec(self, argv: Sequence[str]) -> ChannelConnection:
         """Start a program and speak to it over its standard streams."""
         connection = self.connect()
-        return ChannelConnection(start_program(connection, argv), connection)
+        startup = Startup()
+        return ChannelConnection(start_program(connection, argv, startup), connection, startup)
 
     def run(
         self,
@@ -168,7 +176,7 @@ class SshClient:
                 self._end_session()
                 raise DeviceError(
                     f"{name} cannot be transferred: what {connection.endpoint} answers is no SFTP ({error})",
-                    "Check the Subsystem line of its sshd_config",
+                    f"Check the Subsystem line of its sshd_config. {ADVICE}",
                 ) from error
             except BROKEN as error:
                 if not connection.alive or isinstance(error, paramiko.SSHException | EOFError):
@@ -182,28 +190,47 @@ class SshClient:
     def _session(self, connection: SshConnection) -> paramiko.SFTPClient:
         if self._sftp is None or self._sftp_over is not connection:
             self._end_session()
-            try:
-                channel = connection.transport.open_session(timeout=self.settings.connect_timeout_s)
-            except paramiko.ChannelException as error:
-                raise DeviceError(
-                    f"{connection.endpoint} opens no session for files: {error}",
-                    "Allow more sessions (MaxSessions) in the board's sshd_config",
-                ) from error
-            channel.settimeout(self.settings.io_timeout_s)
-            try:
-                with answered_within(self.settings.io_timeout_s, channel):
-                    channel.invoke_subsystem("sftp")
-            except paramiko.SSHException as error:
-                channel.close()
-                if not connection.alive:
-                    raise
-                raise DeviceError(
-                    f"{connection.endpoint} offers no SFTP",
-                    "Install openssh-sftp-server there, and keep the Subsystem line of sshd_config",
-                ) from error
-            self._sftp, self._sftp_over = paramiko.SFTPClient(channel), connection
+            self._sftp, self._sftp_over = self._new_session(connection), connection
             self._remove_leftovers(self._sftp)
         return self._sftp
+
+    def _new_session(self, connection: SshConnection) -> paramiko.SFTPClient:
+        try:
+            channel = connection.transport.open_session(timeout=self.settings.connect_timeout_s)
+        except paramiko.ChannelException as error:
+            raise DeviceError(
+                f"{connection.endpoint} opens no session for files: {error}",
+                "Allow more sessions (MaxSessions) in the board's sshd_config",
+            ) from error
+        channel.settimeout(self.settings.io_timeout_s)
+        try:
+            with answered_within(self.settings.io_timeout_s, channel):
+                channel.invoke_subsystem("sftp")
+        except paramiko.SSHException as error:
+            channel.close()
+            if not connection.alive:
+                raise
+            raise DeviceError(
+                f"{connection.endpoint} offers no SFTP",
+                "Install openssh-sftp-server there, and keep the Subsystem line of sshd_config",
+            ) from error
+        try:
+            return paramiko.SFTPClient(channel)
+        except paramiko.SFTPError:
+            channel.close()
+            # sshd starts the server by the user's shell, whose start-up files may print: skip that.
+            return self._session_after_startup(connection)
+
+    def _session_after_startup(self, connection: SshConnection) -> paramiko.SFTPClient:
+        startup = Startup()
+        channel = start_program(connection, ["sh", "-c", _SFTP_SERVER], startup)
+        channel.settimeout(self.settings.io_timeout_s)
+        while not startup.is_over:
+            byte = channel.recv(1)  # no more: what follows is SFTP's
+            if not byte:
+                raise paramiko.SFTPError(startup.last_words or "it ends at once")
+            startup.strip(byte)
+        return paramiko.SFTPClient(channel)
 
     def _end_session(self) -> None:
         if self._sftp is not None:

@@ -1,7 +1,6 @@
 """Running a program on the device to its end, with limits on its time and on what it says."""
 
 import contextlib
-import shlex
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from hytnas_agent.deadline import Deadline
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.connection import SshConnection
 from hytnas_host.devices.ssh.errors import SshLostError
+from hytnas_host.devices.ssh.startup import ADVICE, Startup
 from hytnas_host.devices.ssh.waiting import answered_within
 
 BROKEN = (paramiko.SSHException, EOFError, OSError)
@@ -40,8 +40,10 @@ class Completed:
         return lines[-1].strip() if lines else f"exit status {self.status}"
 
 
-def start_program(connection: SshConnection, argv: Sequence[str]) -> paramiko.Channel:
+def start_program(connection: SshConnection, argv: Sequence[str], startup: Startup) -> paramiko.Channel:
     """Start a program on a channel of its own; its arguments arrive as they are, whatever is in them.
+
+    ``startup`` tells what it says from what the login's start-up files have said before.
 
     Raises
     ------
@@ -49,9 +51,8 @@ def start_program(connection: SshConnection, argv: Sequence[str]) -> paramiko.Ch
     """
     try:
         channel = connection.transport.open_session()
-        # sshd hands the text to the user's shell: quoted, each argument arrives as it is.
         with answered_within(connection.transport.channel_timeout, channel):
-            channel.exec_command(shlex.join(argv))
+            channel.exec_command(startup.command(argv))
     except BROKEN as error:
         if isinstance(error, TimeoutError) or "timeout" in str(error).lower():
             raise SshLostError(
@@ -78,11 +79,17 @@ def run_program(
     DeviceError
         It does not end in time, or says more than ``limit_bytes`` on one of its streams.
     """
-    channel = start_program(connection, argv)
+    startup = Startup()
+    channel = start_program(connection, argv, startup)
     try:
-        done = _Run(channel, argv[0], Deadline(timeout_s), limit_bytes).finish(stdin)
+        done = _Run(channel, argv[0], Deadline(timeout_s), limit_bytes, startup).finish(stdin)
         if done.status < 0 and connection.has_ended():
             raise EOFError
+        if not startup.is_over:
+            said = startup.last_words or done.last_error
+            raise DeviceError(
+                f"the login at {connection.endpoint} ends before {argv[0]} starts: {said}", ADVICE
+            )
         return done
     except BROKEN as error:
         if isinstance(error, DeviceError):
@@ -95,8 +102,11 @@ def run_program(
 class _Run:
     """A program on its way to its end: all three streams at once, until the deadline."""
 
-    def __init__(self, channel: paramiko.Channel, name: str, deadline: Deadline, limit_bytes: int) -> None:
+    def __init__(
+        self, channel: paramiko.Channel, name: str, deadline: Deadline, limit_bytes: int, startup: Startup
+    ) -> None:
         self._channel = channel
+        self._startup = startup
         self._name = name
         self._deadline = deadline
         self._limit_bytes = limit_bytes
@@ -110,7 +120,7 @@ class _Run:
         output = bytearray()
         try:
             while data := self._read_output():
-                output += data
+                output += self._startup.strip(data)
                 self._check(output, "output")
             while listener.is_alive():
                 listener.join(self._left_s())
@@ -121,7 +131,8 @@ class _Run:
             self._channel.close()
             for thread in (listener, writer):
                 thread.join()
-        return Completed(self._channel.exit_status, bytes(output), bytes(errors))
+        said = self._startup.without(bytes(errors))
+        return Completed(self._channel.exit_status, bytes(output), said)
 
     def _read_output(self) -> bytes:
         while True:
