@@ -8,11 +8,11 @@ the operator before, are charged nothing and may cost as much as their stand-in.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from hytnas_datasets.work import (
     QUANTITIES,
@@ -98,48 +98,112 @@ def predict_graphs(estimator: LayerwiseEstimator, works: Sequence[GraphWork]) ->
     {'window_pool': 'depthwise'}
     """
     costs, _ = estimator.unit_costs()
-    seen = {kind for kind in WORK_KINDS if np.asarray(estimator.seen_)[_COLUMNS[kind]].any()}
-    priced = {kind for kind in seen if costs[_SIZES[kind]].any()}
-    charged = [_charge(work, seen, priced) for work in works]
-    rows = np.array([row for row, _, _ in charged]).reshape(len(works), len(WORK_COLUMNS))
+    charges = [_Charges.of(work, estimator) for work in works]
+    rows = np.array([add_up(charge.charged) for charge in charges]).reshape(len(works), len(WORK_COLUMNS))
     means, stds, far = estimator.predict_with_range(rows)
     found = []
-    for work, (row, doubtful, unseen), mean, std, is_far in zip(
-        works, charged, means, stds, far, strict=True
-    ):
-        doubt = DOUBT * _doubtful_share(work, float(row @ costs), float(doubtful @ costs))
+    for work, charge, row, mean, std, is_far in zip(works, charges, rows, means, stds, far, strict=True):
+        doubt = DOUBT * _doubtful_share(work, float(row @ costs), float(add_up(charge.doubtful) @ costs))
         value = float(np.exp(mean))
         found.append(
             GraphPrediction(
                 mean=value,
                 std=value * math.hypot(float(std), doubt),
-                extrapolated=bool(is_far or unseen or work.unknown),
-                unseen=unseen,
+                extrapolated=bool(is_far or charge.unseen or work.unknown),
+                unseen=charge.unseen,
                 unknown=work.unknown,
             )
         )
     return found
 
 
-def _charge(
-    work: GraphWork, seen: set[WorkKind], priced: set[WorkKind]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[WorkKind, WorkKind | None]]:
-    """Columns to charge, those that are doubtful, and the kinds that were not seen with their stand-ins."""
-    unseen: dict[WorkKind, WorkKind | None] = {}
-    charged, doubtful = [], []
-    for operator in (node.work for node in work.nodes):
-        if operator.kind in seen:
-            charged.append(operator)
-            continue
-        stand_in = next((kind for kind in STAND_INS[operator.kind] if kind in priced), None)
-        unseen[operator.kind] = None if operator.kind in FUSED else stand_in
-        if stand_in is None:
-            continue
-        replaced = _as(operator, stand_in)
-        doubtful.append(replaced)
-        if operator.kind not in FUSED:
-            charged.append(replaced)
-    return add_up(charged), add_up(doubtful), unseen
+class NodeCost(msgspec.Struct, frozen=True):
+    """What one operator is charged, in the unit of the labels.
+
+    ``kind`` is what it does, ``like`` the kind that it is charged like: the same where that was seen in
+    training, ``None`` where it is charged nothing.
+    """
+
+    name: str
+    operator: str
+    kind: WorkKind
+    like: WorkKind | None
+    cost: float
+
+
+class GraphExplanation(msgspec.Struct, frozen=True):
+    """A prediction taken apart: operators that sum up to ``summed``; the whole is ``factor`` times that."""
+
+    prediction: GraphPrediction
+    summed: float
+    factor: float
+    nodes: tuple[NodeCost, ...]
+
+
+def explain_graph(estimator: LayerwiseEstimator, work: GraphWork) -> GraphExplanation:
+    """The prediction for a graph, operator by operator in the order of the file.
+
+    Examples
+    --------
+    >>> from hytnas_datasets.bundled import load
+    >>> from hytnas_datasets.work import NodeWork
+    >>> from hytnas_predictors.predictor import fit_predictor
+    >>> fitted = fit_predictor("layerwise", load("hyt-icount-a53"), rng=np.random.default_rng(0))
+    >>> product = NodeWork("fc", "Gemm", OperatorWork("linear", macs=10**6, read=10**3, written=10**3))
+    >>> found = explain_graph(fitted.estimator, GraphWork((product,)))
+    >>> found.nodes[0].name, found.nodes[0].cost == found.summed
+    ('fc', True)
+    """
+    costs, _ = estimator.unit_costs()
+    charges = _Charges.of(work, estimator)
+    nodes = tuple(
+        NodeCost(
+            node.name,
+            node.operator,
+            node.work.kind,
+            None if charged is None else charged.kind,
+            0.0 if charged is None else float(add_up([charged]) @ costs),
+        )
+        for node, charged in zip(work.nodes, charges.by_node, strict=True)
+    )
+    (prediction,) = predict_graphs(estimator, [work])
+    summed = sum(node.cost for node in nodes)
+    factor = prediction.mean / summed if summed > 0 else math.nan
+    return GraphExplanation(prediction, summed, factor, nodes)
+
+
+@dataclass(frozen=True)
+class _Charges:
+    """What each node of a graph is charged as, and what of it is in doubt."""
+
+    by_node: list[OperatorWork | None]
+    doubtful: list[OperatorWork]
+    unseen: dict[WorkKind, WorkKind | None]
+
+    @property
+    def charged(self) -> list[OperatorWork]:
+        """The operators of kinds that were seen."""
+        return [operator for operator in self.by_node if operator is not None]
+
+    @classmethod
+    def of(cls, work: GraphWork, estimator: LayerwiseEstimator) -> "_Charges":
+        """What an estimator that has seen some kinds makes of a graph."""
+        costs, _ = estimator.unit_costs()
+        seen = {kind for kind in WORK_KINDS if np.asarray(estimator.seen_)[_COLUMNS[kind]].any()}
+        priced = {kind for kind in seen if costs[_SIZES[kind]].any()}
+        found = cls([], [], {})
+        for operator in (node.work for node in work.nodes):
+            if operator.kind in seen:
+                found.by_node.append(operator)
+                continue
+            stand_in = next((kind for kind in STAND_INS[operator.kind] if kind in priced), None)
+            replaced = None if stand_in is None else _as(operator, stand_in)
+            if replaced is not None:
+                found.doubtful.append(replaced)
+            fused = operator.kind in FUSED
+            found.unseen[operator.kind] = None if fused else stand_in
+            found.by_node.append(None if fused else replaced)
+        return found
 
 
 def _as(operator: OperatorWork, kind: WorkKind) -> OperatorWork:

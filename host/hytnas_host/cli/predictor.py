@@ -237,10 +237,11 @@ def predict(
         typer.Option(
             "--explain",
             help=(
-                "Take the prediction of this architecture apart: what each stage takes, and what one unit of "
-                "each kind of work costs. The predictor must be layerwise."
+                "Take one prediction apart. Of an architecture: what each stage takes, and what one unit of "
+                "each kind of work costs. Of a model file: what each kind of operator takes, and the dearest "
+                "operators. The predictor must be layerwise."
             ),
-            metavar="ID",
+            metavar="ID|FILE",
         ),
     ] = None,
     seed: SeedOption = 0,
@@ -257,6 +258,8 @@ def predict(
       hytnas-profile predict --explain hyt-0z197adc3 --study runs/pi
 
       hytnas-profile predict mobilenet.onnx --study runs/pi
+
+      hytnas-profile predict --explain mobilenet.onnx --study runs/pi
     """
     from hytnas_datasets.spaces import get_space
     from hytnas_datasets.targets import get_target
@@ -266,6 +269,9 @@ def predict(
         raise typer.BadParameter("give the ids to predict, or one to explain", param_hint="--explain")
     if files := _model_files(architectures or ()):
         _predict_files(study, target, files, force=force, as_json=as_json)
+        return
+    if explained is not None and (files := _model_files([explained])):
+        _explain_file(study, target, files[0], force=force, as_json=as_json)
         return
     chosen, predicted = get_space(space), get_target(target)
     predictor = load_trained(study, target, chosen, force=force)
@@ -344,6 +350,18 @@ def _predict_files(study: Path, target: str, files: list[Path], *, force: bool, 
             for path, each in zip(found.files, found.predictions, strict=True)
         ]
     )
+
+
+def _explain_file(study: Path, target: str, file: Path, *, force: bool, as_json: bool) -> None:
+    """Print what the operators of a model file take."""
+    from hytnas_host.cli.file_predictions import print_file_explanation
+    from hytnas_host.workflow.file_predictions import explain_file
+
+    info, explanation = explain_file(study, target, file, force=force)
+    if as_json:
+        print_json(explanation)
+    else:
+        print_file_explanation(file.name, explanation, _prediction_title(info), info.unit)
 
 
 def _explain(predictor: "Predictor", architecture: "Architecture", *, as_json: bool) -> None:

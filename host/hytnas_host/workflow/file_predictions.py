@@ -10,8 +10,14 @@ from hytnas_host.export.target import ModelKind
 from hytnas_host.export.work import read_work
 from hytnas_host.workflow.predictors import load_trained, trained_info
 from hytnas_predictors.errors import PredictorMismatchError
+from hytnas_predictors.estimators.layerwise import LayerwiseEstimator
 from hytnas_predictors.explanation import layerwise_estimator
-from hytnas_predictors.graph_predictions import GraphPrediction, predict_graphs
+from hytnas_predictors.graph_predictions import (
+    GraphExplanation,
+    GraphPrediction,
+    explain_graph,
+    predict_graphs,
+)
 from hytnas_predictors.predictor import PredictorInfo
 
 
@@ -57,13 +63,32 @@ def predict_files(study: Path, target: str, files: Sequence[Path], *, force: boo
     ModelFileError
         A file cannot be read.
     """
+    info, estimator, found = _open(study, target, files, force=force)
+    works = [read_work(path) for path in found]
+    return FilePredictions(info, tuple(found), tuple(predict_graphs(estimator, works)))
+
+
+def explain_file(
+    study: Path, target: str, file: Path, *, force: bool = False
+) -> tuple[PredictorInfo, GraphExplanation]:
+    """What the study's predictor was fitted to, and its prediction for one file, operator by operator.
+
+    Raises as `predict_files`.
+    """
+    info, estimator, (path,) = _open(study, target, [file], force=force)
+    return info, explain_graph(estimator, read_work(path))
+
+
+def _open(
+    study: Path, target: str, files: Sequence[Path], *, force: bool
+) -> tuple[PredictorInfo, LayerwiseEstimator, list[Path]]:
+    """The predictor, and the model files, which fit it."""
     info = trained_info(study, target)
     estimator = layerwise_estimator(load_trained(study, target, get_space(info.space), force=force))
     kind, found = one_kind(find_models(list(files)))
     if not force:
         _check_kind(info, kind)
-    works = [read_work(path) for path in found]
-    return FilePredictions(info, tuple(found), tuple(predict_graphs(estimator, works)))
+    return info, estimator, found
 
 
 def _check_kind(info: PredictorInfo, kind: ModelKind) -> None:

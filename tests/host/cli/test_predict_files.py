@@ -84,6 +84,19 @@ def test_operators_without_labels_are_named(study, stranger):
     assert row["extrapolated"]
 
 
+def test_a_prediction_is_taken_apart_by_operators(study, stranger):
+    text = " ".join(invoke("predict", "--explain", stranger, "--study", study).split())
+    assert "the dearest operators of stranger.onnx" in text
+    assert "charged like depthwise" in text
+    found = json.loads(invoke("predict", "--explain", stranger, "--study", study, "--json"))
+    assert [(node["operator"], node["kind"], node["like"]) for node in found["nodes"]] == [
+        ("Conv", "spatial", "spatial"),
+        ("MaxPool", "window_pool", "depthwise"),
+    ]
+    assert sum(node["cost"] for node in found["nodes"]) == pytest.approx(found["summed"])
+    assert found["summed"] * found["factor"] == pytest.approx(found["prediction"]["mean"])
+
+
 def test_files_of_another_format_are_refused_unless_forced(study, tmp_path):
     path = tmp_path / "other.tflite"
     path.write_bytes(linear(np.ones((3, 4), np.float32)))
