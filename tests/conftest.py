@@ -77,10 +77,16 @@ class _SkipGuard:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the files that are of the other turn; None lets others decide."""
     turn = config.getoption("--alone")
-    if turn is None or collection_path.suffix != ".py" or collection_path.name == "conftest.py":
+    if turn is None or not collection_path.is_relative_to(HERE) or collection_path.name == "conftest.py":
         return None
-    named = str(collection_path.relative_to(HERE)) in read_list(ALONE)
-    return named != (turn == "only") or None
+    place = collection_path.relative_to(HERE)
+    named = [Path(line) for line in read_list(ALONE)]
+    if collection_path.is_dir():
+        # A folder without any is not entered: its conftest.py would import much for nothing.
+        return (turn == "only" and not any(file.is_relative_to(place) for file in named)) or None
+    if collection_path.suffix != ".py":
+        return None
+    return (place in named) != (turn == "only") or None
 
 
 def pytest_collection_finish() -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from hytnas_datasets.plan import LayerPlan
 from hytnas_host.export import ExportedModel, ExportError, ExportTarget
-from hytnas_host.export.pipeline import export_model
 
 EXPORT_POOL = "hytnas_host.collect.exporting.ExportPool"
 """What a test replaces by ``PoolHere``."""
@@ -19,6 +18,8 @@ class PoolHere:
 
     def submit(self, plan: LayerPlan, folder: Path, *, seed: int) -> Future[ExportedModel]:
         """Export a plan now."""
+        from hytnas_host.export.pipeline import export_model  # torch is for who exports
+
         done: Future[ExportedModel] = Future()
         try:
             done.set_result(export_model(plan, folder, seed=seed, target=self._target))
