@@ -127,7 +127,7 @@ class FittedProcess:
     def _kernel(self, x: Floats) -> Floats:
         """(n, m) covariance of the function at ``x`` with that at the training rows."""
         points = self.columns(x) / (self.length * np.sqrt(x.shape[1]))
-        return _matern(points, self.rows, self.variance)
+        return matern(points, self.rows, self.variance)
 
 
 def fit_process(x: Floats, y: Floats, *, rng: np.random.Generator, restarts: int = 0) -> FittedProcess:
@@ -160,7 +160,7 @@ def fit_process(x: Floats, y: Floats, *, rng: np.random.Generator, restarts: int
         seed = int(rng.integers(2**31 - 1))
         variance, length, noise = _fit_kernel(rows[some], targets[some], restarts, seed)
         rows = rows / length
-        covariance = _matern(rows, rows, variance)
+        covariance = matern(rows, rows, variance)
         covariance[np.diag_indices_from(covariance)] = variance + noise
         factor = cholesky(covariance, lower=True)
         half = solve_triangular(factor, targets, lower=True)
@@ -182,7 +182,7 @@ def _fit_kernel(rows: Floats, targets: Floats, restarts: int, seed: int) -> tupl
     return float(variance), float(length), float(noise)
 
 
-def _matern(a: Floats, b: Floats, variance: float) -> Floats:
+def matern(a: Floats, b: Floats, variance: float) -> Floats:
     """(n, m) Matérn kernel of smoothness 5/2 between rows in units of its length [RW06]_."""
     scaled = np.sqrt(5.0) * euclidean_distances(a, b)
     return np.asarray(variance * (1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled))
