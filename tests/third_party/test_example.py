@@ -38,6 +38,16 @@ for target, labels in (("latency_ms", latencies), ("accuracy", accuracies)):
     )
     write_set(labelled, Path(target), name="x", summary="x", licence="CC0-1.0", provenance={})
 """
+COMMANDS = """
+import json, sys
+from typer.testing import CliRunner
+from hytnas_host.cli.app import app
+
+for words in json.loads(sys.argv[1]):
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    print(json.dumps(done.stdout))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -108,16 +118,16 @@ def test_all_five_pass_their_suites(run, tmp_path):
 
 
 def test_the_space_the_family_the_estimator_and_the_strategy_are_used(run):
-    run("-c", LABELS)
-    study = ("--study", "study", "--space", "example-chains")
-    for target in ("latency_ms", "accuracy"):
-        labels = ("--target", target, "--data", target)
-        run(*PROFILE, "train", *study, *labels, "--predictor", "example-quadratic")
-    predicted = json.loads(run(*PROFILE, "predict", *study, "--n", 40, "--json"))
-    assert len({row["latency_ms"] for row in predicted}) > 20
-    found = json.loads(
-        run(*PROFILE, "search", *study, "--strategy", "example-climber", "--evaluations", 45, "--json")
-    )
+    study = ["--study", "study", "--space", "example-chains"]
+    commands = [
+        ["train", *study, "--target", target, "--data", target, "--predictor", "example-quadratic"]
+        for target in ("latency_ms", "accuracy")
+    ]
+    commands.append(["predict", *study, "--n", "40", "--json"])
+    commands.append(["search", *study, "--strategy", "example-climber", "--evaluations", "45", "--json"])
+    *_, predicted, found = map(json.loads, run("-c", LABELS + COMMANDS, json.dumps(commands)).splitlines())
+    assert len({row["latency_ms"] for row in json.loads(predicted)}) > 20
+    found = json.loads(found)
     assert found["strategy"] == "example-climber"
     assert len(found["front"]) > 2
     assert [objective["name"] for objective in found["objectives"]] == ["latency_ms", "accuracy", "params"]
