@@ -12,6 +12,11 @@ from hytnas_host.devices.errors import DeviceError
 
 MAX_CONFIG_BYTES = 1 << 20
 MAX_INCLUDE_DEPTH = 16  # as OpenSSH: ssh_config(5)
+_ALONE = {"all", "canonical", "final"}
+"""Criteria of Match without an argument."""
+_COMMANDS = {"proxycommand", "remotecommand", "localcommand", "knownhostscommand"}
+"""Their values go to the end of the line, whatever is in them."""
+_MARK = "hytnasholds"
 _EVALUATED = {"all", "canonical", "final", "host", "originalhost", "user", "localuser", "exec"}
 _KEYWORD = re.compile(r"\s*(?P<keyword>\w+)(?:\s*=\s*|\s+)(?P<value>.*?)\s*")
 
@@ -21,32 +26,112 @@ Options = dict[str, str | list[str]]
 class SshConfig:
     """What ``~/.ssh/config`` says about hosts.
 
+    A block that does not hold for a host cannot stand in its way, whatever is in it.
+
     Parameters
     ----------
     path : Path
         One that does not exist says nothing.
-
-    Raises
-    ------
-    DeviceError
-        It cannot be read, or is malformed.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        file = home_path(path)
-        text = "\n".join(_lines(file, 0)) if file.exists() else ""
-        try:
-            self._config = paramiko.SSHConfig.from_text(text)
-        except (paramiko.ConfigParseError, ValueError) as error:
-            raise DeviceError(f"the SSH configuration {path} is malformed: {error}", "Correct it") from error
 
     def lookup(self, host: str) -> Options:
-        """The options for a host, in lower case; ``hostname`` is among them."""
+        """The options for a host, in lower case, in the order in which they are said first.
+
+        ``hostname`` is among them.
+
+        Raises
+        ------
+        DeviceError
+            The configuration cannot be read, or what holds for the host is malformed or not supported.
+        """
+        file = home_path(self._path)
+        lines: list[str] = []
         try:
-            return dict(self._config.lookup(host))
-        except (paramiko.SSHException, paramiko.ConfigParseError, ValueError) as error:
+            if file.exists():
+                _Reader(host, lines).read(file)
+            return dict(paramiko.SSHConfig.from_text("\n".join(lines)).lookup(host))
+        except paramiko.ConfigParseError as error:
+            raise DeviceError(
+                f"the SSH configuration {self._path} is malformed: {error}", "Correct it"
+            ) from error
+        except (paramiko.SSHException, ValueError) as error:
             raise DeviceError(f"the SSH configuration {self._path} has no way to {host}: {error}") from error
+
+
+class _Reader:
+    """Writes the configuration down as paramiko takes it, in one piece, as far as it concerns a host."""
+
+    def __init__(self, host: str, lines: list[str]) -> None:
+        self._host, self._lines = host, lines
+
+    def read(self, path: Path, depth: int = 0) -> None:
+        """Write down a file with those that it includes in their place."""
+        self._lines.append("Host *")
+        block: str | None = "Host *"  # which the lines belong to; None: one that does not hold
+        for line in _read(path).splitlines():
+            parts = _KEYWORD.fullmatch(line)
+            keyword = parts["keyword"].lower() if parts else ""
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            value = "" if parts is None else parts["value"]
+            if keyword not in _COMMANDS:
+                value = _without_comment(value)
+            if keyword in ("host", "match"):
+                block = f"{keyword} {value}"
+                if keyword == "match" and not self._is_supported(value, path):
+                    block = None
+                else:
+                    self._lines.append(block)
+            elif block is None:
+                continue
+            elif keyword == "include":
+                if self._holds(block):
+                    self._include(value, path, depth)
+                    block = "Host *"  # the rest of it holds too, whatever the file has set
+                    self._lines.append(block)
+            elif value:
+                self._lines.append(f"{keyword} {value}")
+            elif self._holds(block):
+                raise paramiko.ConfigParseError(f"Unparsable line {line.strip()}")
+
+    def _holds(self, block: str) -> bool:
+        """Whether a block that begins so, after all that was written down before, is for the host."""
+        text = "\n".join([*self._lines, block, f"{_MARK} yes"])
+        return _MARK in paramiko.SSHConfig.from_text(text).lookup(self._host)
+
+    def _include(self, patterns: str, path: Path, depth: int) -> None:
+        if depth == MAX_INCLUDE_DEPTH:
+            raise DeviceError(
+                f"the SSH configuration {path} has an Include too deep", "Look for a loop of them"
+            )
+        for pattern in _split(patterns, path):
+            for file in _matching(pattern):
+                self.read(file, depth + 1)
+
+    def _is_supported(self, criteria: str, path: Path) -> bool:
+        """Whether paramiko knows all criteria; those it does not it would take to hold for every host.
+
+        Raises DeviceError where the criteria that it knows leave the block in force.
+        """
+        words = iter(_split(criteria, path))
+        known: list[str] = []
+        unknown = ""
+        for word in words:
+            kind = word.removeprefix("!")
+            argument = [] if kind in _ALONE else [next(words, "")]
+            if kind in _EVALUATED:
+                known += [word, *argument]
+            else:
+                unknown = unknown or kind
+        if unknown and (not known or self._holds(f"match {shlex.join(known)}")):
+            raise DeviceError(
+                f"the SSH configuration {path} has a 'Match {unknown}', which is not supported",
+                "Write a Host block in its place",
+            )
+        return not unknown
 
 
 def text_of(options: Options, key: str) -> str | None:
@@ -60,44 +145,26 @@ def home_path(path: Path | str) -> Path:
     return Path(os.path.expanduser(path))
 
 
-def _lines(path: Path, depth: int) -> list[str]:
-    """The file's lines with those of included files in their place."""
-    found: list[str] = []
-    within = ""
-    for line in _read(path).splitlines():
-        parts = _KEYWORD.fullmatch(line)
-        keyword = parts["keyword"].lower() if parts else ""
-        if parts is None or keyword != "include":
-            within = line.strip() if keyword in ("host", "match") else within
-            if parts is not None and keyword == "match":
-                _check_match(parts["value"], path)
-            found.append(line)
+def _without_comment(text: str) -> str:
+    """A value less the comment behind it: a ``#`` at the beginning of a word outside quotes."""
+    quote, previous = "", " "
+    for index, character in enumerate(text):
+        if previous == "\\":
+            previous = ""  # escaped
             continue
-        if within or depth == MAX_INCLUDE_DEPTH:
-            where = f"within {within!r}" if within else "too deep"
-            raise DeviceError(f"the SSH configuration {path} has an Include {where}", "Move it to the top")
-        for pattern in parts["value"].replace('"', "").split():
-            for file in _matching(pattern):
-                found += _lines(file, depth + 1)
-        found.append("Host *")  # what follows is outside the included file's last block again
-    return found
+        if character == "#" and not quote and previous.isspace():
+            return text[:index].rstrip()
+        if character in ("'", '"') and quote in ("", character):
+            quote = "" if quote else character
+        previous = character
+    return text
 
 
-def _check_match(criteria: str, path: Path) -> None:
-    """Refuse criteria that paramiko does not know: it would apply their block to every host."""
+def _split(text: str, path: Path) -> list[str]:
     try:
-        words = iter(shlex.split(criteria))
+        return shlex.split(text)
     except ValueError as error:
         raise DeviceError(f"the SSH configuration {path} is malformed: {error}", "Correct it") from error
-    for word in words:
-        kind = word.removeprefix("!")
-        if kind not in _EVALUATED:
-            raise DeviceError(
-                f"the SSH configuration {path} has a 'Match {kind}', which is not supported",
-                "Write a Host block in its place",
-            )
-        if kind not in ("all", "canonical", "final"):
-            next(words, None)
 
 
 def _matching(pattern: str) -> list[Path]:
@@ -110,7 +177,7 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_CONFIG_BYTES + 1)
         if len(content) <= MAX_CONFIG_BYTES:
-            return content.decode()
-    except (OSError, UnicodeDecodeError) as error:
+            return content.decode(errors="surrogateescape")  # a comment may be in any encoding
+    except OSError as error:
         raise DeviceError(f"the SSH configuration {path} cannot be read: {error}") from error
     raise DeviceError(f"the SSH configuration {path} is larger than {MAX_CONFIG_BYTES >> 20} MiB")

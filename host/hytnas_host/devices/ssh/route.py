@@ -65,13 +65,8 @@ def _plan(address: Address, settings: SshSettings, config: SshConfig, depth: int
         )
     found = config.lookup(address.host)
     is_device = depth == 0
-    if "proxycommand" in found:
-        raise DeviceError(
-            f"the SSH configuration reaches {address.host} by ProxyCommand, which is not supported",
-            "Use ProxyJump, or give the device's own address",
-        )
     # The hosts before a jump host come from the configuration alone.
-    jump = (settings.proxy_jump if is_device else None) or text_of(found, "proxyjump") or "none"
+    jump = (settings.proxy_jump if is_device else None) or _configured_jump(found, address.host)
     before: tuple[Endpoint, ...] = ()
     if jump != "none":
         # Each of the list is reached through the one before it; the first may have a way of its own.
@@ -80,6 +75,17 @@ def _plan(address: Address, settings: SshSettings, config: SshConfig, depth: int
         before += tuple(_endpoint(hop, settings, config.lookup(hop.host), ()) for hop in others)
     own_keys = settings.key_files if is_device else ()
     return (*before, _endpoint(address, settings, found, own_keys))
+
+
+def _configured_jump(found: Options, host: str) -> str:
+    """The jump hosts that the configuration says; of ProxyJump and ProxyCommand that which it says first."""
+    first = next((key for key in found if key in ("proxyjump", "proxycommand")), "")
+    if first == "proxycommand" and text_of(found, first) is not None:  # None stands for "none"
+        raise DeviceError(
+            f"the SSH configuration reaches {host} by ProxyCommand, which is not supported",
+            "Use ProxyJump, or give the device's own address",
+        )
+    return text_of(found, first) or "none"
 
 
 def _endpoint(

@@ -10,7 +10,7 @@ from hytnas_host.devices.ssh.hostkeys import HostKey
 
 USER_CONFIG = Path("~/.ssh/config")
 _ADDRESS = re.compile(
-    r"(?:ssh://)?(?:(?P<user>[^@\s]+)@)?(?:\[(?P<ip6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s@:\[\]/]+))"
+    r"(?:ssh://)?(?:(?P<user>[^\s]+)@)?(?:\[(?P<ip6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s@:\[\]/]+))"
     r"(?::(?P<port>\d{1,5}))?/?"
 )
 
@@ -27,7 +27,7 @@ class Address:
     def parse(cls, text: str) -> Self:
         """Read ``pi@raspberrypi.local``, ``host:2222``, ``[fe80::1]:22`` or ``ssh://pi@host``.
 
-        Raises DeviceError.
+        A user's name may hold an @. Raises DeviceError.
         """
         found = _ADDRESS.fullmatch(text)
         # A leading dash would be an option to any program that the name is handed to.

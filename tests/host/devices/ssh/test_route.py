@@ -40,6 +40,7 @@ def told(settings: SshSettings) -> list[str]:
         ("pi@10.0.0.5:2222", Address("10.0.0.5", 2222, "pi")),
         ("[fe80::1%eth0]:22", Address("fe80::1%eth0", 22)),
         ("ssh://pi@board:22/", Address("board", 22, "pi")),
+        ("ada@lab.example@board:2222", Address("board", 2222, "ada@lab.example")),
     ],
 )
 def test_addresses_are_read_and_written(text, address):
@@ -48,7 +49,7 @@ def test_addresses_are_read_and_written(text, address):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-oProxyCommand=x", "a b", "pi@", "@host", "host:0", "host:65536", "h:x", "a@b@c"]
+    "text", ["", "-oProxyCommand=x", "a b", "pi@", "@host", "host:0", "host:65536", "h:x", "a@b@"]
 )
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(DeviceError, match="not an address"):
@@ -138,7 +139,8 @@ def test_included_pattern_may_have_stars_anywhere(configure, home):
         ("Host board\n  ProxyCommand nc %h %p", "ProxyCommand"),
         ("Host board\n  ProxyJump board", "loop of ProxyJump"),
         ("Host board\n  Port http", "port 'http'"),
-        ("Host board\n  Include more", "Include within 'Host board'"),
+        ("Host board\n  nonsense", "malformed"),
+        ("Host board\n  ProxyCommand nc %h %p\n  ProxyJump none", "ProxyCommand"),
         ("Include config", "Include too deep"),
         ("Host board\n  ProxyJump a b", "not an address"),
         ("nonsense", "malformed"),
@@ -158,5 +160,60 @@ def test_configuration_that_cannot_be_followed_is_one_clear_error(configure, tex
 
 def test_configuration_that_is_no_text_is_one_clear_error(home):
     (home / ".ssh/config").write_bytes(b"\xff\xfe")
-    with pytest.raises(DeviceError, match="cannot be read"):
+    with pytest.raises(DeviceError, match="malformed"):
         plan_route(SshSettings("board"))
+
+
+def test_comments_behind_values_are_none_of_them(configure):
+    configure(
+        "Host board desk # Tim's\n  Port 23 # not 22\n  User 'a # b'\n"
+        "  IdentityFile /key#1 # it's the main one\n  HostName=shelf#3\n"
+    )
+    (board,) = plan_route(SshSettings("board"))
+    assert (board.host, board.port, board.user) == ("shelf#3", 23, "'a # b'")
+    assert board.key_files == (Path("/key#1"),)
+    assert told(SshSettings("desk")) == [str(board)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"  # Tim's card, bo\xeete aux lettres",
+        b"  ProxyCommand nc %h %p",
+        b"  nonsense",
+        b"  User",
+        b"  Include unreadable",
+        b"Match localnetwork 10.0.0.0/8 host other\n  User x",
+        b"Match host other tagged vpn\n  Include unreadable\n  nonsense",
+    ],
+)
+def test_what_does_not_hold_for_a_board_cannot_stop_it(home, other):
+    (home / ".ssh/unreadable").mkdir()
+    text = b"Host other\n" + other + b"\nHost board\n  User pi\n"
+    (home / ".ssh/config").write_bytes(text)
+    assert told(SshSettings("board")) == ["pi@board port 22"]
+
+
+@pytest.mark.parametrize(
+    ("text", "hops"),
+    [
+        ("ProxyCommand none", ["ada@board port 22"]),
+        ("ProxyCommand none\nProxyJump gate", ["ada@board port 22"]),
+        ("ProxyJump gate\nProxyCommand nc %h %p", ["ada@gate port 22", "ada@board port 22"]),
+        ("ProxyJump none\nProxyCommand nc %h %p", ["ada@board port 22"]),
+    ],
+)
+def test_of_proxy_jump_and_proxy_command_the_first_counts(configure, text, hops):
+    configure(f"Host board\n{text}\nHost *\n  ProxyJump none\n")
+    assert told(SshSettings("board")) == hops
+
+
+@pytest.mark.parametrize("block", ["Host board", "Match originalhost board", "Match user ada host b*"])
+def test_a_file_that_is_included_in_a_block_counts_where_that_holds(configure, home, block):
+    (home / ".ssh/more").write_text("Port 23\nHost desk\n  User nobody\nHost *\n  User pi\n")
+    configure(f"{block}\n  Include more\n  IdentityFile /key\nHost *\n  Port 24\n")
+    (board,) = plan_route(SshSettings("board"))
+    assert (str(board), board.key_files) == ("pi@board port 23", (Path("/key"),))
+    (desk,) = plan_route(SshSettings("desk"))
+    assert str(desk) == "ada@desk port 24"
+    assert Path("/key") not in desk.key_files
