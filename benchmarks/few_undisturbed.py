@@ -47,7 +47,7 @@ def elsewhere(journal: Journal) -> dict[tuple[str, int, str], float]:
     assert journal.header is not None
     places, logs = [], []
     for condition in CONDITIONS:
-        rows = labels_of(journal, journal.header, condition)["ours"]
+        rows = labels_of(journal, journal.header, condition, ["ours"])["ours"]
         for number, repeat in enumerate(ended_repeats(journal, condition)):
             places.append((condition, repeat))
             labels = [row[number] for row in rows]

@@ -52,7 +52,7 @@ Kept = dict[str, list[Rows]]
 """By method: those of each stratum."""
 
 
-def labels_of(journal: Journal, header: Header, condition: str) -> Labels:
+def labels_of(journal: Journal, header: Header, condition: str, methods: Sequence[str] = ROWS) -> Labels:
     """The labels of one condition in the passes that have ended; None for a model that failed.
 
     Returns
@@ -72,7 +72,7 @@ def labels_of(journal: Journal, header: Header, condition: str) -> Labels:
             ]
             for model in header.models
         ]
-        for method in ROWS
+        for method in methods
     }
 
 
