@@ -3,22 +3,19 @@
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import ESTIMATORS, estimator_class, list_estimators
-from hytnas_predictors.features import make_features
 from hytnas_predictors.progress import ProgressFactory
 from hytnas_predictors.recipes import Recipe, suits
+from hytnas_predictors.trial import Trial
 from hytnas_predictors.validation import CrossValidation, cross_validate
 
 
 def cross_validate_all(
-    labelled: LabelledSet,
+    trial: Trial,
     recipes: Sequence[Recipe],
-    folds: NDArray[np.int64],
-    seed: int,
     bars: ProgressFactory,
     *,
     may_fail: Collection[str],
@@ -28,33 +25,27 @@ def cross_validate_all(
 
     Parameters
     ----------
-    labelled : LabelledSet of n labels
+    trial : Trial
     recipes : sequence of Recipe
         No two of one estimator.
-    folds : (r, n) int, from `grouped_folds`
-    seed : int
     bars : ProgressFactory
     may_fail : collection of str
         Estimators that are left out where they fail; a failure of another is raised.
     failures : dict
         Where the exceptions of those that failed are put, by name.
     """
-    fits = sum(len(np.unique(row)) for row in folds)
-    tables = {
-        sets: make_features(labelled.space, labelled.architectures, labelled.context.task, sets).x
-        for sets in dict.fromkeys(recipe.features for recipe in recipes)
-    }
+    fits = sum(len(np.unique(row)) for row in trial.folds)
     results = {}
     with bars("cross-validating predictors", len(recipes) * fits) as bar:
         for recipe in recipes:
             try:
                 results[recipe.estimator] = cross_validate(
                     recipe.make,
-                    tables[recipe.features],
-                    labelled.y,
-                    folds,
+                    trial.tables[recipe.features],
+                    trial.y,
+                    trial.folds,
                     scale=recipe.scale,
-                    seed=seed,
+                    seed=trial.seed,
                     on_fit=bar.advance,
                 )
             except Exception as error:

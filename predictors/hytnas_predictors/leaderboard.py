@@ -14,11 +14,11 @@ from hytnas_datasets.families import has_networks
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.quality_flags import describe_flags
 from hytnas_datasets.targets import get_target
-from hytnas_predictors import metrics
 from hytnas_predictors.baselines import baseline_columns, cross_validate_baseline, fit_line, fit_mean
 from hytnas_predictors.candidates import cross_validate_all, describe_failures, suitable_estimators
 from hytnas_predictors.ceiling import noise_ceiling
 from hytnas_predictors.comparison import Contender, make_verdict
+from hytnas_predictors.entries import add_edges, compare_with_best, draw_curves, enter, make_score
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import ESTIMATORS, estimator_class
 from hytnas_predictors.estimators.base import check_labels
@@ -26,18 +26,17 @@ from hytnas_predictors.intervals import (
     DEFAULT_RESAMPLES,
     bootstrap_tau,
     group_codes,
-    percentile_interval,
     resample_weights,
 )
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 from hytnas_predictors.recipes import Recipe, default_recipe
-from hytnas_predictors.result import Interval, Leaderboard, NoiseCeiling, OutOfFold, Score
+from hytnas_predictors.result import Interval, Leaderboard, OutOfFold, Score
+from hytnas_predictors.trial import Trial, feature_tables
 from hytnas_predictors.validation import CrossValidation, grouped_folds
 
 Floats = NDArray[np.float64]
 MINIMUM_NETWORKS = 20
 CHANCE = "mean"
-ROUNDING = 1e-9
 
 
 def build_leaderboard(
@@ -49,6 +48,8 @@ def build_leaderboard(
     repeats: int = 3,
     seed: int = 0,
     resamples: int = DEFAULT_RESAMPLES,
+    edges: bool = False,
+    curve_samples: int = 0,
     progress: ProgressFactory | None = None,
 ) -> Leaderboard:
     """Cross-validate predictors on the same folds and rank them by Kendall's tau-b.
@@ -67,6 +68,11 @@ def build_leaderboard(
         Of the folds, the fits and the bootstrap; equal seeds give equal leaderboards apart from times.
     resamples : int
         Of the bootstrap over networks.
+    edges : bool
+        Whether to test each predictor on the lowest and the highest tenth of the labels, fitted to all
+        others.
+    curve_samples : int
+        Random samples for each point of the learning curves; none are drawn up for 0.
     progress : callable, optional
         Makes a bar for a number of fits.
 
@@ -91,26 +97,27 @@ def build_leaderboard(
     names = suitable_estimators(labelled, failures) if unasked else estimators or ()
     chosen = list(recipes) or [default_recipe(name, labelled.target, labelled.space) for name in names]
     _check(labelled, chosen)
-    y, groups = labelled.y, _network_groups(labelled)
-    assigned = grouped_folds(groups, folds, repeats, seed)
+    y, groups, bars = labelled.y, _network_groups(labelled), progress or SilentProgress
+    trial = Trial(
+        y, groups, feature_tables(labelled, chosen), grouped_folds(groups, folds, repeats, seed), seed
+    )
     may_fail = set(names) - set(ESTIMATORS.bundled) if unasked else set()
-    bars = progress or SilentProgress
-    results = cross_validate_all(labelled, chosen, assigned, seed, bars, may_fail=may_fail, failures=failures)
-    chosen = [recipe for recipe in chosen if recipe.estimator in results]
-    validated = [results[recipe.estimator] for recipe in chosen]
+    results = cross_validate_all(trial, chosen, bars, may_fail=may_fail, failures=failures)
     weights = resample_weights(groups, resamples, np.random.default_rng([seed, repeats, folds]))
     ceiling, ceiling_note = noise_ceiling(
         y, labelled.repeats, labelled.target, rng=np.random.default_rng([seed, 1])
     )
-    contenders, scores = [], []
-    for recipe, result in zip(chosen, validated, strict=True):
-        taus = bootstrap_tau(y, result.predicted, groups, weights)
-        score = _score((recipe.estimator, "+".join(recipe.features)), y, result, taus, ceiling)
-        contenders.append(Contender(recipe.estimator, score.kendall_tau, taus))
-        scores.append(score)
-    order = sorted(range(len(scores)), key=lambda i: -scores[i].kendall_tau.value)
-    baselines, rivals = _baselines(labelled, assigned, groups, weights, chosen[0])
-    averaged = [validated[i].predicted.mean(axis=0) for i in order]
+    entries = [
+        enter(trial, recipe, results[recipe.estimator], weights, ceiling)
+        for recipe in chosen
+        if recipe.estimator in results
+    ]
+    entries.sort(key=lambda entry: -entry.score.kendall_tau.value)
+    compare_with_best(trial, entries)
+    if edges:
+        add_edges(trial, entries)
+    scores = tuple(entry.score for entry in entries)
+    baselines, rivals = _baselines(labelled, trial, weights, entries[0].recipe)
     return Leaderboard(
         target=labelled.target.name,
         unit=labelled.target.unit,
@@ -122,22 +129,26 @@ def build_leaderboard(
         seed=seed,
         context=labelled.context,
         provenance=labelled.provenance,
-        scores=tuple(scores[i] for i in order),
+        scores=scores,
         baselines=baselines,
         ceiling=ceiling,
         architectures=tuple(labelled.space.format(each) for each in labelled.architectures),
         measured=tuple(y.tolist()),
         out_of_fold=tuple(
-            OutOfFold(scores[i].predictor, tuple(mean.tolist()))
-            for i, mean in zip(order, averaged, strict=True)
+            OutOfFold(entry.recipe.estimator, tuple(entry.result.predicted.mean(axis=0).tolist()))
+            for entry in entries
         ),
-        verdict=make_verdict([contenders[i] for i in order], rivals),
-        notes=(*_notes(labelled, scores, ceiling_note, chosen), *describe_failures(failures)),
+        verdict=make_verdict([entry.contender for entry in entries], rivals),
+        notes=(
+            *_notes(labelled, scores, ceiling_note, [entry.recipe for entry in entries]),
+            *describe_failures(failures),
+        ),
         quality_flags=labelled.flag_count,
+        curves=draw_curves(trial, entries, curve_samples, bars),
     )
 
 
-def to_rows(leaderboard: Leaderboard) -> list[dict[str, str | float | bool]]:
+def to_rows(leaderboard: Leaderboard) -> list[dict[str, str | float | bool | None]]:
     """One flat row for each predictor, best first, then the baselines."""
     of_device = get_target(leaderboard.target).of_device
     return [
@@ -150,7 +161,15 @@ def to_rows(leaderboard: Leaderboard) -> list[dict[str, str | float | bool]]:
             "spearman": score.spearman,
             f"rmse_{leaderboard.unit}": score.rmse,
             "mape": score.mape,
+            "within_5_percent": score.within_5_percent,
             "within_10_percent": score.within_10_percent,
+            "inside_90_percent": score.inside_90_percent,
+            **{
+                f"{edge}_tenth_{figure}": getattr(found, figure) if found else None
+                for edge, found in (("lowest", score.lowest), ("highest", score.highest))
+                for figure in ("kendall_tau", "mape")
+            },
+            "p_against_best": score.p_against_best,
             "fit_s": score.fit_s,
             "predict_us_per_row": score.predict_us_per_row,
             "leak_suspected": score.leak_suspected,
@@ -209,47 +228,15 @@ def _network_groups(labelled: LabelledSet) -> NDArray[np.int64]:
     return group_codes(_network_names(labelled))
 
 
-def _score(
-    named: tuple[str, str],
-    y: Floats,
-    result: CrossValidation,
-    taus: Floats,
-    ceiling: NoiseCeiling | None = None,
-) -> Score:
-    """The row of a predictor, ``named`` by its name and its features."""
-
-    def averaged(metric: metrics.Metric) -> float:
-        return float(np.mean([metric(y, row) for row in result.predicted]))
-
-    tau = percentile_interval(averaged(metrics.kendall_tau), taus)
-    return Score(
-        predictor=named[0],
-        features=named[1],
-        kendall_tau=tau,
-        spearman=averaged(metrics.spearman),
-        rmse=averaged(metrics.rmse),
-        mape=averaged(metrics.mape),
-        within_10_percent=averaged(metrics.within_10_percent),
-        fit_s=result.fit_s,
-        predict_us_per_row=result.predict_us_per_row,
-        leak_suspected=ceiling is not None and tau.value > ceiling.label_to_truth.high + ROUNDING,
-        better_than_chance=tau.low > 0,
-    )
-
-
 def _baselines(
-    labelled: LabelledSet,
-    folds: NDArray[np.int64],
-    groups: NDArray[np.int64],
-    weights: NDArray[np.float32],
-    recipe: Recipe,
+    labelled: LabelledSet, trial: Trial, weights: NDArray[np.float32], recipe: Recipe
 ) -> tuple[tuple[Score, ...], list[Contender]]:
     """Scores of the baselines, best first and chance last, and those that rank as contenders."""
-    y, scores, contenders = labelled.y, [], []
+    y, folds, scores, contenders = trial.y, trial.folds, [], []
     for name, column in baseline_columns(labelled).items():
         predicted = cross_validate_baseline(fit_line, column, y, folds, recipe.scale)
-        taus = bootstrap_tau(y, predicted, groups, weights)
-        score = _score((name, f"log {name}"), y, CrossValidation(predicted, 0.0, 0.0), taus)
+        taus = bootstrap_tau(y, predicted, trial.groups, weights)
+        score = make_score((name, f"log {name}"), y, CrossValidation(predicted, 0.0, 0.0), taus)
         scores.append(score)
         contenders.append(Contender(name, score.kendall_tau, taus))
     scores.sort(key=lambda score: -score.kendall_tau.value)
@@ -259,7 +246,7 @@ def _baselines(
 
 def _score_of_chance(y: Floats, predicted: Floats) -> Score:
     """The mean orders nothing: its tau is 0, whatever the differences between the folds' means say."""
-    score = _score((CHANCE, "none"), y, CrossValidation(predicted, 0.0, 0.0), np.zeros(1))
+    score = make_score((CHANCE, "none"), y, CrossValidation(predicted, 0.0, 0.0), np.zeros(1))
     return replace(score, kendall_tau=Interval(0.0, 0.0, 0.0), spearman=0.0, better_than_chance=False)
 
 

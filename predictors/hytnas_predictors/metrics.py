@@ -76,5 +76,16 @@ def within_10_percent(y: Floats, predicted: Floats, /) -> float:
     return float(np.mean(np.abs(predicted - y) <= 0.1 * np.abs(y)))
 
 
+def within_5_percent(y: Floats, predicted: Floats, /) -> float:
+    """Share of predictions, in [0, 1], that are off by at most a twentieth of the label.
+
+    Examples
+    --------
+    >>> within_5_percent(np.array([10.0, 20.0]), np.array([10.5, 21.5]))
+    0.5
+    """
+    return float(np.mean(np.abs(predicted - y) <= 0.05 * np.abs(y)))
+
+
 def _or_zero(value: float) -> float:
     return 0.0 if math.isnan(value) else value

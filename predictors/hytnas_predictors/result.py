@@ -7,17 +7,31 @@ from hytnas_datasets.quality_flags import FlagCount
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A figure with its 95 % interval."""
+    """A figure with its interval, which is the 95 % interval where nothing else is said."""
 
     value: float
     low: float
     high: float
 
 
+class EdgeScore(msgspec.Struct, frozen=True):
+    """Kendall's tau-b and the mean relative error on the tenth of the labels at one edge.
+
+    The predictor was fitted to the other labels, so it had seen nothing so small, or so large.
+    """
+
+    kendall_tau: float
+    mape: float
+
+
 class Score(msgspec.Struct, frozen=True):
     """One row of the leaderboard: out-of-fold scores of one predictor, pooled over the repeats.
 
-    ``within_10_percent`` is a share in [0, 1], ``mape`` a fraction, ``rmse`` in the unit of the target.
+    ``within_10_percent`` and ``within_5_percent`` are shares in [0, 1], ``mape`` a fraction, ``rmse`` in the
+    unit of the target. ``inside_90_percent`` is the share of labels inside the nominal 90 % interval that the
+    predictor gives, ``None`` where it gives none. ``lowest`` and ``highest`` are the scores on the tenth at
+    each edge, ``None`` where they were not asked for. ``p_against_best`` is that of the corrected paired
+    test against the best predictor; ``None`` for the best one and for baselines.
     """
 
     predictor: str
@@ -26,11 +40,34 @@ class Score(msgspec.Struct, frozen=True):
     spearman: float
     rmse: float
     mape: float
+    within_5_percent: float
     within_10_percent: float
     fit_s: float
     predict_us_per_row: float
     leak_suspected: bool
     better_than_chance: bool
+    inside_90_percent: float | None = None
+    lowest: EdgeScore | None = None
+    highest: EdgeScore | None = None
+    p_against_best: float | None = None
+
+
+class CurvePoint(msgspec.Struct, frozen=True):
+    """Scores of a predictor fitted to so many labels, on networks that are left out.
+
+    The bands of ``kendall_tau`` and ``mape`` hold the middle 80 % of the random samples of labels.
+    """
+
+    labels: int
+    kendall_tau: Interval
+    mape: Interval
+
+
+class LearningCurve(msgspec.Struct, frozen=True):
+    """What more labels would bring: the scores of one predictor by the number of labels."""
+
+    predictor: str
+    points: tuple[CurvePoint, ...]
 
 
 class NoiseCeiling(msgspec.Struct, frozen=True):
@@ -80,3 +117,4 @@ class Leaderboard(msgspec.Struct, frozen=True):
     verdict: str
     notes: tuple[str, ...] = ()
     quality_flags: FlagCount | None = None
+    curves: tuple[LearningCurve, ...] = ()

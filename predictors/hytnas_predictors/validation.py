@@ -8,9 +8,11 @@ high), so it errs on the safe side.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.targets import Scale
@@ -20,6 +22,8 @@ from hytnas_predictors.recipes import from_scale, to_scale
 
 Floats = NDArray[np.float64]
 Folds = NDArray[np.int64]
+HALF_WIDTH: Final = float(norm.ppf(0.95))
+"""Standard deviations from the mean to the ends of a nominal 90 % interval."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,9 @@ class CrossValidation:
     ----------
     predicted : (r, n) float64
         One prediction for each label in each repeat, in the unit of the label.
+    inside : (r, n) bool, optional
+        Whether each label lies inside the nominal 90 % interval of its prediction, on the fitted scale;
+        ``None`` where the estimator gives no standard deviation.
     fit_s : float
         Mean seconds to fit one fold.
     predict_us_per_row : float
@@ -39,6 +46,7 @@ class CrossValidation:
     predicted: Floats
     fit_s: float
     predict_us_per_row: float
+    inside: NDArray[np.bool_] | None = None
 
 
 def grouped_folds(groups: NDArray[np.int64], folds: int, repeats: int, seed: int) -> Folds:
@@ -101,7 +109,8 @@ def cross_validate(
     PredictorError
         For predictions that are no numbers.
     """
-    predicted = np.empty(folds.shape)
+    predicted, inside = np.empty(folds.shape), np.zeros(folds.shape, dtype=np.bool_)
+    any_spread = False
     fit_s = predict_s = 0.0
     fits = 0
     for repeat, fold, held_out in _splits(folds):
@@ -114,10 +123,14 @@ def cross_validate(
         fit_s += fitted - started
         fits += 1
         predicted[repeat, held_out] = from_scale(mean, std, scale)[0]
+        inside[repeat, held_out] = np.abs(to_scale(y[held_out], scale) - mean) <= HALF_WIDTH * std
+        any_spread |= bool((std > 0).any())
         on_fit()
     if np.isnan(predicted).any():
         raise PredictorError("it predicts values that are no numbers", "Leave this estimator out")
-    return CrossValidation(predicted, fit_s / fits, 1e6 * predict_s / folds.size)
+    return CrossValidation(
+        predicted, fit_s / fits, 1e6 * predict_s / folds.size, inside if any_spread else None
+    )
 
 
 def _splits(folds: Folds) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
+from scipy import stats
 
-from hytnas_predictors.comparison import Contender, difference, make_verdict, tells_apart
+from hytnas_predictors.comparison import (
+    Contender,
+    corrected_p_value,
+    difference,
+    make_verdict,
+    tells_apart,
+)
 from hytnas_predictors.result import Interval
 
 NOISE = np.random.default_rng(0).normal(size=1000)
@@ -46,3 +53,24 @@ def test_a_baseline_that_is_as_good_is_said_so(tau: float, said: str | None) -> 
     )
     assert ("macs alone" in verdict) == (said is not None)
     assert said is None or said in verdict
+
+
+def test_the_corrected_test_is_more_careful_than_the_plain_one() -> None:
+    rng = np.random.default_rng(0)
+    first = 0.8 + 0.02 * rng.normal(size=(3, 5))
+    second = first - 0.01 + 0.02 * rng.normal(size=(3, 5))
+    differences = (first - second).ravel()
+    plain = float(stats.ttest_1samp(differences, 0.0).pvalue)
+    corrected = corrected_p_value(first, second)
+    statistic = differences.mean() / np.sqrt((1 / 15 + 1 / 4) * differences.var(ddof=1))
+    assert corrected == pytest.approx(2 * stats.t.sf(abs(statistic), 14))
+    assert corrected > plain
+    assert corrected_p_value(second, first) == pytest.approx(corrected)
+
+
+def test_equal_predictors_are_rarely_told_apart() -> None:
+    rng = np.random.default_rng(1)
+    found = [
+        corrected_p_value(rng.normal(size=(3, 5)), rng.normal(size=(3, 5))) < 0.05 for _ in range(200)
+    ]
+    assert np.mean(found) <= 0.05

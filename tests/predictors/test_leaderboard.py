@@ -132,6 +132,35 @@ def test_simulated_labels_are_called_simulated(board: Leaderboard) -> None:
     assert any("SIMULATED" in note for note in board.notes)
 
 
+def test_the_best_is_compared_with_each_other_and_spreads_are_held_against_labels(
+    board: Leaderboard, make_labelled
+) -> None:
+    best, other = board.scores
+    assert best.p_against_best is None
+    assert other.p_against_best is not None
+    assert 0 <= other.p_against_best <= 1
+    assert all(score.inside_90_percent is None for score in (*board.scores, *board.baselines))  # one member
+    layerwise = quick(make_labelled(60), recipes=[Recipe("layerwise", ("work",), "log")]).scores[0]
+    assert layerwise.inside_90_percent is not None
+    assert 0.7 < layerwise.inside_90_percent <= 1
+    assert layerwise.within_5_percent <= layerwise.within_10_percent
+
+
+def test_edges_and_curves_are_there_where_they_are_asked_for(make_labelled, board: Leaderboard) -> None:
+    assert not board.curves
+    assert board.scores[0].lowest is None
+    full = quick(make_labelled(40), repeats=1, edges=True, curve_samples=2)
+    assert [curve.predictor for curve in full.curves] == [score.predictor for score in full.scores]
+    assert [point.labels for point in full.curves[0].points] == [10, 20]
+    for score in full.scores:
+        assert score.lowest is not None
+        assert score.highest is not None
+        assert score.lowest.mape > 0
+    row = to_rows(full)[0]
+    assert row["lowest_tenth_mape"] == full.scores[0].lowest.mape
+    assert to_rows(full)[-1]["highest_tenth_kendall_tau"] is None
+
+
 def test_equal_seeds_give_equal_leaderboards(make_labelled, board: Leaderboard) -> None:
     again, other = quick(make_labelled(60)), quick(make_labelled(60), seed=1)
     assert without_times(again) == without_times(board)

@@ -8,9 +8,9 @@ from hytnas_host.cli.console import out, print_table
 from hytnas_predictors.result import Leaderboard, Score
 
 TAU = "Kendall tau [95 %]"
-NARROW_WITHOUT = ("features", "within 10 %", "fit s")
-WIDE = 110
-"""Console columns from which features and fitting times are shown, too."""
+NARROW_WITHOUT = ("features", "±5 %", "±10 %", "in 90 %", "p", "fit s")
+WIDE = 132
+"""Console columns from which the columns of ``NARROW_WITHOUT`` are shown, too."""
 
 
 def print_leaderboard(board: Leaderboard) -> None:
@@ -31,6 +31,14 @@ def print_leaderboard(board: Leaderboard) -> None:
             for score in (*board.scores, *board.baselines)
         ],
     )
+    if wide:
+        out.print(
+            "±5 %, ±10 %: labels that the prediction misses by no more; in 90 %: labels inside the nominal "
+            "90 % interval; p: of no difference to the best (corrected resampled t-test)",
+            highlight=False,
+        )
+    _print_edges(board)
+    _print_curves(board)
     if board.ceiling is None:
         out.print("noise ceiling: unknown, no label was repeated")
     else:
@@ -56,7 +64,10 @@ def _columns(unit: str) -> tuple[str, ...]:
         "Spearman",
         f"RMSE{shown}",
         "MAPE",
-        "within 10 %",
+        "±5 %",
+        "±10 %",
+        "in 90 %",
+        "p",
         "fit s",
         "remark",
     )
@@ -76,7 +87,56 @@ def _row(score: Score) -> tuple[str, ...]:
         f"{score.spearman:.3f}",
         f"{score.rmse:#.3g}",
         f"{100 * score.mape:.1f} %",
+        f"{100 * score.within_5_percent:.0f} %",
         f"{100 * score.within_10_percent:.0f} %",
+        "-" if score.inside_90_percent is None else f"{100 * score.inside_90_percent:.0f} %",
+        "" if score.p_against_best is None else _p(score.p_against_best),
         f"{score.fit_s:.2f}",
         ", ".join(remarks),
+    )
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _print_edges(board: Leaderboard) -> None:
+    """How each predictor does on the tenth at each edge, fitted to all other labels."""
+    scores = [score for score in board.scores if score.lowest and score.highest]
+    if not scores:
+        return
+    words = get_target(board.target).words
+    print_table(
+        f"At the edges: fitted without the tenth with the lowest, or the highest, {words}, and tested on it",
+        ["predictor", "lowest: tau", "MAPE", "highest: tau", "MAPE"],
+        [
+            (
+                score.predictor,
+                *(
+                    cell
+                    for edge in (score.lowest, score.highest)
+                    if edge is not None
+                    for cell in (f"{edge.kendall_tau:.3f}", f"{100 * edge.mape:.1f} %")
+                ),
+            )
+            for score in scores
+        ],
+    )
+
+
+def _print_curves(board: Leaderboard) -> None:
+    """Tau and mean error by the number of labels."""
+    if not board.curves:
+        return
+    sizes = [point.labels for point in board.curves[0].points]
+    print_table(
+        "Learning curves: tau and MAPE on networks that are left out, by the labels fitted to",
+        ["predictor", *(f"{size} labels" for size in sizes)],
+        [
+            (
+                curve.predictor,
+                *(f"{point.kendall_tau.value:.3f}, {100 * point.mape.value:.1f} %" for point in curve.points),
+            )
+            for curve in board.curves
+        ],
     )

@@ -110,6 +110,16 @@ def leaderboard(
     converter: MeasuredConverterOption = None,
     data: DataOption = None,
     stable_only: StableOnlyOption = False,
+    curves: Annotated[
+        bool,
+        typer.Option(
+            "--curves/--no-curves",
+            help=(
+                "Fit each predictor to 10, 20, 40, ... labels as well, and show how it does on the others. "
+                "Without it the leaderboard takes about half as long."
+            ),
+        ),
+    ] = True,
     seed: SeedOption = 0,
     csv: Annotated[
         Path | None, typer.Option("--csv", help="Write the table to this CSV file as well.")
@@ -128,7 +138,7 @@ def leaderboard(
     """
     from hytnas_host.cli.leaderboard_table import print_leaderboard
     from hytnas_host.workflow.labels import LabelChoice
-    from hytnas_host.workflow.leaderboards import make_leaderboard
+    from hytnas_host.workflow.leaderboards import CURVE_SAMPLES, make_leaderboard
     from hytnas_predictors.leaderboard import write_csv
 
     board = make_leaderboard(
@@ -138,6 +148,7 @@ def leaderboard(
         folds=folds,
         repeats=repeats,
         choice=LabelChoice(device, model_format, precision, converter, data, stable_only),
+        curve_samples=CURVE_SAMPLES if curves else 0,
         seed=seed,
         progress=BarProgress,
     )

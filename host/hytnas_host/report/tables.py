@@ -22,11 +22,12 @@ from hytnas_host.report.words import (
     significant,
 )
 from hytnas_host.search.result import Pick, VerifiedRow
-from hytnas_predictors.result import Leaderboard, Score
+from hytnas_predictors.result import EdgeScore, Leaderboard, Score
 
 Facts = tuple[tuple[str, str], ...]
 
 EXTRAPOLATED_WORDS: Final = "predicted outside the range of training: verify it"
+DASH: Final = "\u2013"
 UNSTABLE_WORDS: Final = f"{UNSTABLE}: the interval is wider than was asked for"
 PICK_NAMES: Final = {"BL": "Best latency", "O": "Optimal trade-off", "BA": "Best accuracy"}
 
@@ -203,6 +204,12 @@ def leaderboard_table(board: Leaderboard) -> LeaderboardTable:
             f"networks ({ceiling.repeated_labels} repeated labels, noise {significant(ceiling.label_noise)} "
             f"{ceiling.noise_unit})."
         )
+    notes.append(
+        "±5 %, ±10 %: labels that the prediction misses by no more. In 90 %: labels inside the nominal 90 % "
+        "interval that the predictor gives. Lowest and highest tenth: τ and mean error on the labels at that "
+        "edge, of the predictor fitted to all others. p: of no difference to the best, by the corrected "
+        "resampled t-test."
+    )
     return LeaderboardTable(
         f"{what}: {board.labels} labels of {board.networks} networks, {board.folds} folds, repeated "
         f"{board.repeats}{NBSP}times",
@@ -225,11 +232,24 @@ def _leaderboard_row(board: Leaderboard, score: Score, *, baseline: bool) -> Lea
         f"{score.spearman:.3f}",
         difference(score.rmse, get_target(board.target), 2),
         percent(100 * score.mape),
+        percent(100 * score.within_5_percent, 0),
         percent(100 * score.within_10_percent, 0),
+        DASH if score.inside_90_percent is None else percent(100 * score.inside_90_percent, 0),
+        _edge(score.lowest),
+        _edge(score.highest),
+        DASH if score.p_against_best is None else _p(score.p_against_best),
         duration(score.fit_s) if score.fit_s >= 1 else f"{significant(1000 * score.fit_s)}{NBSP}ms",
         f"{significant(score.predict_us_per_row)}{NBSP}µs",
     )
     return LeaderboardRow(score.predictor, score.features, cells, tuple(remarks), warning, baseline)
+
+
+def _edge(found: EdgeScore | None) -> str:
+    return DASH if found is None else f"{found.kendall_tau:.2f}, {percent(100 * found.mape)}"
+
+
+def _p(value: float) -> str:
+    return "<\u2009" + "0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def verification_rows(data: ReportData) -> tuple[VerificationRow, ...]:

@@ -1,6 +1,7 @@
 """Leaderboards of a study."""
 
 from pathlib import Path
+from typing import Final
 
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.study_files import StudyFiles, check_json_replaceable, write_json
@@ -8,6 +9,9 @@ from hytnas_host.workflow.labels import ANY, LabelChoice, read_labels
 from hytnas_predictors.leaderboard import build_leaderboard
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 from hytnas_predictors.result import Leaderboard
+
+CURVE_SAMPLES: Final = 5
+"""Random samples for each point of a learning curve, where nobody asks for another number."""
 
 
 def make_leaderboard(
@@ -19,6 +23,7 @@ def make_leaderboard(
     repeats: int = 3,
     seed: int = 0,
     choice: LabelChoice = ANY,
+    curve_samples: int = CURVE_SAMPLES,
     progress: ProgressFactory = SilentProgress,
 ) -> Leaderboard:
     """Compare the predictors on the chosen labels and write ``leaderboard-<target>.json``.
@@ -34,6 +39,14 @@ def make_leaderboard(
     check_json_replaceable(path, Leaderboard)
     labels = read_labels(study, target, space, choice)
     with host_work():
-        board = build_leaderboard(labels, folds=folds, repeats=repeats, seed=seed, progress=progress)
+        board = build_leaderboard(
+            labels,
+            folds=folds,
+            repeats=repeats,
+            seed=seed,
+            edges=True,
+            curve_samples=curve_samples,
+            progress=progress,
+        )
     write_json(path, board)
     return board

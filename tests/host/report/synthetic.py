@@ -29,7 +29,16 @@ from hytnas_host.report.load import describe_choices
 from hytnas_host.report.passes import EnergyRow, PassData, Profiled, SustainedRow
 from hytnas_host.search.picks import pick
 from hytnas_host.search.result import Evaluated, Objective, SearchResult, Verification, VerifiedRow
-from hytnas_predictors.result import Interval, Leaderboard, NoiseCeiling, OutOfFold, Score
+from hytnas_predictors.result import (
+    CurvePoint,
+    EdgeScore,
+    Interval,
+    Leaderboard,
+    LearningCurve,
+    NoiseCeiling,
+    OutOfFold,
+    Score,
+)
 
 MODELS, EVALUATED, FRONT = 80, 200, 12
 
@@ -329,11 +338,16 @@ def _leaderboard(
             spearman=base + 0.05 - 0.03 * k,
             rmse=(0.9 + 0.2 * k) if latency else 0.05,
             mape=0.05 + 0.012 * k,
+            within_5_percent=0.6 - 0.06 * k,
             within_10_percent=0.9 - 0.06 * k,
             fit_s=0.2 + 0.3 * k,
             predict_us_per_row=4.0 + 3 * k,
             leak_suspected=False,
             better_than_chance=latency or k < 3,
+            inside_90_percent=None if k == 3 else 0.9 - 0.2 * k,
+            lowest=EdgeScore(0.8 - 0.1 * k, 0.04 + 0.03 * k),
+            highest=EdgeScore(0.85 - 0.1 * k, 0.03 + 0.03 * k),
+            p_against_best=None if k == 0 else 0.5 / 10**k,
         )
         for k, name in enumerate(("xgboost", "lightgbm", "mlp3", "mlp2"))
     )
@@ -369,7 +383,20 @@ def _leaderboard(
         measured=tuple(float(v) for v in y),
         out_of_fold=tuple(OutOfFold(s.predictor, tuple(float(v) for v in predicted)) for s in scores),
         verdict="xgboost is best, and not distinguishable from lightgbm." if latency else "",
+        curves=tuple(_curve(score, k) for k, score in enumerate(scores)),
     )
+
+
+def _curve(score: Score, k: int) -> LearningCurve:
+    """A curve that ends at the score."""
+    end = score.kendall_tau.value
+    points = []
+    for size in (10, 20, 40):
+        tau, error = end - (2 + k) / size, score.mape * (1 + 20 / size)
+        points.append(
+            CurvePoint(size, Interval(tau, tau - 0.05, tau + 0.03), Interval(error, 0.8 * error, 1.3 * error))
+        )
+    return LearningCurve(score.predictor, tuple(points))
 
 
 def replace_score(score: Score, name: str, tau: float) -> Score:

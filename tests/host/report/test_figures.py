@@ -19,6 +19,8 @@ KEYS = {
     "hypervolume",
     "leaderboard-latency",
     "leaderboard-accuracy",
+    "curves-latency",
+    "curves-accuracy",
     "agreement-latency",
     "agreement-accuracy",
     "verification",
