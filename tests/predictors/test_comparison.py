@@ -70,7 +70,5 @@ def test_the_corrected_test_is_more_careful_than_the_plain_one() -> None:
 
 def test_equal_predictors_are_rarely_told_apart() -> None:
     rng = np.random.default_rng(1)
-    found = [
-        corrected_p_value(rng.normal(size=(3, 5)), rng.normal(size=(3, 5))) < 0.05 for _ in range(200)
-    ]
+    found = [corrected_p_value(rng.normal(size=(3, 5)), rng.normal(size=(3, 5))) < 0.05 for _ in range(200)]
     assert np.mean(found) <= 0.05

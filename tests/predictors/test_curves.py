@@ -51,12 +51,16 @@ def test_rows_of_one_network_are_never_on_both_sides(trial, monkeypatch):
 
     monkeypatch.setattr(Recipe, "make", lambda self: Watching())
     learning_curve(trial, TREES, samples=3, bar=SilentProgress())
-    score_edge(TREES, trial.tables[("ordinal",)], trial.y, edge_rows(trial.y, trial.groups, lowest=True), None)
+    score_edge(
+        TREES, trial.tables[("ordinal",)], trial.y, edge_rows(trial.y, trial.groups, lowest=True), None
+    )
     assert len(seen) == 10
     assert not any(seen)
 
 
-@pytest.mark.parametrize(("networks", "sizes"), [(19, ()), (20, (10,)), (50, (10, 20, 40)), (430, (10, 20, 40, 80, 160, 320))])
+@pytest.mark.parametrize(
+    ("networks", "sizes"), [(19, ()), (20, (10,)), (50, (10, 20, 40)), (430, (10, 20, 40, 80, 160, 320))]
+)
 def test_sizes_leave_out_enough_to_test_on(networks, sizes):
     assert curve_sizes(networks) == sizes
 
