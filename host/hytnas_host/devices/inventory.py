@@ -192,7 +192,7 @@ class Inventory:
         """Read, let change, and replace the file as a whole; of several processes one at a time."""
         try:
             make_private(self.path.parent)
-            with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
+            with self.path.with_name(f".{self.path.name}.lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 document = self._read()
                 yield document

@@ -58,6 +58,26 @@ def test_what_a_person_wrote_stays(inventory):
     assert inventory.get("pi") == DeviceEntry(name="pi", host="new", host_key=KEY)
 
 
+def test_a_file_that_a_person_named_keeps_its_mode_and_what_lies_beside_it(inventory):
+    inventory.path.parent.mkdir()
+    inventory.path.touch()
+    inventory.path.chmod(0o664)
+    beside = inventory.path.with_name(".devices.toml.lock")
+    beside.write_text("mine")
+    inventory.put(entry())
+    assert stat.S_IMODE(inventory.path.stat().st_mode) == 0o664
+    assert beside.read_text() == "mine"
+
+
+def test_folders_above_it_are_private_under_any_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        Inventory(tmp_path / "a/b/devices.toml").put(entry())
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a", tmp_path / "a/b")] == [0o700] * 2
+
+
 def test_link_to_a_file_elsewhere_stays_one(inventory, tmp_path):
     inventory.path.parent.mkdir()
     inventory.path.symlink_to(tmp_path / "dotfiles.toml")
