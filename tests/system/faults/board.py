@@ -23,12 +23,14 @@ from .proxy import Proxy
 WAIT_S = 120.0
 
 
-def wait_until(condition: Callable[[], object], what: str, timeout_s: float = WAIT_S) -> None:
-    """Poll, a thousand times a second: what is waited for may pass quickly."""
+def wait_until(
+    condition: Callable[[], object], what: str, timeout_s: float = WAIT_S, every_s: float = 0.01
+) -> None:
+    """Poll every 10 ms: seldom enough to leave the processor to what is waited for."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.001)
+        time.sleep(every_s)
 
 
 class Board:

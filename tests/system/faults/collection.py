@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,7 +41,6 @@ class Collection:
             "NO_COLOR": "1",
         }
         self._process: subprocess.Popen[str] | None = None
-        self.started_s = 0.0
 
     def start(self) -> None:
         """Run the command."""
@@ -55,7 +53,6 @@ class Collection:
             text=True,
             start_new_session=True,
         )
-        self.started_s = time.monotonic()
 
     @property
     def pid(self) -> int:

@@ -1,8 +1,9 @@
 """An undisturbed run to compare with, and what each fault test starts from."""
 
+import fcntl
+import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +22,37 @@ OPTIONS = ("--n", str(NETWORKS), *FIXED, "--resolution", "32")
 
 @dataclass(frozen=True)
 class Reference:
-    """An undisturbed collection: what it gave, how long it took, and a study whose exports are made."""
+    """An undisturbed collection.
+
+    Attributes
+    ----------
+    data : DataSet
+        What it gave.
+    exported : Path
+        A study whose exports are made, and nothing measured.
+    """
 
     data: DataSet
-    duration_s: float
     exported: Path
 
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    folder = tmp_path_factory.mktemp("undisturbed")
+    """Made once, by the first of several processes that needs it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "undisturbed"
+    folder.mkdir(exist_ok=True)
+    made = folder / "made"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            _collect_undisturbed(folder)
+            made.touch()
+    return Reference(read_dataset(folder / "study"), folder / "exported")
+
+
+def _collect_undisturbed(folder: Path) -> None:
+    """Fill ``study`` and ``exported`` in this folder."""
     with Board(folder / "board") as board:
         collection = Collection(
             folder / "study", [board.name], board.inventory.path, folder / "home", OPTIONS
@@ -42,13 +64,11 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
         shutil.copytree(folder / "study", folder / "exported")
         collection.signal(signal.SIGCONT)
         status, said = collection.wait()
-        duration_s = time.monotonic() - collection.started_s
         assert status == 0, said
         data = read_dataset(folder / "study")
         assert len(data.rows["labels"]) == NETWORKS
         assert {row[-1] for row in data.rows["results"]} == {"OK"}
         assert board.unacknowledged == []
-    return Reference(data, duration_s, folder / "exported")
 
 
 @pytest.fixture
