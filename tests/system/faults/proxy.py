@@ -77,10 +77,10 @@ class Proxy:
 
     def half_close(self) -> None:
         """Tell the host that the board will say no more; the other direction stays open."""
-        for end in list(self._open):
-            if end.getsockname()[1] == self.port:
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_WR)
+        # All are found first: the host may answer by closing, which closes the other end too.
+        for end in [end for end in self._open if end.getsockname()[1] == self.port]:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_WR)
 
     def after(self, direction: Direction, size_bytes: int, act: Callable[[], None]) -> None:
         """Once so many more bytes have passed in this direction, do that, before anything else passes."""
