@@ -16,7 +16,7 @@ DTYPES: dict[str, type[np.generic]] = {
     "first": np.int64, "left": np.int64, "right": np.int64, "feature": np.int64,
     "threshold": np.float64, "value": np.float64,
 }  # fmt: skip
-CHUNK_ROWS = 8192
+CHUNK_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,20 @@ class Forest:
 
     def _each(self, x: NDArray[np.float32]) -> Floats:
         """(t, n) what each tree predicts."""
+        flat, row = np.ascontiguousarray(x.T).ravel(), np.arange(len(x))
         found = np.empty((len(self.first) - 1, len(x)))
         for tree, (start, end) in enumerate(pairwise(self.first)):
-            left, right, feature = self.left[start:end], self.right[start:end], self.feature[start:end]
+            left, right = self.left[start:end], self.right[start:end]
+            # A leaf leads to itself, so that all rows take as many steps.
+            inner, itself = left >= 0, np.arange(end - start)
+            children = np.stack(
+                [np.where(inner, left, itself), np.where(inner, right, itself)], axis=1
+            ).ravel()
+            column = np.where(inner, self.feature[start:end], 0) * len(x)
             threshold, node = self.threshold[start:end], np.zeros(len(x), dtype=np.int64)
-            going = np.flatnonzero(left[node] >= 0)
-            while len(going):
-                at = node[going]
-                at = np.where(x[going, feature[at]] <= threshold[at], left[at], right[at])
-                node[going] = at
-                going = going[left[at] >= 0]
+            while inner[node].any():
+                to_the_right = flat[column[node] + row] > threshold[node]
+                node = children[2 * node + to_the_right]
             found[tree] = self.value[start:end][node]
         return found
 

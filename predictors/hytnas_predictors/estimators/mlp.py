@@ -14,11 +14,15 @@ from hytnas_predictors.estimators.standardised import Standardisation, mean_and_
 from hytnas_predictors.estimators.tensors import Tensors, check_floats
 
 CHUNK_ROWS = 4096
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
 class FittedNetworks:
-    """``y = y_mean + y_scale * networks(standardised x)``, averaged over the networks."""
+    """``y = y_mean + y_scale * networks(standardised x)``, averaged over the networks.
+
+    The networks are of single precision; ``tensors`` gives their numbers in double, without loss.
+    """
 
     columns: Standardisation
     y_mean: float
@@ -31,12 +35,12 @@ class FittedNetworks:
             self.networks(self.columns(x[start : start + CHUNK_ROWS]))
             for start in range(0, len(x), CHUNK_ROWS)
         ]
-        mean, std = mean_and_deviation(np.concatenate(parts, axis=1))
+        mean, std = mean_and_deviation(np.concatenate(parts, axis=1).astype(np.float64))
         return mean * self.y_scale + self.y_mean, std * self.y_scale
 
     def tensors(self) -> Tensors:
         """All of it as named arrays, for `from_tensors`."""
-        networks = self.networks
+        networks = self.networks.astype(np.float64)
         arrays = {
             "x_mean": self.columns.mean,
             "x_scale": self.columns.scale,
@@ -60,6 +64,8 @@ class FittedNetworks:
         check_floats(tensors, shapes)
         if np.any(tensors["x_scale"] <= 0) or tensors["y_scale"][0] <= 0:
             raise ValueError("a scale is not positive")
+        if any(np.abs(each).max() > LARGEST for name, each in tensors.items() if name[0] not in "xy"):
+            raise ValueError("a weight is too large for single precision")
         layers = range(len(hidden) + 1)
         networks = Networks(
             tuple(tensors[f"weight_{index}"] for index in layers),
@@ -67,7 +73,8 @@ class FittedNetworks:
             tensors["shortcut"],
         )
         columns = Standardisation(tensors["x_mean"], tensors["x_scale"])
-        return cls(columns, float(tensors["y_mean"][0]), float(tensors["y_scale"][0]), networks)
+        y_mean, y_scale = float(tensors["y_mean"][0]), float(tensors["y_scale"][0])
+        return cls(columns, y_mean, y_scale, networks.astype(np.float32))
 
 
 class MLPEstimator(ArrayEstimator):
@@ -125,7 +132,7 @@ class MLPEstimator(ArrayEstimator):
                 max_steps=self.max_steps,
                 rng=rng,
             )
-        return FittedNetworks(columns, y_mean, y_scale, networks.astype(np.float64))
+        return FittedNetworks(columns, y_mean, y_scale, networks)
 
     def _from_tensors(self, arrays: Tensors, features: int) -> FittedNetworks:
         return FittedNetworks.from_tensors(

@@ -43,8 +43,12 @@ class Networks:
     shortcut: NDArray[np.floating]
 
     def __call__(self, x: NDArray[np.floating]) -> NDArray[np.floating]:
-        """(m, n) outputs for (n, d) rows."""
-        return _forward(self, x)[0]
+        """(m, n) outputs for (n, d) rows, in the precision of the weights."""
+        hidden = x = x.astype(self.shortcut.dtype, copy=False)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            total = hidden @ weight + bias
+            hidden = np.multiply(total, expit(total), out=total)
+        return np.asarray((hidden @ self.weights[-1] + self.biases[-1] + x @ self.shortcut)[..., 0])
 
     def astype(self, kind: type[np.floating]) -> "Networks":
         """The same with numbers of another precision."""
@@ -154,25 +158,18 @@ def _mean_square(errors: NDArray[np.floating], of: NDArray[np.bool_]) -> NDArray
     return np.asarray(np.where(of, errors * errors, 0.0).sum(axis=1) / np.maximum(of.sum(axis=1), 1))
 
 
-def _forward(
-    networks: Networks, x: NDArray[np.floating]
-) -> tuple[NDArray[np.floating], list[NDArray[np.floating]], list[NDArray[np.floating]]]:
-    """(m, n) outputs; the input of each layer; and the slope of each hidden unit."""
-    inputs, slopes = [x], []
+def _gradients(
+    networks: Networks, x: Singles, y: Singles, used: NDArray[np.bool_]
+) -> list[NDArray[np.floating]]:
+    """Of the mean squared error over the ``used`` rows (m, n): by weights, shortcut, and biases."""
+    inputs: list[NDArray[np.floating]] = [x]
+    slopes = []
     for weight, bias in zip(networks.weights[:-1], networks.biases[:-1], strict=True):
         total = inputs[-1] @ weight + bias
         gate = expit(total)
         inputs.append(total * gate)
         slopes.append(gate * (1.0 + total * (1.0 - gate)))
-    output = inputs[-1] @ networks.weights[-1] + networks.biases[-1] + x @ networks.shortcut
-    return output[..., 0], inputs, slopes
-
-
-def _gradients(
-    networks: Networks, x: Singles, y: Singles, used: NDArray[np.bool_]
-) -> list[NDArray[np.floating]]:
-    """Of the mean squared error over the ``used`` rows (m, n): by weights, shortcut, and biases."""
-    output, inputs, slopes = _forward(networks, x)
+    output = (inputs[-1] @ networks.weights[-1] + networks.biases[-1] + x @ networks.shortcut)[..., 0]
     share = used / np.maximum(used.sum(axis=1, keepdims=True), 1)
     delta = (2.0 * share * (output - y))[..., None].astype(np.float32)
     of_shortcut = x.T @ delta

@@ -52,6 +52,28 @@ def in_lightgbm(key: str, value: str) -> Callable[[bytes], bytes]:
     return change
 
 
+def with_arrays(**changed: object) -> Callable[[bytes], bytes]:
+    """Replace arrays of a safetensors file, or change them where a function is given."""
+
+    def change(data: bytes) -> bytes:
+        arrays = tensors.parse(data)
+        for name, value in changed.items():
+            arrays[name] = np.asarray(value(arrays[name]) if callable(value) else value)
+        return tensors.dump(arrays)
+
+    return change
+
+
+def put(index: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Change one entry of an array."""
+
+    def change(array: np.ndarray) -> np.ndarray:
+        array[index] = value
+        return array
+
+    return change
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -108,6 +130,7 @@ def test_a_lying_index_of_lightgbm_is_not_followed(tmp_path: Path) -> None:
         pytest.param(lambda data: b"\xff" * 8 + data[8:], id="huge header"),
         pytest.param(lambda data: data.replace(b"weight_0", b"weight_9"), id="another name"),
         pytest.param(lambda data: data[:-8] + np.array([np.nan]).tobytes(), id="not a number"),
+        pytest.param(with_arrays(weight_0=put((0, 0, 0), 1e300)), id="too large"),
         pytest.param(lambda _: b"", id="empty"),
     ],
 )
@@ -115,28 +138,6 @@ def test_weights_that_mislead_are_refused(change: Callable[[bytes], bytes], tmp_
     save_with("mlp2", tmp_path, change, members=1)
     with pytest.raises(PredictorError, match="cannot be used"):
         estimator_class("mlp2").load(tmp_path)
-
-
-def with_arrays(**changed: object) -> Callable[[bytes], bytes]:
-    """Replace arrays of a safetensors file, or change them where a function is given."""
-
-    def change(data: bytes) -> bytes:
-        arrays = tensors.parse(data)
-        for name, value in changed.items():
-            arrays[name] = np.asarray(value(arrays[name]) if callable(value) else value)
-        return tensors.dump(arrays)
-
-    return change
-
-
-def put(index: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Change one entry of an array."""
-
-    def change(array: np.ndarray) -> np.ndarray:
-        array[index] = value
-        return array
-
-    return change
 
 
 @pytest.mark.parametrize(
