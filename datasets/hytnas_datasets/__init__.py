@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from hytnas_datasets.targets import TARGETS as TARGETS
     from hytnas_datasets.targets import Target as Target
     from hytnas_datasets.targets import get_target as get_target
+    from hytnas_datasets.work import WORK_COLUMNS as WORK_COLUMNS
+    from hytnas_datasets.work import work_of as work_of
 
 _EXPORTS = {
     "hytnas_datasets.bundled": ("set_folder",),
@@ -57,6 +59,7 @@ _EXPORTS = {
     "hytnas_datasets.spaces.released": ("read_released",),
     "hytnas_datasets.store": ("Study",),
     "hytnas_datasets.targets": ("TARGETS", "Target", "get_target"),
+    "hytnas_datasets.work": ("WORK_COLUMNS", "work_of"),
 }
 __all__ = [name for names in _EXPORTS.values() for name in names]
 

@@ -1,17 +1,21 @@
 """Predictors: features, estimators, validation and the leaderboard, over any `LabelledSet`.
 
 `build_leaderboard` says how well labels can be predicted, `fit_predictor` fits one predictor, and
-`save_predictor` and `load_predictor` keep it. Names are imported when they are first used.
+`save_predictor` and `load_predictor` keep it, and `explain` takes a prediction apart. Names are imported
+when they are first used.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hytnas_predictors.ceiling import noise_ceiling as noise_ceiling
+    from hytnas_predictors.design import choose_networks as choose_networks
     from hytnas_predictors.errors import PredictorError as PredictorError
     from hytnas_predictors.errors import PredictorMismatchError as PredictorMismatchError
     from hytnas_predictors.estimators import Estimator as Estimator
     from hytnas_predictors.estimators import list_estimators as list_estimators
     from hytnas_predictors.estimators import make_estimator as make_estimator
+    from hytnas_predictors.explanation import explain as explain
+    from hytnas_predictors.explanation import unit_costs as unit_costs
     from hytnas_predictors.leaderboard import build_leaderboard as build_leaderboard
     from hytnas_predictors.leaderboard import write_csv as write_csv
     from hytnas_predictors.metrics import kendall_tau as kendall_tau
@@ -27,19 +31,22 @@ if TYPE_CHECKING:
     from hytnas_predictors.predictor import PredictorInfo as PredictorInfo
     from hytnas_predictors.predictor import fit_predictor as fit_predictor
     from hytnas_predictors.recipes import Recipe as Recipe
+    from hytnas_predictors.recipes import default_estimator as default_estimator
     from hytnas_predictors.recipes import default_recipe as default_recipe
     from hytnas_predictors.result import Leaderboard as Leaderboard
     from hytnas_predictors.roofline import estimate_latency_ms as estimate_latency_ms
 
 _EXPORTS = {
     "hytnas_predictors.ceiling": ("noise_ceiling",),
+    "hytnas_predictors.design": ("choose_networks",),
     "hytnas_predictors.errors": ("PredictorError", "PredictorMismatchError"),
     "hytnas_predictors.estimators": ("Estimator", "list_estimators", "make_estimator"),
+    "hytnas_predictors.explanation": ("explain", "unit_costs"),
     "hytnas_predictors.leaderboard": ("build_leaderboard", "write_csv"),
     "hytnas_predictors.metrics": ("kendall_tau", "mape", "rmse", "spearman", "within_10_percent"),
     "hytnas_predictors.persistence": ("load_predictor", "read_info", "save_predictor"),
     "hytnas_predictors.predictor": ("Prediction", "Predictor", "PredictorInfo", "fit_predictor"),
-    "hytnas_predictors.recipes": ("Recipe", "default_recipe"),
+    "hytnas_predictors.recipes": ("Recipe", "default_estimator", "default_recipe"),
     "hytnas_predictors.result": ("Leaderboard",),
     "hytnas_predictors.roofline": ("estimate_latency_ms",),
 }
