@@ -1,7 +1,7 @@
 """Options that several commands share, so that each means the same everywhere."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -80,6 +80,30 @@ ClassesOption = Annotated[
         "--classes",
         min=2,
         help="Outputs of the network; by default those of the space's family, 2 for `hyt`.",
+    ),
+]
+
+ObjectivesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--objectives",
+        help=(
+            "What to optimise, joined by commas: targets, of which the study needs a predictor each, and "
+            "the exact metrics params, macs and activations. min: or max: before a name says in which "
+            "direction; without it the usual one is taken, such as less latency and more accuracy. "
+            "Default: latency_ms,accuracy,params."
+        ),
+    ),
+]
+ExtrapolatedOption = Annotated[
+    Literal["allow", "avoid"],
+    typer.Option(
+        "--extrapolated",
+        help=(
+            "What to do with networks outside the range that the predictors were trained on. allow: "
+            "evaluate them, and mark them. avoid: leave them out, which is slower. Choose avoid if you "
+            "cannot verify the winners on the device."
+        ),
     ),
 ]
 

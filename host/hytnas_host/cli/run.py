@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from hytnas_host.cli.console import BarProgress, out, print_table
-from hytnas_host.cli.options import DEFAULT_STUDY, StudyOption
+from hytnas_host.cli.options import DEFAULT_STUDY, ExtrapolatedOption, ObjectivesOption, StudyOption
 
 
 def register(app: typer.Typer) -> None:
@@ -23,8 +23,8 @@ def run(
         typer.Option(
             "--size",
             help=(
-                "`small` is a quick look: 24 networks measured, 22 trained, 60 evaluations "
-                "instead of 80, 40 and 200."
+                "`small` is a quick look: 20 networks measured, 20 trained, 60 evaluations "
+                "instead of 40, 24 and 200."
             ),
         ),
     ] = "default",
@@ -45,12 +45,32 @@ def run(
             "--latency-n",
             min=1,
             help=(
-                "How many networks to measure; 80 by default. More make better predictors and take longer."
+                "How many networks to measure; 40 by default. More make better predictors and take longer: "
+                "give a longer --measure-budget-s, too."
             ),
         ),
     ] = None,
     accuracy_n: Annotated[
-        int | None, typer.Option("--accuracy-n", min=1, help="How many networks to train; 40 by default.")
+        int | None, typer.Option("--accuracy-n", min=1, help="How many networks to train; 24 by default.")
+    ] = None,
+    measure_budget_s: Annotated[
+        float | None,
+        typer.Option(
+            "--measure-budget-s",
+            min=0.0,
+            help=(
+                "Seconds after which no more networks are measured; 210 by default. At least 20 are, which "
+                "a leaderboard needs, and none in fewer processes."
+            ),
+        ),
+    ] = None,
+    train_budget_s: Annotated[
+        float | None,
+        typer.Option(
+            "--train-budget-s",
+            min=0.0,
+            help="Seconds after which no more networks are trained; 150 by default. At least 20 are.",
+        ),
     ] = None,
     evaluations: Annotated[
         int | None,
@@ -62,6 +82,8 @@ def run(
             "--constraint", help="A limit that no result may break; 'params <= 3M' by default. Repeatable."
         ),
     ] = None,
+    objectives: ObjectivesOption = None,
+    extrapolated: ExtrapolatedOption = "allow",
     seed: Annotated[
         int | None,
         typer.Option(
@@ -72,14 +94,16 @@ def run(
     """Do the whole job: measure, train, compare predictors, search, verify on the device, write a report.
 
     Interrupt it anywhere and run it again: it goes on where it was. Run it again with a larger --latency-n,
-    --accuracy-n or --evaluations: it adds what is missing. The defaults take some 15 minutes on two quiet
-    cores.
+    --accuracy-n or --evaluations: it adds what is missing. The defaults take some 8 minutes on two quiet
+    cores. On busy ones fewer networks are measured and trained; run it again for the others.
 
     Examples:
 
       hytnas-profile run
 
-      hytnas-profile run --study runs/wide --latency-n 300 --constraint "params <= 300k"
+      hytnas-profile run --study runs/wide --latency-n 300 --measure-budget-s 3600
+
+      hytnas-profile run --study runs/small --constraint "params <= 300k" --objectives latency_ms,accuracy
     """
     from hytnas_host.workflow.main_job import SIZES, open_journal, stages
 
@@ -88,7 +112,11 @@ def run(
         "space": space,
         "latency_n": latency_n,
         "accuracy_n": accuracy_n,
+        "measure_budget_s": measure_budget_s,
+        "train_budget_s": train_budget_s,
         "evaluations": evaluations,
+        "objectives": objectives,
+        "extrapolated": extrapolated,
         "constraints": tuple(constraint) if constraint else None,
         "seed": seed,
     }
@@ -100,11 +128,16 @@ def run(
         record = journal.run(stage)
         kept = " (kept from before)" if record.status == "kept" else ""
         out.print(f"   {record.seconds:.1f} s{kept}", highlight=False)
+        if record.note:
+            _say(f"   {record.note}")
         _show(study, stage.name)
     print_table(
         "Time per stage",
         ["stage", "seconds", ""],
-        [(s.stage, f"{s.seconds:.1f}", "kept" if s.status == "kept" else "") for s in journal.stages]
+        [
+            (s.stage, f"{s.seconds:.1f}", s.note or ("kept" if s.status == "kept" else ""))
+            for s in journal.stages
+        ]
         + [("all", f"{sum(s.seconds for s in journal.stages):.1f}", "")],
     )
     out.print(f"report: {escape(str((study / 'report.html').resolve()))}", highlight=False)
@@ -124,7 +157,8 @@ def _show(study: Path, stage: str) -> None:
     files = StudyFiles(study)
     if stage.startswith("leaderboard "):
         path = files.leaderboard(stage.removeprefix("leaderboard "))
-        print_leaderboard(read_json(path, Leaderboard))
+        if path.exists():
+            print_leaderboard(read_json(path, Leaderboard))
     elif stage == "search":
         print_search(read_json(files.search, SearchResult))
     elif stage == "verify":

@@ -1,6 +1,6 @@
 """`hytnas-profile search | verify`: the best trade-offs, and whether they hold on the device."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -8,7 +8,9 @@ from hytnas_host.cli.console import BarProgress, print_json
 from hytnas_host.cli.options import (
     DEFAULT_STUDY,
     DeviceOption,
+    ExtrapolatedOption,
     JsonOption,
+    ObjectivesOption,
     SeedOption,
     SpaceOption,
     StudyOption,
@@ -24,18 +26,7 @@ def register(app: typer.Typer) -> None:
 def search(
     study: StudyOption = DEFAULT_STUDY,
     space: SpaceOption = "hyt",
-    objectives: Annotated[
-        str | None,
-        typer.Option(
-            "--objectives",
-            help=(
-                "What to optimise, joined by commas: targets, of which the study needs a predictor each, and "
-                "the exact metrics params, macs and activations. min: or max: before a name says in which "
-                "direction; without it the usual one is taken, such as less latency and more accuracy. "
-                "Default: latency_ms,accuracy,params."
-            ),
-        ),
-    ] = None,
+    objectives: ObjectivesOption = None,
     strategy: Annotated[
         str,
         typer.Option(
@@ -76,17 +67,7 @@ def search(
             help="How many networks a strategy proposes at once. More are faster, but learn less.",
         ),
     ] = 10,
-    extrapolated: Annotated[
-        Literal["allow", "avoid"],
-        typer.Option(
-            "--extrapolated",
-            help=(
-                "What to do with networks outside the range that the predictors were trained on. allow: "
-                "evaluate them, and mark them. avoid: leave them out, which is slower. Choose avoid if you "
-                "cannot verify the winners on the device."
-            ),
-        ),
-    ] = "allow",
+    extrapolated: ExtrapolatedOption = "allow",
     seed: SeedOption = 0,
     force: Annotated[
         bool,

@@ -1,7 +1,7 @@
 """Accuracy labels: train a uniform sample of a space briefly on small real images, resumably."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import AccuracyRecord, Purpose, Study, recipe_fingerprint
+from hytnas_host.collect.budget import TimeBudget
 from hytnas_host.collect.sampling import sample_networks
 from hytnas_host.training.data import CHANNELS, INTERPOLATION, ImageData, load_digits_images
 from hytnas_host.training.pool import training_pool
@@ -40,7 +41,7 @@ class AccuracyCollection(msgspec.Struct, frozen=True):
     Accuracies are fractions. ``between_networks`` is the standard deviation of the first seed's accuracies
     over networks, ``within_network`` the pooled one over the seeds of a network (``None`` without repeats);
     ``chance`` is what always answering the most frequent class scores. ``verdict`` says in words what the
-    labels are worth.
+    labels are worth. ``left_out`` networks were not trained, because there was no time for them.
     """
 
     networks: int
@@ -55,6 +56,7 @@ class AccuracyCollection(msgspec.Struct, frozen=True):
     chance: float
     label: str
     verdict: str
+    left_out: int = 0
 
 
 def collect_accuracy(
@@ -70,6 +72,7 @@ def collect_accuracy(
     host_work: HostWork = nullcontext,
     workers: int | None = None,
     executor: Executor | None = None,
+    budget: TimeBudget | None = None,
 ) -> AccuracyCollection:
     """Train ``n`` networks drawn uniformly from ``space`` and store their accuracies.
 
@@ -90,6 +93,8 @@ def collect_accuracy(
         process.
     executor : Executor, optional
         Trains in place of ``workers`` processes, e.g. on other machines. It stays open.
+    budget : TimeBudget, optional
+        Once it is spent, no more networks are begun; those that were are still repeated.
 
     Raises
     ------
@@ -107,14 +112,18 @@ def collect_accuracy(
     fingerprints = (recipe_fingerprint(recipe.as_dict()), data.fingerprint)
     pending = [job for job in jobs if (job.plan_hash, job.seed, *fingerprints) not in done]
     count = min(_default_workers() if workers is None else workers, len(pending))
+    new = {job.plan_hash for job in pending if job.seed == SEEDS_PER_RUN * seed}
+    chosen = _Affordable(pending, budget or TimeBudget(), new=new, trained=n - len(new))
     with (
         _executor(executor, count) as pool,
         progress("Training", total=len(jobs), done=len(jobs) - len(pending)) as bar,
     ):
-        for record in _train_all(pending, recipe, host_work, pool, 2 * max(count, 1)):
+        for record in _train_all(chosen, recipe, host_work, pool, 2 * max(count, 1)):
             study.accuracies.add(record)
+            chosen.end(record)
             _tell(bar, space, record)
-    return summarise(study, jobs, recipe, data, new_trainings=len(pending))
+    collection = summarise(study, jobs, recipe, data, new_trainings=chosen.begun)
+    return msgspec.structs.replace(collection, left_out=len(new))
 
 
 def plan_jobs(
@@ -264,8 +273,55 @@ def _stop(pool: Executor) -> None:
         process.kill()
 
 
+class _Affordable:
+    """The jobs that there is time for, decided one by one as they are asked for.
+
+    Parameters
+    ----------
+    pending : list of AccuracyJob
+    budget : TimeBudget
+        Counts networks.
+    new : set of str
+        Plan hashes of networks without a training; those that are begun are taken out.
+    trained : int
+        Networks that have one.
+    """
+
+    def __init__(
+        self, pending: list[AccuracyJob], budget: TimeBudget, *, new: set[str], trained: int
+    ) -> None:
+        self.begun = 0
+        self._pending = pending
+        self._budget = budget
+        self._new = new
+        self._trained = trained
+        self._under_way: set[str] = set()
+
+    def __iter__(self) -> Iterator[AccuracyJob]:
+        for job in self._pending:
+            if job.plan_hash in self._new:
+                under_way = len(self._under_way)
+                if self._budget.room(taken=self._trained + under_way, under_way=under_way) < 1:
+                    continue
+                self._new.remove(job.plan_hash)
+                self._under_way.add(job.plan_hash)
+            self.begun += 1
+            yield job
+
+    def end(self, record: AccuracyRecord) -> None:
+        """A training has ended."""
+        if record.plan_hash in self._under_way:
+            self._under_way.remove(record.plan_hash)
+            self._trained += 1
+            self._budget.end()
+
+
 def _train_all(
-    pending: list[AccuracyJob], recipe: TrainingRecipe, host_work: HostWork, pool: Executor | None, ahead: int
+    pending: Iterable[AccuracyJob],
+    recipe: TrainingRecipe,
+    host_work: HostWork,
+    pool: Executor | None,
+    ahead: int,
 ) -> Iterator[AccuracyRecord]:
     """Records as trainings end; at most ``ahead`` jobs are with the executor at a time."""
     if pool is None:

@@ -1,5 +1,6 @@
 """The core of every collection: devices opened and compared, then models prepared and measured on them."""
 
+import math
 import threading
 import time
 from collections import Counter
@@ -41,6 +42,8 @@ class Collected:
         Processes that were stored before.
     agreement : Agreement or None
     seconds : float
+    limited : bool
+        Whether its time was limited.
     """
 
     purpose: str
@@ -49,6 +52,7 @@ class Collected:
     resumed_jobs: int
     agreement: Agreement | None
     seconds: float
+    limited: bool
 
     @property
     def labels(self) -> dict[str, LatencyLabel]:
@@ -61,6 +65,7 @@ class Collected:
         outcomes = Counter(
             label.outcome.value for group in self.groups for label in group.journals.labels.values()
         )
+        unlabelled = models * len(self.groups) - outcomes.total() - len(failures)
         executions = {worker.context.execution for group in self.groups for worker in group.workers}
         return CollectionSummary(
             purpose=self.purpose,
@@ -80,6 +85,7 @@ class Collected:
             disturbed_labels=sum(
                 label.too_few_undisturbed for group in self.groups for label in group.journals.labels.values()
             ),
+            left_out=max(unlabelled, 0) if self.limited else 0,
             executions=tuple(execution for execution in EXECUTION_WORDS if execution in executions),
         )
 
@@ -148,7 +154,15 @@ def collect(
         for worker in workers:
             worker.device.release()
     agreement = None if comparison is None else comparison.agreement()
-    return Collected(purpose, source.kind, groups, resumed_jobs, agreement, time.monotonic() - started_s)
+    return Collected(
+        purpose=purpose,
+        kind=source.kind,
+        groups=groups,
+        resumed_jobs=resumed_jobs,
+        agreement=agreement,
+        seconds=time.monotonic() - started_s,
+        limited=math.isfinite(options.budget_s),
+    )
 
 
 def _groups(

@@ -13,6 +13,7 @@ References
 import threading
 from collections.abc import Callable, Collection, Sequence
 
+from hytnas_host.collect.budget import TimeBudget
 from hytnas_host.collect.measuring import FEW_MODELS
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.windows import PreparedWindows
@@ -44,6 +45,8 @@ class ModelQueue:
         Whether nothing of a model is left to measure; asked once a model, as it comes from the windows.
     begun_on : callable
         The device that has measured a part of a model already, if any: it goes on with it if it is free to.
+    budget : TimeBudget, optional
+        Once it is spent, nothing more is handed out.
     """
 
     def __init__(
@@ -54,11 +57,14 @@ class ModelQueue:
         window: int,
         done: Callable[[Model], bool],
         begun_on: Callable[[str], str | None],
+        budget: TimeBudget | None = None,
     ) -> None:
         self._windows = windows
         self._window = window
         self._done = done
         self._begun_on = begun_on
+        self._budget = budget or TimeBudget()
+        self._settled = 0
         self._changed = threading.Condition()
         self._ready: list[Model] = []
         self._taken: dict[str, Sequence[Model]] = dict.fromkeys(devices, ())
@@ -78,15 +84,16 @@ class ModelQueue:
                     return []
                 self._absent.discard(device)
                 wanted = window_size(self._remaining(), len(self._taken) - len(self._absent), self._window)
+                wanted = int(min(wanted, self._room()))
                 chosen = self._choose(device, wanted)
                 # Who is being exported for anyway does not keep the others waiting.
                 enough = min(wanted, FEW_MODELS) if self._refilling else wanted
-                if len(chosen) >= enough or (chosen and not (self._more() or self._refilling)):
+                if chosen and (len(chosen) >= enough or not (self._more() or self._refilling)):
                     return self._hand_out(device, chosen)
                 if self._finished():
                     self._changed.notify_all()
                     return []
-                if self._refilling or not self._more():
+                if self._refilling or not self._more() or not wanted:
                     self._changed.wait()
                     continue
                 self._refilling = True
@@ -121,12 +128,27 @@ class ModelQueue:
 
     @property
     def finished(self) -> bool:
-        """Whether every model that could be prepared has been measured."""
+        """Whether every model that could be prepared has been measured, or those that there was time for."""
         with self._changed:
             return self._finished()
 
     def _finished(self) -> bool:
-        return not (self._more() or self._refilling or self._ready or any(self._taken.values()))
+        if any(self._taken.values()) or self._refilling:
+            return False
+        return self._spent() or not (self._more() or self._ready)
+
+    def _spent(self) -> bool:
+        return self._room() <= 0
+
+    def _room(self) -> float:
+        """How many more models may be handed out: not so few that the processes of one run back to back."""
+        under_way = sum(len(models) for models in self._taken.values())
+        taken = self._settled + under_way
+        room = self._budget.room(taken=taken, under_way=under_way)
+        few = min(FEW_MODELS, self._remaining())
+        if room >= few:
+            return room
+        return few if taken < self._budget.least else 0
 
     def _more(self) -> bool:
         return self._next_window < len(self._windows)
@@ -155,17 +177,24 @@ class ModelQueue:
     def _refill(self) -> None:
         """Prepare one more window, outside the lock: that takes long."""
         models: list[Model] = []
+        settled = 0
         try:
-            models = [m for m in self._windows.window(self._next_window) if not self._done(m)]
+            prepared = self._windows.window(self._next_window)
+            models = [m for m in prepared if not self._done(m)]
+            settled = len(prepared) - len(models)
         finally:
             with self._changed:
                 self._ready += models
+                self._settled += settled
                 self._next_window += 1
                 self._refilling = False
                 self._changed.notify_all()
 
     def _put_back(self, device: str, models: Sequence[Model]) -> None:
         with self._changed:
+            ended = len(self._taken[device]) - len(models)
+            self._settled += ended
+            self._budget.end(ended)
             self._taken[device] = ()
             self._ready = [*models, *self._ready]
             self._changed.notify_all()

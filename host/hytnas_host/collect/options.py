@@ -1,5 +1,6 @@
 """How a collection measures: one value instead of the same list of options everywhere."""
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
@@ -55,6 +56,10 @@ class MeasureOptions:
         Ratio of the canary's latencies, less 1, up to which devices may share a data set.
     rejoin_pauses_s : tuple of float
         Pauses after which a lost device is tried again. While another device works the last one is repeated.
+    budget_s : float
+        Time after which no more models are begun; infinite by default.
+    least_models : int
+        So many models are measured whatever the time.
 
     Raises
     ------
@@ -78,9 +83,14 @@ class MeasureOptions:
     keep_apart: bool = False
     board_tolerance: float = TOLERANCE
     rejoin_pauses_s: tuple[float, ...] = REJOIN_PAUSES_S
+    budget_s: float = math.inf
+    least_models: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("seed", 0), ("processes", 1), ("window", 1), ("canary_every", 0)):
+        for name, least in (
+            ("seed", 0), ("processes", 1), ("window", 1), ("canary_every", 0),
+            ("budget_s", 0), ("least_models", 0),
+        ):  # fmt: skip
             if getattr(self, name) < least:
                 raise CollectError(f"{name} is {getattr(self, name)}", f"give at least {least}")
         try:

@@ -85,6 +85,8 @@ class CollectionSummary(msgspec.Struct, frozen=True):
         Models that could not be exported (see the study's failures).
     export_failure : str
         Why the first of them could not.
+    left_out : int
+        Models that there was no time for.
     disturbed_labels : int
         Labels for which too few processes were undisturbed.
     measured_jobs, resumed_jobs : int
@@ -114,6 +116,7 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     executions: tuple[Execution, ...] = ()
     export_failure: str = ""
     disturbed_labels: int = 0
+    left_out: int = 0
 
     def describe(self) -> str:
         """One line for a person, one more where it was no real board, one for each device of several."""
@@ -125,6 +128,8 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             f"{self.measured_jobs} processes measured{resumed} "
             f"in {self.seconds:.0f} s (export {self.export_s:.0f} s, measure {self.measure_s:.0f} s)"
         ]
+        if self.left_out:
+            lines.append(f"  {self.left_out} models were left out, because the time for measuring was over")
         if self.export_failure:
             lines.append(f"  not exported: {self.export_failure}")
         if any(execution != "native" for execution in self.executions):

@@ -7,6 +7,7 @@ import numpy as np
 
 from hytnas_agent.errors import HytnasError
 from hytnas_host.collect.agreement import Comparison
+from hytnas_host.collect.budget import TimeBudget
 from hytnas_host.collect.errors import CollectError, ContextChangedError, DevicesLostError, LastingDriftError
 from hytnas_host.collect.latency_worker import Group, LatencyWorker
 from hytnas_host.collect.model import Model
@@ -105,6 +106,7 @@ class Workers:
             window=self._options.window,
             done=done,
             begun_on=group.journals.begun_on,
+            budget=TimeBudget(self._options.budget_s, least=self._options.least_models),
         )
 
     def _serve(self, worker: LatencyWorker) -> None:

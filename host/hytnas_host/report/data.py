@@ -106,6 +106,7 @@ class StageTime:
     stage: str
     seconds: float
     status: str = "done"
+    note: str = ""
 
 
 @dataclass(frozen=True)

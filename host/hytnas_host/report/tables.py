@@ -89,6 +89,7 @@ class StageRow:
     status: str
     time: str
     share: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -374,7 +375,7 @@ def stage_rows(data: ReportData) -> tuple[StageRow, ...]:
     """Stages in order, with the length of their bars in percent."""
     longest = max((stage.seconds for stage in data.stages), default=0.0) or 1.0
     rows = [
-        StageRow(s.stage, s.status, duration(s.seconds), f"{100 * s.seconds / longest:.1f}")
+        StageRow(s.stage, s.status, duration(s.seconds), f"{100 * s.seconds / longest:.1f}", s.note)
         for s in data.stages
     ]
     if len(rows) > 1:

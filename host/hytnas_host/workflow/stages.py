@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from hytnas_agent.errors import HytnasError
 from hytnas_host.study_files import read_json_if_there, write_json
@@ -18,13 +19,15 @@ Status = Literal["running", "done", "kept", "interrupted", "failed"]
 class StageRecord(msgspec.Struct, frozen=True):
     """What is remembered of one stage. ``seconds`` adds up over interrupted tries.
 
-    ``inputs`` is a fingerprint of what the stage's result was made from.
+    ``inputs`` is a fingerprint of what the stage's result was made from; ``note`` says what a person should
+    know of how it ended, such as that there was no time for all of it.
     """
 
     stage: str
     seconds: float
     status: Status
     inputs: str = ""
+    note: str = ""
 
 
 class JobRecord(msgspec.Struct, frozen=True):
@@ -43,11 +46,12 @@ class Stage:
     """One stage.
 
     ``inputs`` gives the fingerprint of what it works from, ``outputs`` the files it leaves behind; where both
-    stand as they were, the stage is kept and not run. A stage without outputs resumes by itself.
+    stand as they were, the stage is kept and not run. A stage without outputs resumes by itself. What
+    ``work`` returns is the note of its record.
     """
 
     name: str
-    work: Callable[[], None]
+    work: Callable[[], str | None]
     inputs: Callable[[], str] = lambda: ""
     outputs: tuple[Path, ...] = ()
 
@@ -62,6 +66,8 @@ class StageJournal:
         What the job does, as JSON gives it back.
     budgets : collection of str
         Keys of ``config`` with a number that may be raised between runs: more of the same.
+    free : collection of str
+        Keys that may change in any way.
 
     Raises
     ------
@@ -71,10 +77,18 @@ class StageJournal:
         The file cannot be read.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any], *, budgets: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        config: dict[str, Any],
+        *,
+        budgets: Collection[str] = (),
+        free: Collection[str] = (),
+    ) -> None:
         self._path = path
         record = read_json_if_there(path, JobRecord) or JobRecord(config)
-        changed = sorted(key for key in config | record.config if config.get(key) != record.config.get(key))
+        fixed = (config | record.config).keys() - set(free)
+        changed = sorted(key for key in fixed if config.get(key) != record.config.get(key))
         refused = [key for key in changed if key not in budgets]
         if refused:
             was = ", ".join(f"{key} = {record.config.get(key)}" for key in refused)
@@ -105,26 +119,28 @@ class StageJournal:
         finished = before is not None and before.status in ("done", "kept")
         complete = bool(stage.outputs) and all(path.exists() for path in stage.outputs)
         if before is not None and same and finished and complete:
-            return self._put(StageRecord(stage.name, before.seconds, "kept", inputs))
+            return self._put(replace(before, status="kept"))
         goes_on = before is not None and (not stage.outputs or (same and not finished))
         spent = before.seconds if before is not None and goes_on else 0.0
-        with self._timed(stage.name, spent, inputs):
-            stage.work()
+        with self._timed(stage.name, spent, inputs) as said:
+            said.append(stage.work() or "")
         return self._stages[stage.name]
 
     @contextmanager
-    def _timed(self, name: str, spent: float, inputs: str) -> Iterator[None]:
+    def _timed(self, name: str, spent: float, inputs: str) -> Iterator[list[str]]:
         began = time.monotonic()
         self._put(StageRecord(name, spent, "running", inputs))
         status: Status = "failed"
+        said: list[str] = []
         try:
-            yield
+            yield said
             status = "done"
         except KeyboardInterrupt:
             status = "interrupted"
             raise
         finally:
-            self._put(StageRecord(name, spent + time.monotonic() - began, status, inputs))
+            seconds = spent + time.monotonic() - began
+            self._put(StageRecord(name, seconds, status, inputs, " ".join(said)))
 
     def _put(self, record: StageRecord) -> StageRecord:
         self._stages[record.stage] = record

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hytnas_datasets.store import AccuracyRecord, CurvePoint, Study
 from hytnas_datasets.store.accuracies import Accuracies
 from hytnas_host.collect import accuracy
 from hytnas_host.collect.accuracy import AccuracyCollection, collect_accuracy, plan_jobs
+from hytnas_host.collect.budget import TimeBudget
 from hytnas_host.training import Training, TrainingRecipe
 from hytnas_host.training.recipe import TrainingError
 
@@ -113,6 +114,27 @@ def test_a_collection_interrupted_anywhere_and_resumed_holds_the_same(
             break
     assert interruptions == 4
     assert broken == whole
+
+
+@pytest.mark.parametrize("workers", [None, ThreadPoolExecutor])
+def test_without_time_the_least_is_trained_and_repeated_and_the_rest_later(
+    tmp_path: Path, space: Space, trainings: list[tuple[str, int]], workers: Any
+) -> None:
+    def hurried(study: Study) -> AccuracyCollection:
+        budget = TimeBudget(0.0, least=4)
+        with workers(2) if workers else nullcontext() as executor:
+            return collect(study, space, 7, budget=budget, executor=executor)
+
+    with Study.open(tmp_path) as study:
+        summary = hurried(study)
+        assert len(trainings) == 4 + 2 * 2
+        assert (summary.networks, summary.new_trainings, summary.left_out) == (4, 8, 3)
+        assert (hurried(study).new_trainings, len(trainings)) == (0, 8)
+        assert collect(study, space, 7).new_trainings == 3
+        whole = dataset(study, space)
+    with Study.open(tmp_path / "at once") as study:
+        assert collect(study, space, 7).left_out == 0
+        assert dataset(study, space) == whole
 
 
 def test_another_recipe_is_another_label(

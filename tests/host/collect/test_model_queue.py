@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hytnas_host.collect.budget import TimeBudget
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.model_queue import FEW_MODELS, ModelQueue, window_size
 from hytnas_host.collect.windows import PreparedWindows, Source
@@ -164,3 +165,60 @@ def test_preparation_that_fails_is_raised_to_who_asked():
         queue = queue_of(windows, ["a"], 4)
         with pytest.raises(OSError, match="no space"):
             queue.take("a")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.mark.parametrize(
+    ("seconds_each", "expected"),
+    [(1.0, [20, 20, 20]), (3.0, [20, 13]), (4.0, [20, 5]), (4.6, [20]), (50.0, [20])],
+)
+def test_when_the_time_is_over_no_more_models_are_handed_out_than_the_least(seconds_each, expected):
+    clock = Clock()
+    with windows_of(60, 20) as windows:
+        queue = queue_of(windows, ["a"], 20, budget=TimeBudget(100.0, least=20, clock=clock))
+        sizes = []
+        while taken := queue.take("a"):
+            sizes.append(len(taken))
+            clock.now_s += seconds_each * len(taken)
+            queue.finish("a")
+        assert queue.finished
+    assert sizes == expected
+
+
+def test_what_was_measured_before_counts_for_the_least():
+    clock = Clock()
+    budget = TimeBudget(10.0, least=6, clock=clock)
+    clock.now_s = 11.0
+    with windows_of(20, 4) as windows:
+        queue = queue_of(windows, ["a"], 4, done=lambda model: int(model.sha256, 16) < 5, budget=budget)
+        taken = []
+        while some := queue.take("a"):
+            taken += [int(model.sha256, 16) for model in some]
+            queue.finish("a")
+        assert queue.finished
+    assert taken[:2] == [5, 6]
+    assert len(taken) <= FEW_MODELS + 1
+
+
+def test_a_board_waits_for_the_least_where_another_may_be_lost():
+    got: list[list[Model]] = []
+    clock = Clock()
+    with windows_of(8, 4) as windows:
+        queue = queue_of(windows, ["a", "b"], 4, budget=TimeBudget(10.0, least=4, clock=clock))
+        held = queue.take("a")
+        clock.now_s = 11.0
+        waiting = threading.Thread(target=lambda: got.append(queue.take("b")))
+        waiting.start()
+        assert not queue.wait_finished(0.05)
+        queue.give_back("a", held)
+        waiting.join(60)
+        queue.finish("b")
+        assert queue.finished
+    assert got == [held]

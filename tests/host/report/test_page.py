@@ -12,6 +12,7 @@ import pytest
 
 from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_host.report import build_report
+from hytnas_host.report.data import StageTime
 from hytnas_host.report.figures import describe_figures, describe_overview
 from hytnas_host.report.tables import pick_cards
 from hytnas_host.report.theme import DARK, LIGHT
@@ -176,6 +177,12 @@ def test_an_empty_study_names_the_commands_and_draws_nothing(synthetic):
     assert checker.tags["svg"] == 0
     for command in ("collect latency", "collect accuracy", "leaderboard", "search", "verify", "run"):
         assert f"hytnas-profile {command}" in checker.words()
+
+
+def test_a_stage_says_what_there_was_no_time_for(synthetic):
+    stages = (StageTime("collect latency", 210.0, "done", "3 of 40 networks were not measured"),)
+    words = check(build_report(replace(synthetic.full_report(), stages=stages))).words()
+    assert "done; 3 of 40 networks were not measured" in words
 
 
 GAPS = {

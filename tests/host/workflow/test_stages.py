@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hytnas_host.study_files import ResultFileError
-from hytnas_host.workflow.stages import ConfigChangedError, Stage, StageJournal
+from hytnas_host.study_files import ResultFileError, read_json
+from hytnas_host.workflow.stages import ConfigChangedError, JobRecord, Stage, StageJournal
 
 CONFIG = {"n": 3, "seed": 0}
 
@@ -84,6 +84,22 @@ def test_a_budget_can_be_raised_and_not_lowered(tmp_path: Path) -> None:
         budgeted(4)
     with pytest.raises(ConfigChangedError, match="begun with seed = 0"):
         budgeted(9, seed=1)
+
+
+def test_a_free_key_changes_either_way(tmp_path: Path) -> None:
+    for budget_s in (60.0, 90.0, 30.0):
+        config = {"n": 3, "budget_s": budget_s}
+        StageJournal(tmp_path / "run.json", config, free=("budget_s",)).run(Stage("a", lambda: None))
+        assert read_json(tmp_path / "run.json", JobRecord).config == config
+
+
+def test_what_a_stage_says_is_kept_with_its_result(tmp_path: Path) -> None:
+    path = tmp_path / "board"
+    path.touch()
+    stage = Stage("board", lambda: "2 of 3", lambda: "a", (path,))
+    assert journal(tmp_path).run(stage).note == "2 of 3"
+    kept = journal(tmp_path).run(stage)
+    assert (kept.status, kept.note) == ("kept", "2 of 3")
 
 
 def test_a_damaged_journal_is_one_clear_error(tmp_path: Path) -> None:

@@ -212,6 +212,34 @@ def test_too_few_labels_say_how_many_there_are(tmp_path, context) -> None:
         make_leaderboard(tmp_path, "latency_ms", "hyt")
 
 
+def test_where_labels_are_too_few_for_a_leaderboard_the_default_is_trained(
+    original, tmp_path, context
+) -> None:
+    fill(tmp_path, context, n=8)
+    shutil.copy(original / "leaderboard-accuracy.json", tmp_path)
+    names = ("leaderboard latency_ms", "leaderboard accuracy", "train")
+    journal = open_journal(tmp_path, CONFIG)
+    chosen = [stage for stage in stages(tmp_path, CONFIG) if stage.name in names]
+    records = [journal.run(stage) for stage in chosen]
+    assert [record.note[:8] for record in records] == ["skipped:", "skipped:", ""]
+    assert not list(tmp_path.glob("leaderboard-*"))
+    assert load_trained(tmp_path, "latency_ms", get_space("hyt")).info.name == "layerwise"
+    assert journal.run(chosen[2]).status == "kept"
+    fill(tmp_path, context, n=9)
+    assert journal.run(chosen[2]).status == "done"
+
+
+def test_the_main_job_searches_for_what_it_is_asked_for(searched) -> None:
+    asked = msgspec.structs.replace(
+        CONFIG, objectives="latency_ms,max:macs", extrapolated="avoid", evaluations=10
+    )
+    (searched / "run.json").unlink()
+    next(s for s in stages(searched, asked) if s.name == "search").work()
+    result = read_json(searched / "search.json", SearchResult)
+    assert [objective.name for objective in result.objectives] == ["latency_ms", "macs"]
+    assert not any(row.extrapolated for row in result.evaluated)
+
+
 def test_a_search_before_training_is_one_clear_error(tmp_path, context) -> None:
     fill(tmp_path, context)
     with pytest.raises(ResultFileError, match="hytnas-profile train"):
@@ -224,6 +252,8 @@ def test_a_search_before_training_is_one_clear_error(tmp_path, context) -> None:
         ({"device": "moon"}, UnknownDeviceError),
         ({"constraints": ("params is small",)}, ConstraintError),
         ({"strategy": "luck"}, SearchError),
+        ({"objectives": "energy_mj,accuracy"}, SearchError),
+        ({"objectives": "params,macs"}, SearchError),
     ],
 )
 def test_wrong_options_leave_nothing_behind(tmp_path, change, error) -> None:
@@ -253,9 +283,11 @@ def test_the_main_job_waits_for_drift_no_longer_than_seconds(tmp_path, monkeypat
 
     def collect(*_: object, options: MeasureOptions, **__: object) -> SimpleNamespace:
         chosen.append(options)
-        return SimpleNamespace(describe=str)
+        return SimpleNamespace(describe=str, left_out=4)
 
     monkeypatch.setattr(main_job, "collect_latency", collect)
-    main_job.stages(tmp_path / "study", CONFIG)[0].work()
+    stage = main_job.stages(tmp_path / "study", CONFIG)[0]
+    assert stage.work() == "4 of 24 networks were not measured: the 210 s for that were over"
+    assert (chosen[0].budget_s, chosen[0].least_models) == (210.0, 20)
     assert sum(chosen[0].drift.pauses_s) <= 3
     assert not chosen[0].rule.adaptive
