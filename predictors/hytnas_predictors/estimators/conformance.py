@@ -1,7 +1,9 @@
 """What every estimator must do, bundled or of another package; see `hytnas_agent.conformance` for the use.
 
-``CHECKS`` holds for every estimator, ``ENSEMBLE_CHECKS`` besides for what extends `EnsembleEstimator`. The
-checks of arguments in `hytnas_predictors.estimators.base` give the messages that are asked for.
+``CHECKS`` holds for every estimator. ``FILE_CHECKS`` holds besides for those that are kept in a header and
+hashed members, as `BundledEstimator` keeps them, and ``MEMBER_CHECKS`` for those with the parameter
+``members``. The checks of arguments in `hytnas_predictors.estimators.base` give the messages that are asked
+for.
 """
 
 import json
@@ -30,7 +32,7 @@ def easy_data(n: int = 120, seed: int = 0) -> tuple[Floats, Floats]:
 def check_shapes_and_types(name: str, folder: Path) -> None:
     """Mean and standard deviation are finite float64 of one a row, the latter not negative."""
     del folder
-    mean, std = _fitted(name).predict_with_std(easy_data(17, seed=2)[0])
+    mean, std = _quick(name).predict_with_std(easy_data(17, seed=2)[0])
     assert mean.shape == std.shape == (17,), f"shapes are {mean.shape} and {std.shape}"
     assert mean.dtype == std.dtype == np.float64, f"types are {mean.dtype} and {std.dtype}"
     assert np.isfinite(mean).all(), "a prediction is not finite"
@@ -40,14 +42,14 @@ def check_shapes_and_types(name: str, folder: Path) -> None:
 def check_the_mean_is_what_predict_gives(name: str, folder: Path) -> None:
     """``predict`` and ``predict_with_std`` agree."""
     del folder
-    estimator, x = _fitted(name), easy_data(9, seed=3)[0]
+    estimator, x = _quick(name), easy_data(9, seed=3)[0]
     np.testing.assert_array_equal(estimator.predict(x), estimator.predict_with_std(x)[0])
 
 
 def check_no_rows_give_no_predictions(name: str, folder: Path) -> None:
     """An empty table is predicted."""
     del folder
-    mean, std = _fitted(name).predict_with_std(np.empty((0, 6)))
+    mean, std = _quick(name).predict_with_std(np.empty((0, 6)))
     assert mean.shape == std.shape == (0,), f"shapes are {mean.shape} and {std.shape}"
 
 
@@ -55,8 +57,8 @@ def check_equal_generators_give_equal_predictions(name: str, folder: Path) -> No
     """Every random draw comes from the generator that ``fit`` is given."""
     del folder
     x = easy_data(40, seed=4)[0]
-    again = make_estimator(name).fit(*easy_data(), rng=np.random.default_rng(1))
-    np.testing.assert_array_equal(_fitted(name, 1).predict(x), again.predict(x))
+    again = make_estimator(name, **_few(name)).fit(*easy_data(), rng=np.random.default_rng(1))
+    np.testing.assert_array_equal(_quick(name).predict(x), again.predict(x))
 
 
 def check_tables_of_pandas_are_as_good(name: str, folder: Path) -> None:
@@ -139,7 +141,7 @@ def check_features_that_are_no_numbers_are_refused(name: str, folder: Path) -> N
     """Features that are not finite are counted, and the first row is named."""
     del folder
     x, y = easy_data()
-    estimator = _fitted(name)
+    estimator = _quick(name)
     x[5, 1] = np.nan
     refused(PredictorError, lambda: _fit(name, x, y), r"1 of 120 feature rows.*row 5")
     refused(PredictorError, lambda: estimator.predict(x), "row 5")
@@ -148,7 +150,7 @@ def check_features_that_are_no_numbers_are_refused(name: str, folder: Path) -> N
 def check_a_wrong_number_of_columns_is_refused(name: str, folder: Path) -> None:
     """Rows must have the columns of the fit."""
     del folder
-    estimator = _fitted(name)
+    estimator = _quick(name)
     refused(
         PredictorError,
         lambda: estimator.predict(np.zeros((3, 5))),
@@ -160,7 +162,7 @@ def check_a_wrong_number_of_columns_is_refused(name: str, folder: Path) -> None:
 def check_features_of_words_are_refused(name: str, folder: Path) -> None:
     """A table with a column of words is no table of numbers."""
     del folder
-    estimator, table = _fitted(name), pd.DataFrame(easy_data(9)[0]).astype({5: object})
+    estimator, table = _quick(name), pd.DataFrame(easy_data(9)[0]).astype({5: object})
     table.loc[4, 5] = "wide"
     refused(PredictorError, lambda: estimator.predict(table), "features.*not numbers.*wide")
 
@@ -237,7 +239,7 @@ def check_a_single_member_has_no_deviation(name: str, folder: Path) -> None:
 
 def check_a_changed_member_is_refused(name: str, folder: Path) -> None:
     """Files are held against their hashes before they are read."""
-    _fitted(name, members=1).save(folder)
+    _quick(name).save(folder)
     member = next(folder.glob("member-0.*"))
     data = bytearray(member.read_bytes())
     data[len(data) // 2] ^= 1
@@ -247,7 +249,7 @@ def check_a_changed_member_is_refused(name: str, folder: Path) -> None:
 
 def check_a_truncated_header_is_refused(name: str, folder: Path) -> None:
     """The header must be whole."""
-    _fitted(name, members=1).save(folder)
+    _quick(name).save(folder)
     header = folder / "estimator.json"
     header.write_bytes(header.read_bytes()[:40])
     refused(PredictorError, lambda: estimator_class(name).load(folder), "not what it should be")
@@ -255,7 +257,7 @@ def check_a_truncated_header_is_refused(name: str, folder: Path) -> None:
 
 def check_another_estimators_files_are_refused(name: str, folder: Path) -> None:
     """The header says whose files they are."""
-    _fitted(name, members=1).save(folder)
+    _quick(name).save(folder)
     header = folder / "estimator.json"
     header.write_text(json.dumps(json.loads(header.read_text()) | {"estimator": "another"}))
     refused(PredictorError, lambda: estimator_class(name).load(folder), "it is a another")
@@ -285,9 +287,12 @@ CHECKS: Final[tuple[SuiteCheck, ...]] = (
     check_truncated_files_are_refused,
 )
 
-ENSEMBLE_CHECKS: Final[tuple[SuiteCheck, ...]] = (
+MEMBER_CHECKS: Final[tuple[SuiteCheck, ...]] = (
     check_the_members_disagree,
     check_a_single_member_has_no_deviation,
+)
+
+FILE_CHECKS: Final[tuple[SuiteCheck, ...]] = (
     check_a_changed_member_is_refused,
     check_a_truncated_header_is_refused,
     check_another_estimators_files_are_refused,

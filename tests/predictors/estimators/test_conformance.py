@@ -9,7 +9,8 @@ from hytnas_agent.conformance import SuiteCheck
 from hytnas_predictors.estimators import ESTIMATORS, make_estimator
 from hytnas_predictors.estimators.conformance import (
     CHECKS,
-    ENSEMBLE_CHECKS,
+    FILE_CHECKS,
+    MEMBER_CHECKS,
     check_it_beats_the_mean_by_far,
     check_labels_that_are_no_numbers_are_refused,
     check_shapes_and_types,
@@ -19,13 +20,13 @@ from hytnas_predictors.estimators.mlp import MLP2Estimator
 OF_MEMBERS = [name for name in ESTIMATORS.bundled if "members" in make_estimator(name).get_params()]
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", [*CHECKS, *FILE_CHECKS])
 @pytest.mark.parametrize("name", ESTIMATORS.bundled)
 def test_it_conforms(check: SuiteCheck, name: str, tmp_path: Path) -> None:
     check(name, tmp_path)
 
 
-@pytest.mark.parametrize("check", ENSEMBLE_CHECKS)
+@pytest.mark.parametrize("check", MEMBER_CHECKS)
 @pytest.mark.parametrize("name", OF_MEMBERS)
 def test_its_members_conform(check: SuiteCheck, name: str, tmp_path: Path) -> None:
     check(name, tmp_path)
