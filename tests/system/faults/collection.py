@@ -23,7 +23,7 @@ class Collection:
     inventory : Path
         The inventory's file.
     home : Path
-        Of the host's identity: another one is another host.
+        Of the person: the host's identity is there, another one is another host, and the SSH configuration.
     options : sequence of str
         Of ``collect latency``.
     """
@@ -36,11 +36,18 @@ class Collection:
         for device in devices:
             self.command += ["--device", device]
         self._environment = os.environ | {
+            "HOME": str(home),
             "XDG_STATE_HOME": str(home),
             "HYTNAS_DEVICES": str(inventory),
             "NO_COLOR": "1",
         }
+        self._ssh_config = home / ".ssh/config"
         self._process: subprocess.Popen[str] | None = None
+
+    def configure_ssh(self, text: str) -> None:
+        """Write the person's SSH configuration."""
+        self._ssh_config.parent.mkdir(parents=True, exist_ok=True)
+        self._ssh_config.write_text(text)
 
     def start(self) -> None:
         """Run the command."""

@@ -62,12 +62,14 @@ def test_packets_vanish_in_a_measurement(
     board: Board, collect: Collect, reference: Reference, faults: FaultTable
 ) -> None:
     collection = collect(board)
+    collection.configure_ssh("ServerAliveInterval 2\nServerAliveCountMax 1\n")
     collection.start()
     during_a_measurement(collection, board)
+    before = board.proxy.connections
     board.proxy.freeze()
     status, said = collection.wait()
     assert status == 0, said
-    assert board.proxy.connections > 1
+    assert board.proxy.connections > before
     assert_same(collection.study, reference.data, board)
     faults.add(
         "packets vanish in the middle of a measurement",

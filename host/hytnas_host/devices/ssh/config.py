@@ -18,6 +18,9 @@ _COMMANDS = {"proxycommand", "remotecommand", "localcommand", "knownhostscommand
 """Their values go to the end of the line, whatever is in them."""
 _MARK = "hytnasholds"
 _EVALUATED = {"all", "canonical", "final", "host", "originalhost", "user", "localuser", "exec"}
+_TIME = re.compile(r"(?:\d+[smhdw]?)+", re.IGNORECASE | re.ASCII)
+_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_MAX_S = 2**31 - 1  # as OpenSSH
 _KEYWORD = re.compile(r"\s*(?P<keyword>\w+)(?:\s*=\s*|\s+)(?P<value>.*?)\s*")
 
 Options = dict[str, str | list[str]]
@@ -138,6 +141,20 @@ def text_of(options: Options, key: str) -> str | None:
     """An option that is said at most once."""
     value = options.get(key)
     return value if isinstance(value, str) else None
+
+
+def seconds_of(text: str) -> int | None:
+    """A time as the configuration writes it; None where the text is none.
+
+    Examples
+    --------
+    >>> seconds_of("90"), seconds_of("1m30s"), seconds_of("soon")
+    (90, 90, None)
+    """
+    if not _TIME.fullmatch(text):
+        return None
+    seconds = sum(int(digits) * _UNITS_S[unit] for digits, unit in re.findall(r"(\d+)(\D?)", text.lower()))
+    return seconds if seconds <= _MAX_S else None
 
 
 def home_path(path: Path | str) -> Path:

@@ -124,7 +124,7 @@ def open_connection(settings: SshSettings) -> SshConnection:
             opened.close()
         raise
     connection = SshConnection(route[-1], transport, hops[:-1])
-    connection.watch(settings.keepalive_s, settings.keepalive_limit_s)
+    connection.watch(route[-1].keepalive_s, route[-1].keepalive_limit_s)
     return connection
 
 

@@ -2,14 +2,18 @@
 
 import getpass
 import os
+import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from hytnas_host.devices.errors import DeviceError
-from hytnas_host.devices.ssh.config import Options, SshConfig, home_path, text_of
+from hytnas_host.devices.ssh.config import Options, SshConfig, home_path, seconds_of, text_of
 from hytnas_host.devices.ssh.settings import Address, SshSettings
 
 MAX_HOPS = 5
+KEEPALIVE_S = 15.0
+SERVER_ALIVE_COUNT_MAX = 3  # as ssh, where the configuration says an interval and no number
 DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
 KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 
@@ -31,6 +35,8 @@ class Endpoint:
     only_these_keys : bool
         The agent may only offer those of ``key_files``.
     agent_socket : str or None
+    keepalive_s, keepalive_limit_s : float
+        How often it is asked for a sign of life, and how long that may take.
     """
 
     host: str
@@ -42,6 +48,8 @@ class Endpoint:
     keys_were_chosen: bool
     only_these_keys: bool
     agent_socket: str | None
+    keepalive_s: float
+    keepalive_limit_s: float
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host} port {self.port}"
@@ -98,6 +106,7 @@ def _endpoint(
     agent = settings.agent_socket or text_of(found, "identityagent") or os.environ.get("SSH_AUTH_SOCK")
     if agent == "SSH_AUTH_SOCK":
         agent = os.environ.get("SSH_AUTH_SOCK")
+    keepalive_s, limit_s = _keepalive(found, address.host)
     hosts_files = (text_of(found, "userknownhostsfile") or "").split() or KNOWN_HOSTS
     return Endpoint(
         host=host,
@@ -109,6 +118,8 @@ def _endpoint(
         keys_were_chosen=bool(chosen),
         only_these_keys=(text_of(found, "identitiesonly") or "no") == "yes",
         agent_socket=None if agent == "none" else agent,
+        keepalive_s=keepalive_s if settings.keepalive_s is None else settings.keepalive_s,
+        keepalive_limit_s=limit_s if settings.keepalive_limit_s is None else settings.keepalive_limit_s,
     )
 
 
@@ -118,3 +129,25 @@ def _port(text: str | None, host: str) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise DeviceError(f"the SSH configuration gives {host} the port {text!r}", "Correct it")
     return int(text)
+
+
+def _keepalive(found: Options, host: str) -> tuple[float, float]:
+    """How often to ask for a sign of life, and how long it may take, both in seconds.
+
+    An interval of 0, with which ssh never asks, leaves the default: a link that is dead has to be noticed.
+    """
+    interval = text_of(found, "serveraliveinterval") or "none"
+    count = text_of(found, "serveralivecountmax") or str(SERVER_ALIVE_COUNT_MAX)
+    every_s = 0 if interval.lower() == "none" else seconds_of(interval)
+    if every_s is None:
+        raise DeviceError(
+            f"the SSH configuration gives {host} the ServerAliveInterval {interval!r}",
+            "Write seconds, or e.g. 2m",
+        )
+    if not re.fullmatch("[0-9]{1,9}", count):
+        raise DeviceError(
+            f"the SSH configuration gives {host} the ServerAliveCountMax {count!r}", "Correct it"
+        )
+    if every_s == 0:
+        return KEEPALIVE_S, KEEPALIVE_S
+    return float(every_s), min(float(every_s * max(int(count), 1)), threading.TIMEOUT_MAX)

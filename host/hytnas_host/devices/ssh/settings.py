@@ -64,9 +64,10 @@ class SshSettings:
         The socket of the SSH agent; by default ``IdentityAgent`` of the configuration, else SSH_AUTH_SOCK.
     connect_timeout_s : float
         For each of: connecting, the handshake, the login.
-    keepalive_s, keepalive_limit_s : float
+    keepalive_s, keepalive_limit_s : float, optional
         How often the device is asked for a sign of life, and how long that may take: a link whose packets
-        vanish is given up after their sum at most.
+        vanish is given up after their sum at most. Where not given: what the SSH configuration says, else 15
+        seconds each.
     io_timeout_s : float
         How long a file transfer may stand still, and the board take to open a session.
     """
@@ -80,8 +81,8 @@ class SshSettings:
     config_file: Path = USER_CONFIG
     agent_socket: str | None = None
     connect_timeout_s: float = 20.0
-    keepalive_s: float = 15.0
-    keepalive_limit_s: float = 15.0
+    keepalive_s: float | None = None
+    keepalive_limit_s: float | None = None
     io_timeout_s: float = 60.0
 
     @property

@@ -1,6 +1,7 @@
 """From an address and an SSH configuration to the hosts to connect to, without connecting."""
 
 from pathlib import Path
+from threading import TIMEOUT_MAX
 
 import pytest
 from hypothesis import given
@@ -217,3 +218,40 @@ def test_a_file_that_is_included_in_a_block_counts_where_that_holds(configure, h
     (desk,) = plan_route(SshSettings("desk"))
     assert str(desk) == "ada@desk port 24"
     assert Path("/key") not in desk.key_files
+
+
+def keepalive_of(settings: SshSettings) -> tuple[float, float]:
+    board = plan_route(settings)[-1]
+    return board.keepalive_s, board.keepalive_limit_s
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("", (15, 15)),
+        ("ServerAliveInterval 30", (30, 90)),  # three signs, as ssh
+        ("ServerAliveInterval 1M30\n  ServerAliveCountMax 2", (90, 180)),
+        ("ServerAliveInterval 10\n  ServerAliveCountMax 0", (10, 10)),
+        ("ServerAliveInterval 0", (15, 15)),
+        ("ServerAliveInterval none\n  ServerAliveCountMax 9", (15, 15)),
+        ("ServerAliveInterval 3000w\n  ServerAliveCountMax 999999999", (3000 * 604800, TIMEOUT_MAX)),
+    ],
+)
+def test_signs_of_life_are_asked_for_as_configured_but_never_not_at_all(configure, lines, expected):
+    configure(f"Host board\n  {lines}\nHost jump\n  ServerAliveInterval 1\n")
+    assert keepalive_of(SshSettings("board", proxy_jump="jump")) == expected
+    assert keepalive_of(SshSettings("board", keepalive_s=0.2, keepalive_limit_s=1)) == (0.2, 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f"ServerAliveInterval {text}" for text in ("soon", "1.5", "-1", "1x", "9999w")),
+        *(f"ServerAliveCountMax {text}" for text in ("x", "-3", "1s")),
+    ],
+)
+def test_signs_of_life_that_cannot_be_asked_for_so_are_one_clear_error(configure, line):
+    configure(f"Host board\n  {line}\n")
+    name, value = line.split()
+    with pytest.raises(DeviceError, match=f"gives board the {name} '{value}'"):
+        plan_route(SshSettings("board"))
