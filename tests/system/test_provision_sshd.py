@@ -22,7 +22,6 @@ from hytnas_host.cli.app import app
 from hytnas_host.devices import open_device
 from hytnas_host.devices.inventory import DeviceEntry, Inventory
 
-from .ssh import server
 from .ssh.server import SshServer
 from .wheels import build_wheel
 
@@ -50,8 +49,7 @@ def board(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     folder = tmp_path / "sshd"
     folder.mkdir()
-    monkeypatch.setattr(server, "CONFIG", f"{server.CONFIG}SetEnv HOME={home}\n")
-    with SshServer(folder) as sshd:
+    with SshServer(folder, home) as sshd:
         entry = DeviceEntry(
             name="board",
             host=sshd.host,

@@ -30,6 +30,7 @@ LogLevel VERBOSE
 MaxStartups 100
 MaxAuthTries 6
 Subsystem sftp internal-sftp
+SetEnv HOME={home}
 """
 
 
@@ -40,6 +41,8 @@ class SshServer:
     ----------
     folder : Path
         For its keys, configuration and log.
+    home : Path, optional
+        Home folder of who logs in; by default an empty one, without start-up files of whoever runs the tests.
 
     Notes
     -----
@@ -50,8 +53,10 @@ class SshServer:
 
     host = "127.0.0.1"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, home: Path | None = None) -> None:
         self.folder = folder
+        self._home = home or folder / "home"
+        self._home.mkdir(exist_ok=True)
         self.user = getpass.getuser()
         self.key_file = make_key(folder / "client")
         self.log_file = folder / "sshd.log"
@@ -103,7 +108,9 @@ class SshServer:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # a root sshd's empty folder
         config = self.folder / "sshd_config"
         host_keys = "\n".join(f"HostKey {file}" for file in self._host_key_files)
-        text = CONFIG.format(port=self.port, host_keys=host_keys, authorized=self._authorized)
+        text = CONFIG.format(
+            port=self.port, host_keys=host_keys, authorized=self._authorized, home=self._home
+        )
         if self.startup:
             text = text.replace("internal-sftp", SFTP_SERVER)
             text += f'ForceCommand {self.startup}; eval "$SSH_ORIGINAL_COMMAND"\n'
