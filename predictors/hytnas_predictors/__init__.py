@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hytnas_predictors.recipes import default_recipe as default_recipe
     from hytnas_predictors.result import Leaderboard as Leaderboard
     from hytnas_predictors.roofline import estimate_latency_ms as estimate_latency_ms
+    from hytnas_predictors.transfer import transfer_predictor as transfer_predictor
 
 _EXPORTS = {
     "hytnas_predictors.ceiling": ("noise_ceiling",),
@@ -49,6 +50,7 @@ _EXPORTS = {
     "hytnas_predictors.recipes": ("Recipe", "default_estimator", "default_recipe"),
     "hytnas_predictors.result": ("Leaderboard",),
     "hytnas_predictors.roofline": ("estimate_latency_ms",),
+    "hytnas_predictors.transfer": ("transfer_predictor",),
 }
 __all__ = [name for names in _EXPORTS.values() for name in names]
 

@@ -33,12 +33,18 @@ NOISE_VARIANCE: Final = 0.01
 
 
 def choose_networks(
-    space: Space, task: Task, n: int, rng: np.random.Generator, measured: Sequence[Architecture] = ()
+    space: Space,
+    task: Task,
+    n: int,
+    rng: np.random.Generator,
+    measured: Sequence[Architecture] = (),
+    *,
+    candidates: Sequence[Architecture] | None = None,
 ) -> list[Architecture]:
     """The ``n`` networks to measure next, the most telling first.
 
-    They are chosen among 2,000 random ones. In a space without layer plans, indicators of the choices take
-    the place of the work columns.
+    They are chosen among 2,000 random ones where nobody names candidates. In a space without layer plans,
+    indicators of the choices take the place of the work columns.
 
     Parameters
     ----------
@@ -49,6 +55,7 @@ def choose_networks(
         Draws the candidates.
     measured : sequence of Architecture
         Those that have a label: neither they nor others that give the same network are chosen again.
+    candidates : sequence of Architecture, optional
 
     Raises
     ------
@@ -68,8 +75,9 @@ def choose_networks(
     """
     if n < 0:
         raise PredictorError(f"{n} networks were asked for", "Ask for 0 or more.")
-    left = space.size - len(set(measured))
-    candidates = space.sample(min(CANDIDATES, left), rng, exclude=measured)
+    if candidates is None:
+        left = space.size - len(set(measured))
+        candidates = space.sample(min(CANDIDATES, left), rng, exclude=measured)
     points = _points(space, [*measured, *candidates], task)
     design = _Design(points)
     for row in range(len(measured)):

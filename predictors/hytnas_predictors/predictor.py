@@ -25,11 +25,21 @@ Floats = NDArray[np.float64]
 LIBRARIES = ("hytnas", "numpy", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "safetensors")
 
 
+class PriorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the prior of a transfer was fitted to: labels of another device."""
+
+    provenance: str
+    labels: int
+    space: str
+    context: LabelContext
+
+
 class PredictorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a predictor was fitted to.
 
     ``feature_low`` and ``feature_high`` bound the training rows; ``context`` is what the labels depend on;
-    ``quality_flags`` counts the labels that are doubtful, ``None`` where that is not known.
+    ``quality_flags`` counts the labels that are doubtful, ``None`` where that is not known; ``prior`` is what
+    a transfer started from.
     """
 
     name: str
@@ -50,6 +60,7 @@ class PredictorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provenance: str
     libraries: dict[str, str]
     quality_flags: FlagCount | None = None
+    prior: PriorInfo | None = None
 
 
 @dataclass(frozen=True)

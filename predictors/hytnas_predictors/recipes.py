@@ -17,6 +17,7 @@ from hytnas_predictors.features import FeatureSet, usable_sets
 Floats = NDArray[np.float64]
 SMOOTH = ("gp", "ridge", "mlp2", "mlp3", "ensemble")
 LAYERWISE = "layerwise"
+TRANSFER = "transfer"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def default_recipe(estimator: str, target: Target, space: Space) -> Recipe:
     >>> default_recipe("xgboost", get_target("latency_ms"), get_space("hyt")).scale
     'log'
     """
-    if estimator == LAYERWISE:
+    if estimator in (LAYERWISE, TRANSFER):
         return Recipe(estimator, ("work",), "log")
     sets: Sequence[FeatureSet] = ("ordinal", "physical")
     if estimator in SMOOTH:
@@ -76,8 +77,11 @@ def default_recipe(estimator: str, target: Target, space: Space) -> Recipe:
 def suits(estimator: str, target: Target, space: Space) -> bool:
     """Whether a leaderboard tries this estimator where nobody names any.
 
-    Layer by layer costs are summed: that takes layer plans, and a target that a sum can be of.
+    Layer by layer costs are summed: that takes layer plans, and a target that a sum can be of. A transfer
+    takes a prior, which a leaderboard does not have.
     """
+    if estimator == TRANSFER:
+        return False
     return estimator != LAYERWISE or (has_networks(space) and target.adds_up)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from hytnas_agent import __version__
-from hytnas_host.cli import collect, dataset, device, model, predictor, report, run, search, space
+from hytnas_host.cli import collect, dataset, device, model, predictor, report, run, search, space, transfer
 from hytnas_host.cli.boundary import ErrorBoundary
 from hytnas_host.cli.console import out
 
@@ -56,7 +56,7 @@ app.add_typer(space.app, name="space")
 app.add_typer(device.app, name="device")
 app.add_typer(collect.app, name="collect")
 app.add_typer(dataset.app, name="dataset")
-for module in (run, predictor, search, report, model):
+for module in (run, predictor, transfer, search, report, model):
     module.register(app)
 
 

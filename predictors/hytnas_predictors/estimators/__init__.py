@@ -22,6 +22,7 @@ ESTIMATORS: Final[Registry[type[Estimator]]] = Registry(
         "random-forest": "hytnas_predictors.estimators.forest:RandomForestEstimator",
         "xgboost-ranker": "hytnas_predictors.estimators.ranker:XGBoostRankerEstimator",
         "ensemble": "hytnas_predictors.estimators.stacked:StackedEstimator",
+        "transfer": "hytnas_predictors.estimators.transfer:TransferEstimator",
     },
     error=PredictorError,
     accepts=lambda found: isinstance(found, type) and issubclass(found, Estimator),

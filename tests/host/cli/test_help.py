@@ -36,7 +36,7 @@ def test_every_command_has_help_with_an_example(words: tuple[str, ...]) -> None:
 def test_all_commands_of_the_design_are_there() -> None:
     names = {words[0] for words in command_lines()}
     wanted = {"space", "device", "collect", "dataset", "train", "leaderboard", "predict", "search", "verify"}
-    assert wanted | {"report", "export", "run"} == names
+    assert wanted | {"report", "export", "run", "transfer"} == names
 
 
 def test_help_imports_neither_torch_nor_the_predictors_libraries() -> None:
