@@ -18,11 +18,13 @@ Metric = Callable[[Floats, Floats], float]
 
 
 def kendall_tau(y: Floats, predicted: Floats, /) -> float:
-    """Kendall's tau-b [K45]_ of (n,) labels and predictions; 0 where either is constant.
+    """Kendall's tau-b [K45]_ of (n,) labels and predictions; 0 where either is constant, or n is below 2.
 
     >>> round(kendall_tau(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])), 3)
     0.667
     """
+    if len(y) < 2:
+        return 0.0
     return _or_zero(float(stats.kendalltau(y, predicted, variant="b").statistic))
 
 

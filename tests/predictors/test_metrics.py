@@ -44,3 +44,8 @@ def test_errors_of_known_numbers() -> None:
 def test_labels_of_zero_have_no_relative_error() -> None:
     assert metrics.mape(np.array([0.0, 2.0]), np.array([1.0, 1.0])) == pytest.approx(0.5)
     assert math.isnan(metrics.mape(np.zeros(2), np.ones(2)))
+
+
+def test_a_single_row_has_no_order(recwarn) -> None:
+    assert metrics.kendall_tau(np.array([1.0]), np.array([2.0])) == 0.0
+    assert not recwarn.list
