@@ -28,7 +28,7 @@ from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices import AgentDevice, DeviceError, open_device
 from hytnas_host.devices.icount import build, is_built
 from hytnas_host.devices.icount.device import write_launcher
-from hytnas_host.export import ExportedModel, export_onnx
+from hytnas_host.export import ExportedModel
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -38,13 +38,21 @@ AIM = 1e-3
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ExportedModel:
+    from hytnas_host.export import export_onnx  # here: whoever collects tests need not load torch
+
     (architecture,) = get_space("hyt").sample(1, np.random.default_rng(0))
     return export_onnx(build_plan(architecture, TASK), tmp_path_factory.mktemp("models"), seed=0)
 
 
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the agent; to look for runtimes takes the emulated system 10 s, once in each state folder."""
+    return tmp_path_factory.mktemp("icount") / "state"
+
+
 @pytest.fixture
-def device(tmp_path: Path) -> Iterator[AgentDevice]:
-    with open_device("icount-a53", state=tmp_path / "state") as device:
+def device(state: Path) -> Iterator[AgentDevice]:
+    with open_device("icount-a53", state=state) as device:
         device.acquire("tests/system/test_icount.py")
         yield device
 
