@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from hytnas_agent.regular_file import open_regular
+
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 MAX_ITEMS = 1_000_000
@@ -99,7 +101,7 @@ def open_tflite(path: Path) -> Iterator[list[Graph]]:
     OSError
         It cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if path.stat().st_size < 16:
             raise TfliteFileError("the file is too short for a TFLite model")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:

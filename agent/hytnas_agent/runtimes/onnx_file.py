@@ -7,8 +7,11 @@ that loads it says what is wrong.
 """
 
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from hytnas_agent.regular_file import open_regular
 
 FLOAT16 = 10
 """``TensorProto.DataType.FLOAT16``."""
@@ -32,9 +35,11 @@ def element_types(path: Path) -> set[int]:
 
     Raises OSError where the file cannot be read.
     """
-    if path.stat().st_size == 0:
-        return set()
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return set()
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with content:
         whole = (0, len(content))
         found: set[int] = set()
         for graph in _parts(content, whole, _MODEL_GRAPH):

@@ -1,9 +1,11 @@
 """The precision of a model, which a latency depends on, as its file says it."""
 
 import mmap
+import os
 from pathlib import Path
 
 from hytnas_agent.records import ModelFormat, Outcome
+from hytnas_agent.regular_file import open_regular
 from hytnas_agent.runtimes.base import RuntimeFailure
 from hytnas_agent.runtimes.onnx_file import FLOAT16, element_types
 from hytnas_agent.runtimes.tflite_file import read_tflite
@@ -45,8 +47,8 @@ def read_precision(path: Path, model_format: ModelFormat) -> str:
 
 
 def _is_quantised_onnx(path: Path) -> bool:
-    with path.open("rb") as file:
-        if path.stat().st_size == 0:
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size == 0:
             return False
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return any(content.find(sign) >= 0 for sign in _ONNX_SIGNS)

@@ -1,22 +1,29 @@
 """Model files from elsewhere: found, copied into the study under their hash, and recorded."""
 
 import hashlib
+import io
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import ModelFormat
+from hytnas_agent.regular_file import open_regular
 from hytnas_agent.runtimes.base import RuntimeFailure
 from hytnas_agent.runtimes.precision import read_precision
 from hytnas_agent.whole_file import replacing
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.model import Model
-from hytnas_host.export import inspect_onnx
+from hytnas_host.export import ModelFileError, inspect_onnx
+from hytnas_host.export.external import packed
 from hytnas_host.export.target import ModelKind
 
 FOLDER = "models/files"
+MAX_NAME_BYTES = 180
+"""Of a copy's name after its hash; file systems allow 255 in all, and a draft has a longer one."""
+
 FORMATS: dict[str, ModelFormat] = {".onnx": "onnx", ".tflite": "tflite"}
 
 
@@ -97,7 +104,7 @@ class FileImporter:
         self._study = study
 
     def take(self, files: Sequence[Path], kind: ModelKind) -> list[Model]:
-        """The models of these files of one kind, each content once.
+        """The models of these files of one kind, each content once, with the weights that lie beside them.
 
         What cannot be read is left out and a failure.
         """
@@ -105,22 +112,29 @@ class FileImporter:
         for file in files:
             try:
                 model = self._take(file, kind)
+            except ModelFileError as error:
+                self._fail(file, str(error))
             except OSError as error:
-                self.failed[str(file)] = error.strerror or str(error)
-                self._study.failures.add("file", str(file), error.strerror or str(error))
+                self._fail(file, f"{file} cannot be read: {error.strerror or error}")
             else:
                 models.setdefault(model.sha256, model)
         return list(models.values())
 
+    def _fail(self, file: Path, reason: str) -> None:
+        self.failed[as_text(file)] = as_text(reason)
+        self._study.failures.add("file", as_text(file), as_text(reason))
+
     def _take(self, file: Path, kind: ModelKind) -> Model:
-        with file.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        path = f"{FOLDER}/{sha256[:16]}-{file.name}"
-        copy = self._study.folder / path
-        if not copy.is_file():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("rb") as source, replacing(copy) as content:
-                shutil.copyfileobj(source, content)
+        whole = packed(file) if kind.format == "onnx" else None
+        with open_regular(file) if whole is None else io.BytesIO(whole) as source:
+            sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+            path = f"{FOLDER}/{sha256[:16]}-{_short(as_text(file.name))}"
+            copy = self._study.folder / path
+            if not copy.is_file():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                source.seek(0)
+                with replacing(copy) as content:
+                    shutil.copyfileobj(source, content)
         opset, producer = _look_into(copy) if kind.format == "onnx" else (None, "")
         self._study.exports.add(
             ExportRecord(
@@ -134,6 +148,17 @@ class FileImporter:
             )
         )
         return Model(sha256, kind.format, copy)
+
+
+def as_text(name: Path | str) -> str:
+    """A path as UTF-8 can hold it: what of it is none is replaced."""
+    return os.fsencode(name).decode(errors="replace")
+
+
+def _short(name: str) -> str:
+    """A name of a file with room beside it for a hash: the end of a long one's stem is left out."""
+    stem, suffix = os.path.splitext(name)
+    return stem.encode()[: MAX_NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix
 
 
 def _look_into(file: Path) -> tuple[int | None, str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from pathlib import Path
 
 import msgspec
@@ -9,9 +10,9 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, helper
 
+from hytnas_agent.regular_file import open_regular
 from hytnas_host.export.errors import ModelFileError
-
-MAX_MODEL_BYTES = 512 * 1024 * 1024
+from hytnas_host.export.external import MAX_MODEL_BYTES, take_in
 
 
 class TensorInfo(msgspec.Struct, frozen=True):
@@ -23,7 +24,10 @@ class TensorInfo(msgspec.Struct, frozen=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """What an ONNX file holds. ``params`` counts the elements of its floating-point initializers."""
+    """What an ONNX file holds, with the weights that it keeps in files beside it.
+
+    ``params`` counts the elements of its floating-point initializers.
+    """
 
     path: Path
     sha256: str
@@ -42,8 +46,8 @@ def inspect_onnx(path: Path, *, max_bytes: int = MAX_MODEL_BYTES) -> ModelInfo:
     Raises
     ------
     ModelFileError
-        If the file cannot be read, is larger than ``max_bytes``, keeps its weights in other files, or is not
-        a valid ONNX model.
+        If the file or its weights beside it cannot be read, are larger than ``max_bytes``, or are not a valid
+        ONNX model.
     """
     content, model = load_onnx(path, max_bytes=max_bytes)
     initializers = {tensor.name for tensor in model.graph.initializer}
@@ -63,9 +67,14 @@ def inspect_onnx(path: Path, *, max_bytes: int = MAX_MODEL_BYTES) -> ModelInfo:
 
 
 def load_onnx(path: Path, *, max_bytes: int = MAX_MODEL_BYTES) -> tuple[bytes, onnx.ModelProto]:
-    """The content of an ONNX file and its checked model; raises ModelFileError as `inspect_onnx`."""
+    """The content of an ONNX file, with weights from beside it, and its checked model.
+
+    Raises ModelFileError as `inspect_onnx`.
+    """
     content = _read(path, max_bytes)
     model = _parse(path, content)
+    if take_in(path, model, max_bytes=max_bytes):
+        content = model.SerializeToString(deterministic=True)
     _check(path, model)
     return content, model
 
@@ -75,12 +84,13 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorP
 
 def _read(path: Path, max_bytes: int) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise ModelFileError(
-                f"{path} has {size} bytes, more than the {max_bytes} allowed", "Use a smaller model"
-            )
-        return path.read_bytes()
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > max_bytes:
+                raise ModelFileError(
+                    f"{path} has {size} bytes, more than the {max_bytes} allowed", "Use a smaller model"
+                )
+            return file.read()
     except OSError as error:
         raise ModelFileError(
             f"{path} cannot be read: {error.strerror or error}", "Check its path and permissions"
@@ -100,11 +110,6 @@ def _parse(path: Path, content: bytes) -> onnx.ModelProto:
 
 
 def _check(path: Path, model: onnx.ModelProto) -> None:
-    for tensor in model.graph.initializer:
-        if tensor.data_location == TensorProto.EXTERNAL:
-            raise ModelFileError(
-                f"{path} keeps its weights in other files", "Save it as one file (onnx.save_model does)"
-            )
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:

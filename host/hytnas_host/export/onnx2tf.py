@@ -14,7 +14,7 @@ import onnx
 from hytnas_datasets.plan import LayerPlan
 from hytnas_host.export.errors import ExportError
 from hytnas_host.export.exported import Conversion
-from hytnas_host.export.inspect import MAX_MODEL_BYTES
+from hytnas_host.export.external import MAX_MODEL_BYTES
 from hytnas_host.export.onnx_export import convert_onnx
 from hytnas_host.export.target import ONNX2TF
 from hytnas_host.models import PlanNetwork

@@ -14,8 +14,8 @@ def read_work(path: Path) -> GraphWork:
     Raises
     ------
     ModelFileError
-        It cannot be read, is too large, keeps weights in other files, is no valid model, or has sizes that
-        are not fixed.
+        It or its weights beside it cannot be read, it is too large, is no valid model, or has sizes that are
+        not fixed.
     """
     try:
         if path.suffix.lower() == ".tflite":

@@ -120,6 +120,16 @@ def test_a_study_without_a_predictor_says_how_to_get_one(stranger, tmp_path):
     assert "hytnas-profile train" in invoke("predict", stranger, "--study", tmp_path, status=1)
 
 
+def test_a_model_is_predicted_wherever_its_weights_lie(study, stranger, tmp_path):
+    apart = tmp_path / "stranger.onnx"
+    onnx.save_model(onnx.load_model(stranger), apart, save_as_external_data=True, size_threshold=0)
+    assert len(list(tmp_path.iterdir())) == 2
+    (whole,), (split,) = (
+        json.loads(invoke("predict", path, "--study", study, "--json")) for path in (stranger, apart)
+    )
+    assert {**split, "file": ""} == {**whole, "file": ""}
+
+
 def test_a_damaged_file_is_refused(study, tmp_path):
     path = tmp_path / "damaged.onnx"
     path.write_bytes(b"not a model")

@@ -8,7 +8,10 @@ import pytest
 from hytnas_datasets.store import Study
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.files import FileImporter, find_models, one_kind
+from hytnas_host.export import inspect_onnx
 from hytnas_host.export.target import ModelKind
+
+from ..export.test_external import WEIGHTS, save_apart
 
 
 @pytest.fixture
@@ -78,6 +81,41 @@ def test_the_kind_is_that_of_all_files_and_mixtures_are_refused(folder):
 def test_equal_files_are_one_model(study, folder):
     (folder / "copy.onnx").write_bytes(b"a")
     assert len(FileImporter(study).take(find_models(folder, "onnx"), ModelKind())) == 2
+
+
+def test_a_model_beside_its_weights_is_one_file_in_the_study(study, tmp_path):
+    models = []
+    for name, weights in (("a.onnx", WEIGHTS), ("b.onnx", WEIGHTS + 1)):
+        models += FileImporter(study).take([save_apart(tmp_path / name, weights)], ModelKind())
+    (tmp_path / "b.onnx.data").unlink()
+    importer = FileImporter(study)
+    assert importer.take([tmp_path / "a.onnx", tmp_path / "b.onnx"], ModelKind()) == models[:1]
+    assert models[0].sha256 != models[1].sha256
+    assert all(inspect_onnx(model.path).sha256 == model.sha256 for model in models)
+    (reason,) = importer.failed.values()
+    assert "b.onnx keeps weights in b.onnx.data, which cannot be read" in reason
+
+
+def test_names_that_are_long_or_no_text_are_taken(study, tmp_path):
+    names = [b"\xe9\xff.onnx", b"n" * 240 + b".onnx", "\u00e9".encode() * 120 + b".onnx"]
+    for number, name in enumerate(names):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(bytes([number]))
+    importer = FileImporter(study)
+    assert len(importer.take(find_models(tmp_path), ModelKind())) == 3
+    assert not importer.failed
+    assert all(record.path.endswith(".onnx") for record in study.exports.all())
+
+
+def test_a_pipe_and_a_folder_are_failures_that_name_them(study, folder):
+    os.mkfifo(folder / "pipe.onnx")
+    (folder / os.fsdecode(b"folder\xff.onnx")).mkdir()
+    kind, files = one_kind(find_models(folder, "onnx"))
+    importer = FileImporter(study)
+    assert len(importer.take(files, kind)) == 2
+    assert [reason.rsplit("/", 1)[1] for reason in importer.failed.values()] == [
+        "folder\ufffd.onnx cannot be read: Is a directory",
+        "pipe.onnx cannot be read: it is no regular file",
+    ]
 
 
 def test_unreadable_file_is_a_failure_and_the_others_are_taken(study, folder):
