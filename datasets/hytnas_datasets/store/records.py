@@ -107,6 +107,8 @@ class Purpose(StrEnum):
 
     LATENCY = "latency"
     """The study's own sample: what predictors learn latencies from."""
+    CHOSEN = "chosen"
+    """Those of the study's own sample that were chosen to tell much, and not drawn at random."""
     ACCURACY = "accuracy"
     """The networks that are trained."""
     CANARY = "canary"

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from hytnas_host.cli import passes
-from hytnas_host.cli.console import BarProgress, out, print_json
+from hytnas_host.cli.console import BarProgress, err, out, print_json
 from hytnas_host.cli.formats import ConverterOption, FormatOption, PrecisionOption, export_target
 from hytnas_host.cli.options import (
     DEFAULT_STUDY,
@@ -24,6 +24,7 @@ from hytnas_host.cli.options import (
 
 if TYPE_CHECKING:
     from hytnas_host.collect.summary import CollectionSummary
+    from hytnas_host.collect.until import UntilSummary
 
 app = typer.Typer(
     help="Collect latencies and accuracies; an interrupted command goes on where it was.",
@@ -64,6 +65,7 @@ MEASURE_OPTIONS: Final = (
     "seed", "processes", "max_processes", "precision_target", "keep_apart", "board_tolerance",
     "drift_tolerance", "stop_on_drift",
 )  # fmt: skip
+DEFAULT_N: Final = 80
 ProcessesOption = Annotated[
     int | None,
     typer.Option(
@@ -147,16 +149,41 @@ def latency(
     board_tolerance: BoardToleranceOption = None,
     space: SpaceOption = "hyt",
     n: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--n",
             min=1,
             help=(
-                "Number of networks in the study that are to have a latency; those measured "
-                "before count. 30 show a trend, hundreds make good predictors."
+                "Number of networks in the study that are to have a latency, those measured before included; "
+                "80 by default. 20 to 40 are enough for the default predictor."
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    until_tau: Annotated[
+        float | None,
+        typer.Option(
+            "--until-tau",
+            help=(
+                "Instead of --n: go on until a predictor of the latencies has this Kendall tau with 95 % "
+                "confidence, such as 0.95. Half of the networks are chosen then because they tell much."
             ),
         ),
-    ] = 80,
+    ] = None,
+    until_mape: Annotated[
+        float | None,
+        typer.Option(
+            "--until-mape",
+            help=(
+                "Instead of --n: go on until its mean error is at most this share of the latency, such as "
+                "0.05. With both options, until both are reached."
+            ),
+        ),
+    ] = None,
+    max_n: Annotated[
+        int,
+        typer.Option("--max-n", min=1, help="Maximum number of networks for --until-tau and --until-mape."),
+    ] = 160,
     models: ModelsOption = None,
     resolution: ResolutionOption = None,
     classes: ClassesOption = None,
@@ -172,7 +199,7 @@ def latency(
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Sample architectures uniformly, export them, and measure them on one device or on several.
+    """Sample architectures, export them, and measure them on one device or on several.
 
     Interrupt it anywhere: the same command goes on. Devices that share the work must be alike, and their
     canaries must agree. A device that is lost is tried again while the others go on.
@@ -180,6 +207,8 @@ def latency(
     Examples:
 
       hytnas-profile collect latency --n 200
+
+      hytnas-profile collect latency --until-tau 0.95 --until-mape 0.05
 
       hytnas-profile collect latency --n 1700 --device pi1 --device pi2
 
@@ -192,15 +221,28 @@ def latency(
     from hytnas_datasets.families import task_for
     from hytnas_datasets.spaces import get_space
     from hytnas_host.cli.devices import device_names
+    from hytnas_host.collect.errors import CollectError
+    from hytnas_predictors.stopping import Goal
 
     names = device_names(device)
+    until = until_tau is not None or until_mape is not None
+    if until:
+        Goal(until_tau, until_mape)
+        if n is not None or models is not None:
+            raise CollectError(
+                f"--until-tau and --until-mape do not go with {'--n' if models is None else '--models'}",
+                "leave one of them out; --max-n limits the number of networks",
+            )
     task = task_for(get_space(space), resolution, classes)
     config = {
         "device": ",".join(names),
         "keep_apart": keep_apart,
         "board_tolerance": board_tolerance,
         "space": space,
-        "n": n,
+        "n": None if until else n or DEFAULT_N,
+        "until_tau": until_tau,
+        "until_mape": until_mape,
+        "max_n": max_n if until else None,
         "models": None if models is None else str(models),
         "resolution": task.resolution,
         "classes": task.classes,
@@ -222,14 +264,18 @@ def latency(
     out.print(summary.describe(), markup=False, soft_wrap=True)
 
 
-def _collect_latency(study: Path, names: Sequence[str], config: Mapping[str, Any]) -> "CollectionSummary":
+def _collect_latency(
+    study: Path, names: Sequence[str], config: Mapping[str, Any]
+) -> "CollectionSummary | UntilSummary":
     """Measure on the devices of these names what the options, as the run records them, ask for."""
     from hytnas_datasets.plan import Task
     from hytnas_datasets.spaces import get_space
     from hytnas_host.cli.devices import common_method, open_devices
     from hytnas_host.collect.latency import collect_files, collect_latency
     from hytnas_host.collect.options import MeasureOptions
+    from hytnas_host.collect.until import collect_until
     from hytnas_host.workflow.recorded import recorded_study
+    from hytnas_predictors.stopping import Goal
 
     target = export_target(config["format"], config["precision"], config["converter"])
     chosen = {name: config[name] for name in MEASURE_OPTIONS}
@@ -249,6 +295,18 @@ def _collect_latency(study: Path, names: Sequence[str], config: Mapping[str, Any
                 model_format=config["format"],
                 precision=config["precision"],
                 options=options,
+                progress=BarProgress,
+            )
+        if config["max_n"] is not None:
+            return collect_until(
+                opened,
+                devices,
+                get_space(config["space"]),
+                Task(resolution=config["resolution"], classes=config["classes"]),
+                Goal(config["until_tau"], config["until_mape"]),
+                most=config["max_n"],
+                options=replace(options, target=target),
+                say=lambda text: err.print(text, markup=False, soft_wrap=True),
                 progress=BarProgress,
             )
         return collect_latency(

@@ -57,7 +57,7 @@ def collect_latency(
     """
     _check_counts(n=n)
     networks = sample_networks(study, space, n, task, purpose=Purpose.LATENCY, seed=options.seed)
-    summary, _ = _collect_networks(
+    summary, _ = collect_networks(
         study,
         devices,
         networks=networks,
@@ -96,7 +96,7 @@ def measure_architectures(
         chosen = [(a, h) for a, h in zip(architectures, hashes, strict=True) if a.space == name]
         study.architectures.add(get_space(name), [a for a, _ in chosen], [h for _, h in chosen], purpose)
     networks = list({h: (a, h) for a, h in zip(architectures, hashes, strict=True)}.values())
-    _, labels = _collect_networks(
+    _, labels = collect_networks(
         study, devices, networks=networks, task=task, purpose=purpose, options=options, progress=progress
     )
     return [(a, labels[h]) for a, h in zip(architectures, hashes, strict=True) if h in labels]
@@ -150,7 +150,7 @@ def collect_files(
     )
 
 
-def _collect_networks(
+def collect_networks(
     study: Study,
     devices: Sequence[Device],
     *,
@@ -160,7 +160,16 @@ def _collect_networks(
     options: MeasureOptions,
     progress: ProgressFactory,
 ) -> tuple[CollectionSummary, dict[str, LatencyLabel]]:
-    """The summary, and the labels by plan hash."""
+    """Export and measure these networks, what of them is not in the study yet.
+
+    See ``collect_latency`` for the parameters.
+
+    Returns
+    -------
+    CollectionSummary
+    dict of str to LatencyLabel
+        The label of each network that could be exported, by plan hash.
+    """
     with Exporter(study, task, seed=options.seed, target=options.target) as exporter:
         source = Source(
             windows=[partial(exporter.prepare, chunk) for chunk in _chunks(networks, options.window)],

@@ -70,6 +70,7 @@ class RunConfig(msgspec.Struct, frozen=True):
     training_seeds: int = 2
     folds: int = 5
     repeats: int = 3
+    curve_samples: int = 2
     strategy: str = "hyt"
     objectives: str | None = None
     constraints: tuple[str, ...] = ("params <= 3M",)
@@ -154,6 +155,7 @@ def stages(
                     config.space,
                     folds=config.folds,
                     repeats=config.repeats,
+                    curve_samples=config.curve_samples,
                     seed=config.seed,
                     progress=progress,
                 )
