@@ -63,13 +63,13 @@ class Exporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel=kind is not None)
+        self._end_pool(cancel=kind is not None)
 
-    def prepare(self, networks: Sequence[Network]) -> list[Model]:
+    def prepare(self, networks: Sequence[Network], *, last: bool = False) -> list[Model]:
         """The models of these networks, in order; a network that cannot be exported is left out.
 
-        It is then a failure of the study and in ``failed``.
+        It is then a failure of the study and in ``failed``. After the ``last`` ones the worker processes end:
+        what is measured then may need the memory that they hold. Another export would start them again.
 
         Raises StudyError where the study cannot be written.
         """
@@ -83,6 +83,8 @@ class Exporter:
         for plan_hash, future in waiting.items():
             ready[plan_hash] = self._finished(plan_hash, future)
         self._pending.clear()
+        if last:
+            self._end_pool()
         self.seconds += time.monotonic() - started_s
         found = {plan_hash: model for plan_hash, model in ready.items() if model is not None}
         self.hashes |= {plan_hash: model.sha256 for plan_hash, model in found.items()}
@@ -98,6 +100,11 @@ class Exporter:
         """The hashes of those networks' model files that the study holds."""
         records = (self._record(plan_hash) for _, plan_hash in networks)
         return [record.sha256 for record in records if record is not None]
+
+    def _end_pool(self, *, cancel: bool = False) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(cancel=cancel)
 
     def _record(self, plan_hash: str) -> ExportRecord | None:
         return self._study.exports.find(

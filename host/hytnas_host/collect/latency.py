@@ -171,8 +171,9 @@ def collect_networks(
         The label of each network that could be exported, by plan hash.
     """
     with Exporter(study, task, seed=options.seed, target=options.target) as exporter:
+        chunks = _chunks(networks, options.window)
         source = Source(
-            windows=[partial(exporter.prepare, chunk) for chunk in _chunks(networks, options.window)],
+            windows=[partial(exporter.prepare, chunk, last=chunk is chunks[-1]) for chunk in chunks],
             models=len(networks),
             known=exporter.known_hashes(networks),
             canary=partial(prepare_canary, study, exporter, task),

@@ -77,8 +77,9 @@ class ExportPool:
         with self._lock:
             self._closed = True
             processes, self._processes = self._processes, set()
-        for process in processes:
-            process.shutdown(wait=True)
+        if processes:
+            with ThreadPoolExecutor(len(processes)) as enders:  # all at once
+                list(enders.map(ProcessPoolExecutor.shutdown, processes))
 
     def _run(self, plan: LayerPlan, folder: Path, seed: int) -> ExportedModel:
         process = self._process()

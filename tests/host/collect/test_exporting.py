@@ -2,6 +2,7 @@
 
 import signal
 from concurrent.futures import Future
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,8 @@ def failing_pool(monkeypatch):
 def test_networks_are_exported_once_and_found_again(study, monkeypatch):
     networks = sample_networks(study, get_space("hyt"), 2, TASK, purpose="latency", seed=0)
     with Exporter(study, TASK, seed=0, workers=1, target=TARGET) as exporter:
-        models = exporter.prepare(networks)
+        models = [*exporter.prepare(networks[:1]), *exporter.prepare(networks[1:], last=True)]
+        assert active_children() == []
     assert len(models) == 2
     assert list(exporter.hashes.items()) == [
         (h, m.sha256) for (_, h), m in zip(networks, models, strict=True)

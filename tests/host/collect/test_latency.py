@@ -24,8 +24,10 @@ from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.latency import collect_files, collect_latency, measure_architectures
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
+from hytnas_host.devices.errors import DeviceError
 
 from ..devices.calm import CalmTransport
+from ..exports_here import PoolHere
 
 QUICK = MeasureSettings(
     warmup_window=3, warmup_max_runs=6, min_runs=5, max_runs=5, timed_budget_s=0.01, deadline_s=60
@@ -164,6 +166,23 @@ def test_sample_is_exported_measured_labelled_and_verified_afresh(study, state, 
     assert len(study.results.canaries()) >= 2
     said = f"2 models (onnx fp32): 2 OK; {summary.measured_jobs} processes measured in"
     assert summary.describe().startswith(said)
+
+
+def test_export_processes_end_with_the_last_export(study, exports_here, monkeypatch):
+    ends: list[bool] = []
+    ended_after: list[int] = []
+    monkeypatch.setattr(PoolHere, "shutdown", lambda _, *, cancel: ends.append(cancel))
+
+    def prepare_all(_study, _devices, source, *_, **__) -> None:
+        for window in source.windows:
+            assert len(window()) == 1
+            ended_after.append(len(ends))
+        raise DeviceError("it is gone")
+
+    monkeypatch.setattr("hytnas_host.collect.latency.collect", prepare_all)
+    with pytest.raises(DeviceError, match="gone"):
+        collect_latency(study, [], get_space("hyt"), 2, TASK, options=MeasureOptions(window=1))
+    assert (ended_after, ends) == ([0, 1], [False])
 
 
 def test_damaged_file_is_a_record_and_the_others_go_on(study, state, folder):
