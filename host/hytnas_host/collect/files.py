@@ -1,16 +1,19 @@
 """Model files from elsewhere: found, copied into the study under their hash, and recorded."""
 
+import errno
 import hashlib
 import io
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import ModelFormat
 from hytnas_agent.regular_file import open_regular
 from hytnas_agent.runtimes.base import RuntimeFailure
+from hytnas_agent.runtimes.onnx_file import element_types
 from hytnas_agent.runtimes.precision import read_precision
 from hytnas_agent.whole_file import replacing
 from hytnas_datasets.store import ExportRecord, Study
@@ -56,10 +59,28 @@ def find_models(
     return found
 
 
-def one_kind(files: Sequence[Path], precision: str | None = None) -> tuple[ModelKind, list[Path]]:
-    """The kind of the files, and those of the precision, if one is given.
+@dataclass(frozen=True)
+class FilesOfAKind:
+    """Model files whose latencies compare.
 
-    A file whose precision cannot be read is of any kind: what is wrong with it is for the device to say.
+    Attributes
+    ----------
+    kind : ModelKind
+    files : list of Path
+        Those of the kind, and those of unknown kind.
+    unknown : list of Path
+        Those of them whose kind cannot be read.
+    """
+
+    kind: ModelKind
+    files: list[Path]
+    unknown: list[Path]
+
+
+def one_kind(files: Sequence[Path], precision: str | None = None) -> FilesOfAKind:
+    """The files of one kind, and of the precision, if one is given.
+
+    A file whose kind cannot be read goes with any: what is wrong with it is for the device to say.
 
     Raises
     ------
@@ -70,23 +91,31 @@ def one_kind(files: Sequence[Path], precision: str | None = None) -> tuple[Model
     known = [kind for kind in kinds.values() if kind is not None and precision in (None, kind.precision)]
     if precision is not None and not known:
         raise CollectError(f"there is no model of precision {precision}", "leave the option --precision out")
-    formats = {FORMATS[file.suffix.lower()] for file in files}
-    distinct = sorted(set(known), key=str)
-    if len(distinct) > 1 or len(formats) > 1:
+    distinct = sorted(set(known), key=str) or sorted(
+        {ModelKind(FORMATS[file.suffix.lower()]) for file in files}, key=str
+    )
+    if len(distinct) > 1:
         counted = ", ".join(f"{known.count(kind)} {kind}" for kind in distinct)
         raise CollectError(
             f"the models are of several kinds ({counted}), whose latencies do not compare",
             "name one with --format and --precision",
         )
-    kind = distinct[0] if distinct else ModelKind(formats.pop())
-    return kind, [file for file, found in kinds.items() if found in (None, kind)]
+    kind = distinct[0]
+    return FilesOfAKind(
+        kind,
+        [file for file, found in kinds.items() if found in (None, kind)],
+        [file for file, found in kinds.items() if found is None],
+    )
 
 
 def _kind(file: Path) -> ModelKind | None:
+    """``None`` where the file cannot be read, or holds no graph."""
     model_format = FORMATS[file.suffix.lower()]
     try:
+        if model_format == "onnx" and not element_types(file):
+            return None
         return ModelKind(model_format, read_precision(file, model_format))
-    except RuntimeFailure:
+    except (RuntimeFailure, OSError):
         return None
 
 
@@ -106,7 +135,7 @@ class FileImporter:
     def take(self, files: Sequence[Path], kind: ModelKind) -> list[Model]:
         """The models of these files of one kind, each content once, with the weights that lie beside them.
 
-        What cannot be read is left out and a failure.
+        What cannot be read is left out and a failure. Raises OSError where the study's disk is full.
         """
         models: dict[str, Model] = {}
         for file in files:
@@ -115,6 +144,8 @@ class FileImporter:
             except ModelFileError as error:
                 self._fail(file, str(error))
             except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):  # no fault of the file
+                    raise
                 self._fail(file, f"{file} cannot be read: {error.strerror or error}")
             else:
                 models.setdefault(model.sha256, model)
@@ -125,6 +156,8 @@ class FileImporter:
         self._study.failures.add("file", as_text(file), as_text(reason))
 
     def _take(self, file: Path, kind: ModelKind) -> Model:
+        if FORMATS[file.suffix.lower()] != kind.format:
+            raise ModelFileError(f"{file} cannot be read, and the others are {kind}", "Copy or remove it")
         whole = packed(file) if kind.format == "onnx" else None
         with open_regular(file) if whole is None else io.BytesIO(whole) as source:
             sha256 = hashlib.file_digest(source, "sha256").hexdigest()

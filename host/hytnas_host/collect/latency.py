@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from hytnas_agent.records import LatencyLabel, ModelFormat
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space, get_space
@@ -13,7 +15,7 @@ from hytnas_host.collect.canary import prepare_canary
 from hytnas_host.collect.collection import collect
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.exporting import Exporter
-from hytnas_host.collect.files import FileImporter, find_models, one_kind
+from hytnas_host.collect.files import FileImporter, as_text, find_models, one_kind
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.sampling import Network, sample_networks
 from hytnas_host.collect.summary import CollectionSummary
@@ -129,9 +131,10 @@ def collect_files(
     DeviceError, StudyError
     """
     files = find_models(folder_or_files, model_format)
-    kind, files = one_kind(files, precision)
+    chosen = one_kind(files, precision)
+    kind = chosen.kind
     importer = FileImporter(study)
-    models = importer.take(files, kind)
+    models = importer.take(chosen.files, kind)
     target = ExportTarget.of_kind(kind)
     with Exporter(study, Task(), seed=options.seed, workers=1, target=target or ExportTarget()) as exporter:
         source = Source(
@@ -143,11 +146,15 @@ def collect_files(
             kind=kind,
         )
         collected = collect(study, devices, source, options, purpose=Purpose.LATENCY, progress=progress)
-    return collected.summary(
-        len(models) + len(importer.failed),
-        failures=tuple(importer.failed.values()),
-        export_s=exporter.seconds,
+    failures = tuple(importer.failed.values())
+    summary = collected.summary(len(models) + len(failures), failures=failures, export_s=exporter.seconds)
+    unknown = (as_text(file) for file in chosen.unknown)
+    damaged = (
+        f"{name} may be damaged, or no model: its kind cannot be read"
+        for name in unknown
+        if name not in importer.failed
     )
+    return msgspec.structs.replace(summary, remarks=(*failures[1:], *damaged))
 
 
 def collect_networks(

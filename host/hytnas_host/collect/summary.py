@@ -6,6 +6,9 @@ from hytnas_agent.records import EXECUTION_WORDS, Execution
 from hytnas_datasets.store import Agreement
 from hytnas_host.collect.pace import SHARED_BELOW, describe_share
 
+MOST_REMARKS = 10
+"""That are shown to a person."""
+
 
 class DeviceShare(msgspec.Struct, frozen=True):
     """What one device did in a collection.
@@ -98,6 +101,8 @@ class CollectionSummary(msgspec.Struct, frozen=True):
         How well the devices' canaries agreed over the whole collection, where several shared it.
     executions : tuple of Execution
         How the devices ran what they measured, from the most real to the least.
+    remarks : tuple of str
+        What is said of single model files.
     """
 
     purpose: str
@@ -117,6 +122,7 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     export_failure: str = ""
     disturbed_labels: int = 0
     left_out: int = 0
+    remarks: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """One line for a person, one more where it was no real board, one for each device of several."""
@@ -132,6 +138,9 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             lines.append(f"  {self.left_out} models were left out, because the time for measuring was over")
         if self.export_failure:
             lines.append(f"  not exported: {self.export_failure}")
+        lines += [f"  {remark}" for remark in self.remarks[:MOST_REMARKS]]
+        if len(self.remarks) > MOST_REMARKS:
+            lines.append(f"  and {len(self.remarks) - MOST_REMARKS} more such files")
         if any(execution != "native" for execution in self.executions):
             words = " and ".join(EXECUTION_WORDS[execution] for execution in self.executions)
             lines.append(f"  latencies: {words}")

@@ -14,6 +14,9 @@ from hytnas_host.export.errors import ModelFileError
 
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 
+_LOCATION = b"\x0a\x08location"
+"""In every model with weights elsewhere: field 1, the key, of an entry that says where."""
+
 
 def packed(path: Path, *, max_bytes: int = MAX_MODEL_BYTES) -> bytes | None:
     """The model of an ONNX file as one file, where it keeps weights in others; ``None`` where it is one.
@@ -30,7 +33,7 @@ def packed(path: Path, *, max_bytes: int = MAX_MODEL_BYTES) -> bytes | None:
     """
     with open_regular(path) as stream:
         content = stream.read(max_bytes + 1)
-    if len(content) > max_bytes:
+    if len(content) > max_bytes or _LOCATION not in content:
         return None
     try:
         model = onnx.load_model_from_string(content)

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from hytnas_agent.runtimes import onnx_file
 from hytnas_agent.runtimes.onnx_file import FLOAT16, element_types
 from hytnas_agent.runtimes.precision import read_precision
 
@@ -62,6 +63,13 @@ def test_the_types_are_those_that_onnx_reads(save) -> None:
     path = save(made.SerializeToString())
     assert element_types(path) == {TensorProto.INT64, TensorProto.FLOAT16, TensorProto.FLOAT}
     assert FLOAT16 == TensorProto.FLOAT16
+
+
+def test_many_tiny_fields_are_not_read_for_ever(save, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_file, "MAX_FIELDS", 1000)
+    with_type = model(weights=np.zeros(4, np.float16)).SerializeToString()
+    assert element_types(save(b"\x08\x01" * 1000 + with_type)) == set()
+    assert element_types(save(b"\x08\x01" * 100 + with_type)) >= {FLOAT16}
 
 
 def test_a_damaged_file_is_left_to_the_runtime(save) -> None:

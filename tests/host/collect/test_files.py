@@ -1,11 +1,15 @@
 """Model files from elsewhere come into the study as they are."""
 
+import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from onnx import helper
 
 from hytnas_datasets.store import Study
+from hytnas_host.collect import files
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.files import FileImporter, find_models, one_kind
 from hytnas_host.export import inspect_onnx
@@ -65,17 +69,45 @@ def test_files_are_copied_and_recorded_without_judgement(study, folder):
     assert all(model.path.is_file() for model in models)
 
 
+def kind_of(path: Path, dtype: type) -> None:
+    x = helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), [1, 4])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["x"])], "g", [x], [x])
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+
+
 def test_the_kind_is_that_of_all_files_and_mixtures_are_refused(folder):
+    assert one_kind(find_models(folder, "tflite")).kind == ModelKind("tflite")
     with pytest.raises(CollectError, match=r"several kinds.*--format"):
         one_kind(find_models(folder))
-    assert one_kind(find_models(folder, "tflite")) == (ModelKind("tflite"), [folder / "c.TFLITE"])
+    kind_of(folder / "a.onnx", np.float32)
     quantised = folder / "b.onnx"
-    quantised.write_bytes(b'..."\x0bQLinearConv...')
+    kind_of(quantised, np.float32)
+    with quantised.open("ab") as stream:
+        stream.write(b'"\x0bQLinearConv')
     with pytest.raises(CollectError, match="1 onnx fp32, 1 onnx int8"):
         one_kind(find_models(folder, "onnx"))
-    assert one_kind(find_models(folder, "onnx"), "int8") == (ModelKind("onnx", "int8"), [quantised])
+    chosen = one_kind(find_models(folder, "onnx"), "int8")
+    assert (chosen.kind, chosen.files) == (ModelKind("onnx", "int8"), [quantised])
     with pytest.raises(CollectError, match="no model of precision fp16"):
         one_kind(find_models(folder, "onnx"), "fp16")
+
+
+def test_files_of_unknown_kind_are_named_and_leave_the_kind_to_the_others(study, folder):
+    kind_of(folder / "good.onnx", np.float16)
+    (folder / "._good.onnx").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X" + bytes(100))
+    os.mkfifo(folder / "pipe.onnx")
+    chosen = one_kind(find_models(folder))
+    assert chosen.kind == ModelKind("onnx", "fp16")
+    assert [file.name for file in chosen.unknown] == [
+        "._good.onnx",
+        "a.onnx",
+        "b.onnx",
+        "c.TFLITE",
+        "pipe.onnx",
+    ]
+    importer = FileImporter(study)
+    assert len(importer.take(chosen.files, chosen.kind)) == 4
+    assert [Path(name).name for name in importer.failed] == ["c.TFLITE", "pipe.onnx"]
 
 
 def test_equal_files_are_one_model(study, folder):
@@ -109,13 +141,23 @@ def test_names_that_are_long_or_no_text_are_taken(study, tmp_path):
 def test_a_pipe_and_a_folder_are_failures_that_name_them(study, folder):
     os.mkfifo(folder / "pipe.onnx")
     (folder / os.fsdecode(b"folder\xff.onnx")).mkdir()
-    kind, files = one_kind(find_models(folder, "onnx"))
+    chosen = one_kind(find_models(folder, "onnx"))
     importer = FileImporter(study)
-    assert len(importer.take(files, kind)) == 2
+    assert len(importer.take(chosen.files, chosen.kind)) == 2
     assert [reason.rsplit("/", 1)[1] for reason in importer.failed.values()] == [
         "folder\ufffd.onnx cannot be read: Is a directory",
         "pipe.onnx cannot be read: it is no regular file",
     ]
+
+
+def test_a_full_disk_is_no_fault_of_a_file(study, folder, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "replacing", full)
+    with pytest.raises(OSError, match="No space left"):
+        FileImporter(study).take([folder / "a.onnx"], ModelKind())
+    assert not study.failures.all()
 
 
 def test_unreadable_file_is_a_failure_and_the_others_are_taken(study, folder):

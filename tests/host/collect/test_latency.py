@@ -194,6 +194,8 @@ def test_damaged_file_is_a_record_and_the_others_go_on(study, state, folder):
     with open_local(state) as device:
         summary = collect_quickly(study, device, folder)
     assert summary.outcomes == {"OK": 1, "INVALID_MODEL": 2}
+    for name in ("damaged.onnx", "empty.onnx"):
+        assert f"{name} may be damaged, or no model" in summary.describe()
 
 
 def test_folder_without_models_is_refused_before_the_device_is_asked(study, tmp_path):
