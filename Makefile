@@ -26,7 +26,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Each process begins with its share of the tests in their order, so that it makes the fixtures of a file once.
-SIDE_BY_SIDE := --numprocesses $(JOBS) --dist worksteal
+SIDE_BY_SIDE = --numprocesses $(JOBS) --dist worksteal
 
 .PHONY: run test test-system test-tflite board-image board-test board-full check lint types imports format lock lock-litert system-deps clean fuzz
 
@@ -37,6 +37,8 @@ test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not system" --alone never $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not system" --alone only $(PYTEST_ARGS)
 
+# One more than there are processors: many of them wait for a time to pass, and none holds a time against a limit.
+test-system: JOBS = $(shell expr $$(nproc) + 1)
 test-system: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "system and not board and not board_full and not tflite" $(SIDE_BY_SIDE) $(PYTEST_ARGS) tests/system
 
