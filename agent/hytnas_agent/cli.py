@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hytnas_agent import __version__
 from hytnas_agent.errors import HytnasError
+from hytnas_agent.output import make_output_last
 from hytnas_agent.paths import STATE_VARIABLE, StateFolder, state_folder
 
 STOP_TIMEOUT_S = 60.0
@@ -31,6 +32,7 @@ EXAMPLES = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status: 0 done, 1 failed, 2 wrong usage."""
+    make_output_last()
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options, state_folder(options.state).create()))

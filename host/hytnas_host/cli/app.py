@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from hytnas_agent import __version__
+from hytnas_agent.output import make_output_last
 from hytnas_host.cli import collect, dataset, device, model, predictor, report, run, search, space, transfer
 from hytnas_host.cli.boundary import ErrorBoundary
 from hytnas_host.cli.console import out
@@ -62,4 +63,5 @@ for module in (run, predictor, transfer, search, report, model):
 
 def main() -> None:
     """Entry point of the console script `hytnas-profile`."""
+    make_output_last()
     app(prog_name="hytnas-profile")

@@ -1,9 +1,11 @@
 """What commands print with: one console, progress bars with rate and time left, JSON for programs."""
 
+import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 import msgspec
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -120,8 +122,13 @@ class BarProgress:
 def print_json(value: Any) -> None:
     """Print a struct, or a plain value, as one JSON document on standard output."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    # JSON need not escape these, and some terminals obey them.
-    out.file.write(text.translate({code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}) + "\n")
+    # JSON need not escape the first, which some terminals obey, nor what the encoding of a terminal lacks.
+    unsafe = "[\x7f-\x9f]" if _takes_all(out.file) else "[^\0-\x7e]"
+    out.file.write(re.sub(unsafe, lambda found: json.dumps(found[0])[1:-1], text) + "\n")
+
+
+def _takes_all(stream: IO[str]) -> bool:
+    return (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
 
 
 def print_table(

@@ -340,6 +340,7 @@ def _predict_files(study: Path, target: str, files: list[Path], *, force: bool, 
     """Print what is predicted of model files, and which of their operators the predictor does not know."""
     from hytnas_datasets.targets import get_target
     from hytnas_host.cli.file_predictions import print_file_predictions
+    from hytnas_host.collect.files import as_text
     from hytnas_host.workflow.file_predictions import predict_files
 
     found = predict_files(study, target, files, force=force)
@@ -350,7 +351,7 @@ def _predict_files(study: Path, target: str, files: list[Path], *, force: bool, 
     print_json(
         [
             {
-                "file": str(path),
+                "file": as_text(path),
                 target: each.mean,
                 "std": each.std,
                 "extrapolated": each.extrapolated,

@@ -62,6 +62,15 @@ def test_json_escapes_them(terminal):
     assert json.loads(terminal.getvalue())["board"] == HOSTILE.replace("\udcff", "")
 
 
+def test_json_is_whole_where_the_encoding_is_small(monkeypatch):
+    written = io.BytesIO()
+    latin = io.TextIOWrapper(written, encoding="latin-1")
+    monkeypatch.setattr(console, "out", PlainConsole(file=latin))
+    print_json({"name": "caf\u00e9 \u2192 \U0001f600"})
+    latin.flush()
+    assert json.loads(written.getvalue().decode("ascii")) == {"name": "caf\u00e9 \u2192 \U0001f600"}
+
+
 def device(*words: str):
     return CliRunner().invoke(app, ["device", *words], env={"COLUMNS": "400"})
 
