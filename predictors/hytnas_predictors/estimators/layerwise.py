@@ -65,7 +65,7 @@ class LayerwiseEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
             If shapes disagree, a value is not finite, work is negative, or there are fewer than 4 rows.
         """
         work, logs = check_training_data(x, y)
-        _check_work(work)
+        check_work(work)
         self.n_features_in_ = work.shape[1]
         self.offset_ = float(logs.mean())
         labels = np.exp(logs - self.offset_)
@@ -96,7 +96,7 @@ class LayerwiseEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
         if not hasattr(self, "process_"):
             raise PredictorError(f"the estimator {self.name} is not fitted", "Call fit first.")
         work = check_features(x, self.n_features_in_)
-        _check_work(work)
+        check_work(work)
         mean, std = np.empty(len(work)), np.empty(len(work))
         for start in range(0, len(work), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
@@ -187,10 +187,11 @@ class LayerwiseEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
         return estimator
 
 
-def _check_work(work: Floats) -> None:
+def check_work(work: Floats) -> None:
+    """Raise PredictorError if a row holds a negative amount of work."""
     bad = np.flatnonzero((work < 0).any(axis=1))
     if len(bad):
         raise PredictorError(
             f"{len(bad)} of {len(work)} rows of work hold a negative amount (first: row {bad[0]})",
-            "Give layerwise the feature set work.",
+            "Give the feature set work.",
         )

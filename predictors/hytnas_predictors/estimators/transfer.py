@@ -1,10 +1,13 @@
 """The latency of one device from a few labels, given what a predictor learned of another device.
 
-``log y = log p(work) + factor + shares . deviations + slope * log p(work) + g(log work) + noise``, where p is
-the prior. It says what each kind of work costs on the other device, so which share of a network's latency it
-makes up. The labels say how the devices differ: by a factor, by how much dearer each kind of work is, by a
-power (a device with a large fixed cost is less steep), and by what a Gaussian process finds smooth. Each of
-these has mean zero: what the labels do not say is as on the other device.
+``log y = s + factor + shares . deviations + slope * s + g(work) + noise``, s being ``log(work . costs)``.
+The costs are the other device's, and say which share of a network's latency each kind of work makes up. The
+labels say how the devices differ: by a factor, by how much dearer each kind of work is, by a power (a device
+with a large fixed cost is less steep), and by what a Gaussian process finds smooth. Each of these has mean
+zero: what the labels do not say is as on the other device.
+
+A prior can mislead. So the predictor ``layerwise`` is fitted to the labels alone as well, and the two are
+weighted by their errors on labels that they were not fitted to.
 
 References
 ----------
@@ -35,9 +38,11 @@ from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import files, tensors
 from hytnas_predictors.estimators.base import BundledEstimator, Floats, check_features
 from hytnas_predictors.estimators.gaussian_process import matern
-from hytnas_predictors.estimators.layerwise import FAR, ROWS_AT_ONCE, LayerwiseEstimator
+from hytnas_predictors.estimators.layerwise import FAR, ROWS_AT_ONCE, LayerwiseEstimator, check_work
+from hytnas_predictors.estimators.stacked import mix
+from hytnas_predictors.estimators.standardised import Standardisation
 
-MAX_ROWS: Final = 300
+MAX_ROWS: Final = 100
 LENGTH: Final = 3.0
 SLOPE: Final = 0.5
 DEVIATIONS: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -46,22 +51,34 @@ NOISE: Final = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 USUAL_DEVIATION: Final = 0.3
 USUAL_SMOOTH: Final = 0.05
 USUAL_NOISE: Final = 0.04
-PRIOR_FOLDER: Final = "prior"
-SCALARS: Final = ("factor", "center", "deviation_variance", "smooth_variance", "noise_variance", "usual_std")
+FOLDS: Final = 5
+MINIMUM_TO_WEIGH: Final = 8
+SMALLEST_WEIGHT: Final = 0.01
+RESAMPLES_OF_FOLD: Final = 5
+ALONE: Final = "alone"
+ARRAYS: Final = ("costs", "seen", "rows", "weights", "explained")
+SCALARS: Final = ("smallest", "factor", "center", "deviation_variance", "smooth_variance", "noise_variance")
+OF_BOTH: Final = ("weight", "usual_std")
 
 
 @dataclass(frozen=True)
-class Transferred:
-    """A fitted transfer from c work columns, of n labels.
+class Correction:
+    """The costs of another device over c work columns, corrected by n labels.
 
     Attributes
     ----------
-    prior : LayerwiseEstimator
+    costs : (c,) float64
         Of the other device.
+    smallest : float
+        No sum of costs is below this.
+    columns : Standardisation
+        Of the logarithms of work, among the networks of the other device.
+    seen : (c,) float64
+        1 where a network of one of the two devices does this work, else 0.
     factor : float
-        Mean log ratio of the labels to the prior.
+        Mean log ratio of the labels to the summed costs.
     center : float
-        Mean log prior of the labels' networks.
+        Mean log sum of the labels' networks.
     deviation_variance, smooth_variance, noise_variance : float
         Mean variances of a kind of work's log ratio, of the smooth part, and of a label.
     rows : (n, c) float64
@@ -70,13 +87,12 @@ class Transferred:
         Of the p = 2 + c + n basis functions, in the mean.
     explained : (p, p) float64
         The quadratic form of the basis functions that the variance is lessened by.
-    seen : (c,) float64
-        1 where a network of the prior or of the labels does this work, else 0.
-    usual_std : float
-        Mean standard deviation at the labels' networks.
     """
 
-    prior: LayerwiseEstimator
+    costs: Floats
+    smallest: float
+    columns: Standardisation
+    seen: Floats
     factor: float
     center: float
     deviation_variance: float
@@ -85,14 +101,12 @@ class Transferred:
     rows: Floats
     weights: Floats
     explained: Floats
-    seen: Floats
-    usual_std: float
 
     def predict(self, work: Floats) -> tuple[Floats, Floats]:
         """(n,) mean and standard deviation of the logarithms of new labels."""
-        level = self.prior.predict(work)
-        linear = linear_part(self.prior, work, level - self.center)
-        basis = np.hstack([linear, matern(smooth_points(self.prior, work), self.rows, 1.0)])
+        level = log_sum(self.costs, self.smallest, work)
+        linear = linear_part(self.costs, work, level - self.center)
+        basis = np.hstack([linear, matern(smooth_points(self.columns, self.seen, work), self.rows, 1.0)])
         variance = (
             1.0
             + self.deviation_variance * np.einsum("nd,nd->n", linear[:, 1:], linear[:, 1:])
@@ -103,8 +117,30 @@ class Transferred:
         return level + self.factor + basis @ self.weights, std
 
 
+@dataclass(frozen=True)
+class Transferred:
+    """A correction of weight ``weight``, and what was fitted to the labels alone, of the rest.
+
+    ``usual_std`` is the mean standard deviation at the labels' networks.
+    """
+
+    correction: Correction
+    alone: LayerwiseEstimator | None
+    weight: float
+    usual_std: float
+
+    def predict(self, work: Floats) -> tuple[Floats, Floats]:
+        """(n,) mean and standard deviation of the logarithms of new labels, of the mixture of both."""
+        mean, std = self.correction.predict(work)
+        if self.alone is None:
+            return mean, std
+        both = [(mean, std), self.alone.predict_with_std(work)]
+        means, stds = np.array([m for m, _ in both]), np.array([d for _, d in both])
+        return mix(means, stds, np.array([self.weight, 1.0 - self.weight]))
+
+
 class TransferEstimator(BundledEstimator):
-    """A layer-wise predictor of another device, corrected by the labels of this one.
+    """What a layer-wise predictor of another device says work costs, corrected by the labels of this one.
 
     ``x`` holds work columns and ``y`` logarithms of labels, as for ``layerwise``. How much the devices differ
     in each way, and how noisy the labels are, cannot be told from ten labels: predictions are means over a
@@ -118,7 +154,8 @@ class TransferEstimator(BundledEstimator):
 
     Notes
     -----
-    Of more than 300 labels it takes a random 300: so many need no prior.
+    Of more than 100 labels a random 100 correct the prior: so many need none. Below 8 labels the prior
+    is trusted, because there are too few to weigh it.
     """
 
     name = "transfer"
@@ -132,13 +169,13 @@ class TransferEstimator(BundledEstimator):
         return type(self)(prior=self.prior)
 
     def save(self, folder: Path) -> None:
-        """Write the correction, and the prior into a folder of its own."""
+        """Write the correction, and into a folder what was fitted to the labels alone, if that counts."""
         self._check_fitted()
         contents = self._dump(self.model_)
-        files.write(
-            folder, files.make_header(self.name, {}, self.n_features_in_, contents), self.suffix, contents
-        )
-        self.model_.prior.save(folder / PRIOR_FOLDER)
+        header = files.make_header(self.name, {}, self.n_features_in_, contents)
+        files.write(folder, header, self.suffix, contents)
+        if self.model_.alone is not None:
+            self.model_.alone.save(folder / ALONE)
 
     def extrapolates(self, x: ArrayLike) -> NDArray[np.bool_]:
         """(n,) whether a row holds work that neither device has seen, or is far less certain than usual.
@@ -150,20 +187,28 @@ class TransferEstimator(BundledEstimator):
         """
         std = self.predict_with_std(x)[1]
         work = check_features(x, self.n_features_in_)
-        unseen = (work[:, self.model_.seen == 0] > 0).any(axis=1)
+        unseen = (work[:, self.model_.correction.seen == 0] > 0).any(axis=1)
         return np.asarray(unseen | (std > FAR * self.model_.usual_std))
 
     def _fit(self, x: Floats, y: Floats, rng: np.random.Generator) -> Transferred:
-        prior = self.prior or LayerwiseEstimator().fit(x, y, rng=rng)
+        check_work(x)
+        prior = LayerwiseEstimator().fit(x, y, rng=rng) if self.prior is None else self.prior
         if not hasattr(prior, "process_") or prior.n_features_in_ != x.shape[1]:
             raise PredictorError(
                 f"the prior of {self.name} is not a layerwise estimator fitted to {x.shape[1]} columns",
                 "Fit one to labels of the other device, with the feature set work.",
             )
         kept = np.sort(rng.permutation(len(y))[:MAX_ROWS])
-        return fit_transfer(prior, x[kept], y[kept])
+        work, logs = x[kept], y[kept]
+        correction, alone = fit_correction(prior, work, logs), None
+        weight = weigh_prior(prior, work, logs, rng) if self.prior is not None else 1.0
+        if weight < 1.0:
+            alone = LayerwiseEstimator().fit(x, y, rng=rng)
+        found = Transferred(correction, alone, weight, 1.0)
+        return replace(found, usual_std=float(found.predict(work)[1].mean()))
 
     def _predict(self, model: Transferred, x: Floats) -> tuple[Floats, Floats]:
+        check_work(x)
         mean, std = np.empty(len(x)), np.empty(len(x))
         for start in range(0, len(x), ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
@@ -171,33 +216,63 @@ class TransferEstimator(BundledEstimator):
         return mean, std
 
     def _dump(self, model: Transferred) -> list[bytes]:
-        arrays = {name: getattr(model, name) for name in ("rows", "weights", "explained", "seen")}
-        return [tensors.dump(arrays | {name: np.array([getattr(model, name)]) for name in SCALARS})]
+        correction = model.correction
+        arrays = {name: getattr(correction, name) for name in ARRAYS}
+        arrays |= {"x_mean": correction.columns.mean, "x_scale": correction.columns.scale}
+        arrays |= {name: np.array([getattr(correction, name)]) for name in SCALARS}
+        return [tensors.dump(arrays | {name: np.array([getattr(model, name)]) for name in OF_BOTH})]
 
     def _load(self, folder: Path, contents: list[bytes], features: int) -> Transferred:
-        prior = LayerwiseEstimator.load(folder / PRIOR_FOLDER)
         try:
-            if prior.n_features_in_ != features:
-                raise ValueError("its prior was fitted to other columns")
             (data,) = contents
             arrays = tensors.parse(data)
             rows = len(arrays["rows"]) if arrays.get("rows", np.empty(0)).ndim == 2 else 0
             if not 0 < rows <= MAX_ROWS:
                 raise ValueError(f"it holds no rows, or more than {MAX_ROWS}")
             size = 2 + features + rows
-            shapes: dict[str, tuple[int, ...]] = dict.fromkeys(SCALARS, (1,))
+            shapes: dict[str, tuple[int, ...]] = dict.fromkeys((*SCALARS, *OF_BOTH), (1,))
+            shapes |= dict.fromkeys(("costs", "seen", "x_mean", "x_scale"), (features,))
             shapes |= {"rows": (rows, features), "weights": (size,), "explained": (size, size)}
-            tensors.check_floats(arrays, shapes | {"seen": (features,)})
-            scalars: dict[str, float] = {name: float(arrays.pop(name)[0]) for name in SCALARS}
-            if min(scalars["noise_variance"], scalars["usual_std"]) <= 0:
-                raise ValueError("a variance is not positive")
+            tensors.check_floats(arrays, shapes)
+            scalars = {name: float(arrays.pop(name)[0]) for name in (*SCALARS, *OF_BOTH)}
+            positive = [scalars[name] for name in ("smallest", "noise_variance", "usual_std")]
+            if min(*positive, float(arrays["x_scale"].min())) <= 0 or (arrays["costs"] < 0).any():
+                raise ValueError("a cost is negative, or a scale or variance is not positive")
+            weight, usual_std = scalars.pop("weight"), scalars.pop("usual_std")
+            if not 0 <= weight <= 1:
+                raise ValueError("its weight is not between 0 and 1")
         except ValueError as error:
             raise files.unusable(folder, f"its arrays are not those of a transfer: {error}") from error
+        alone = LayerwiseEstimator.load(folder / ALONE) if weight < 1 else None
+        if alone is not None and alone.n_features_in_ != features:
+            raise files.unusable(folder, "its parts were fitted to different columns")
         fields: dict[str, Any] = scalars | arrays
-        return Transferred(prior=prior, **fields)
+        columns = Standardisation(fields.pop("x_mean"), fields.pop("x_scale"))
+        return Transferred(Correction(columns=columns, **fields), alone, weight, usual_std)
 
 
-def fit_transfer(prior: LayerwiseEstimator, work: Floats, logs: Floats) -> Transferred:
+def weigh_prior(prior: LayerwiseEstimator, work: Floats, logs: Floats, rng: np.random.Generator) -> float:
+    """The weight of the corrected prior, from 0 to 1; ``layerwise``, fitted to the labels, has the rest.
+
+    Weights go as the likelihoods of the errors on left-out folds. One above 99 % counts as 1.
+    """
+    if len(logs) < MINIMUM_TO_WEIGH:
+        return 1.0
+    errors = np.empty((2, len(logs)))
+    fold = rng.permutation(len(logs)) % FOLDS
+    for held_out in range(FOLDS):
+        new = fold == held_out
+        alone = LayerwiseEstimator(resamples=RESAMPLES_OF_FOLD).fit(work[~new], logs[~new], rng=rng)
+        corrected = fit_correction(prior, work[~new], logs[~new])
+        errors[0, new] = logs[new] - corrected.predict(work[new])[0]
+        errors[1, new] = logs[new] - alone.predict(work[new])
+    mean_squares = np.maximum(np.mean(errors**2, axis=1), np.finfo(np.float64).tiny)
+    ratio = float(np.log(mean_squares[1] / mean_squares[0]))
+    weight = 1.0 / (1.0 + np.exp(-0.5 * len(logs) * ratio))
+    return 1.0 if weight > 1.0 - SMALLEST_WEIGHT else float(weight)
+
+
+def fit_correction(prior: LayerwiseEstimator, work: Floats, logs: Floats) -> Correction:
     """The correction of a prior by n labels, averaged over the grid.
 
     Parameters
@@ -208,11 +283,13 @@ def fit_transfer(prior: LayerwiseEstimator, work: Floats, logs: Floats) -> Trans
     logs : (n,)
         Logarithms of the labels.
     """
-    level = prior.predict(work)
+    costs, smallest, columns = prior.costs_.costs, prior.costs_.smallest, prior.process_.columns
+    seen = np.asarray(prior.seen_ | work.any(axis=0), dtype=np.float64)
+    level = log_sum(costs, smallest, work)
     factor, center = float((logs - level).mean()), float(level.mean())
     left = logs - level - factor
-    linear = linear_part(prior, work, level - center)
-    rows = smooth_points(prior, work)
+    linear = linear_part(costs, work, level - center)
+    rows = smooth_points(columns, seen, work)
     smooth = matern(rows, rows, 1.0)
     gram = linear[:, 1:] @ linear[:, 1:].T
     answers = [_Answer(*each) for each in product(DEVIATIONS, SMOOTH, NOISE)]
@@ -241,8 +318,11 @@ def fit_transfer(prior: LayerwiseEstimator, work: Floats, logs: Floats) -> Trans
             share[:, None] * spread
         )
     deviation, rough, noise = share @ np.array([[a.deviation, a.smooth, a.noise] for a in answers]) ** 2
-    found = Transferred(
-        prior=prior,
+    return Correction(
+        costs=costs,
+        smallest=smallest,
+        columns=columns,
+        seen=seen,
         factor=factor,
         center=center,
         deviation_variance=float(deviation),
@@ -251,24 +331,25 @@ def fit_transfer(prior: LayerwiseEstimator, work: Floats, logs: Floats) -> Trans
         rows=rows,
         weights=mean,
         explained=np.asarray(lessened),
-        seen=np.asarray(prior.seen_ | work.any(axis=0), dtype=np.float64),
-        usual_std=1.0,
     )
-    return replace(found, usual_std=float(found.predict(work)[1].mean()))
 
 
-def linear_part(prior: LayerwiseEstimator, work: Floats, level: Floats) -> Floats:
-    """(n, 2 + c) basis functions: 1, the share of each kind of work by the prior's costs, and the slope."""
-    spent = work * prior.costs_.costs
+def log_sum(costs: Floats, smallest: float, work: Floats) -> Floats:
+    """(n,) logarithm of the summed costs of (n, c) work."""
+    return np.asarray(np.log(np.maximum(work @ costs, smallest)))
+
+
+def linear_part(costs: Floats, work: Floats, level: Floats) -> Floats:
+    """(n, 2 + c) basis functions: 1, the share of each kind of work in the costs, and the slope."""
+    spent = work * costs
     total = spent.sum(axis=1, keepdims=True)
     shares = np.divide(spent, total, out=np.zeros_like(spent), where=total > 0)
     return np.column_stack([np.ones(len(work)), shares, SLOPE * level])
 
 
-def smooth_points(prior: LayerwiseEstimator, work: Floats) -> Floats:
-    """(n, c) places of networks for the smooth part: standardised as the prior's, in units of the length."""
-    columns = max(int(prior.seen_.sum()), 1)
-    return np.asarray(prior.process_.columns(np.log1p(work)) / (LENGTH * np.sqrt(columns)))
+def smooth_points(columns: Standardisation, seen: Floats, work: Floats) -> Floats:
+    """(n, c) places of networks for the smooth part: standardised, in units of its length."""
+    return np.asarray(columns(np.log1p(work)) / (LENGTH * np.sqrt(max(seen.sum(), 1.0))))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,18 @@ def prior():
 
 
 @pytest.fixture
+def saved_mixture(prior, tmp_path):
+    """Of which both parts count."""
+    work = make_work(20, seed=5)
+    logs = np.log(work @ np.array([4.0, 0.0, 3.0]))
+    fitted = TransferEstimator(prior=prior).fit(work, logs, rng=np.random.default_rng(0))
+    fitted.save(tmp_path / "mixture")
+    again = TransferEstimator.load(tmp_path / "mixture")
+    np.testing.assert_array_equal(again.predict_with_std(work), fitted.predict_with_std(work))
+    return tmp_path / "mixture"
+
+
+@pytest.fixture
 def saved(prior, tmp_path):
     work = make_work(8, seed=1)
     fitted = TransferEstimator(prior=prior).fit(work, np.log(work @ COSTS), rng=np.random.default_rng(0))
@@ -58,7 +70,16 @@ def test_a_prior_that_is_not_fitted_or_of_other_columns_is_refused(prior):
 def test_of_many_labels_it_takes_some(prior):
     work = make_work(MAX_ROWS + 50, seed=4)
     fitted = TransferEstimator(prior=prior).fit(work, np.log(work @ COSTS), rng=np.random.default_rng(0))
-    assert len(fitted.model_.rows) == MAX_ROWS
+    assert len(fitted.model_.correction.rows) == MAX_ROWS
+
+
+def test_a_prior_that_misleads_is_given_little_weight(prior):
+    work, new = make_work(20, seed=5), make_work(50, seed=6)
+    other = np.array([4.0, 0.0, 3.0])
+    rng = np.random.default_rng(0)
+    misled = TransferEstimator(prior=prior).fit(work, np.log(work @ other), rng=rng)
+    assert misled.model_.weight < 0.05
+    np.testing.assert_allclose(np.exp(misled.predict(new)), new @ other, rtol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +89,8 @@ def test_of_many_labels_it_takes_some(prior):
         ("rows", np.zeros((0, 3))),
         ("explained", np.full((13, 13), np.nan)),
         ("noise_variance", np.zeros(1)),
+        ("costs", -COSTS),
+        ("weight", np.full(1, 2.0)),
     ],
 )
 def test_arrays_that_mislead_are_refused(saved, name, value):
@@ -81,16 +104,24 @@ def test_arrays_that_mislead_are_refused(saved, name, value):
         TransferEstimator.load(saved)
 
 
-def test_a_prior_that_is_missing_or_another_is_refused(saved):
+def test_a_part_that_is_missing_or_another_is_refused(saved_mixture):
+    saved = saved_mixture
     work = make_work(20)[:, :2]
     other = LayerwiseEstimator().fit(work, np.log(work.sum(axis=1)), rng=np.random.default_rng(0))
-    other.save(saved / "prior")
-    with pytest.raises(PredictorError, match="its prior was fitted to other columns"):
+    other.save(saved / "alone")
+    with pytest.raises(PredictorError, match="its parts were fitted to different columns"):
         TransferEstimator.load(saved)
-    shutil.rmtree(saved / "prior")
-    make_estimator("ridge").fit(work, work[:, 0], rng=np.random.default_rng(0)).save(saved / "prior")
+    shutil.rmtree(saved / "alone")
+    make_estimator("ridge").fit(work, work[:, 0], rng=np.random.default_rng(0)).save(saved / "alone")
     with pytest.raises(PredictorError, match="it is a ridge, not a layerwise"):
         TransferEstimator.load(saved)
-    shutil.rmtree(saved / "prior")
+    shutil.rmtree(saved / "alone")
     with pytest.raises(PredictorError, match="cannot be read"):
         TransferEstimator.load(saved)
+
+
+def test_negative_work_is_refused(prior):
+    work = make_work(8)
+    fitted = TransferEstimator(prior=prior).fit(work, np.log(work @ COSTS), rng=np.random.default_rng(0))
+    with pytest.raises(PredictorError, match="8 of 8 rows of work hold a negative amount"):
+        fitted.predict(-work)
