@@ -94,8 +94,8 @@ def run(
     """Do the whole job: measure, train, compare predictors, search, verify on the device, write a report.
 
     Interrupt it anywhere and run it again: it goes on where it was. Run it again with a larger --latency-n,
-    --accuracy-n or --evaluations: it adds what is missing. The defaults take some 8 minutes on two quiet
-    cores. On busy ones fewer networks are measured and trained; run it again for the others.
+    --accuracy-n or --evaluations: it adds what is missing. The defaults are laid out for 8 minutes on two
+    quiet cores. On busy ones fewer networks are measured and trained; run it again for the others.
 
     Examples:
 

@@ -46,7 +46,7 @@ DRIFT_PAUSES_S: Final = (1.0, 2.0)
 
 
 class RunConfig(msgspec.Struct, frozen=True):
-    """What the main job does; the defaults end within 8 minutes on two quiet cores, 15 on disturbed ones.
+    """What the main job does; the defaults are laid out for 8 minutes on two quiet cores.
 
     ``latency_n`` networks are measured in ``processes`` fresh processes each, by default as many as suit the
     device; ``accuracy_n`` are trained, ``repeated`` of them from ``training_seeds`` seeds; ``verify_front``
