@@ -25,6 +25,8 @@ from hytnas_agent.records import (
     ModelFormat,
     ProcessResult,
 )
+from hytnas_agent.regular_file import open_regular
+from hytnas_agent.runtimes.onnx_file import data_files
 from hytnas_agent.supervisor import JobFiles, run_job
 from hytnas_agent.worker_process import Cancellation
 
@@ -82,11 +84,7 @@ def measure_file(
         If the file cannot be read or the device is in use.
     """
     kind = model_format(path)
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise AgentError(f"{path} cannot be read: {error.strerror}") from error
+    digest = _identity(path, kind)
     timed: list[tuple[MeasurePass, MeasureSettings]] = [(MeasurePass.TIMED, settings)]
     passes = [*timed * processes, (MeasurePass.MEMORY, settings), *(extra or {}).items()]
     allowed = tuple(sorted(os.sched_getaffinity(0)))
@@ -116,6 +114,22 @@ def measure_file(
         lease.release()
     stands = [least_disturbed(of_one) for of_one in attempts]
     return Measurement(aggregate(stands), tuple(result for of_one in attempts for result in of_one))
+
+
+def _identity(path: Path, kind: ModelFormat) -> str:
+    """The hash of a model file, and of the files in which it keeps weights."""
+    try:
+        os.fsencode(path.name).decode()
+        hashes = []
+        for file in (path, *(path.parent / name for name in (data_files(path) if kind == "onnx" else ()))):
+            with open_regular(file) as stream:
+                hashes.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    except UnicodeDecodeError as error:
+        raise AgentError(f"the name {path.name!r} is not UTF-8", "Rename the file") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise AgentError(f"{path}, or a file of its weights, cannot be read: {reason or error}") from error
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _with_attempts(

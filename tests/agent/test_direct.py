@@ -1,12 +1,19 @@
 """Measuring a file without a server: what is measured again, and what stands."""
 
+import hashlib
+import os
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from hytnas_agent import direct
 from hytnas_agent.cli import main
+from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import MeasureJob, MeasureSettings, ProcessResult, Verdict
 
@@ -90,3 +97,44 @@ def test_a_signal_to_end_puts_back_what_was_set(
     finally:
         signal.signal(number, before)
     assert restored == [True]
+
+
+def kept_apart(folder: Path, weights: float) -> Path:
+    w = numpy_helper.from_array(np.full((4, 4), weights, np.float32), "w")
+    x, y = (helper.make_tensor_value_info(name, 1, [1, 4]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [w])
+    path = folder / "net.onnx"
+    onnx.save(helper.make_model(graph), path, save_as_external_data=True, location="w.data", size_threshold=0)
+    return path
+
+
+def test_the_identity_of_a_model_covers_the_weights_beside_it(
+    models: Models, state: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def run_job(job: MeasureJob, *_: object, **__: object) -> ProcessResult:
+        seen.append(job.model_sha256)
+        return make_result(measure_pass=job.measure_pass)
+
+    monkeypatch.setattr(direct, "run_job", run_job)
+    graphs = set()
+    for weights in (1.0, 2.0):
+        path = kept_apart(tmp_path, weights)
+        graphs.add(path.read_bytes())
+        direct.measure_file(path, state, MeasureSettings(), processes=1)
+        (tmp_path / "w.data").unlink()
+    assert len(graphs) == 1
+    assert len(set(seen)) == 2
+    with pytest.raises(AgentError, match="cannot be read: No such file"):
+        direct.measure_file(path, state, MeasureSettings())
+    direct.measure_file(models.tiny, state, MeasureSettings(), processes=1)
+    assert seen[-1] == hashlib.sha256(models.tiny.read_bytes()).hexdigest()
+
+
+def test_a_pipe_and_a_name_that_is_no_text_are_clear_errors(state: StateFolder, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(AgentError, match="no regular file"):
+        direct.measure_file(tmp_path / "pipe.onnx", state, MeasureSettings())
+    with pytest.raises(AgentError, match="is not UTF-8"):
+        direct.measure_file(tmp_path / os.fsdecode(b"\xff.onnx"), state, MeasureSettings())

@@ -271,6 +271,7 @@ def _collect_latency(
     from hytnas_datasets.plan import Task
     from hytnas_datasets.spaces import get_space
     from hytnas_host.cli.devices import common_method, open_devices
+    from hytnas_host.collect.files import as_text
     from hytnas_host.collect.latency import collect_files, collect_latency
     from hytnas_host.collect.options import MeasureOptions
     from hytnas_host.collect.until import collect_until
@@ -279,8 +280,9 @@ def _collect_latency(
 
     target = export_target(config["format"], config["precision"], config["converter"])
     chosen = {name: config[name] for name in MEASURE_OPTIONS}
+    recorded = {**config, "models": None if config["models"] is None else as_text(config["models"])}
     with (
-        recorded_study(study, "hytnas-profile collect latency", config) as opened,
+        recorded_study(study, "hytnas-profile collect latency", recorded) as opened,
         open_devices(names) as devices,
     ):
         options = MeasureOptions.of(common_method(devices), **chosen)
