@@ -1,6 +1,7 @@
 """What goes wrong is said in one line, with what to do, and an exit status."""
 
 import errno
+import os
 import sqlite3
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def test_a_device_that_cannot_be_reached_is_one_line(tmp_path: Path, monkeypatch
         assert [(run.command, run.status) for run in study.runs.all()] == [
             ("hytnas-profile collect latency", "failed")
         ]
+
+
+def test_a_folder_whose_name_is_no_text_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYTNAS_AGENT_STATE", str(tmp_path / "agent"))
+    folder = tmp_path / os.fsdecode(b"mine\xff")
+    folder.mkdir()
+    result = run("collect", "latency", "--study", str(tmp_path / "s"), "--models", str(folder))
+    assert result.exit_code == 1
+    assert "there is no model in" in error_line(result)
+    with Study.open(tmp_path / "s", create=False) as study:
+        assert [run.status for run in study.runs.all()] == ["failed"]
 
 
 def test_wrong_usage_exits_with_two() -> None:
