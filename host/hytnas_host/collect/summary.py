@@ -6,7 +6,7 @@ from hytnas_agent.records import EXECUTION_WORDS, Execution
 from hytnas_datasets.store import Agreement
 from hytnas_host.collect.pace import SHARED_BELOW, describe_share
 
-MOST_REMARKS = 10
+MAX_REMARKS = 10
 """That are shown to a person."""
 
 
@@ -138,9 +138,9 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             lines.append(f"  {self.left_out} models were left out, because the time for measuring was over")
         if self.export_failure:
             lines.append(f"  not exported: {self.export_failure}")
-        lines += [f"  {remark}" for remark in self.remarks[:MOST_REMARKS]]
-        if len(self.remarks) > MOST_REMARKS:
-            lines.append(f"  and {len(self.remarks) - MOST_REMARKS} more such files")
+        lines += [f"  {remark}" for remark in self.remarks[:MAX_REMARKS]]
+        if len(self.remarks) > MAX_REMARKS:
+            lines.append(f"  and {len(self.remarks) - MAX_REMARKS} more such files")
         if any(execution != "native" for execution in self.executions):
             words = " and ".join(EXECUTION_WORDS[execution] for execution in self.executions)
             lines.append(f"  latencies: {words}")
