@@ -155,7 +155,7 @@ def run_search(
 class _Run:
     """One run under way. ``reference`` is minimised; ``counts`` the evaluations after each whole batch.
 
-    ``std`` and ``outside`` hold what `Evaluated` says of each evaluated architecture besides its values.
+    ``evaluated`` grows with each evaluation: its rows are made once, and not again for every checkpoint.
 
     Where the budget ends within a batch, the rest of the batch stays pending in the strategy, and a raised
     budget begins with it: so nothing that the strategy sees depends on the budget.
@@ -169,8 +169,7 @@ class _Run:
     batch: int
     reference: NDArray[np.float64] | None
     counts: list[int] = field(default_factory=list)
-    std: list[tuple[float, ...]] = field(default_factory=list)
-    outside: list[bool] = field(default_factory=list)
+    evaluated: list[Evaluated] = field(default_factory=list)
     before_s: float = 0.0
     started_s: float = field(default_factory=time.perf_counter)
 
@@ -189,8 +188,9 @@ class _Run:
                 f"The checkpoint {self.path} is damaged: {error}", "Delete it to begin again"
             ) from error
         self.before_s = kept.seconds
-        self.std = [row.std for row in rows]
-        self.outside = [row.extrapolated for row in rows]
+        self.evaluated = self._rows(
+            known, self.strategy.values, [row.std for row in rows], [row.extrapolated for row in rows]
+        )
         if len(rows) == len(kept.evaluated):
             self.counts = list(kept.counts)
             self.reference = None if kept.reference_point is None else np.array(kept.reference_point)
@@ -219,7 +219,7 @@ class _Run:
     def result(self, strategy: str, seed: int, task: Task, notes: tuple[str, ...]) -> SearchResult:
         """What the run has found."""
         problem = self.strategy.problem
-        evaluated = self._evaluated()
+        evaluated = tuple(self.evaluated)
         feasible = self.strategy.feasible
         points = self.strategy.minimised
         if not feasible.any():
@@ -255,9 +255,11 @@ class _Run:
     def _evaluate(self, asked: list[Architecture]) -> None:
         problem = self.strategy.problem
         found = self.evaluator.evaluate(asked)
-        self.strategy.tell(asked, checked(found.values, asked, problem.space, len(problem.objectives)))
-        self.std += [()] * len(asked) if found.std is None else map(tuple, found.std.tolist())
-        self.outside += [False] * len(asked) if found.extrapolated is None else found.extrapolated.tolist()
+        values = checked(found.values, asked, problem.space, len(problem.objectives))
+        self.strategy.tell(asked, values)
+        std = [()] * len(asked) if found.std is None else list(map(tuple, found.std.tolist()))
+        outside = [False] * len(asked) if found.extrapolated is None else found.extrapolated.tolist()
+        self.evaluated += self._rows(asked, values, std, outside)
         if not self.strategy.pending:
             self._complete_batch(len(self.strategy.architectures))
 
@@ -272,23 +274,30 @@ class _Run:
         if self.path is None:
             return
         reference = None if self.reference is None else tuple(self.reference.tolist())
-        state, counts = self.strategy.state(), tuple(self.counts)
-        kept = Checkpoint(VERSION, self.config, state, self._evaluated(), counts, reference, self._seconds())
+        state, rows, counts = self.strategy.state(), tuple(self.evaluated), tuple(self.counts)
+        kept = Checkpoint(VERSION, self.config, state, rows, counts, reference, self._seconds())
         write_checkpoint(kept, self.path)
 
     def _counted(self) -> NDArray[np.float64]:
         """(f, m) minimised values of those that keep to every constraint."""
         return self.strategy.minimised[self.strategy.feasible]
 
-    def _evaluated(self) -> tuple[Evaluated, ...]:
+    def _rows(
+        self,
+        architectures: list[Architecture],
+        values: NDArray[np.float64],
+        std: Sequence[tuple[float, ...]],
+        outside: Sequence[bool],
+    ) -> list[Evaluated]:
+        """What is kept of n architectures that follow those in ``evaluated``; ``values`` (n, m)."""
         problem = self.strategy.problem
-        texts = problem.space.format_all(self.strategy.architectures)
-        values = self.strategy.values.tolist()
-        rows = zip(texts, self.strategy.architectures, values, self.std, self.outside, strict=True)
-        return tuple(
-            Evaluated(text, problem.identity(architecture), tuple(row), number, std, outside)
-            for number, (text, architecture, row, std, outside) in enumerate(rows, start=1)
-        )
+        first = len(self.evaluated) + 1
+        texts = problem.space.format_all(architectures)
+        rows = zip(texts, architectures, values.tolist(), std, outside, strict=True)
+        return [
+            Evaluated(text, problem.identity(architecture), tuple(row), number, errors, beyond)
+            for number, (text, architecture, row, errors, beyond) in enumerate(rows, start=first)
+        ]
 
     def _seconds(self) -> float:
         return self.before_s + time.perf_counter() - self.started_s

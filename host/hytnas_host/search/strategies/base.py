@@ -114,16 +114,18 @@ class Strategy(ABC):
         array = checked(values, architectures, self.problem.space, len(self.problem.objectives))
         fits = self.problem.admissible(architectures)
         identities = [self.problem.identity(architecture) for architecture in architectures]
-        for place, (architecture, identity) in enumerate(zip(architectures, identities, strict=True)):
-            if identity in self._told or identity in identities[:place]:
+        new: set[str] = set()
+        for architecture, identity, fit in zip(architectures, identities, fits, strict=True):
+            if identity in self._told or identity in new:
                 raise SearchError(
                     f"{self.problem.space.format(architecture)} gives a network that was told already"
                 )
-            if not fits[place]:
+            new.add(identity)
+            if not fit:
                 raise SearchError(
                     f"{self.problem.space.format(architecture)} breaks a constraint of the search"
                 )
-        self._told.update(identities)
+        self._told |= new
         for identity in identities:
             self.pending.pop(identity, None)
         self.architectures.extend(architectures)
