@@ -21,6 +21,7 @@ from hytnas_predictors.validation import CrossValidation
 
 Floats = NDArray[np.float64]
 ROUNDING: Final = 1e-9
+MIN_NETWORKS_FOR_EDGES: Final = 20
 
 
 @dataclass
@@ -100,7 +101,9 @@ def _fold_taus(trial: Trial, result: CrossValidation) -> Floats:
 
 
 def add_edges(trial: Trial, entries: Sequence[Entry]) -> None:
-    """Give each predictor its scores on the lowest and on the highest tenth of the labels."""
+    """Give each predictor its scores on the lowest and the highest tenth of the labels, if they are 20."""
+    if int(trial.groups.max()) + 1 < MIN_NETWORKS_FOR_EDGES:
+        return
     edges = [edge_rows(trial.y, trial.groups, lowest=lowest) for lowest in (True, False)]
     for entry in entries:
         x = trial.tables[entry.recipe.features]

@@ -38,7 +38,7 @@ GROWTH: Final = 2.0**0.5
 RISK: Final = 0.05
 RANDOM_SHARE: Final = 0.5
 FOLDS: Final = 5
-LEAST_SCORED: Final = 8
+MIN_SCORED: Final = 8
 PLACES: Final = 500
 """Random networks whose predictions stand for those of the space."""
 CANDIDATES: Final = 200
@@ -189,9 +189,9 @@ def look(
         For fewer than 8 random networks.
     """
     scored = np.array(random, dtype=bool)
-    if scored.sum() < LEAST_SCORED:
+    if scored.sum() < MIN_SCORED:
         raise NotEnoughDataError(
-            f"{int(scored.sum())} random networks are too few to score on", f"Measure at least {LEAST_SCORED}"
+            f"{int(scored.sum())} random networks are too few to score on", f"Measure at least {MIN_SCORED}"
         )
     recipe = default_recipe(
         estimator or default_estimator(labelled.target, labelled.space), labelled.target, labelled.space

@@ -12,6 +12,7 @@ from hytnas_host.collect import accuracy
 from hytnas_host.devices import AgentDevice, registry
 from hytnas_host.training import TrainingRecipe
 from hytnas_predictors import leaderboard
+from hytnas_predictors.estimators import ESTIMATORS
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "python.md"
 MAX_LINES = 40
@@ -49,6 +50,8 @@ def test_the_main_job_fits_on_a_page_and_runs(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(leaderboard, "MINIMUM_NETWORKS", 5)
+    cheap = {name: ESTIMATORS.bundled[name] for name in ("lightgbm", "layerwise", "ridge")}
+    monkeypatch.setattr(ESTIMATORS, "bundled", cheap)
     monkeypatch.setattr(accuracy, "TrainingRecipe", lambda: SHORT)
     monkeypatch.setattr(EXPORT_POOL, PoolHere)
     monkeypatch.setattr(accuracy, "_default_workers", lambda: 1)

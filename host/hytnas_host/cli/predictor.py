@@ -110,6 +110,13 @@ def leaderboard(
     converter: MeasuredConverterOption = None,
     data: DataOption = None,
     stable_only: StableOnlyOption = False,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--predictor",
+            help="Compare this predictor; repeat it for several. By default all that suit the labels.",
+        ),
+    ] = None,
     curves: Annotated[
         bool,
         typer.Option(
@@ -134,6 +141,8 @@ def leaderboard(
 
       hytnas-profile leaderboard --data bundled:hyt-icount-a53 --study runs/icount
 
+      hytnas-profile leaderboard --predictor layerwise --predictor xgboost --no-curves
+
       hytnas-profile leaderboard --stable-only --study runs/pi
     """
     from hytnas_host.cli.leaderboard_table import print_leaderboard
@@ -145,6 +154,7 @@ def leaderboard(
         study,
         target,
         space,
+        estimators=names or None,
         folds=folds,
         repeats=repeats,
         choice=LabelChoice(device, model_format, precision, converter, data, stable_only),

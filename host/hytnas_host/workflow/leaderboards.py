@@ -1,5 +1,6 @@
 """Leaderboards of a study."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ def make_leaderboard(
     target: str,
     space: str,
     *,
+    estimators: Sequence[str] | None = None,
     folds: int = 5,
     repeats: int = 3,
     seed: int = 0,
@@ -41,6 +43,7 @@ def make_leaderboard(
     with host_work():
         board = build_leaderboard(
             labels,
+            estimators=estimators,
             folds=folds,
             repeats=repeats,
             seed=seed,

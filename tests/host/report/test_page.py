@@ -81,7 +81,7 @@ def test_the_full_page_is_well_formed_and_its_ids_are_unique(full_page):
     checker = check(full_page)
     assert [name for name, count in checker.ids.items() if count > 1] == []
     assert checker.tags["h1"] == 1
-    assert checker.tags["svg"] == 2 * 13, "every figure in two widths"
+    assert checker.tags["svg"] == 2 * 15, "every figure in two widths"
 
 
 def test_every_reference_inside_a_figure_finds_its_own_figure(full_page):
@@ -384,4 +384,4 @@ def test_one_network_alone_can_be_drawn(synthetic):
     )
     verification = msgspec.structs.replace(data.verification, rows=data.verification.rows[:1])
     page = build_report(replace(data, search=search, verification=verification, spreads=data.spreads[:1]))
-    assert check(page).tags["svg"] == 26
+    assert check(page).tags["svg"] == 2 * 15

@@ -1,5 +1,6 @@
 """A study with made-up labels, in which everything after the collection can be run for real."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,19 @@ from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import AccuracyRecord, ExportRecord, Study
 from hytnas_host.export.target import TORCH_ONNX
+from hytnas_predictors.estimators import ESTIMATORS
 
 TASK = Task(resolution=32, classes=2)
 N = 24
+CHEAP = ("xgboost", "lightgbm", "layerwise", "transfer", "gp", "ridge")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def few_estimators() -> Iterator[None]:
+    """Leaderboards of cheap estimators: all are compared in the tests of the leaderboard itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ESTIMATORS, "bundled", {name: ESTIMATORS.bundled[name] for name in CHEAP})
+        yield
 
 
 def latency_label(sha256: str, medians: np.ndarray) -> LatencyLabel:
