@@ -86,7 +86,7 @@ class Made:
 
     def collection(self) -> str:
         none = dict.fromkeys(CollectionSummary.__struct_fields__, 0)
-        known = {"outcomes": {}, "devices": (), "agreement": None, "executions": (EXECUTION,)}
+        known = {"outcomes": {}, "devices": (), "remarks": (), "agreement": None, "executions": (EXECUTION,)}
         return CollectionSummary(**(none | known)).describe()
 
     def agent(self) -> str:
