@@ -105,7 +105,7 @@ def test_a_folder_that_no_agent_has_made_is_refused_where_it_is_used_directly(fo
     assert mode(foreign) == 0o755
 
 
-def test_the_default_folder_needs_no_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_marker_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HYTNAS_AGENT_STATE", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     default = tmp_path / "hytnas-agent"
