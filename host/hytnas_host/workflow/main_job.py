@@ -84,7 +84,7 @@ class RunConfig(msgspec.Struct, frozen=True):
 
 SIZES: Final[dict[str, RunConfig]] = {
     "default": RunConfig(),
-    "small": RunConfig(latency_n=20, accuracy_n=20, repeats=2, evaluations=60, verify_front=4),
+    "small": RunConfig(latency_n=20, processes=3, accuracy_n=20, repeats=2, evaluations=60, verify_front=4),
 }
 
 
