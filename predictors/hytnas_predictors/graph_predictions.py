@@ -189,7 +189,7 @@ class _Charges:
     def of(cls, work: GraphWork, estimator: LayerwiseEstimator) -> "_Charges":
         """What an estimator that has seen some kinds makes of a graph."""
         costs, _ = estimator.unit_costs()
-        seen = {kind for kind in WORK_KINDS if np.asarray(estimator.seen_)[_COLUMNS[kind]].any()}
+        seen = {kind for kind in WORK_KINDS if estimator.model_.seen[_COLUMNS[kind]].any()}
         priced = {kind for kind in seen if costs[_SIZES[kind]].any()}
         found = cls([], [], {})
         for operator in (node.work for node in work.nodes):

@@ -158,8 +158,10 @@ def test_too_few_labels_and_other_priors_are_refused(source, prior, made_up, tra
 
 def test_work_that_neither_device_knows_is_flagged(prior, made_up, transferred):
     x = make_features(made_up.space, made_up.architectures[NEW], made_up.context.task, ("work",)).x
-    assert transferred.estimator.extrapolates(x).mean() < 0.3
-    unseen = ~prior.estimator.seen_
+    flagged = transferred.estimator.predict_with_range(x)[2]
+    assert flagged.mean() < 0.3
+    np.testing.assert_array_equal(transferred.predict(made_up.architectures[NEW]).extrapolated, flagged)
+    unseen = ~prior.estimator.model_.seen
     assert unseen.any()
     x[:, np.flatnonzero(unseen)[0]] = 1e6
-    assert transferred.estimator.extrapolates(x).all()
+    assert transferred.estimator.predict_with_range(x)[2].all()

@@ -43,12 +43,17 @@ class LayerCosts:
 
     def log_sum(self, work: Floats) -> Floats:
         """(n,) logarithm of the summed costs of (n, c) work."""
-        return np.asarray(np.log(np.maximum(work @ self.costs, self.smallest)))
+        return log_sum(self.costs, self.smallest, work)
 
     def log_variance(self, work: Floats) -> Floats:
         """(n,) variance of `log_sum` over the bootstrap samples: what other rows would have made of it."""
         sums = np.maximum(work @ self.resampled.T, self.smallest)
         return np.asarray(np.log(sums).var(axis=1))
+
+
+def log_sum(costs: Floats, smallest: float, work: Floats) -> Floats:
+    """(n,) logarithm of the summed (c,) costs of (n, c) work, of ``smallest`` where the sum is below."""
+    return np.asarray(np.log(np.maximum(work @ costs, smallest)))
 
 
 def fit_costs(work: Floats, labels: Floats, *, ridge: float) -> Floats:

@@ -30,17 +30,19 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import files, tensors
-from hytnas_predictors.estimators.base import BundledEstimator, Floats, check_features
+from hytnas_predictors.estimators.base import Floats
 from hytnas_predictors.estimators.gaussian_process import matern
-from hytnas_predictors.estimators.layerwise import FAR, ROWS_AT_ONCE, LayerwiseEstimator, check_work
+from hytnas_predictors.estimators.layer_costs import log_sum
+from hytnas_predictors.estimators.layerwise import LayerwiseEstimator
 from hytnas_predictors.estimators.stacked import mix
 from hytnas_predictors.estimators.standardised import Standardisation
+from hytnas_predictors.estimators.work import WorkEstimator, check_work
 
 MAX_ROWS: Final = 100
 LENGTH: Final = 3.0
@@ -129,6 +131,11 @@ class Transferred:
     weight: float
     usual_std: float
 
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """(c,) whether a network of one of the two devices does this work."""
+        return self.correction.seen > 0
+
     def predict(self, work: Floats) -> tuple[Floats, Floats]:
         """(n,) mean and standard deviation of the logarithms of new labels, of the mixture of both."""
         mean, std = self.correction.predict(work)
@@ -139,7 +146,7 @@ class Transferred:
         return mix(means, stds, np.array([self.weight, 1.0 - self.weight]))
 
 
-class TransferEstimator(BundledEstimator):
+class TransferEstimator(WorkEstimator):
     """What a layer-wise predictor of another device says work costs, corrected by the labels of this one.
 
     ``x`` holds work columns and ``y`` logarithms of labels, as for ``layerwise``. How much the devices differ
@@ -177,23 +184,10 @@ class TransferEstimator(BundledEstimator):
         if self.model_.alone is not None:
             self.model_.alone.save(folder / ALONE)
 
-    def extrapolates(self, x: ArrayLike) -> NDArray[np.bool_]:
-        """(n,) whether a row holds work that neither device has seen, or is far less certain than usual.
-
-        Raises
-        ------
-        PredictorError
-            As `predict_with_std`.
-        """
-        std = self.predict_with_std(x)[1]
-        work = check_features(x, self.n_features_in_)
-        unseen = (work[:, self.model_.correction.seen == 0] > 0).any(axis=1)
-        return np.asarray(unseen | (std > FAR * self.model_.usual_std))
-
     def _fit(self, x: Floats, y: Floats, rng: np.random.Generator) -> Transferred:
         check_work(x)
         prior = LayerwiseEstimator().fit(x, y, rng=rng) if self.prior is None else self.prior
-        if not hasattr(prior, "process_") or prior.n_features_in_ != x.shape[1]:
+        if not hasattr(prior, "model_") or prior.n_features_in_ != x.shape[1]:
             raise PredictorError(
                 f"the prior of {self.name} is not a layerwise estimator fitted to {x.shape[1]} columns",
                 "Fit one to labels of the other device, with the feature set work.",
@@ -206,14 +200,6 @@ class TransferEstimator(BundledEstimator):
             alone = LayerwiseEstimator().fit(x, y, rng=rng)
         found = Transferred(correction, alone, weight, 1.0)
         return replace(found, usual_std=float(found.predict(work)[1].mean()))
-
-    def _predict(self, model: Transferred, x: Floats) -> tuple[Floats, Floats]:
-        check_work(x)
-        mean, std = np.empty(len(x)), np.empty(len(x))
-        for start in range(0, len(x), ROWS_AT_ONCE):
-            part = slice(start, start + ROWS_AT_ONCE)
-            mean[part], std[part] = model.predict(x[part])
-        return mean, std
 
     def _dump(self, model: Transferred) -> list[bytes]:
         correction = model.correction
@@ -283,8 +269,9 @@ def fit_correction(prior: LayerwiseEstimator, work: Floats, logs: Floats) -> Cor
     logs : (n,)
         Logarithms of the labels.
     """
-    costs, smallest, columns = prior.costs_.costs, prior.costs_.smallest, prior.process_.columns
-    seen = np.asarray(prior.seen_ | work.any(axis=0), dtype=np.float64)
+    known = prior.model_
+    costs, smallest, columns = known.costs.costs, known.costs.smallest, known.process.columns
+    seen = np.asarray(known.seen | work.any(axis=0), dtype=np.float64)
     level = log_sum(costs, smallest, work)
     factor, center = float((logs - level).mean()), float(level.mean())
     left = logs - level - factor
@@ -332,11 +319,6 @@ def fit_correction(prior: LayerwiseEstimator, work: Floats, logs: Floats) -> Cor
         weights=mean,
         explained=np.asarray(lessened),
     )
-
-
-def log_sum(costs: Floats, smallest: float, work: Floats) -> Floats:
-    """(n,) logarithm of the summed costs of (n, c) work."""
-    return np.asarray(np.log(np.maximum(work @ costs, smallest)))
 
 
 def linear_part(costs: Floats, work: Floats, level: Floats) -> Floats:
