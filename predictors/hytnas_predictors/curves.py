@@ -4,9 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from hytnas_predictors.metrics import kendall_tau, mape
 from hytnas_predictors.progress import Progress
-from hytnas_predictors.recipes import Recipe, from_scale, to_scale
+from hytnas_predictors.recipes import Recipe
 from hytnas_predictors.result import CurvePoint, Interval, LearningCurve
 from hytnas_predictors.trial import Trial
 
@@ -48,17 +47,13 @@ def learning_curve(trial: Trial, recipe: Recipe, *, samples: int, bar: Progress)
     bar : Progress
         Advanced by each fit.
     """
-    x, y, groups = trial.tables[recipe.features], trial.y, trial.groups
-    networks = int(groups.max()) + 1
     points = []
-    for size in curve_sizes(networks):
+    for size in curve_sizes(trial.networks):
         found = np.empty((samples, 2))
         for sample in range(samples):
             rng = np.random.default_rng([trial.seed, size, sample])
-            fitted = np.isin(groups, rng.permutation(networks)[:size])
-            estimator = recipe.make().fit(x[fitted], to_scale(y[fitted], recipe.scale), rng=rng)
-            predicted, _ = from_scale(*estimator.predict_with_std(x[~fitted]), recipe.scale)
-            found[sample] = kendall_tau(y[~fitted], predicted), mape(y[~fitted], predicted)
+            fitted = np.isin(trial.groups, rng.permutation(trial.networks)[:size])
+            found[sample] = trial.score_others(recipe, fitted, rng)
             bar.advance()
         low, high = np.quantile(found, BAND, axis=0)
         tau, error = (

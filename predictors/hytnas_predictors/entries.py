@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from hytnas_predictors import metrics
 from hytnas_predictors.comparison import Contender, corrected_p_value
 from hytnas_predictors.curves import curve_sizes, learning_curve
-from hytnas_predictors.edges import edge_rows, score_edge
+from hytnas_predictors.edges import edge_rows
 from hytnas_predictors.intervals import bootstrap_tau, percentile_interval
 from hytnas_predictors.progress import ProgressFactory
 from hytnas_predictors.recipes import Recipe
-from hytnas_predictors.result import LearningCurve, NoiseCeiling, Score
+from hytnas_predictors.result import EdgeScore, LearningCurve, NoiseCeiling, Score
 from hytnas_predictors.trial import Trial
 from hytnas_predictors.validation import CrossValidation
 
@@ -101,14 +101,16 @@ def _fold_taus(trial: Trial, result: CrossValidation) -> Floats:
 
 
 def add_edges(trial: Trial, entries: Sequence[Entry]) -> None:
-    """Give each predictor its scores on the lowest and the highest tenth of the labels, if they are 20."""
-    if int(trial.groups.max()) + 1 < MIN_NETWORKS_FOR_EDGES:
+    """Give each predictor its scores on the lowest and the highest tenth of the labels, fitted to the others.
+
+    Of fewer than 20 networks the tenths say nothing, and are left out.
+    """
+    if trial.networks < MIN_NETWORKS_FOR_EDGES:
         return
     edges = [edge_rows(trial.y, trial.groups, lowest=lowest) for lowest in (True, False)]
     for entry in entries:
-        x = trial.tables[entry.recipe.features]
         low, high = (
-            score_edge(entry.recipe, x, trial.y, edge, np.random.default_rng([trial.seed, place]))
+            EdgeScore(*trial.score_others(entry.recipe, ~edge, np.random.default_rng([trial.seed, place])))
             for place, edge in enumerate(edges)
         )
         entry.score = replace(entry.score, lowest=low, highest=high)
@@ -118,7 +120,7 @@ def draw_curves(
     trial: Trial, entries: Sequence[Entry], samples: int, bars: ProgressFactory
 ) -> tuple[LearningCurve, ...]:
     """The curve of each predictor, in their order; none for no samples, and where the labels are few."""
-    fits = samples * len(curve_sizes(int(trial.groups.max()) + 1))
+    fits = samples * len(curve_sizes(trial.networks))
     if not fits:
         return ()
     with bars("learning curves", len(entries) * fits) as bar:

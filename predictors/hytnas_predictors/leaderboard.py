@@ -123,7 +123,7 @@ def build_leaderboard(
         unit=labelled.target.unit,
         space=labelled.space.name,
         labels=len(y),
-        networks=int(groups.max()) + 1,
+        networks=trial.networks,
         folds=folds,
         repeats=repeats,
         seed=seed,

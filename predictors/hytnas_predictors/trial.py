@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_predictors.features import FeatureSet, make_features
-from hytnas_predictors.recipes import Recipe
+from hytnas_predictors.metrics import kendall_tau, mape
+from hytnas_predictors.recipes import Recipe, from_scale, to_scale
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +37,29 @@ class Trial:
     tables: Mapping[tuple[FeatureSet, ...], Floats]
     folds: NDArray[np.int64]
     seed: int
+
+    @property
+    def networks(self) -> int:
+        """Number of different networks."""
+        return int(self.groups.max()) + 1
+
+    def score_others(
+        self, recipe: Recipe, fitted: NDArray[np.bool_], rng: np.random.Generator
+    ) -> tuple[float, float]:
+        """Kendall's tau-b and the mean relative error on all other rows, of a recipe fitted to some.
+
+        Parameters
+        ----------
+        recipe : Recipe
+            Whose features are among the tables.
+        fitted : (n,) bool
+            The rows that it is fitted to.
+        rng : numpy.random.Generator
+        """
+        x, new = self.tables[recipe.features], ~fitted
+        estimator = recipe.make().fit(x[fitted], to_scale(self.y[fitted], recipe.scale), rng=rng)
+        predicted, _ = from_scale(*estimator.predict_with_std(x[new]), recipe.scale)
+        return kendall_tau(self.y[new], predicted), mape(self.y[new], predicted)
 
 
 def feature_tables(labelled: LabelledSet, recipes: Sequence[Recipe]) -> dict[tuple[FeatureSet, ...], Floats]:

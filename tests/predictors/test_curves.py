@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hytnas_predictors.curves import curve_sizes, learning_curve
-from hytnas_predictors.edges import edge_rows, score_edge
+from hytnas_predictors.edges import edge_rows
 from hytnas_predictors.progress import SilentProgress
 from hytnas_predictors.recipes import Recipe
 from hytnas_predictors.trial import Trial
@@ -51,9 +51,7 @@ def test_rows_of_one_network_are_never_on_both_sides(trial, monkeypatch):
 
     monkeypatch.setattr(Recipe, "make", lambda self: Watching())
     learning_curve(trial, TREES, samples=3, bar=SilentProgress())
-    score_edge(
-        TREES, trial.tables[("ordinal",)], trial.y, edge_rows(trial.y, trial.groups, lowest=True), None
-    )
+    trial.score_others(TREES, ~edge_rows(trial.y, trial.groups, lowest=True), np.random.default_rng(0))
     assert len(seen) == 10
     assert not any(seen)
 
@@ -74,9 +72,8 @@ def test_an_edge_is_the_tenth_with_the_lowest_or_highest_labels(trial):
 
 
 def test_trees_cannot_leave_their_training_range(trial):
-    x = trial.tables[("ordinal",)]
     edge = edge_rows(trial.y, trial.groups, lowest=False)
-    found = score_edge(TREES, x, trial.y, edge, np.random.default_rng(0))
+    tau, error = trial.score_others(TREES, ~edge, np.random.default_rng(0))
     best = trial.y[~edge].max()
-    assert found.mape >= np.mean(1 - best / trial.y[edge]) - 1e-9
-    assert found.kendall_tau < 0.5
+    assert error >= np.mean(1 - best / trial.y[edge]) - 1e-9
+    assert tau < 0.5
