@@ -21,8 +21,8 @@ from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.portable import read_set
 from hytnas_predictors.metrics import kendall_tau, mape
 from hytnas_predictors.predictor import fit_predictor
+from hytnas_predictors.validation import HALF_WIDTH
 
-NOMINAL = 1.645
 SIZES = (10, 20, 40, 80, 200)
 Rows = NDArray[np.int64]
 
@@ -52,7 +52,7 @@ def score(labelled: LabelledSet, name: str, train: Rows, test: Rows, seed: int) 
     predictor = fit_predictor(name, labelled.take(train.tolist()), rng=np.random.default_rng(seed))
     found = predictor.predict([labelled.architectures[row] for row in test])
     y = labelled.y[test]
-    inside = np.abs(y - found.mean) < NOMINAL * found.std
+    inside = np.abs(y - found.mean) < HALF_WIDTH * found.std
     return (
         kendall_tau(y, found.mean),
         mape(y, found.mean),

@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_datasets.bundled import load
-from hytnas_datasets.work import WORK_COLUMNS, WORK_KINDS
+from hytnas_datasets.work import KIND_COLUMNS, QUANTITIES, WORK_KINDS
 from hytnas_predictors.estimators.gaussian_process import fit_process
 from hytnas_predictors.estimators.layer_costs import fit_costs, fit_layer_costs, left_out_residuals
 from hytnas_predictors.features import make_features
 from hytnas_predictors.metrics import kendall_tau, mape
+from hytnas_predictors.validation import HALF_WIDTH
 
 Floats = NDArray[np.float64]
 SIZES = (10, 20, 40, 80)
 TEST_FROM = 200
 RIDGE = 0.03
-NOMINAL = 1.645
 Variant = Callable[[Floats, Floats, Floats, np.random.Generator], tuple[Floats, Floats | None]]
 
 
@@ -33,11 +33,7 @@ def with_bytes(work: Floats) -> Floats:
     """The columns one thinks of first: multiply-accumulates, elements moved in all, and kernels, by kind."""
     columns = []
     for kind in WORK_KINDS:
-        of_kind = {
-            name.split(" ")[1]: work[:, i]
-            for i, name in enumerate(WORK_COLUMNS)
-            if name.startswith(f"{kind} ")
-        }
+        of_kind = dict(zip(QUANTITIES[kind], work[:, KIND_COLUMNS[kind]].T, strict=True))
         moved = [of_kind[name] for name in ("read", "written", "weights") if name in of_kind]
         columns += [of_kind.get("macs", 0 * work[:, 0]), np.sum(moved, axis=0), of_kind["count"]]
     return np.column_stack(columns)
@@ -111,7 +107,7 @@ def main() -> None:
                 order = rng.permutation(len(y))
                 train, test = order[:size], order[TEST_FROM:]
                 logs, std = predict(work[train], y[train], work[test], rng)
-                inside = np.nan if std is None else np.mean(np.abs(np.log(y[test]) - logs) < NOMINAL * std)
+                inside = np.nan if std is None else np.mean(np.abs(np.log(y[test]) - logs) < HALF_WIDTH * std)
                 found.append((kendall_tau(y[test], logs), mape(y[test], np.exp(logs)), inside))
             tau, error, inside = np.mean(found, axis=0)
             rows.append([name, size, tau, error, inside])

@@ -42,7 +42,7 @@ from hytnas_predictors.leaderboard import build_leaderboard
 from hytnas_predictors.metrics import kendall_tau, mape, spearman
 from hytnas_predictors.predictor import fit_predictor
 from hytnas_predictors.recipes import LAYERWISE, Recipe, default_estimator, default_recipe, suits, to_scale
-from hytnas_predictors.validation import CrossValidation, cross_validate, grouped_folds
+from hytnas_predictors.validation import HALF_WIDTH, CrossValidation, cross_validate, grouped_folds
 
 FEATURES = (
     ("ordinal",),
@@ -146,7 +146,7 @@ def score_few_labels(labelled: LabelledSet) -> list[dict[str, Any]]:
                 fitted = recipe.make().fit(x[some], y[some], rng=np.random.default_rng(count))
                 mean, std = fitted.predict_with_std(x[others])
                 taus.append(kendall_tau(y[others], mean))
-                held.append(np.mean(np.abs(y[others] - mean) <= 1.645 * std))
+                held.append(np.mean(np.abs(y[others] - mean) <= HALF_WIDTH * std))
             row = {"predictor": name, "labels": count, "tau": np.mean(taus), "interval_holds": np.mean(held)}
             show(row)
             rows.append(row)

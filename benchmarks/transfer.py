@@ -45,9 +45,9 @@ from hytnas_predictors.features import make_features
 from hytnas_predictors.metrics import kendall_tau, mape
 from hytnas_predictors.predictor import Predictor, fit_predictor
 from hytnas_predictors.transfer import transfer_predictor
+from hytnas_predictors.validation import HALF_WIDTH
 
 Floats = NDArray[np.float64]
-NOMINAL = 1.645
 FEW = (10, 20)
 ALONE = (10, 20, 30, 60)
 POOL, TEST = 600, 400
@@ -159,7 +159,7 @@ def compare(
         split = make(seed)
         for way, n, mean, std in ways(split, prior, seed):
             y = split.test.y
-            inside = np.mean(np.abs(np.log(y) - mean) < NOMINAL * std)
+            inside = np.mean(np.abs(np.log(y) - mean) < HALF_WIDTH * std)
             scored = (kendall_tau(y, mean), mape(y, np.exp(mean)), float(inside))
             found.setdefault((way, n), []).append(scored)
     print(f"\n{name}: {len(split.test)} test labels, means of {samples} samples")

@@ -10,7 +10,7 @@ from hytnas_agent.records import Execution
 from hytnas_datasets.families import get_family
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.targets import get_target
-from hytnas_datasets.work import QUANTITIES, STAGE_COLUMNS, WORK_COLUMNS, WORK_KINDS, tabulate_stages
+from hytnas_datasets.work import KIND_COLUMNS, WORK_COLUMNS, WORK_KINDS, tabulate_stages
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators.layerwise import LayerwiseEstimator
 from hytnas_predictors.predictor import Predictor
@@ -91,8 +91,8 @@ def explain(predictor: Predictor, architecture: Architecture) -> Explanation:
     tables = tabulate_stages(predictor.space, [architecture], predictor.info.context.task)
     stages = []
     for name, table in zip(get_family(predictor.space.family).stages, tables, strict=True):
-        spent = table.rows[table.index[0], _WORK] * costs
-        by_kind = {kind: float(spent[_COLUMNS[kind]].sum()) for kind in WORK_KINDS}
+        spent = table.work[table.index[0]] * costs
+        by_kind = {kind: float(spent[KIND_COLUMNS[kind]].sum()) for kind in WORK_KINDS}
         stages.append(StageCost(name, float(spent.sum()), {k: v for k, v in by_kind.items() if v > 0}))
     summed = sum(stage.cost for stage in stages)
     predicted = float(prediction.mean[0])
@@ -145,9 +145,3 @@ def layerwise_estimator(predictor: Predictor) -> LayerwiseEstimator:
             "Fit one that does: hytnas-profile train --predictor layerwise.",
         )
     return predictor.estimator
-
-
-_WORK: Final = slice(len(STAGE_COLUMNS) - len(WORK_COLUMNS), None)
-_COLUMNS: Final = {
-    kind: [WORK_COLUMNS.index(f"{kind} {quantity}") for quantity in QUANTITIES[kind]] for kind in WORK_KINDS
-}

@@ -121,12 +121,11 @@ def _work(space: Space, architectures: Sequence[Architecture], task: Task) -> Fe
     """The work columns as they are: they add up over the operators of a network."""
     x = np.zeros((len(architectures), len(WORK_COLUMNS)))
     for table in tabulate_stages(space, architectures, task) if len(architectures) else ():
-        used = np.flatnonzero(table.rows[:, _WORK].any(axis=0))
-        x[:, used] += table.rows[:, _WORK][:, used][table.index]
+        used = np.flatnonzero(table.work.any(axis=0))
+        x[:, used] += table.work[:, used][table.index]
     return FeatureTable(x, WORK_COLUMNS)
 
 
 _TOTALS: Final = [STAGE_COLUMNS.index(name) for name in TOTALS]
 _LAYERS: Final = STAGE_COLUMNS.index("layers")
 _PHYSICAL_WORK: Final = [STAGE_COLUMNS.index(name) for name in PHYSICAL_WORK]
-_WORK: Final = slice(len(STAGE_COLUMNS) - len(WORK_COLUMNS), None)

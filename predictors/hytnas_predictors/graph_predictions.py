@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from hytnas_datasets.work import (
+    KIND_COLUMNS,
     QUANTITIES,
     WORK_COLUMNS,
     WORK_KINDS,
@@ -50,9 +51,6 @@ STAND_INS: Final[Mapping[WorkKind, tuple[WorkKind, ...]]] = {
 
 FUSED: Final = ("relu",)
 DOUBT: Final = math.log(2)
-_COLUMNS: Final = {
-    kind: [WORK_COLUMNS.index(f"{kind} {quantity}") for quantity in QUANTITIES[kind]] for kind in WORK_KINDS
-}
 _SIZES: Final = {
     kind: [WORK_COLUMNS.index(f"{kind} {quantity}") for quantity in QUANTITIES[kind] if quantity != "count"]
     for kind in WORK_KINDS
@@ -189,7 +187,7 @@ class _Charges:
     def of(cls, work: GraphWork, estimator: LayerwiseEstimator) -> "_Charges":
         """What an estimator that has seen some kinds makes of a graph."""
         costs, _ = estimator.unit_costs()
-        seen = {kind for kind in WORK_KINDS if estimator.model_.seen[_COLUMNS[kind]].any()}
+        seen = {kind for kind in WORK_KINDS if estimator.model_.seen[KIND_COLUMNS[kind]].any()}
         priced = {kind for kind in seen if costs[_SIZES[kind]].any()}
         found = cls([], [], {})
         for operator in (node.work for node in work.nodes):

@@ -1,6 +1,14 @@
 """Work columns: what a network makes a processor do, for each kind of operator."""
 
-from hytnas_datasets.work.columns import QUANTITIES, WORK_COLUMNS, WORK_KINDS, OperatorWork, WorkKind, add_up
+from hytnas_datasets.work.columns import (
+    KIND_COLUMNS,
+    QUANTITIES,
+    WORK_COLUMNS,
+    WORK_KINDS,
+    OperatorWork,
+    WorkKind,
+    add_up,
+)
 from hytnas_datasets.work.graph_work import GraphWork, NodeWork, UnknownNode
 from hytnas_datasets.work.onnx_graph import work_of_onnx
 from hytnas_datasets.work.plan_work import layer_work, work_of
@@ -8,6 +16,7 @@ from hytnas_datasets.work.stage_tables import STAGE_COLUMNS, StageTable, tabulat
 from hytnas_datasets.work.tflite_graph import work_of_tflite
 
 __all__ = [
+    "KIND_COLUMNS",
     "QUANTITIES",
     "STAGE_COLUMNS",
     "WORK_COLUMNS",

@@ -61,10 +61,12 @@ QUANTITIES: Final[Mapping[WorkKind, tuple[str, ...]]] = {
 
 WORK_COLUMNS: Final = tuple(f"{kind} {quantity}" for kind in WORK_KINDS for quantity in QUANTITIES[kind])
 
-_PLACES: Final[Mapping[WorkKind, tuple[tuple[int, str], ...]]] = {
-    kind: tuple((WORK_COLUMNS.index(f"{kind} {quantity}"), quantity) for quantity in QUANTITIES[kind])
-    for kind in WORK_KINDS
+KIND_COLUMNS: Final[Mapping[WorkKind, list[int]]] = {
+    kind: [WORK_COLUMNS.index(f"{kind} {quantity}") for quantity in QUANTITIES[kind]] for kind in WORK_KINDS
 }
+"""Where the columns of a kind are, one for each of its quantities."""
+
+_PLACES: Final = {kind: tuple(zip(KIND_COLUMNS[kind], QUANTITIES[kind], strict=True)) for kind in WORK_KINDS}
 
 
 class OperatorWork(msgspec.Struct, frozen=True):

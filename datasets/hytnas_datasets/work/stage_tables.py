@@ -41,6 +41,11 @@ class StageTable:
     rows: Floats
     index: NDArray[np.int64]
 
+    @property
+    def work(self) -> Floats:
+        """(m, w) the columns ``WORK_COLUMNS`` of the rows."""
+        return self.rows[:, -len(WORK_COLUMNS) :]
+
 
 def tabulate_stages(space: Space, architectures: Sequence[Architecture], task: Task) -> list[StageTable]:
     """A table for each stage of the space's family, in the order of the network.
