@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from hytnas_host.cli.console import err
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.devices import AgentDevice, open_device
 from hytnas_host.devices.base import Method
@@ -16,9 +17,16 @@ def device_names(given: Sequence[str] | None) -> list[str]:
 
 @contextmanager
 def open_devices(names: Sequence[str]) -> Iterator[list[AgentDevice]]:
-    """The devices of these names, closed at the end."""
+    """The devices of these names, closed at the end; what they wait for is told on standard error."""
     with ExitStack() as opened:
-        yield [opened.enter_context(open_device(name)) for name in names]
+        devices = [opened.enter_context(open_device(name)) for name in names]
+        for device in devices:
+            device.say = _say
+        yield devices
+
+
+def _say(line: str) -> None:
+    err.print(line, markup=False, soft_wrap=True)
 
 
 def common_method(devices: Sequence[AgentDevice]) -> Method:

@@ -1,7 +1,7 @@
 """Errors of collecting."""
 
 from hytnas_agent.errors import HytnasError
-from hytnas_host.devices.errors import DeviceError
+from hytnas_host.devices.errors import DeviceError, DeviceRefusedError
 
 
 class CollectError(HytnasError):
@@ -14,6 +14,10 @@ class DevicesDifferError(CollectError):
 
 class ContextChangedError(DeviceError):
     """A device is no longer what it was when the collection began."""
+
+
+class WrongAnswerError(DeviceRefusedError):
+    """A device answered a job with what is no result of it."""
 
 
 class LastingDriftError(DeviceError):

@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -24,6 +25,9 @@ from hytnas_agent.whole_file import written_once
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.collect.schedule import Passes, Slot, slots_of
+
+REFUSED: Final = "answer"
+"""Stage of a failure whose subject is the id of a job that a device did not answer."""
 
 
 def study_id(folder: Path) -> str:
@@ -78,12 +82,14 @@ class JobJournal:
         self._attempts: dict[str, dict[Slot, list[ProcessResult]]] = {}
         self._others: dict[str, str] = {}  # device id by job id
         self._discarded = set(study.results.discarded())
+        self._used = {failure.subject for failure in study.failures.all(REFUSED)}
         known = study.results.by_model(purpose) if stored is None else stored
         for sha256, results in known.items():
             for replicate, result in results:
                 self._note(Slot(sha256, result.measure_pass, replicate), result)
 
     def _note(self, slot: Slot, result: ProcessResult) -> None:
+        self._used.add(result.job_id)
         if self._is_ours(result):
             self._attempts.setdefault(slot.model_sha256, {}).setdefault(slot, []).append(result)
         else:
@@ -99,10 +105,10 @@ class JobJournal:
     def job_id(self, slot: Slot) -> str:
         """The id of the slot's next attempt: the same whenever the same has been stored.
 
-        Never that of a stored result, not even of one that does not count here.
+        Never that of a stored result, not even of one that does not count here, nor of a refused one.
         """
         attempt = len(self._of(slot))
-        while (job_id := self._hash(slot, attempt)) in self._others:
+        while (job_id := self._hash(slot, attempt)) in self._used:
             attempt += 1
         return job_id
 
@@ -120,12 +126,18 @@ class JobJournal:
         )
         return hashlib.sha256(msgspec.json.encode(key, order="sorted")).hexdigest()[:32]
 
-    def store(self, slot: Slot, result: ProcessResult) -> None:
+    def store(self, slot: Slot, result: ProcessResult) -> ProcessResult:
         """Make a result durable; one of another device, context or settings does not count here."""
         self._study.results.add(
             result, model_sha256=slot.model_sha256, purpose=self.purpose, replicate=slot.replicate
         )
         self._note(slot, result)
+        return result
+
+    def refuse(self, job_id: str, why: str) -> None:
+        """Note that what a device gave for a job is not stored; the job's id is not used again."""
+        self._study.failures.add(REFUSED, job_id, why)
+        self._used.add(job_id)
 
     @property
     def job_ids(self) -> list[str]:

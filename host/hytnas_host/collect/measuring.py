@@ -16,7 +16,7 @@ from hytnas_host.collect.guard import DriftGuard
 from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.pace import Pace
-from hytnas_host.collect.running import JobRunner
+from hytnas_host.collect.running import JobRunner, check_asked_for
 from hytnas_host.collect.schedule import Passes, Slot, schedule_round, slots_of
 from hytnas_host.devices.base import Device
 
@@ -201,15 +201,26 @@ class Measurer:
 
         That is what was measured while nobody listened: the host had died, or the connection. What was stored
         and could not be acknowledged any more is acknowledged now.
+
+        Raises
+        ------
+        WrongAnswerError, ContextChangedError
+            As of `JobRunner.store`; or a result was not asked for, or sent twice.
+        DeviceError
         """
         self._device.acknowledge([*self._journal.job_ids, *self._canary_journal.job_ids])
         slots = [slot for sha256 in models for slot in slots_of(sha256, self._passes)]
         by_id = {self._journal.job_id(slot): slot for slot in slots if not self._is_over(slot)}
         ids = list(by_id)
         for start in range(0, len(ids), FETCHED_AT_ONCE):
-            for result in self._device.results(ids[start : start + FETCHED_AT_ONCE]):
+            asked = ids[start : start + FETCHED_AT_ONCE]
+            for result in self._device.results(asked):
+                check_asked_for(self._device.name, asked, result)
+                asked.remove(result.job_id)
                 slot = by_id[result.job_id]
-                self.tally.disturbed += self._runner.store(self._journal, slot, result).is_disturbed
+                self.tally.disturbed += self._runner.store(
+                    self._journal, result.job_id, slot, result
+                ).is_disturbed
                 if self._canary is not None and slot.measure_pass == MeasurePass.TIMED:
                     self.guard.note(slot, result.job_id)
                 self.tally.fetched += 1

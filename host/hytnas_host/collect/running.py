@@ -1,16 +1,20 @@
-"""Running one process of any pass on a device: its result is durable before anything else is done."""
+"""Running one process of any pass on a device: its result is checked, then durable before anything else."""
 
+import contextlib
 import threading
 import time
+from collections.abc import Collection
 
 import msgspec
 
+from hytnas_agent.label import alike_but_for_deadline
 from hytnas_agent.records import DeviceContext, Outcome, ProcessResult
-from hytnas_host.collect.errors import CollectError, ContextChangedError
+from hytnas_host.collect.errors import ContextChangedError, WrongAnswerError
 from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.schedule import Slot
 from hytnas_host.devices.base import Device
+from hytnas_host.devices.errors import DeviceError
 
 
 class JobRunner:
@@ -51,11 +55,11 @@ class JobRunner:
 
         Raises
         ------
+        WrongAnswerError
+            As of `store`.
         ContextChangedError
-            The device is another one, or its context is another.
-        CollectError
-            It measured with other settings than it was asked to, so that the job would be asked for again
-            without end.
+            The device is another one, or its context is another. A result of the latter is stored: it counts
+            in that context.
         DeviceError
         StudyError
         """
@@ -73,29 +77,70 @@ class JobRunner:
                 self.running = None
                 self.ended_s = time.monotonic()
                 self.measure_s += self.ended_s - started_s
-        result = self.store(journal, slot, result)
-        _check(self._device.name, journal, result)
+        result = self.store(journal, job.job_id, slot, result)
+        if result.context is not None:
+            check_same_context(self._device.name, result.context, journal.context)
         return result
 
-    def store(self, journal: JobJournal, slot: Slot, result: ProcessResult) -> ProcessResult:
-        """Make a result durable, then tell the agent that it may forget it; the result as it is stored."""
+    def store(self, journal: JobJournal, job_id: str, slot: Slot, result: ProcessResult) -> ProcessResult:
+        """Make the result of a job durable, then tell the agent that it may forget it; it, as it is stored.
+
+        One that does not answer the job is not stored: the study notes why, and asks under another id.
+
+        Raises
+        ------
+        WrongAnswerError
+            It is the result of another job, model, pass or settings; what differs is named.
+        ContextChangedError
+            It is of another device.
+        """
         result = _with_context(result, journal.context)
-        journal.store(slot, result)
-        self._device.acknowledge([result.job_id])
-        return result
+        try:
+            _check_answer(self._device.name, journal, job_id, slot, result)
+        except DeviceError as error:
+            journal.refuse(job_id, error.what)
+            with contextlib.suppress(DeviceError):
+                self._device.acknowledge([job_id])
+            raise
+        stored = journal.store(slot, result)
+        self._device.acknowledge([job_id])
+        return stored
 
 
-def _check(name: str, journal: JobJournal, result: ProcessResult) -> None:
-    """Raise where a result does not count in its journal."""
-    check_same_board(name, result.identity.device_id, journal.device_id)
-    if result.context is not None:
-        check_same_context(name, result.context, journal.context)
-    asked = journal.settings
-    if msgspec.structs.replace(result.settings, deadline_s=asked.deadline_s) != asked:
-        raise CollectError(
-            f"device {name!r} measured with other settings than it was asked to",
-            f"its agent is another version: hytnas-profile device provision {name}",
+def _check_answer(name: str, journal: JobJournal, job_id: str, slot: Slot, result: ProcessResult) -> None:
+    """Raise where a result does not answer the job."""
+    differing = [
+        f"{what} {_short(asked)} -> {_short(found)}"
+        for what, asked, found in (
+            ("job", job_id, result.job_id),
+            ("model", slot.model_sha256, result.model_sha256),
+            ("pass", slot.measure_pass, result.measure_pass),
         )
+        if asked != found
+    ]
+    asked_for, found_with = (alike_but_for_deadline(each) for each in (journal.settings, result.settings))
+    if asked_for != found_with:
+        differing.append(f"settings {differing_fields(asked_for, found_with)}")
+    if differing:
+        raise _wrong_answer(name, ", ".join(differing))
+    check_same_board(name, result.identity.device_id, journal.device_id)
+
+
+def check_asked_for(name: str, job_ids: Collection[str], result: ProcessResult) -> None:
+    """Raise WrongAnswerError where a result is of none of these jobs."""
+    if result.job_id not in job_ids:
+        raise _wrong_answer(name, f"job {_short(result.job_id)}, which was not asked for or is sent twice")
+
+
+def _wrong_answer(name: str, differing: str) -> WrongAnswerError:
+    return WrongAnswerError(
+        f"device {name!r} answered with the result of something else ({differing}), which is not stored",
+        f"its agent is damaged or of another version: hytnas-profile device provision {name}",
+    )
+
+
+def _short(text: str) -> str:
+    return text[:12]
 
 
 def _push(device: Device, model: Model) -> None:
@@ -139,8 +184,8 @@ def check_same_context(name: str, found: DeviceContext, expected: DeviceContext)
     )
 
 
-def differing_fields(one: DeviceContext, other: DeviceContext) -> str:
-    """The fields in which two contexts differ, as ``name: value -> value``."""
+def differing_fields(one: msgspec.Struct, other: msgspec.Struct) -> str:
+    """The fields in which two structs of one type differ, as ``name: value -> value``."""
     return ", ".join(
         f"{name}: {getattr(one, name)} -> {getattr(other, name)}"
         for name in one.__struct_fields__

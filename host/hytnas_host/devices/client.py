@@ -13,6 +13,7 @@ from typing import Self
 import msgspec
 from msgspec import UNSET
 
+from hytnas_agent.deadline import Deadline
 from hytnas_agent.device.gate import MAX_WAIT_S, SPEED_PATIENCE_S
 from hytnas_agent.protocol import (
     AcknowledgeResult,
@@ -42,9 +43,9 @@ from hytnas_agent.protocol import (
 )
 from hytnas_agent.records import EXTRA_PASSES, MeasureJob, ModelFormat, ProcessResult
 from hytnas_host.devices.base import Method
-from hytnas_host.devices.errors import DeviceError
+from hytnas_host.devices.errors import DeviceError, DeviceRefusedError, DeviceSilentError
 from hytnas_host.devices.quiet import quiet_machine
-from hytnas_host.devices.session import BACKOFF_S, REPLY_TIMEOUT_S, Result, Session
+from hytnas_host.devices.session import BACKOFF_S, MAX_SILENCES, REPLY_TIMEOUT_S, Result, Session
 from hytnas_host.devices.transport import Transport
 
 PROBE_TIMEOUT_S = 120.0
@@ -52,6 +53,7 @@ COMMIT_TIMEOUT_S = 120.0
 UPLOAD_TRIES = 3
 ACKNOWLEDGED_AT_ONCE = 10_000
 EARLIER_JOB_POLL_S = 5.0  # it may be a timed run, which every question disturbs
+EARLIER_JOB_WAIT_S = 900.0
 MEASURE_GRACE_S = 60.0 + MAX_WAIT_S + SPEED_PATIENCE_S
 CANCEL_TIMEOUT_S = 5.0
 
@@ -74,6 +76,11 @@ class AgentDevice:
         What the person can do where the agent is of another version; ``device provision`` by default.
     method : Method, optional
         How to measure on it by default.
+
+    Attributes
+    ----------
+    say : callable
+        Told in a line what is waited for, where that may take minutes.
     """
 
     def __init__(
@@ -88,6 +95,7 @@ class AgentDevice:
         method: Method | None = None,
     ) -> None:
         self.name = name
+        self.say: Callable[[str], None] = lambda _: None
         self.shares_processor = shares_processor
         self.method = Method() if method is None else method
         self._client_id = client_id
@@ -104,6 +112,7 @@ class AgentDevice:
         self._turn = threading.RLock()
         self._watching = threading.Lock()
         self._watchers: dict[str, Callable[[str], None]] = {}
+        self._heard: dict[str, str] = {}  # the last progress of the job that is waited for
 
     def __enter__(self) -> Self:
         return self
@@ -146,9 +155,26 @@ class AgentDevice:
 
         A job that a killed host of this user has left there is waited for: its result is asked for again
         under the same id, and nothing else the agent is asked for would be answered before it has ended.
+        Raises DeviceRefusedError where it does not end within a quarter of an hour.
         """
         self._session.acquire(reason)
-        while self._session.ask("result", ResultParams(()), ResultResult).pending:
+        deadline = Deadline(EARLIER_JOB_WAIT_S)
+        told = False
+        while pending := self._session.ask("result", ResultParams(()), ResultResult).pending:
+            jobs = f"{len(pending)} jobs" if len(pending) > 1 else f"job {pending[0][:12]}"
+            if deadline.expired:
+                self.release()
+                raise DeviceRefusedError(
+                    f"device {self.name!r} has not ended {jobs} of an earlier command of yours within "
+                    f"{EARLIER_JOB_WAIT_S / 60:.0f} minutes",
+                    "wait until it has, or end its agent there with: hytnas-agent stop",
+                )
+            if not told:
+                told = True
+                self.say(
+                    f"{self.name}: waiting for {jobs} of an earlier command of yours to end, "
+                    f"{EARLIER_JOB_WAIT_S / 60:.0f} minutes at most"
+                )
             time.sleep(EARLIER_JOB_POLL_S)
 
     def release(self) -> None:
@@ -177,9 +203,10 @@ class AgentDevice:
 
         Raises
         ------
+        DeviceRefusedError
+            It answers, but the job does not end within twice its deadline, asked for twice.
         DeviceError
-            The device is not reachable, does not answer within twice the job's deadline, or its agent is too
-            old for the pass.
+            The device is not reachable, or its agent is too old for the pass.
         """
         if job.measure_pass in EXTRA_PASSES:
             self._require(f"measure.{job.measure_pass}", f"measure {job.measure_pass}")
@@ -199,6 +226,7 @@ class AgentDevice:
         finally:
             with self._watching:
                 self._watchers.pop(job.job_id, None)
+                self._heard.clear()
 
     def results(self, job_ids: Sequence[str]) -> list[ProcessResult]:
         """Those of these jobs that have ended, from the agent's journal; nothing is run."""
@@ -247,10 +275,25 @@ class AgentDevice:
         timeout_s = 2 * job.settings.deadline_s + MEASURE_GRACE_S
 
         def ask() -> ProcessResult:
-            measured = self._session.ask(
-                "measure", lambda token: MeasureParams(job, token), MeasureResult, timeout_s
+            for silence in range(MAX_SILENCES):
+                try:
+                    measured = self._session.ask(
+                        "measure",
+                        lambda token: MeasureParams(job, token),
+                        MeasureResult,
+                        timeout_s,
+                        max_silences=1,
+                    )
+                except DeviceSilentError:
+                    if silence == 0:
+                        self.say(f"{self._unended(job, timeout_s)}; asking once more")
+                else:
+                    return measured.result
+            raise DeviceRefusedError(
+                f"{self._unended(job, timeout_s)}, asked for {MAX_SILENCES} times",
+                f"end its agent there with: hytnas-agent stop, and check it with: hytnas-profile device "
+                f"doctor {self.name}",
             )
-            return measured.result
 
         try:
             return ask()
@@ -261,6 +304,13 @@ class AgentDevice:
             return ask()
         except RpcError as error:
             raise DeviceError(f"device {self.name!r}: {error.what}", error.next_step) from error
+
+    def _unended(self, job: MeasureJob, timeout_s: float) -> str:
+        """That a job does not end, and how far it has come as far as the device says."""
+        with self._watching:
+            heard = self._heard.get(job.job_id)
+        said = f", and says no more of it than {heard!r}" if heard else ""
+        return f"device {self.name!r} has not ended job {job.job_id[:12]} within {timeout_s:.0f} s{said}"
 
     def _push_again(self, job: MeasureJob) -> bool:
         """Upload the job's files anew, which the spool has evicted; whether there were any."""
@@ -306,6 +356,7 @@ class AgentDevice:
     def _progressed(self, progress: Progress) -> None:
         with self._watching:
             watcher = self._watchers.get(progress.job_id)
+            self._heard = {progress.job_id: progress.stage}
         if watcher is not None:
             watcher(progress.stage)
 

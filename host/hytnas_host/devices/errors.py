@@ -11,6 +11,10 @@ class DeviceRefusedError(DeviceError):
     """A device is there and refuses, e.g. because its disk is full: a person has to see to it first."""
 
 
+class DeviceSilentError(DeviceError):
+    """A device is connected, but a question got no answer in time."""
+
+
 class UnknownDeviceError(DeviceError):
     """No device goes by this name."""
 

@@ -28,7 +28,12 @@ from hytnas_agent.protocol import (
     RpcError,
     TokenParams,
 )
-from hytnas_host.devices.errors import DeviceBusyError, DeviceError, DeviceRefusedError
+from hytnas_host.devices.errors import (
+    DeviceBusyError,
+    DeviceError,
+    DeviceRefusedError,
+    DeviceSilentError,
+)
 from hytnas_host.devices.heartbeat import Heartbeat
 from hytnas_host.devices.link import Link, LinkLostError
 from hytnas_host.devices.transport import Transport
@@ -116,6 +121,8 @@ class Session:
         params: msgspec.Struct | Callable[[int], msgspec.Struct],
         kind: type[Result],
         timeout_s: float = REPLY_TIMEOUT_S,
+        *,
+        max_silences: int = MAX_SILENCES,
     ) -> Result:
         """Ask until there is an answer, on new connections if need be.
 
@@ -127,9 +134,13 @@ class Session:
         kind : the result's type
         timeout_s : float
             How long one attempt waits for its answer.
+        max_silences : int
+            How many attempts wait so long in vain.
 
         Raises
         ------
+        DeviceSilentError
+            Each of ``max_silences`` attempts waited in vain.
         DeviceError
             Not reachable after all attempts, or the agent refused.
         RpcError
@@ -150,8 +161,8 @@ class Session:
             except RpcError as error:
                 self._judge(error, link)
                 lost = error.what
-            if silences == MAX_SILENCES:
-                break
+            if silences >= max_silences:
+                raise self._unreachable(lost, DeviceSilentError)
         raise self._unreachable(lost)
 
     def put(self, file: Path, destination: str) -> None:
@@ -333,8 +344,8 @@ class Session:
     def _was_closed(self) -> DeviceError:
         return DeviceError(f"the connection to device {self.name!r} was closed here")
 
-    def _unreachable(self, lost: str) -> DeviceError:
-        return DeviceError(
+    def _unreachable(self, lost: str, kind: type[DeviceError] = DeviceError) -> DeviceError:
+        return kind(
             f"device {self.name!r} not reachable: {lost}",
             f"check it with: hytnas-profile device doctor {self.name}, then run the same command again",
         )

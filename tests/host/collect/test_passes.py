@@ -14,7 +14,7 @@ from hytnas_agent.records import MeasureSettings, Outcome, Verdict
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
 from hytnas_host.cli.app import app
-from hytnas_host.collect.errors import CollectError, ContextChangedError, DevicesLostError
+from hytnas_host.collect.errors import CollectError, ContextChangedError, DevicesLostError, WrongAnswerError
 from hytnas_host.collect.pass_summary import check_lost
 from hytnas_host.collect.passes import labelled_models, measure_passes
 from hytnas_host.devices.errors import DeviceError
@@ -184,7 +184,7 @@ def test_a_failure_before_the_precision_is_known_counts(study, board):
 def test_an_agent_that_measures_with_other_settings_is_not_asked_without_end(study, board):
     ran = len(board.measured)
     board.changes = {"settings": MeasureSettings(threads=2)}
-    with pytest.raises(CollectError, match="other settings"):
+    with pytest.raises(WrongAnswerError, match="settings threads: 1 -> 2"):
         measure_passes(study, [board], labelled_models(study), PROFILE)
     assert len(board.measured) == ran + 1
 

@@ -1,4 +1,4 @@
-"""One process on a device: stored before it is acknowledged, and refused where it does not count."""
+"""One process on a device: stored before it is acknowledged, and refused where it is no answer."""
 
 import threading
 from pathlib import Path
@@ -6,15 +6,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hytnas_agent.records import MeasurePass, MeasureSettings
+from hytnas_agent.label import StoppingRule
+from hytnas_agent.records import DeviceIdentity, MeasurePass, MeasureSettings, Outcome
 from hytnas_datasets.store import ExportRecord, Purpose, Study
-from hytnas_host.collect.errors import CollectError, ContextChangedError
+from hytnas_host.collect.errors import ContextChangedError, WrongAnswerError
 from hytnas_host.collect.jobs import JobJournal
+from hytnas_host.collect.measuring import Measurer
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.running import JobRunner
-from hytnas_host.collect.schedule import Slot
+from hytnas_host.collect.schedule import Passes, Slot
 
-from .scripted import CONTEXT, ScriptedBoard
+from .scripted import CONTEXT, ScriptedBoard, other
 
 SHA = "a" * 64
 MODEL = Model(SHA, "onnx", Path("a.onnx"))
@@ -66,26 +68,55 @@ def test_a_process_of_any_pass_is_stored_before_it_is_acknowledged(study, device
     assert found.measure_s > 0
 
 
-@pytest.mark.parametrize("measure_pass", EVERY_PASS)
-def test_a_result_of_other_settings_is_stored_and_refused(study, device, monkeypatch, measure_pass):
-    measure = device.measure
+WRONG_ANSWERS = {
+    "job": ({"job_id": "another"}, WrongAnswerError, "job .* -> another"),
+    "model": ({"model_sha256": "b" * 64}, WrongAnswerError, "model aaaaaaaaaaaa -> bbbbbbbbbbbb"),
+    "pass": ({"measure_pass": MeasurePass.PROFILE}, WrongAnswerError, "pass timed -> profile"),
+    "settings": ({"settings": MeasureSettings(min_runs=7)}, WrongAnswerError, "settings min_runs: 10 -> 7"),
+    "board": ({"identity": DeviceIdentity("id-pi2", "pi2")}, ContextChangedError, "id-pi1 -> id-pi2"),
+}
 
-    def otherwise(job):
-        result = measure(job)
-        return msgspec.structs.replace(result, settings=msgspec.structs.replace(job.settings, min_runs=7))
 
-    monkeypatch.setattr(device, "measure", otherwise)
-    with pytest.raises(CollectError, match="other settings"):
-        runner(device).run(journal(study, device), MODEL, Slot(SHA, measure_pass, 0))
-    assert len(study.results.all(Purpose.LATENCY)) == 1
+@pytest.mark.parametrize("wrong", WRONG_ANSWERS)
+@pytest.mark.parametrize("outcome", [Outcome.OK, Outcome.CRASH])
+def test_what_is_no_answer_is_refused_by_name_not_stored_and_not_asked_for_again(
+    study, device, wrong, outcome
+):
+    changes, error, said = WRONG_ANSWERS[wrong]
+    measure, slot = device.measure, Slot(SHA, MeasurePass.TIMED, 0)
+    device.outcome = lambda job: outcome
+    device.measure = lambda job: msgspec.structs.replace(measure(job), **changes)
+    with pytest.raises(error, match=said):
+        runner(device).run(journal(study, device), MODEL, slot)
+    assert study.results.all() == []
+    assert [failure.subject for failure in study.failures.all("answer")] == [device.measured[0].job_id]
+    device.measure = measure  # an honest one again
+    asked = journal(study, device)
+    found = [runner(device).run(asked, MODEL, slot).job_id for _ in range(2)]
+    assert len({device.measured[0].job_id, *found, asked.job_id(slot)}) == 4
+    assert [stored.result.job_id for stored in study.results.all()] == found
 
 
 @pytest.mark.parametrize("measure_pass", EVERY_PASS)
 def test_a_changed_context_ends_it(study, device, measure_pass):
     asked = journal(study, device)
-    device.context = msgspec.structs.replace(CONTEXT, governor="powersave")
+    device.context = other(governor="powersave")
     with pytest.raises(ContextChangedError, match="powersave"):
         runner(device).run(asked, MODEL, Slot(SHA, measure_pass, 0))
+
+
+@pytest.mark.parametrize("sent", ["another", "twice"])
+def test_results_that_were_not_asked_for_are_refused(study, device, sent):
+    asked = journal(study, device)
+    measurer = Measurer(
+        device, asked, asked, passes=Passes(StoppingRule.fixed(2)), canary=None, canary_every=0
+    )
+    result = runner(device).run(journal(study, device), MODEL, Slot(SHA, MeasurePass.TIMED, 0))
+    device.results = lambda job_ids: [result] * 2
+    if sent == "another":
+        asked.store(Slot(SHA, MeasurePass.TIMED, 0), result)
+    with pytest.raises(WrongAnswerError, match=f"job {result.job_id[:12]}, which was not asked for"):
+        measurer.fetch([SHA])
 
 
 def test_nothing_is_begun_once_stopped(study, device):

@@ -267,6 +267,22 @@ def test_result_of_another_board_is_in_no_label(study, two):
     assert "(id-pi1 -> id-pi9)" in summary.devices[0].lost
 
 
+def test_a_board_that_answers_with_other_results_is_given_up_and_the_others_finish(study, two):
+    liar, measure = two[0], two[0].measure
+
+    def lie(job, on_progress=None):
+        result = measure(job)
+        return liar.journal[liar.measured[0].job_id] if len(liar.measured) > 11 else result
+
+    liar.measure = lie
+    summary = summary_of(run(study, two, 24), 24)
+    assert_complete(study, 24)
+    assert "result of something else (job " in summary.devices[0].lost
+    liar.measure = measure
+    assert not summary_of(run(study, two, 28), 28).devices[0].lost
+    assert_complete(study, 28)
+
+
 def test_dataset_of_a_board_that_is_gone_is_completed_by_the_other(study, two):
     run(study, two, 24)
     measured = len(two[1].measured)

@@ -44,7 +44,7 @@ from hytnas_agent.wire import (
     encode_result,
 )
 from hytnas_host.devices.client import AgentDevice
-from hytnas_host.devices.errors import DeviceBusyError, DeviceError
+from hytnas_host.devices.errors import DeviceBusyError, DeviceError, DeviceRefusedError
 
 HELLO = HelloResult(1, 0, "0.1.0", 1, (), DeviceIdentity("d" * 16, "board"), "/spool", "/spool/incoming")
 
@@ -201,9 +201,26 @@ def test_silence_ends_with_the_deadline_and_is_not_repeated_forever(device_with,
     silent = polite(lambda request: None)
     device, transport = device_with(*[silent] * 10, backoff_s=(0.0,) * 9)
     device.acquire("test")
-    with pytest.raises(DeviceError, match="no answer to measure"):
+    with pytest.raises(DeviceRefusedError, match="has not ended job job-1 within"):
         device.measure(JOB)
     assert transport.connections == 2
+
+
+def test_a_board_that_only_sends_progress_is_given_up_and_told_of(device_with, monkeypatch):
+    monkeypatch.setattr("hytnas_host.devices.client.MEASURE_GRACE_S", -9.9)
+
+    def busy(request: Request) -> bytes:
+        job = msgspec.json.decode(request.params, type=MeasureParams).job
+        return encode_notification("progress", Progress(job.job_id, "started"))
+
+    device, transport = device_with(*[polite(busy)] * 10, backoff_s=(0.0,) * 9)
+    told: list[str] = []
+    device.say = told.append
+    device.acquire("test")
+    with pytest.raises(DeviceRefusedError, match=r"says no more of it than 'started'.*hytnas-agent stop"):
+        device.measure(JOB)
+    assert transport.connections == 2
+    assert ["job-1" in line for line in told] == [True]
 
 
 @pytest.mark.parametrize(
@@ -618,9 +635,25 @@ def test_a_job_left_by_a_killed_host_is_waited_for_and_seldom_disturbed(device_w
         return polite(measured)(request)
 
     device, _ = device_with(answer)
+    told: list[str] = []
+    device.say = told.append
     device.acquire("test")
     assert asked.count("result") == 3
     assert sum(pauses_s) >= 10
+    assert told == ["board: waiting for job old of an earlier command of yours to end, 15 minutes at most"]
+
+
+def test_a_job_that_never_ends_is_not_waited_for_without_end(device_with, monkeypatch):
+    monkeypatch.setattr("hytnas_host.devices.client.EARLIER_JOB_WAIT_S", 0.0)
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "result":
+            return encode_result(request.id, ResultResult((), ("old", "older")))
+        return polite(measured)(request)
+
+    device, _ = device_with(answer)
+    with pytest.raises(DeviceRefusedError, match="has not ended 2 jobs of an earlier command"):
+        device.acquire("test")
 
 
 class DamagingSpool(Spool):
