@@ -332,6 +332,40 @@ def accuracy(
             "--n", min=1, help="Number of networks that are to be trained; those trained before count."
         ),
     ] = 40,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            help="Images to train on: digits (bundled); a folder with CLASS/*.jpg, or train/CLASS/*.jpg and "
+            "val/CLASS/*.jpg; a folder of IDX files, as MNIST's; a .npz; vww:ANNOTATIONS.json,IMAGES (COCO "
+            "turned into Visual Wake Words).",
+        ),
+    ] = "digits",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe",
+            help="How networks are trained: digits, quick, paper, or a .toml file.",
+            show_default="digits for the digits, else quick",
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="In place of the recipe's.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option("--resolution", min=1, help="Pixels on a side, in place of the recipe's.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="In place of the recipe's.")
+    ] = None,
+    train_images: Annotated[
+        int | None, typer.Option("--train-images", min=0, help="In place of the recipe's; 0: all.")
+    ] = None,
+    test_images: Annotated[
+        int | None, typer.Option("--test-images", min=0, help="In place of the recipe's; 0: all.")
+    ] = None,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option("--skip-unreadable", help="Leave out images that cannot be decoded, and say how many."),
+    ] = False,
     repeated: Annotated[
         int,
         typer.Option(
@@ -346,18 +380,41 @@ def accuracy(
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Train sampled architectures briefly on scikit-learn's bundled digits, and store their accuracies.
+    """Train sampled architectures briefly on images, and store their accuracies.
 
-    Interrupt it anywhere: the same command goes on.
+    Interrupt it anywhere: the same command goes on, in the middle of a long training too. Accuracies of other
+    images or of another recipe are kept apart.
 
-    Example: hytnas-profile collect accuracy --n 60 --repeated 10
+    Examples:
+
+      hytnas-profile collect accuracy --n 60 --repeated 10
+
+      hytnas-profile collect accuracy --data photos/ --epochs 10 --resolution 96
     """
     from hytnas_datasets.spaces import get_space
     from hytnas_host.collect.accuracy import collect_accuracy
     from hytnas_host.devices.quiet import host_work
+    from hytnas_host.training import load_recipe
+    from hytnas_host.training.sources import DIGITS
     from hytnas_host.workflow.recorded import recorded_study
 
-    config = {"space": space, "n": n, "repeated": repeated, "seeds": seeds, "seed": seed}
+    trained = load_recipe(
+        recipe or ("digits" if data == DIGITS else "quick"),
+        epochs=epochs,
+        resolution=resolution,
+        batch_size=batch_size,
+        train_images=train_images,
+        test_images=test_images,
+    )
+    config = {
+        "space": space,
+        "n": n,
+        "data": data,
+        "recipe": trained.as_dict(),
+        "repeated": repeated,
+        "seeds": seeds,
+        "seed": seed,
+    }
     with recorded_study(study, "hytnas-profile collect accuracy", config) as opened:
         collection = collect_accuracy(
             opened,
@@ -365,6 +422,9 @@ def accuracy(
             n,
             repeated=repeated,
             seeds=seeds,
+            recipe=trained,
+            source=data,
+            skip_unreadable=skip_unreadable,
             seed=seed,
             progress=BarProgress,
             host_work=host_work,

@@ -1,4 +1,4 @@
-"""Accuracy labels: train a uniform sample of a space briefly on small real images, resumably."""
+"""Accuracy labels: train a uniform sample of a space briefly on real images, resumably."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from itertools import islice
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -16,13 +17,16 @@ from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import AccuracyRecord, Purpose, Study, recipe_fingerprint
 from hytnas_host.collect.budget import TimeBudget
 from hytnas_host.collect.sampling import sample_networks
-from hytnas_host.training.data import CHANNELS, INTERPOLATION, ImageData, load_digits_images
+from hytnas_host.training.data import CHANNELS, INTERPOLATION, ImageData
 from hytnas_host.training.pool import training_pool
 from hytnas_host.training.recipe import TrainingError, TrainingRecipe
+from hytnas_host.training.sources import DIGITS, load_images, remembered_images
 from hytnas_host.training.train import HostWork, train_network
 from hytnas_predictors.progress import Progress, ProgressFactory, SilentProgress
 
 MAX_DEFAULT_WORKERS = 8
+CHECKPOINTS = "trainings"
+"""Folder of a study for trainings that are not over."""
 SEEDS_PER_RUN = 1000
 """Training seeds of one run seed: seed ``k`` of run seed ``s`` is ``1000 s + k``."""
 
@@ -33,6 +37,21 @@ class AccuracyJob(msgspec.Struct, frozen=True):
     architecture: Architecture
     plan_hash: str
     seed: int
+
+
+class TrainingWork(msgspec.Struct, frozen=True):
+    """What all trainings of a collection share; ``checkpoints`` is where long ones are kept meanwhile."""
+
+    recipe: TrainingRecipe
+    source: str = DIGITS
+    skip_unreadable: bool = False
+    checkpoints: Path | None = None
+
+    def checkpoint(self, job: AccuracyJob) -> Path | None:
+        """The file of a training that is not over."""
+        if self.checkpoints is None:
+            return None
+        return self.checkpoints / f"{job.plan_hash}-{job.seed}.safetensors"
 
 
 class AccuracyCollection(msgspec.Struct, frozen=True):
@@ -67,6 +86,8 @@ def collect_accuracy(
     repeated: int = 5,
     seeds: int = 3,
     recipe: TrainingRecipe | None = None,
+    source: str = DIGITS,
+    skip_unreadable: bool = False,
     seed: int = 0,
     progress: ProgressFactory = SilentProgress,
     host_work: HostWork = nullcontext,
@@ -86,6 +107,10 @@ def collect_accuracy(
         Networks in all, those of earlier calls included.
     recipe : TrainingRecipe, optional
         The default recipe where it is missing.
+    source : str
+        Where the images come from; see `hytnas_host.training.load_images`.
+    skip_unreadable : bool
+        Leave out images that cannot be decoded.
     host_work : picklable callable giving a context manager
         Held for each training step; blocks while a timed run needs the machine.
     workers : int, optional
@@ -101,10 +126,11 @@ def collect_accuracy(
     SpaceError, PlanError
         The space holds fewer than ``n`` networks, or one cannot be built at the recipe's resolution.
     TrainingError
-        A training process died.
+        A training process died, or nothing can be trained on these images.
     """
     recipe = recipe or TrainingRecipe()
-    data = load_recipe_images(recipe)
+    work = TrainingWork(recipe, source, skip_unreadable, study.folder / CHECKPOINTS)
+    data = load_images(source, recipe, skip_unreadable=skip_unreadable, progress=progress)
     task = Task(resolution=recipe.resolution, in_channels=CHANNELS, classes=data.classes)
     networks = sample_networks(study, space, n, task, purpose=Purpose.ACCURACY, seed=seed)
     jobs = plan_jobs(networks, repeated=repeated, seeds=seeds, seed=seed)
@@ -118,12 +144,27 @@ def collect_accuracy(
         _executor(executor, count) as pool,
         progress("Training", total=len(jobs), done=len(jobs) - len(pending)) as bar,
     ):
-        for record in _train_all(chosen, recipe, host_work, pool, 2 * max(count, 1)):
+        if others := _of_other_conditions(study, space, fingerprints):
+            bar.event(
+                f"The study holds {others} accuracies of other images or of another recipe. leaderboard and "
+                "train refuse to mix them: better give each its own study (--study)"
+            )
+        for job, record in _train_all(chosen, work, host_work, pool, 2 * max(count, 1)):
             study.accuracies.add(record)
             chosen.end(record)
+            _remove(work.checkpoint(job))
             _tell(bar, space, record)
     collection = summarise(study, jobs, recipe, data, new_trainings=chosen.begun)
     return msgspec.structs.replace(collection, left_out=len(new))
+
+
+def _of_other_conditions(study: Study, space: Space, fingerprints: tuple[str, str]) -> int:
+    """How many trainings of the space's networks were of another recipe or on other images."""
+    return sum(
+        (recipe_fingerprint(record.recipe), record.data_fingerprint) != fingerprints
+        for record in study.accuracies.all()
+        if record.architecture.space == space.name
+    )
 
 
 def plan_jobs(
@@ -149,25 +190,27 @@ def describe_label(recipe: TrainingRecipe, data: ImageData) -> str:
     """What an accuracy of this recipe is an accuracy of, in one line."""
     epochs = f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}"
     tests = len(data.test_labels)
+    left_out = f", {data.left_out} unreadable left out" if data.left_out else ""
     return (
         f"accuracy after {epochs} on {len(data.train_labels)} {data.name} ({INTERPOLATION} at "
-        f"{recipe.resolution}x{recipe.resolution}), test split of {tests} images; resolution of the label "
-        f"1/{tests}; "
+        f"{recipe.resolution}x{recipe.resolution}{left_out}), test split of {tests} images; resolution of "
+        f"the label 1/{tests}; "
         "so short a training ranks how fast networks learn this task, not how good they become"
     )
 
 
-def load_recipe_images(recipe: TrainingRecipe) -> ImageData:
-    """The data a recipe is for; remembered within a process."""
-    return load_digits_images(recipe.resolution, recipe.train_images, recipe.test_images, recipe.split_seed)
-
-
-def train_job(job: AccuracyJob, recipe: TrainingRecipe, host_work: HostWork) -> AccuracyRecord:
+def train_job(job: AccuracyJob, work: TrainingWork, host_work: HostWork) -> AccuracyRecord:
     """One training as a record; runs in whatever process an executor puts it into."""
-    data = load_recipe_images(recipe)
+    recipe = work.recipe
+    data = remembered_images(work.source, recipe, work.skip_unreadable)
     task = Task(resolution=recipe.resolution, in_channels=CHANNELS, classes=data.classes)
     training = train_network(
-        build_plan(job.architecture, task), data, recipe, seed=job.seed, host_work=host_work
+        build_plan(job.architecture, task),
+        data,
+        recipe,
+        seed=job.seed,
+        host_work=host_work,
+        checkpoint=work.checkpoint(job),
     )
     return AccuracyRecord(
         architecture=job.architecture,
@@ -185,6 +228,11 @@ def train_job(job: AccuracyJob, recipe: TrainingRecipe, host_work: HostWork) -> 
         label=describe_label(recipe, data),
         failure=training.failure,
     )
+
+
+def _remove(checkpoint: Path | None) -> None:
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
 
 
 def summarise(
@@ -231,8 +279,7 @@ def _verdict(
 ) -> str:
     if not len(first):
         return "no training gave an accuracy"
-    # Three standard errors of a proportion above chance, for the mean over networks of the same test images.
-    limit = data.chance + 3.0 * float(np.sqrt(data.chance * (1.0 - data.chance) / len(data.test_labels)))
+    limit = data.chance_limit  # for the mean over networks, too: they share the test images
     if float(first.mean()) <= limit:
         return f"cannot be told from chance: mean {first.mean():.1%}, chance {data.chance:.1%}"
     learned = f"{np.mean(first > limit):.0%} of the networks are above chance ({data.chance:.1%})"
@@ -318,27 +365,27 @@ class _Affordable:
 
 def _train_all(
     pending: Iterable[AccuracyJob],
-    recipe: TrainingRecipe,
+    work: TrainingWork,
     host_work: HostWork,
     pool: Executor | None,
     ahead: int,
-) -> Iterator[AccuracyRecord]:
-    """Records as trainings end; at most ``ahead`` jobs are with the executor at a time."""
+) -> Iterator[tuple[AccuracyJob, AccuracyRecord]]:
+    """Jobs and their records as trainings end; at most ``ahead`` jobs are with the executor at a time."""
     if pool is None:
         for job in pending:
-            yield train_job(job, recipe, host_work)
+            yield job, train_job(job, work, host_work)
         return
     queue = iter(pending)
-    running: set[Future[AccuracyRecord]] = set()
+    running: dict[Future[AccuracyRecord], AccuracyJob] = {}
     try:
         while True:
             for job in islice(queue, ahead - len(running)):
-                running.add(pool.submit(train_job, job, recipe, host_work))
+                running[pool.submit(train_job, job, work, host_work)] = job
             if not running:
                 return
-            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
-                yield future.result()
+                yield running.pop(future), future.result()
     except BrokenProcessPool as error:
         raise TrainingError(
             "a training process died",

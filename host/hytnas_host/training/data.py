@@ -1,12 +1,7 @@
-"""Images to train on: scikit-learn's bundled handwritten digits, which are real and always there.
+"""Images, split and ready for a network."""
 
-1,797 grey images of 8x8 pixels with values 0 to 16 (E. Alpaydin and C. Kaynak, "Optical Recognition of
-Handwritten Digits", UCI Machine Learning Repository, 1998, CC BY 4.0).
-"""
-
-import hashlib
+import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -16,7 +11,8 @@ from hytnas_host.training.recipe import TrainingError
 
 CHANNELS = 3
 INTERPOLATION = "bilinear"
-_PIXEL_MAX = 16.0
+TEST_SHARE = 0.2
+"""Of the images, where a source gives no split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +24,18 @@ class ImageData:
     name : str
         What a person calls it.
     resolution, classes : int
-    train_images, test_images : (n, 3, resolution, resolution) float32, channels last in memory
-        Normalised by the mean and standard deviation of the training pixels.
+    train_images, test_images : (n, 3, resolution, resolution) float32 or uint8, channels last in memory
+        `prepared` makes of them what a network takes; bytes may lie in a file.
     train_labels, test_labels : (n,) int64
     fingerprint : str
         16 hexadecimal digits of a SHA-256 over the source images, labels, split and preparation; the same on
         every machine.
     chance : float
         Share of the most frequent class of the test split: what always answering it would score.
+    mean, deviation : (3,) float32
+        Of the training pixels of each channel, of bytes; where images are floats they are normalised already.
+    left_out : int
+        Images that nobody could read.
     """
 
     name: str
@@ -47,56 +47,48 @@ class ImageData:
     test_labels: torch.Tensor
     fingerprint: str
     chance: float
+    mean: torch.Tensor | None = None
+    deviation: torch.Tensor | None = None
+    left_out: int = 0
+
+    def prepared(self, images: torch.Tensor) -> torch.Tensor:
+        """Some of the images as a network takes them: float32, normalised, channels last in memory."""
+        if self.mean is None or self.deviation is None:
+            return images
+        floats = images.to(torch.float32, memory_format=torch.channels_last)
+        return floats.sub_(self.mean.view(1, -1, 1, 1)).div_(self.deviation.view(1, -1, 1, 1))
+
+    @property
+    def chance_limit(self) -> float:
+        """What cannot be told from chance ends here: three standard errors of a proportion above it."""
+        return self.chance + 3.0 * math.sqrt(self.chance * (1.0 - self.chance) / len(self.test_labels))
 
 
-@lru_cache(maxsize=4)
-def load_digits_images(
-    resolution: int = 24, train_images: int = 900, test_images: int = 600, split_seed: int = 0
-) -> ImageData:
-    """The digits at ``resolution``, interpolated bilinearly, grey repeated over three channels.
+def split_counts(images: int, train_images: int, test_images: int) -> tuple[int, int]:
+    """How many images each side of the split has: what is asked for, and where that is 0, all.
 
-    The split is stratified by class and fixed by ``split_seed``.
+    A fifth of the images tests where neither is asked for.
 
     Raises
     ------
     TrainingError
-        Either side of the split has fewer than 50 images, or both have more than there are.
+        There are not as many images.
     """
-    from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import, and only needed here)
-
-    bunch = load_digits()
-    pixels: NDArray[np.uint8] = bunch.images.astype(np.uint8)
-    labels: NDArray[np.int64] = bunch.target.astype(np.int64)
-    if min(train_images, test_images) < 50 or train_images + test_images > len(pixels):
+    tests = test_images or max(round(TEST_SHARE * images), 1)
+    trains = train_images or images - tests
+    if trains < 1 or trains + tests > images:
         raise TrainingError(
-            f"{train_images} training and {test_images} test images cannot be had of {len(pixels)} digits",
-            f"Take at least 50 for each, and no more than {len(pixels)} in all",
+            f"{trains} training and {tests} test images cannot be had of {images}", "Ask for fewer"
         )
-    train, test = _stratified_split(labels, train_images, test_images, split_seed)
-    images = torch.from_numpy(pixels.astype(np.float32) / _PIXEL_MAX).unsqueeze(1)
-    images = torch.nn.functional.interpolate(
-        images, size=(resolution, resolution), mode=INTERPOLATION, align_corners=False
-    )
-    mean, deviation = float(images[train].mean()), float(images[train].std())
-    images = (
-        ((images - mean) / deviation).repeat(1, CHANNELS, 1, 1).contiguous(memory_format=torch.channels_last)
-    )
-    targets = torch.from_numpy(labels)
-    counts = np.bincount(labels[test])
-    return ImageData(
-        name="scikit-learn digits",
-        resolution=resolution,
-        classes=len(bunch.target_names),
-        train_images=images[train],
-        train_labels=targets[train],
-        test_images=images[test],
-        test_labels=targets[test],
-        fingerprint=_fingerprint(pixels, labels, train, test, resolution),
-        chance=float(counts.max() / counts.sum()),
-    )
+    return trains, tests
 
 
-def _stratified_split(
+def chance_of(labels: NDArray[np.int64]) -> float:
+    """Share of the most frequent class."""
+    return float(np.bincount(labels).max() / len(labels))
+
+
+def stratified_split(
     labels: NDArray[np.int64], train_images: int, test_images: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sorted positions of the training and the test images, each class shared out in the same proportion.
@@ -111,17 +103,3 @@ def _stratified_split(
         place[rng.permutation(members)] = (np.arange(len(members)) + rng.random()) / len(members)
     order = np.argsort(place, kind="stable")
     return np.sort(order[:train_images]), np.sort(order[len(order) - test_images :])
-
-
-def _fingerprint(
-    pixels: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
-    resolution: int,
-) -> str:
-    """Hash of the integers the data are made of: interpolated floats may differ in the last bit."""
-    digest = hashlib.sha256(f"digits {pixels.shape} {resolution} {INTERPOLATION} {CHANNELS}".encode())
-    for array in (pixels, labels, train, test):
-        digest.update(np.ascontiguousarray(array.astype("<i8")).tobytes())
-    return digest.hexdigest()[:16]

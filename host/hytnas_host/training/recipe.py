@@ -22,7 +22,11 @@ class TrainingRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in BatchNorm"). ``evaluate_every`` epochs the test split is classified for the curve; 0: at the end only.
     ``threads`` is part of the recipe because floating-point sums depend on it; one is the default,
     because several wait for each other at every layer of these small networks: two processes of one thread do
-    far more on a busy machine than one process of two.
+    far more on a busy machine than one process of two. ``train_images`` and ``test_images`` say how many
+    images are drawn from the source's; 0 takes all. ``flip`` mirrors half of the training images.
+    ``mixed_precision`` computes in bfloat16 where that is safe (`torch.autocast`). A network whose test
+    accuracy after ``stop_hopeless_after`` epochs cannot be told from chance is not trained to the end, and
+    has no label (0: every network is).
 
     The defaults buy the most informative label for about 10 seconds of one processor core a network. On 8 to
     12 networks of ``hyt`` from 2 seeds each, standard deviations in points of accuracy: 2 epochs at 24x24,
@@ -49,6 +53,9 @@ class TrainingRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shift_pixels: int = 2
     gradient_clip: float = 5.0
     batch_norm_images: int = 256
+    flip: bool = False
+    mixed_precision: bool = False
+    stop_hopeless_after: int = 0
     train_images: int = 900
     test_images: int = 600
     split_seed: int = 0
@@ -62,8 +69,6 @@ class TrainingRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "batch_size",
             "learning_rate",
             "gradient_clip",
-            "train_images",
-            "test_images",
             "threads",
         )
         not_negative = (
@@ -72,6 +77,9 @@ class TrainingRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "shift_pixels",
             "batch_norm_images",
             "evaluate_every",
+            "stop_hopeless_after",
+            "train_images",
+            "test_images",
             "split_seed",
         )
         for name in (*positive, *not_negative):

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -14,8 +15,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hytnas_datasets.plan import LayerPlan
 from hytnas_datasets.store import CurvePoint
 from hytnas_host.models import build_network
+from hytnas_host.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint, tensors_of
 from hytnas_host.training.data import ImageData
-from hytnas_host.training.recipe import TrainingRecipe
+from hytnas_host.training.recipe import TrainingError, TrainingRecipe
 
 HostWork = Callable[[], AbstractContextManager[None]]
 """Held for one training step at a time; blocks while a timed run needs the machine for itself."""
@@ -50,11 +52,14 @@ def train_network(
     seed: int,
     host_work: HostWork = nullcontext,
     build: NetworkBuilder = _build,
+    checkpoint: Path | None = None,
+    checkpoint_every_s: float = 30.0,
 ) -> Training:
-    """Train the network of ``plan`` from scratch on the processor.
+    """Train the network of ``plan`` from scratch: on a CUDA device where there is one, else on the processor.
 
     Weights, order of the images and their shifts come from ``seed`` and the plan's hash alone; the same seed
-    on the same machine with the same number of threads gives the same accuracy to the last bit.
+    on the same machine with the same number of threads gives the same accuracy to the last bit, interrupted
+    or not.
 
     Parameters
     ----------
@@ -66,42 +71,190 @@ def train_network(
         Entered for every training step and evaluation batch.
     build : callable, optional
         Makes the module of a plan from a generator.
+    checkpoint : Path, optional
+        Where a long training is kept at the end of an epoch; a call that finds it there goes on. Whoever has
+        stored the result removes it.
+    checkpoint_every_s : float
+        Seconds of training between two of them.
 
     Returns
     -------
     Training
         With a failure, not an exception, where the loss or the outputs stop being finite.
+
+    Raises
+    ------
+    TrainingError
+        There are fewer training images than one batch has.
     """
-    started = time.perf_counter()
-    rng = np.random.default_rng([seed, *hash_words(plan.hash)])
-    weights_rng, order_rng, shift_rng = rng.spawn(3)
-    curve: list[CurvePoint] = []
-    accuracy: float | None = None
-    failure = ""
+    if len(data.train_labels) < recipe.batch_size:
+        raise TrainingError(
+            f"{len(data.train_labels)} training images do not fill a batch of {recipe.batch_size}",
+            "Take a smaller batch",
+        )
+    began = time.perf_counter()
     with _threads(recipe.threads):
-        network = build(plan, weights_rng).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = _optimizer(network, recipe)
-        for epoch in range(1, recipe.epochs + 1):
-            loss = _epoch(
-                network,
-                optimizer,
-                data,
-                recipe,
-                epoch=epoch,
-                rngs=(order_rng, shift_rng),
-                host_work=host_work,
-            )
-            if not math.isfinite(loss):
-                failure = f"the training diverged: the loss was {loss} in epoch {epoch} of {recipe.epochs}"
-                break
-            measured = None
-            if epoch == recipe.epochs or (recipe.evaluate_every and epoch % recipe.evaluate_every == 0):
-                measured = accuracy = _test_accuracy(network, data, recipe, host_work)
-                if accuracy is None:
-                    failure = f"the network's outputs were not finite after epoch {epoch}"
-                    break
-            curve.append(CurvePoint(epoch, loss, measured))
-    return Training(None if failure else accuracy, tuple(curve), time.perf_counter() - started, failure)
+        run = _Run(plan, data, recipe, seed=seed, host_work=host_work, build=build)
+        earlier = run.resume(checkpoint) if checkpoint is not None else 0.0
+        saved = began
+        while not run.over:
+            run.epoch()
+            now = time.perf_counter()
+            if checkpoint is not None and not run.over and now - saved >= checkpoint_every_s:
+                run.save(checkpoint, seconds=earlier + now - began)
+                saved = now
+    seconds = earlier + time.perf_counter() - began
+    return Training(None if run.failure else run.accuracy, tuple(run.curve), seconds, run.failure)
+
+
+class _Run:
+    """One training, epoch by epoch."""
+
+    def __init__(
+        self,
+        plan: LayerPlan,
+        data: ImageData,
+        recipe: TrainingRecipe,
+        *,
+        seed: int,
+        host_work: HostWork,
+        build: NetworkBuilder,
+    ) -> None:
+        weights_rng, self._order_rng, self._shift_rng = np.random.default_rng(
+            [seed, *hash_words(plan.hash)]
+        ).spawn(3)
+        self._data = data
+        self._recipe = recipe
+        self._host_work = host_work
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network = build(plan, weights_rng).to(self._device)
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._optimizer = _optimizer(self._network, recipe)
+        self._identity = f"{plan.hash} {seed} {data.fingerprint} {recipe.as_dict()} {self._device.type}"
+        self.curve: list[CurvePoint] = []
+        self.accuracy: float | None = None
+        self.failure = ""
+
+    @property
+    def over(self) -> bool:
+        return bool(self.failure) or len(self.curve) == self._recipe.epochs
+
+    def resume(self, path: Path) -> float:
+        """Go on where ``path`` says that this training was; the seconds that it had taken until then."""
+        found = load_checkpoint(path, self._identity)
+        if found is None or not found.restore(self._network, self._optimizer):
+            return 0.0
+        self._order_rng.bit_generator.state, self._shift_rng.bit_generator.state = found.rng_states
+        self.curve = list(found.curve)
+        return found.seconds
+
+    def save(self, path: Path, seconds: float) -> None:
+        save_checkpoint(
+            path,
+            TrainingState(
+                self._identity,
+                tensors_of(self._network, self._optimizer),
+                (self._order_rng.bit_generator.state, self._shift_rng.bit_generator.state),
+                tuple(self.curve),
+                seconds,
+            ),
+        )
+
+    def epoch(self) -> None:
+        """Train for one epoch, and classify the test split where the recipe wants it."""
+        recipe, number = self._recipe, len(self.curve) + 1
+        loss = self._train_epoch(number)
+        if not math.isfinite(loss):
+            self.failure = f"the training diverged: the loss was {loss} in epoch {number} of {recipe.epochs}"
+            return
+        measured = None
+        asked = number == recipe.stop_hopeless_after
+        if (
+            number == recipe.epochs
+            or asked
+            or (recipe.evaluate_every and number % recipe.evaluate_every == 0)
+        ):
+            measured = self.accuracy = self._test_accuracy()
+            if measured is None:
+                self.failure = f"the network's outputs were not finite after epoch {number}"
+                return
+            if asked and number < recipe.epochs and measured <= self._data.chance_limit:
+                self.failure = (
+                    f"stopped after epoch {number} of {recipe.epochs}: an accuracy of {measured:.1%} cannot "
+                    f"be told from chance ({self._data.chance:.1%})"
+                )
+        self.curve.append(CurvePoint(number, loss, measured))
+
+    def _train_epoch(self, number: int) -> float:
+        """Mean loss over the epoch's steps; returns at the first loss that is not finite."""
+        data, recipe, device = self._data, self._recipe, self._device
+        self._network.train()
+        order = self._order_rng.permutation(len(data.train_labels))
+        starts = range(0, len(order) - recipe.batch_size + 1, recipe.batch_size)
+        total = 0.0
+        for index, start in enumerate(starts):
+            batch = torch.from_numpy(order[start : start + recipe.batch_size])
+            step = (number - 1) * len(starts) + index
+            for group in self._optimizer.param_groups:
+                group["lr"] = recipe.learning_rate_at(step, recipe.epochs * len(starts))
+            images = augmented(data.prepared(data.train_images[batch]), recipe, self._shift_rng)
+            with self._host_work():
+                self._optimizer.zero_grad(set_to_none=True)
+                with self._precision():
+                    outputs = self._network(images.to(device))
+                loss = nn.functional.cross_entropy(
+                    outputs.float(),
+                    data.train_labels[batch].to(device),
+                    label_smoothing=recipe.label_smoothing,
+                )
+                value = float(loss.detach())
+                if not math.isfinite(value):
+                    return value
+                loss.backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(self._network.parameters(), recipe.gradient_clip)
+                self._optimizer.step()
+            total += value
+        return total / len(starts)
+
+    def _precision(self) -> AbstractContextManager[object]:
+        if not self._recipe.mixed_precision:
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=torch.bfloat16)
+
+    def _test_accuracy(self) -> float | None:
+        """Fraction of the test images classified right, or ``None`` where an output is not finite."""
+        data = self._data
+        self._refresh_batch_norm()
+        self._network.eval()
+        right = 0
+        with torch.inference_mode():
+            for start in range(0, len(data.test_labels), _EVALUATION_BATCH):
+                images = data.prepared(data.test_images[start : start + _EVALUATION_BATCH])
+                with self._host_work(), self._precision():
+                    outputs = self._network(images.to(self._device)).float().cpu()
+                if not bool(torch.isfinite(outputs).all()):
+                    return None
+                labels = data.test_labels[start : start + _EVALUATION_BATCH]
+                right += int((outputs.argmax(dim=1) == labels).sum())
+        return right / len(data.test_labels)
+
+    def _refresh_batch_norm(self) -> None:
+        """Set the batch-norm statistics to their averages over the first training images."""
+        norms = [module for module in self._network.modules() if isinstance(module, _BatchNorm)]
+        images = self._data.train_images[: self._recipe.batch_norm_images]
+        if not norms or not len(images):
+            return
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+        self._network.train()
+        with torch.no_grad():
+            for batch in torch.split(images, _EVALUATION_BATCH):
+                with self._host_work(), self._precision():
+                    self._network(self._data.prepared(batch).to(self._device))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def hash_words(digest: str) -> list[int]:
@@ -132,41 +285,12 @@ def _optimizer(network: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimi
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)
 
 
-def _epoch(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    data: ImageData,
-    recipe: TrainingRecipe,
-    *,
-    epoch: int,
-    rngs: tuple[np.random.Generator, np.random.Generator],
-    host_work: HostWork,
-) -> float:
-    """Mean loss over the epoch's steps; returns at the first loss that is not finite."""
-    order_rng, shift_rng = rngs
-    network.train()
-    order = order_rng.permutation(len(data.train_labels))
-    starts = range(0, len(order) - recipe.batch_size + 1, recipe.batch_size)
-    total = 0.0
-    for index, start in enumerate(starts):
-        batch = torch.from_numpy(order[start : start + recipe.batch_size])
-        step = (epoch - 1) * len(starts) + index
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate_at(step, recipe.epochs * len(starts))
-        images = shifted(data.train_images[batch], recipe.shift_pixels, shift_rng)
-        with host_work():
-            optimizer.zero_grad(set_to_none=True)
-            loss = nn.functional.cross_entropy(
-                network(images), data.train_labels[batch], label_smoothing=recipe.label_smoothing
-            )
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                return value
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
-            optimizer.step()
-        total += value
-    return total / len(starts)
+def augmented(images: torch.Tensor, recipe: TrainingRecipe, rng: np.random.Generator) -> torch.Tensor:
+    """Training images as the recipe changes them, each by chance of its own."""
+    if recipe.flip:
+        mirrored = torch.from_numpy(rng.random(len(images)) < 0.5)
+        images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
+    return shifted(images, recipe.shift_pixels, rng)
 
 
 def shifted(images: torch.Tensor, pixels: int, rng: np.random.Generator) -> torch.Tensor:
@@ -181,39 +305,3 @@ def shifted(images: torch.Tensor, pixels: int, rng: np.random.Generator) -> torc
         for image, (top, left) in zip(padded, offsets.tolist(), strict=True)
     ]
     return torch.stack(moved).contiguous(memory_format=torch.channels_last)
-
-
-def _test_accuracy(
-    network: nn.Module, data: ImageData, recipe: TrainingRecipe, host_work: HostWork
-) -> float | None:
-    """Fraction of the test images classified right, or ``None`` where an output is not finite."""
-    _refresh_batch_norm(network, data.train_images[: recipe.batch_norm_images], host_work)
-    network.eval()
-    right = 0
-    with torch.inference_mode():
-        for start in range(0, len(data.test_labels), _EVALUATION_BATCH):
-            with host_work():
-                outputs = network(data.test_images[start : start + _EVALUATION_BATCH])
-            if not bool(torch.isfinite(outputs).all()):
-                return None
-            labels = data.test_labels[start : start + _EVALUATION_BATCH]
-            right += int((outputs.argmax(dim=1) == labels).sum())
-    return right / len(data.test_labels)
-
-
-def _refresh_batch_norm(network: nn.Module, images: torch.Tensor, host_work: HostWork) -> None:
-    """Set the batch-norm statistics to their averages over ``images``."""
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    if not norms or not len(images):
-        return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    network.train()
-    with torch.no_grad():
-        for batch in torch.split(images, _EVALUATION_BATCH):
-            with host_work():
-                network(batch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum

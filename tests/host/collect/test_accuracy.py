@@ -33,7 +33,9 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Stands in for the training itself; the list names every (plan hash, seed) that was trained."""
     done: list[tuple[str, int]] = []
 
-    def train(plan: Any, data: Any, recipe: TrainingRecipe, *, seed: int, host_work: Any) -> Training:
+    def train(
+        plan: Any, data: Any, recipe: TrainingRecipe, *, seed: int, host_work: Any, **_: Any
+    ) -> Training:
         with host_work():
             done.append((plan.hash, seed))
             value = np.random.default_rng([seed, int(plan.hash[:8], 16)]).uniform(0.4, 0.9)
@@ -182,7 +184,9 @@ def test_a_failed_training_is_recorded_and_not_tried_again(
 ) -> None:
     calls: list[int] = []
 
-    def diverge(plan: Any, data: Any, recipe: TrainingRecipe, *, seed: int, host_work: Any) -> Training:
+    def diverge(
+        plan: Any, data: Any, recipe: TrainingRecipe, *, seed: int, host_work: Any, **_: Any
+    ) -> Training:
         calls.append(seed)
         return Training(None, (), 0.0, "the training diverged: the loss was nan in epoch 1 of 1")
 

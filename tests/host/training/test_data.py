@@ -52,5 +52,5 @@ def test_the_fingerprint_tells_splits_and_resolutions_apart() -> None:
 
 @pytest.mark.parametrize(("train", "test"), [(10, 500), (500, 10), (1000, 900)])
 def test_impossible_splits_are_refused(train: int, test: int) -> None:
-    with pytest.raises(TrainingError, match="cannot be had of 1797 digits"):
+    with pytest.raises(TrainingError, match=r"of the digits are too few|cannot be had of 1797"):
         load_digits_images(8, train, test)

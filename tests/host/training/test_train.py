@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from torch import nn
 
 from hytnas_datasets.plan import LayerPlan
 from hytnas_host.training import ImageData, Training, TrainingRecipe, load_digits_images, train_network
+from hytnas_host.training.recipe import TrainingError
 from hytnas_host.training.train import hash_words, shifted
 
 Build = Callable[[LayerPlan, np.random.Generator], nn.Module]
@@ -153,3 +155,83 @@ def test_shifts_stay_within_their_limit_and_change_no_value() -> None:
 def test_hash_words_tell_networks_apart() -> None:
     assert hash_words("00000001" + "0" * 56) == [1, 0, 0, 0]
     assert hash_words("f" * 64) == [2**32 - 1] * 4
+
+
+class Killed(Exception):
+    """Stands in for the end of the process."""
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_training_that_was_killed_goes_on_to_the_same_end(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build, *, tmp_path: Path, optimizer: str
+) -> None:
+    four = recipe(epochs=4, optimizer=optimizer, flip=True)
+    whole = train_network(plan, data, four, seed=0, build=build)
+    kept = tmp_path / "trainings" / "one.safetensors"
+    steps = 0
+
+    @contextmanager
+    def host_work() -> Iterator[None]:
+        nonlocal steps
+        steps += 1
+        if steps == 30:  # in the third of four epochs of 12
+            raise Killed
+        yield
+
+    go = {"seed": 0, "build": build, "checkpoint": kept, "checkpoint_every_s": 0.0}
+    with pytest.raises(Killed):
+        train_network(plan, data, four, host_work=host_work, **go)
+    done = steps
+    assert outcome(train_network(plan, data, four, host_work=host_work, **go)) == outcome(whole)
+    assert steps - done == 2 * 12 + 4, "it began with the third epoch"
+
+
+def test_a_checkpoint_of_another_training_or_a_damaged_one_is_not_used(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build, tmp_path: Path
+) -> None:
+    kept = tmp_path / "one.safetensors"
+    go = {"seed": 0, "build": build, "checkpoint": kept, "checkpoint_every_s": 0.0}
+    train_network(plan, data, recipe(epochs=2), **go)
+    assert kept.exists()
+    two = recipe(epochs=2, learning_rate=1e-3)
+    alone = outcome(train_network(plan, data, two, seed=0, build=build))
+    assert outcome(train_network(plan, data, two, **go)) == alone
+    kept.write_bytes(kept.read_bytes()[:-100])
+    assert outcome(train_network(plan, data, two, **go)) == alone
+
+
+def test_a_hopeless_training_ends_early_without_a_label(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build
+) -> None:
+    idle = recipe(epochs=8, learning_rate=1e-9, stop_hopeless_after=2)
+    training = train_network(plan, data, idle, seed=0, build=build)
+    assert training.accuracy is None
+    assert training.failure.startswith("stopped after epoch 2 of 8: an accuracy of ")
+    assert len(training.curve) == 2
+    able = train_network(
+        plan, data, recipe(epochs=8, learning_rate=0.01, stop_hopeless_after=6), seed=0, build=build
+    )
+    assert able.failure == ""
+    assert len(able.curve) == 8
+
+
+def test_mixed_precision_trains_as_well(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build
+) -> None:
+    full, mixed = (
+        train_network(
+            plan, data, recipe(epochs=8, learning_rate=0.01, mixed_precision=on), seed=0, build=build
+        )
+        for on in (False, True)
+    )
+    assert mixed.curve != full.curve
+    assert full.accuracy is not None
+    assert mixed.accuracy is not None
+    assert mixed.accuracy > full.accuracy - 0.15
+
+
+def test_a_batch_that_the_images_do_not_fill_is_refused(
+    plan: LayerPlan, data: ImageData, recipe: MakeRecipe, build: Build
+) -> None:
+    with pytest.raises(TrainingError, match="200 training images do not fill a batch of 201"):
+        train_network(plan, data, recipe(batch_size=201), seed=0, build=build)
