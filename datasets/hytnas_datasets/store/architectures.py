@@ -9,6 +9,7 @@ from hytnas_datasets.errors import SpaceError, StudyError
 from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_datasets.spaces.space import Choice
 from hytnas_datasets.store.database import Database
+from hytnas_datasets.store.records import Purpose
 
 
 class StoredVariable(msgspec.Struct, frozen=True):
@@ -111,8 +112,13 @@ class Architectures:
         return [(as_architecture(row), row["plan_hash"]) for row in rows]
 
     def all(self) -> list[Architecture]:
-        """The distinct architectures of the study, whatever they were sampled for."""
-        rows = self._database.query("SELECT DISTINCT space, choices FROM architecture")
+        """The distinct architectures of the study, but for one that is there as the canary alone."""
+        rows = self._database.query(
+            "SELECT DISTINCT space, choices FROM architecture "
+            "WHERE id NOT IN (SELECT architecture_id FROM sample WHERE purpose = :canary) "
+            "OR id IN (SELECT architecture_id FROM sample WHERE purpose != :canary)",
+            {"canary": Purpose.CANARY},
+        )
         return [as_architecture(row) for row in rows]
 
     def counts(self) -> dict[str, int]:

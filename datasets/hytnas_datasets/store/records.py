@@ -29,7 +29,8 @@ class ExportRecord(msgspec.Struct, frozen=True):
 
     ``path`` is relative to the study's folder. ``parity_error`` is the largest absolute error against torch
     and ``output_spread`` the standard deviation of the outputs over inputs, both in the outputs' unit;
-    ``correlation`` is that of a quantised model's outputs with torch's.
+    ``correlation`` is that of a quantised model's outputs with torch's. ``names`` are those of the equal
+    files elsewhere that it was copied from, ``shapes`` the shapes that inputs without fixed ones got.
     """
 
     sha256: str
@@ -48,6 +49,8 @@ class ExportRecord(msgspec.Struct, frozen=True):
     correlation: float | None = None
     reference: Reference | None = None
     seconds: float | None = None
+    names: tuple[str, ...] = ()
+    shapes: dict[str, tuple[int, ...]] = {}
 
     @property
     def task(self) -> Task | None:

@@ -58,7 +58,7 @@ class Outlier(msgspec.Struct, frozen=True):
 
 
 class StudySummary(msgspec.Struct, frozen=True):
-    """What a study holds.
+    """What a study holds; the canary's network is no sample of a space.
 
     ``repeat_noise`` is the pooled relative standard deviation of process medians within a label (a fraction),
     ``seed_noise`` the pooled standard deviation of accuracies within a network (a fraction of 1); ``None``
@@ -104,7 +104,8 @@ class StudySummary(msgspec.Struct, frozen=True):
 
 def summarise(database: Database) -> StudySummary:
     """Read the whole study once and count."""
-    purposes = Architectures(database).counts()
+    counts = Architectures(database).counts()
+    purposes = {purpose: count for purpose, count in counts.items() if purpose != Purpose.CANARY}
     hashes = {purpose: [plan for _, plan in Architectures(database).of(purpose)] for purpose in purposes}
     results = Results(database).all()
     standing = Results(database).standing()
@@ -276,11 +277,13 @@ def _count_labels(labels: list[StoredLabel]) -> dict[str, dict[str, int]]:
 
 
 def _coverage(database: Database) -> tuple[Coverage, ...]:
-    """Counts over the distinct architectures of the study, whatever they were sampled for."""
+    """Counts over the distinct architectures of the study but for the canary, of spaces with any."""
     architectures = Architectures(database).all()
     covered = []
     for space in Architectures(database).spaces():
         codes = [architecture.indices for architecture in architectures if architecture.space == space.name]
+        if not codes:
+            continue
         for position, variable in enumerate(space.variables):
             counter = Counter(indices[position] for indices in codes if position < len(indices))
             counts = tuple(counter[index] for index in range(len(variable.choices)))

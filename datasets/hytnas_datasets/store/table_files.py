@@ -23,17 +23,23 @@ def write_table(folder: Path, name: str, rows: Rows, table_format: TableFormat =
     numbers, numbers, truth values or text, and what is not known is null. Raises OSError.
     """
     path = folder / f"{name}.{table_format}"
-    with replacing(path) as content:
-        if table_format == "parquet":
+    if table_format == "csv":
+        write_csv(path, rows)
+    else:
+        with replacing(path) as content:
             _typed(list(rows)).to_parquet(content, engine="pyarrow", index=False)
-        else:
-            text = io.TextIOWrapper(content, "utf-8", newline="")
-            for number, chunk in enumerate(_chunks(rows)):
-                # Of objects: pandas would make 3.0 of the 3 of a column in which a value is missing.
-                frame = pd.DataFrame(chunk, columns=list(chunk[0]), dtype=object)
-                frame.to_csv(text, index=False, header=number == 0, lineterminator="\n")
-            text.detach()
     return path
+
+
+def write_csv(path: Path, rows: Rows) -> None:
+    """Write rows as CSV to ``path``, as `write_table` does. Raises OSError."""
+    with replacing(path) as content:
+        text = io.TextIOWrapper(content, "utf-8", newline="")
+        for number, chunk in enumerate(_chunks(rows)):
+            # Of objects: pandas would make 3.0 of the 3 of a column in which a value is missing.
+            frame = pd.DataFrame(chunk, columns=list(chunk[0]), dtype=object)
+            frame.to_csv(text, index=False, header=number == 0, lineterminator="\n")
+        text.detach()
 
 
 def _chunks(rows: Rows) -> Iterator[list[dict[str, Any]]]:

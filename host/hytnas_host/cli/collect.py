@@ -16,6 +16,7 @@ from hytnas_host.cli.options import (
     ClassesOption,
     DevicesOption,
     JsonOption,
+    LabelsCsvOption,
     ResolutionOption,
     SeedOption,
     SpaceOption,
@@ -23,7 +24,7 @@ from hytnas_host.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from hytnas_host.collect.summary import CollectionSummary
+    from hytnas_host.collect.summary import CollectionSummary, FilesSummary
     from hytnas_host.collect.until import UntilSummary
 
 app = typer.Typer(
@@ -58,7 +59,10 @@ ModelsOption = Annotated[
     Path | None,
     typer.Option(
         "--models",
-        help=("Measure the ONNX or TFLite files in this folder (or one file) instead of sampling a space."),
+        help=(
+            "Measure the ONNX or TFLite files in this folder (or one file) instead of sampling a space. "
+            "Those of each kind, such as fp32 and fp16, are measured by themselves."
+        ),
     ),
 ]
 MEASURE_OPTIONS: Final = (
@@ -197,6 +201,7 @@ def latency(
     stop_on_drift: StopOnDriftOption = False,
     deadline_s: DeadlineOption = None,
     seed: SeedOption = 0,
+    csv: LabelsCsvOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Sample architectures, export them, and measure them on one device or on several.
@@ -221,7 +226,9 @@ def latency(
     from hytnas_datasets.families import task_for
     from hytnas_datasets.spaces import get_space
     from hytnas_host.cli.devices import device_names
+    from hytnas_host.cli.label_table import print_label_rows, write_label_rows
     from hytnas_host.collect.errors import CollectError
+    from hytnas_host.collect.summary import FilesSummary
     from hytnas_predictors.stopping import Goal
 
     names = device_names(device)
@@ -233,6 +240,8 @@ def latency(
                 f"--until-tau and --until-mape do not go with {'--n' if models is None else '--models'}",
                 "leave one of them out; --max-n limits the number of networks",
             )
+    if csv is not None and models is None:
+        raise CollectError("--csv goes with --models alone", "see: hytnas-profile dataset export")
     task = task_for(get_space(space), resolution, classes)
     config = {
         "device": ",".join(names),
@@ -258,15 +267,19 @@ def latency(
         "seed": seed,
     }
     summary = _collect_latency(study, names, config)
+    if csv is not None and isinstance(summary, FilesSummary):
+        write_label_rows(summary.labels, csv)
     if as_json:
         print_json(summary)
         return
     out.print(summary.describe(), markup=False, soft_wrap=True)
+    if isinstance(summary, FilesSummary):
+        print_label_rows(summary.labels)
 
 
 def _collect_latency(
     study: Path, names: Sequence[str], config: Mapping[str, Any]
-) -> "CollectionSummary | UntilSummary":
+) -> "CollectionSummary | FilesSummary | UntilSummary":
     """Measure on the devices of these names what the options, as the run records them, ask for."""
     from hytnas_datasets.plan import Task
     from hytnas_datasets.spaces import get_space

@@ -10,6 +10,7 @@ from hytnas_host.cli.options import (
     DEFAULT_STUDY,
     DEFAULT_TARGET,
     JsonOption,
+    LabelsCsvOption,
     SpaceOption,
     StudyOption,
     TargetOption,
@@ -103,6 +104,34 @@ def _print_boards(summary: "StudySummary") -> None:
     names = {board.device_id: board.name or board.device_id for board in summary.boards}
     for found in summary.board_agreements:
         out.print(f"context {found.context}: {found.agreement.describe(names)}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def labels(
+    study: StudyOption = DEFAULT_STUDY, csv: LabelsCsvOption = None, as_json: JsonOption = False
+) -> None:
+    """Show the latency of each model, or why there is none, as `collect latency --models` does at its end.
+
+    Examples:
+
+      hytnas-profile dataset labels --study runs/mine
+
+      hytnas-profile dataset labels --study runs/mine --csv latencies.csv
+    """
+    from hytnas_datasets.store import Study
+    from hytnas_host.cli.label_table import print_label_rows, write_label_rows
+    from hytnas_host.collect.label_rows import rows_of_study
+
+    with Study.open(study, create=False) as opened:
+        rows = rows_of_study(opened)
+    if csv is not None:
+        write_label_rows(rows, csv)
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_label_rows(rows)
+    else:
+        out.print("the study holds no latency yet, see: hytnas-profile collect latency --help")
 
 
 @app.command()

@@ -60,6 +60,13 @@ SeedOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON instead of tables, for a program to read.")
 ]
+LabelsCsvOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv",
+        help="Write the table of models and their latencies to this CSV file as well, for a spreadsheet.",
+    ),
+]
 TargetOption = Annotated[
     str, typer.Option("--target", help=f"What is predicted: one of {', '.join(TARGETS)}.", metavar="TARGET")
 ]

@@ -24,5 +24,9 @@ class LastingDriftError(DeviceError):
     """A device has another speed than when the collection began, and does not come back to it."""
 
 
+class NoRuntimeError(DeviceError):
+    """A device has no runtime for the models."""
+
+
 class DevicesLostError(DeviceError):
     """No device is left to measure."""

@@ -6,7 +6,6 @@ import io
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from hytnas_agent.errors import HytnasError
@@ -18,6 +17,7 @@ from hytnas_agent.runtimes.precision import read_precision
 from hytnas_agent.whole_file import replacing
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.errors import CollectError
+from hytnas_host.collect.label_rows import FILE_FAILURE, GivenFile
 from hytnas_host.collect.model import Model
 from hytnas_host.export import ModelFileError, inspect_onnx
 from hytnas_host.export.external import packed
@@ -59,53 +59,41 @@ def find_models(
     return found
 
 
-@dataclass(frozen=True)
-class FilesOfAKind:
-    """Model files whose latencies compare.
+def by_kind(files: Sequence[Path], precision: str | None = None) -> dict[ModelKind, list[Path]]:
+    """The files by their kinds, whose latencies do not compare; those of the precision, if one is given.
 
-    Attributes
-    ----------
-    kind : ModelKind
-    files : list of Path
-        Those of the kind, and those of unknown kind.
-    unknown : list of Path
-        Those of them whose kind cannot be read.
-    """
-
-    kind: ModelKind
-    files: list[Path]
-    unknown: list[Path]
-
-
-def one_kind(files: Sequence[Path], precision: str | None = None) -> FilesOfAKind:
-    """The files of one kind, and of the precision, if one is given.
-
-    A file whose kind cannot be read goes with any: what is wrong with it is for the device to say.
+    A file whose kind cannot be read goes with the first kind of its format: what is wrong with it is for the
+    device to say.
 
     Raises
     ------
     CollectError
-        They are of several formats or precisions, or none has the precision.
+        None has the precision.
     """
     kinds = {file: _kind(file) for file in files}
-    known = [kind for kind in kinds.values() if kind is not None and precision in (None, kind.precision)]
+    known = {kind for kind in kinds.values() if kind is not None and precision in (None, kind.precision)}
     if precision is not None and not known:
         raise CollectError(f"there is no model of precision {precision}", "leave the option --precision out")
-    distinct = sorted(set(known), key=str) or sorted(
-        {ModelKind(FORMATS[file.suffix.lower()]) for file in files}, key=str
-    )
-    if len(distinct) > 1:
-        counted = ", ".join(f"{known.count(kind)} {kind}" for kind in distinct)
+    groups: dict[ModelKind, list[Path]] = {kind: [] for kind in sorted(known, key=str)}
+    for file, found in kinds.items():
+        model_format = FORMATS[file.suffix.lower()]
+        alike = (kind for kind in groups if kind.format == model_format)
+        kind = found or next(alike, ModelKind(model_format, precision or "fp32"))
+        if found is None or found in groups:
+            groups.setdefault(kind, []).append(file)
+    return groups
+
+
+def one_kind(files: Sequence[Path]) -> tuple[ModelKind, list[Path]]:
+    """The kind of the files, and the files; raises CollectError where they are of several."""
+    groups = by_kind(files)
+    if len(groups) > 1:
+        counted = ", ".join(f"{len(some)} {kind}" for kind, some in groups.items())
         raise CollectError(
             f"the models are of several kinds ({counted}), whose latencies do not compare",
-            "name one with --format and --precision",
+            "name files of one kind",
         )
-    kind = distinct[0]
-    return FilesOfAKind(
-        kind,
-        [file for file, found in kinds.items() if found in (None, kind)],
-        [file for file, found in kinds.items() if found is None],
-    )
+    return next(iter(groups.items()))
 
 
 def _kind(file: Path) -> ModelKind | None:
@@ -124,13 +112,14 @@ class FileImporter:
 
     Attributes
     ----------
-    failed : dict
-        Path of every file that could not be read, and why.
+    given : list of GivenFile
+        Every file so far, those too that could not be read.
     """
 
     def __init__(self, study: Study) -> None:
-        self.failed: dict[str, str] = {}
+        self.given: list[GivenFile] = []
         self._study = study
+        self._names = {record.sha256: record.names for record in study.exports.all()}
 
     def take(self, files: Sequence[Path], kind: ModelKind) -> list[Model]:
         """The models of these files of one kind, each content once, with the weights that lie beside them.
@@ -149,15 +138,14 @@ class FileImporter:
                 self._fail(file, f"{file} cannot be read: {error.strerror or error}")
             else:
                 models.setdefault(model.sha256, model)
+                self.given.append(GivenFile(as_text(file.name), model.sha256))
         return list(models.values())
 
     def _fail(self, file: Path, reason: str) -> None:
-        self.failed[as_text(file)] = as_text(reason)
-        self._study.failures.add("file", as_text(file), as_text(reason))
+        self.given.append(GivenFile(as_text(file.name), reason=as_text(reason)))
+        self._study.failures.add(FILE_FAILURE, as_text(file), as_text(reason))
 
     def _take(self, file: Path, kind: ModelKind) -> Model:
-        if FORMATS[file.suffix.lower()] != kind.format:
-            raise ModelFileError(f"{file} cannot be read, and the others are {kind}", "Copy or remove it")
         whole = packed(file) if kind.format == "onnx" else None
         with open_regular(file) if whole is None else io.BytesIO(whole) as source:
             sha256 = hashlib.file_digest(source, "sha256").hexdigest()
@@ -169,6 +157,7 @@ class FileImporter:
                 with replacing(copy) as content:
                     shutil.copyfileobj(source, content)
         opset, producer = _look_into(copy) if kind.format == "onnx" else (None, "")
+        self._names[sha256] = tuple(dict.fromkeys((*self._names.get(sha256, ()), as_text(file.name))))
         self._study.exports.add(
             ExportRecord(
                 sha256=sha256,
@@ -178,6 +167,7 @@ class FileImporter:
                 size_bytes=copy.stat().st_size,
                 opset=opset,
                 converter=producer,
+                names=self._names[sha256],
             )
         )
         return Model(sha256, kind.format, copy)

@@ -5,23 +5,23 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from hytnas_agent.records import LatencyLabel, ModelFormat
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_datasets.store import Purpose, Study
 from hytnas_host.collect.canary import prepare_canary
 from hytnas_host.collect.collection import collect
-from hytnas_host.collect.errors import CollectError
+from hytnas_host.collect.errors import CollectError, NoRuntimeError
 from hytnas_host.collect.exporting import Exporter
-from hytnas_host.collect.files import FileImporter, as_text, find_models, one_kind
+from hytnas_host.collect.files import FileImporter, by_kind, find_models
+from hytnas_host.collect.label_rows import rows_of_files
+from hytnas_host.collect.model import Model
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.sampling import Network, sample_networks
-from hytnas_host.collect.summary import CollectionSummary
+from hytnas_host.collect.summary import CollectionSummary, FilesSummary
 from hytnas_host.collect.windows import Source
 from hytnas_host.devices.base import Device
-from hytnas_host.export.target import ExportTarget
+from hytnas_host.export.target import ExportTarget, ModelKind
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
 T = TypeVar("T")
@@ -113,8 +113,8 @@ def collect_files(
     precision: str | None = None,
     options: MeasureOptions,
     progress: ProgressFactory = SilentProgress,
-) -> CollectionSummary:
-    """Measure the ONNX or TFLite files of a folder, or given ones.
+) -> FilesSummary:
+    """Measure the ONNX or TFLite files of a folder, or given ones, those of each kind by themselves.
 
     The files are copied into the study. One that is damaged or cannot be run is a record with its outcome,
     and the others go on. See ``collect_latency`` for the other parameters; ``options.target`` does not count.
@@ -127,14 +127,41 @@ def collect_files(
     Raises
     ------
     CollectError
-        There is no such model file there, or they are of several formats or precisions.
-    DeviceError, StudyError
+        There is no such model file there.
+    DeviceError
+        As of ``collect_latency``; that a device has no runtime for one kind of several is said of its files.
+    StudyError
     """
-    files = find_models(folder_or_files, model_format)
-    chosen = one_kind(files, precision)
-    kind = chosen.kind
     importer = FileImporter(study)
-    models = importer.take(chosen.files, kind)
+    collections: list[CollectionSummary] = []
+    unable: dict[str, str] = {}
+    error: NoRuntimeError | None = None
+    for kind, files in by_kind(find_models(folder_or_files, model_format), precision).items():
+        models = importer.take(files, kind)
+        try:
+            if models:
+                collections.append(
+                    _collect_kind(study, devices, models, kind=kind, options=options, progress=progress)
+                )
+        except NoRuntimeError as missing:
+            error = missing
+            unable |= {model.sha256: missing.what for model in models}
+    if error is not None and not collections:
+        raise error
+    device_ids = {share.device_id for collection in collections for share in collection.devices}
+    return FilesSummary(tuple(collections), tuple(rows_of_files(study, importer.given, device_ids, unable)))
+
+
+def _collect_kind(
+    study: Study,
+    devices: Sequence[Device],
+    models: Sequence[Model],
+    *,
+    kind: ModelKind,
+    options: MeasureOptions,
+    progress: ProgressFactory,
+) -> CollectionSummary:
+    """Measure model files of one kind; the canary, where networks are exported to it, is of the kind too."""
     target = ExportTarget.of_kind(kind)
     with Exporter(study, Task(), seed=options.seed, workers=1, target=target or ExportTarget()) as exporter:
         source = Source(
@@ -146,15 +173,7 @@ def collect_files(
             kind=kind,
         )
         collected = collect(study, devices, source, options, purpose=Purpose.LATENCY, progress=progress)
-    failures = tuple(importer.failed.values())
-    summary = collected.summary(len(models) + len(failures), failures=failures, export_s=exporter.seconds)
-    unknown = (as_text(file) for file in chosen.unknown)
-    damaged = (
-        f"{name} may be damaged, or no model: its kind cannot be read"
-        for name in unknown
-        if name not in importer.failed
-    )
-    return msgspec.structs.replace(summary, remarks=(*failures[1:], *damaged))
+    return collected.summary(len(models), failures=(), export_s=exporter.seconds)
 
 
 def collect_networks(

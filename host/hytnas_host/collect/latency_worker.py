@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceContext, MeasureSettings, ModelFormat
 from hytnas_datasets.store import Study
+from hytnas_host.collect.errors import NoRuntimeError
 from hytnas_host.collect.journals import Journals
 from hytnas_host.collect.measuring import Measurer
 from hytnas_host.collect.running import check_same_board, check_same_context
@@ -173,10 +174,10 @@ class Group:
 
 
 def require_runtime(device: str, context: DeviceContext, model_format: ModelFormat = "onnx", /) -> None:
-    """Raise DeviceError where the device has no runtime to measure such models with."""
+    """Raise NoRuntimeError where the device has no runtime to measure such models with."""
     if context.runtime in ("", "none"):
         extra = {"onnx": "onnx", "tflite": "litert"}[model_format]
-        raise DeviceError(
+        raise NoRuntimeError(
             f"device {device!r} has no runtime installed that works and runs {model_format} files",
             f"install one there, on an enrolled board with: hytnas-profile device provision, else with: "
             f"pip install 'hytnas[{extra}]', and look with: hytnas-agent describe",

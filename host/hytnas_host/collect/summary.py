@@ -1,13 +1,13 @@
 """What one collection came to."""
 
+from collections import Counter
+
 import msgspec
 
 from hytnas_agent.records import EXECUTION_WORDS, Execution
 from hytnas_datasets.store import Agreement
+from hytnas_host.collect.label_rows import LabelRow
 from hytnas_host.collect.pace import SHARED_BELOW, describe_share
-
-MAX_REMARKS = 10
-"""That are shown to a person."""
 
 
 class DeviceShare(msgspec.Struct, frozen=True):
@@ -101,8 +101,6 @@ class CollectionSummary(msgspec.Struct, frozen=True):
         How well the devices' canaries agreed over the whole collection, where several shared it.
     executions : tuple of Execution
         How the devices ran what they measured, from the most real to the least.
-    remarks : tuple of str
-        What is said of single model files.
     """
 
     purpose: str
@@ -122,7 +120,6 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     export_failure: str = ""
     disturbed_labels: int = 0
     left_out: int = 0
-    remarks: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """One line for a person, one more where it was no real board, one for each device of several."""
@@ -138,9 +135,6 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             lines.append(f"  {self.left_out} models were left out, because the time for measuring was over")
         if self.export_failure:
             lines.append(f"  not exported: {self.export_failure}")
-        lines += [f"  {remark}" for remark in self.remarks[:MAX_REMARKS]]
-        if len(self.remarks) > MAX_REMARKS:
-            lines.append(f"  and {len(self.remarks) - MAX_REMARKS} more such files")
         if any(execution != "native" for execution in self.executions):
             words = " and ".join(EXECUTION_WORDS[execution] for execution in self.executions)
             lines.append(f"  latencies: {words}")
@@ -167,3 +161,27 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             names = {share.device_id: share.device for share in self.devices}
             lines.append(f"  {self.agreement.describe(names)}")
         return "\n".join(lines)
+
+
+class FilesSummary(msgspec.Struct, frozen=True):
+    """What measuring model files came to.
+
+    Attributes
+    ----------
+    collections : tuple of CollectionSummary
+        One for each kind of files, each measured by itself.
+    labels : tuple of LabelRow
+        One or more for each of the files.
+    """
+
+    collections: tuple[CollectionSummary, ...]
+    labels: tuple[LabelRow, ...]
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many labels of all kinds ended with each outcome."""
+        return dict(sum((Counter(each.outcomes) for each in self.collections), Counter()))
+
+    def describe(self) -> str:
+        """What each collection says for a person."""
+        return "\n".join(collection.describe() for collection in self.collections)

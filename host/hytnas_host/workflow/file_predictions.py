@@ -85,10 +85,10 @@ def _open(
     """The predictor, and the model files, which fit it."""
     info = trained_info(study, target)
     estimator = layerwise_estimator(load_trained(study, target, get_space(info.space), force=force))
-    chosen = one_kind(find_models(list(files)))
+    kind, chosen = one_kind(find_models(list(files)))
     if not force:
-        _check_kind(info, chosen.kind)
-    return info, estimator, chosen.files
+        _check_kind(info, kind)
+    return info, estimator, chosen
 
 
 def _check_kind(info: PredictorInfo, kind: ModelKind) -> None:

@@ -47,11 +47,17 @@ def test_it_is_said_what_measured_from_the_most_real_to_the_least(study: Study, 
 
 def test_coverage_counts_every_choice(study: Study, space: Space, measured: list[Architecture]) -> None:
     study.architectures.add(space, measured[:1], ["q"], "accuracy")
+    study.architectures.add(space, [*measured[:1], Architecture("tiny", (2, 1, 1))], ["q", "r"], "canary")
     assert study.describe().coverage == (
         Coverage("tiny", "depth", (1, 2, 3), (1, 1, 2)),
         Coverage("tiny", "ratio", (1.0, 1.5), (3, 1)),
         Coverage("tiny", "kind", ("conv", "attention"), (4, 0)),
     )
+
+
+def test_a_canary_alone_covers_no_space(study: Study, space: Space) -> None:
+    study.architectures.add(space, [Architecture("tiny", (0, 0, 0))], ["q"], "canary")
+    assert study.describe().coverage == ()
 
 
 def test_repeat_noise_is_the_pooled_relative_deviation(study: Study, make: Make) -> None:

@@ -15,8 +15,10 @@ from hytnas_datasets import bundled
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.portable import TABLE, write_set
 from hytnas_host.cli.app import app
+from hytnas_host.cli.label_table import print_label_rows
 from hytnas_host.cli.leaderboard_table import print_leaderboard
 from hytnas_host.cli.search_tables import print_search, print_verification
+from hytnas_host.collect.label_rows import LabelRow
 from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.search.result import Objective, Pick, SearchResult, Verification
 from hytnas_predictors.leaderboard import build_leaderboard, write_csv
@@ -86,8 +88,12 @@ class Made:
 
     def collection(self) -> str:
         none = dict.fromkeys(CollectionSummary.__struct_fields__, 0)
-        known = {"outcomes": {}, "devices": (), "remarks": (), "agreement": None, "executions": (EXECUTION,)}
+        known = {"outcomes": {}, "devices": (), "agreement": None, "executions": (EXECUTION,)}
         return CollectionSummary(**(none | known)).describe()
+
+    def label_rows(self) -> str:
+        rows = [LabelRow("m.onnx", "onnx fp32", device="pi", execution=EXECUTION)]
+        return self.printed(lambda: print_label_rows(rows))
 
     def agent(self) -> str:
         absent = dict.fromkeys(LatencyLabel.__struct_fields__, 1.0)
@@ -121,6 +127,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         (Made.packed_table, EXECUTION),
         (Made.data_sheet, WORDS),
         (Made.collection, WORDS),
+        (Made.label_rows, WORDS),
         (Made.agent, WORDS),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -11,7 +11,7 @@ from onnx import helper
 from hytnas_datasets.store import Study
 from hytnas_host.collect import files
 from hytnas_host.collect.errors import CollectError
-from hytnas_host.collect.files import FileImporter, find_models, one_kind
+from hytnas_host.collect.files import FileImporter, by_kind, find_models, one_kind
 from hytnas_host.export import inspect_onnx
 from hytnas_host.export.target import ModelKind
 
@@ -75,44 +75,45 @@ def kind_of(path: Path, dtype: type) -> None:
     path.write_bytes(helper.make_model(graph).SerializeToString())
 
 
-def test_the_kind_is_that_of_all_files_and_mixtures_are_refused(folder):
-    assert one_kind(find_models(folder, "tflite")).kind == ModelKind("tflite")
-    with pytest.raises(CollectError, match=r"several kinds.*--format"):
+def test_files_are_measured_kind_by_kind_and_predicted_of_one_alone(folder):
+    assert one_kind(find_models(folder, "tflite"))[0] == ModelKind("tflite")
+    with pytest.raises(CollectError, match=r"several kinds.*name files of one kind"):
         one_kind(find_models(folder))
     kind_of(folder / "a.onnx", np.float32)
     quantised = folder / "b.onnx"
     kind_of(quantised, np.float32)
     with quantised.open("ab") as stream:
         stream.write(b'"\x0bQLinearConv')
+    assert by_kind(find_models(folder)) == {
+        ModelKind("onnx", "fp32"): [folder / "a.onnx"],
+        ModelKind("onnx", "int8"): [quantised],
+        ModelKind("tflite", "fp32"): [folder / "c.TFLITE"],
+    }
     with pytest.raises(CollectError, match="1 onnx fp32, 1 onnx int8"):
         one_kind(find_models(folder, "onnx"))
-    chosen = one_kind(find_models(folder, "onnx"), "int8")
-    assert (chosen.kind, chosen.files) == (ModelKind("onnx", "int8"), [quantised])
+    assert by_kind(find_models(folder, "onnx"), "int8") == {ModelKind("onnx", "int8"): [quantised]}
     with pytest.raises(CollectError, match="no model of precision fp16"):
-        one_kind(find_models(folder, "onnx"), "fp16")
+        by_kind(find_models(folder, "onnx"), "fp16")
 
 
-def test_files_of_unknown_kind_are_named_and_leave_the_kind_to_the_others(study, folder):
+def test_files_of_unknown_kind_go_with_those_of_their_format(study, folder):
     kind_of(folder / "good.onnx", np.float16)
     (folder / "._good.onnx").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X" + bytes(100))
     os.mkfifo(folder / "pipe.onnx")
-    chosen = one_kind(find_models(folder))
-    assert chosen.kind == ModelKind("onnx", "fp16")
-    assert [file.name for file in chosen.unknown] == [
-        "._good.onnx",
-        "a.onnx",
-        "b.onnx",
-        "c.TFLITE",
-        "pipe.onnx",
-    ]
-    importer = FileImporter(study)
-    assert len(importer.take(chosen.files, chosen.kind)) == 4
-    assert [Path(name).name for name in importer.failed] == ["c.TFLITE", "pipe.onnx"]
+    chosen = by_kind(find_models(folder))
+    names = {str(kind): [file.name for file in files] for kind, files in chosen.items()}
+    assert names == {
+        "onnx fp16": ["._good.onnx", "a.onnx", "b.onnx", "good.onnx", "pipe.onnx"],
+        "tflite fp32": ["c.TFLITE"],
+    }
 
 
 def test_equal_files_are_one_model(study, folder):
     (folder / "copy.onnx").write_bytes(b"a")
-    assert len(FileImporter(study).take(find_models(folder, "onnx"), ModelKind())) == 2
+    importer = FileImporter(study)
+    assert len(importer.take(find_models(folder, "onnx"), ModelKind())) == 2
+    assert len({file.sha256 for file in importer.given}) == 2
+    assert [record.names for record in study.exports.all()] == [("a.onnx", "copy.onnx"), ("b.onnx",)]
 
 
 def test_a_model_beside_its_weights_is_one_file_in_the_study(study, tmp_path):
@@ -124,7 +125,7 @@ def test_a_model_beside_its_weights_is_one_file_in_the_study(study, tmp_path):
     assert importer.take([tmp_path / "a.onnx", tmp_path / "b.onnx"], ModelKind()) == models[:1]
     assert models[0].sha256 != models[1].sha256
     assert all(inspect_onnx(model.path).sha256 == model.sha256 for model in models)
-    (reason,) = importer.failed.values()
+    reason = importer.given[-1].reason
     assert "b.onnx keeps weights in b.onnx.data, which cannot be read" in reason
 
 
@@ -134,17 +135,16 @@ def test_names_that_are_long_or_no_text_are_taken(study, tmp_path):
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(bytes([number]))
     importer = FileImporter(study)
     assert len(importer.take(find_models(tmp_path), ModelKind())) == 3
-    assert not importer.failed
+    assert not any(file.reason for file in importer.given)
     assert all(record.path.endswith(".onnx") for record in study.exports.all())
 
 
 def test_a_pipe_and_a_folder_are_failures_that_name_them(study, folder):
     os.mkfifo(folder / "pipe.onnx")
     (folder / os.fsdecode(b"folder\xff.onnx")).mkdir()
-    chosen = one_kind(find_models(folder, "onnx"))
     importer = FileImporter(study)
-    assert len(importer.take(chosen.files, chosen.kind)) == 2
-    assert [reason.rsplit("/", 1)[1] for reason in importer.failed.values()] == [
+    assert len(importer.take(find_models(folder, "onnx"), ModelKind())) == 2
+    assert [file.reason.rsplit("/", 1)[1] for file in importer.given if file.reason] == [
         "folder\ufffd.onnx cannot be read: Is a directory",
         "pipe.onnx cannot be read: it is no regular file",
     ]
@@ -165,5 +165,5 @@ def test_unreadable_file_is_a_failure_and_the_others_are_taken(study, folder):
     os.symlink(folder / "nowhere", folder / "b.onnx")
     importer = FileImporter(study)
     assert len(importer.take([folder / "a.onnx", folder / "b.onnx"], ModelKind())) == 1
-    assert list(importer.failed) == [str(folder / "b.onnx")]
+    assert [file.name for file in importer.given if file.reason] == ["b.onnx"]
     assert [failure.stage for failure in study.failures.all()] == ["file"]

@@ -13,14 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hytnas_agent.records import MeasureSettings, Outcome, ProcessResult
+from hytnas_agent.runtimes.tflite import TINY_MODEL
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 from hytnas_host.collect.errors import CollectError
+from hytnas_host.collect.label_rows import rows_of_study
 from hytnas_host.collect.latency import collect_files, collect_latency, measure_architectures
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
@@ -185,17 +188,34 @@ def test_export_processes_end_with_the_last_export(study, exports_here, monkeypa
     assert (ended_after, ends) == ([0, 1], [False])
 
 
-def test_damaged_file_is_a_record_and_the_others_go_on(study, state, folder):
+def test_damaged_file_is_a_record_and_the_others_go_on_kind_by_kind(study, state, folder):
     whole = (folder / "product-8.onnx").read_bytes()
-    for width in (12, 16, 20):
+    for width in (16, 20):
         (folder / f"product-{width}.onnx").unlink()
-    (folder / "damaged.onnx").write_bytes(whole[: len(whole) // 2])
-    (folder / "empty.onnx").write_bytes(b"")
+    half = onnx.load(folder / "product-12.onnx")
+    for value in (*half.graph.input, *half.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    weights = numpy_helper.to_array(half.graph.initializer[0]).astype(np.float16)
+    half.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "w"))
+    onnx.save(half, folder / "product-12.onnx")
+    (folder / "damaged.onnx").write_bytes(whole[:-40] + bytes(40))
+    (folder / "gone.onnx").symlink_to(folder / "nowhere")
+    (folder / "tiny.tflite").write_bytes(TINY_MODEL)
     with open_local(state) as device:
         summary = collect_quickly(study, device, folder)
-    assert summary.outcomes == {"OK": 1, "INVALID_MODEL": 2}
-    for name in ("damaged.onnx", "empty.onnx"):
-        assert f"{name} may be damaged, or no model" in summary.describe()
+    assert [each.kind for each in summary.collections] == ["onnx fp16", "onnx fp32", "tflite fp32"]
+    assert summary.outcomes == {"OK": 3, "INVALID_MODEL": 1}
+    rows = {row.file: row for row in summary.labels}
+    assert {name: (row.kind, row.outcome) for name, row in rows.items()} == {
+        "product-12.onnx": ("onnx fp16", "OK"),
+        "damaged.onnx": ("onnx fp16", "INVALID_MODEL"),
+        "gone.onnx": ("", "not read"),
+        "product-8.onnx": ("onnx fp32", "OK"),
+        "tiny.tflite": ("tflite fp32", "OK"),
+    }
+    assert "No such file" in rows["gone.onnx"].reason
+    assert rows["damaged.onnx"].reason
+    assert sorted(rows_of_study(study), key=str) == sorted(summary.labels, key=str)
 
 
 def test_folder_without_models_is_refused_before_the_device_is_asked(study, tmp_path):

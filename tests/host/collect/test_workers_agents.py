@@ -141,8 +141,8 @@ def assert_complete(study: Study, models: int = 4) -> None:
 
 def test_two_agents_share_the_work(study, states, folder):
     with open_twins(states) as twins:
-        summary = collect_files(study, twins, folder, options=OPTIONS)
-        again = collect_files(study, twins, folder, options=OPTIONS)
+        (summary,) = collect_files(study, twins, folder, options=OPTIONS).collections
+        (again,) = collect_files(study, twins, folder, options=OPTIONS).collections
     assert_complete(study)
     assert [share.device for share in summary.devices] == ["one", "two"]
     assert summary.measured_jobs >= 12
