@@ -187,6 +187,13 @@ def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--runtime", help="runtime to use, as `describe` names it (default: the first that runs the format)"
     )
     command.add_argument(
+        "--inputs",
+        type=Path,
+        metavar="FILE.npz",
+        help="arrays called like the model's inputs (numpy.savez) to run it with (default: made-up ones); "
+        "give them where made-up ones end the run or change the work, such as token ids",
+    )
+    command.add_argument(
         "--deadline-s",
         type=_positive_float,
         metavar="SECONDS",

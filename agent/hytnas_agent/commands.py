@@ -67,6 +67,7 @@ def measure(options: argparse.Namespace, state: StateFolder) -> int:
             settings,
             processes=options.processes,
             runtime=options.runtime,
+            inputs=options.inputs,
             extra=_extra_passes(options, settings),
             on_result=show,
         )

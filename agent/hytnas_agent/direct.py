@@ -1,6 +1,5 @@
 """``measure FILE``: the method without a server, under the same lease."""
 
-import hashlib
 import os
 import secrets
 from collections import deque
@@ -25,8 +24,7 @@ from hytnas_agent.records import (
     ModelFormat,
     ProcessResult,
 )
-from hytnas_agent.regular_file import open_regular
-from hytnas_agent.runtimes.onnx_file import data_files
+from hytnas_agent.runtimes.identity import file_hash, model_identity
 from hytnas_agent.supervisor import JobFiles, run_job
 from hytnas_agent.worker_process import Cancellation
 
@@ -62,6 +60,7 @@ def measure_file(
     *,
     processes: int = 5,
     runtime: str | None = None,
+    inputs: Path | None = None,
     extra: Mapping[MeasurePass, MeasureSettings] | None = None,
     on_result: Callable[[int, int], None] | None = None,
 ) -> Measurement:
@@ -73,6 +72,8 @@ def measure_file(
 
     Parameters
     ----------
+    inputs : Path, optional
+        An ``.npz`` of arrays called like the model's inputs; they are made up where it is not given.
     extra : mapping, optional
         Further passes with their settings, each in a process of its own after the others.
     on_result : callable, optional
@@ -85,6 +86,12 @@ def measure_file(
     """
     kind = model_format(path)
     digest = _identity(path, kind)
+    if inputs is not None:
+        settings = msgspec.structs.replace(settings, inputs_sha256=_hash_of(inputs))
+        extra = {
+            name: msgspec.structs.replace(chosen, inputs_sha256=settings.inputs_sha256)
+            for name, chosen in (extra or {}).items()
+        }
     timed: list[tuple[MeasurePass, MeasureSettings]] = [(MeasurePass.TIMED, settings)]
     passes = [*timed * processes, (MeasurePass.MEMORY, settings), *(extra or {}).items()]
     allowed = tuple(sorted(os.sched_getaffinity(0)))
@@ -103,7 +110,7 @@ def measure_file(
             runtime,
             may_end_early=may_end_early,
         )
-        files = JobFiles(path.absolute())
+        files = JobFiles(path.absolute(), None if inputs is None else inputs.absolute())
         return run_job(job, files, identity, allowed_cores=allowed, cancellation=cancellation, gate=gate)
 
     try:
@@ -116,20 +123,23 @@ def measure_file(
     return Measurement(aggregate(stands), tuple(result for of_one in attempts for result in of_one))
 
 
+def _hash_of(path: Path) -> str:
+    try:
+        return file_hash(path)
+    except OSError as error:
+        raise AgentError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
 def _identity(path: Path, kind: ModelFormat) -> str:
-    """The hash of a model file, and of the files in which it keeps weights."""
+    """As `model_identity`; raises AgentError."""
     try:
         os.fsencode(path.name).decode()
-        hashes = []
-        for file in (path, *(path.parent / name for name in (data_files(path) if kind == "onnx" else ()))):
-            with open_regular(file) as stream:
-                hashes.append(hashlib.file_digest(stream, "sha256").hexdigest())
+        return model_identity(path, kind)
     except UnicodeDecodeError as error:
         raise AgentError(f"the name {path.name!r} is not UTF-8", "Rename the file") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise AgentError(f"{path}, or a file of its weights, cannot be read: {reason or error}") from error
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _with_attempts(

@@ -18,6 +18,7 @@ and what it adds is used where the agent's ``capabilities`` name it.
 1.3    ``tune`` (``tune``): pin the clock's governor, or take that back
 1.4    ``core_speed`` in results: which timed runs count
 1.5    ``may_end_early`` in jobs (``measure.end_early``): a process that is certain to be disturbed ends
+1.6    ``inputs_sha256`` in a job's settings (``measure.inputs``): real inputs instead of made-up ones
 =====  ==============================================================================================
 """
 
@@ -37,7 +38,7 @@ from hytnas_agent.records import (
 )
 
 PROTOCOL_MAJOR = 1
-PROTOCOL_MINOR = 5
+PROTOCOL_MINOR = 6
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 RequestId = int | str | None

@@ -67,6 +67,8 @@ class MeasureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     A process warms up until two consecutive windows agree (or the cap), then takes timed runs until it has
     ``min_runs`` and has spent ``timed_budget_s``, or has ``max_runs``. ``load_s`` is how long the energy and
     the sustained pass keep the device busy; no other pass has it, and agents of before 1.2 do not know it.
+    ``inputs_sha256`` names a spooled ``.npz`` of arrays called like the model's inputs, which a model without
+    a reference is run with; else they are made up from ``input_seed``. Agents of before 1.6 do not know it.
     """
 
     threads: int = 1
@@ -81,6 +83,7 @@ class MeasureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_limit_bytes: int | None = None
     input_seed: int = 0
     load_s: float | UnsetType = UNSET
+    inputs_sha256: str | UnsetType = UNSET
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -222,8 +222,10 @@ class Spool:
 
 
 def names_of(job: MeasureJob) -> list[str]:
-    """The spool names that a job needs: the model, and the reference's inputs and outputs."""
+    """The spool names that a job needs: the model, and its reference's inputs and outputs or given inputs."""
     names = [f"{job.model_sha256}.{job.format}"]
     if job.reference is not None:
         names += [f"{job.reference.inputs_sha256}.npz", f"{job.reference.outputs_sha256}.npz"]
+    elif isinstance(job.settings.inputs_sha256, str):
+        names.append(f"{job.settings.inputs_sha256}.npz")
     return names

@@ -82,12 +82,13 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """Tensors, and operators each after those that it reads."""
+    """Tensors, and operators each after those that it reads; ``signatures`` are the names it is called by."""
 
     tensors: list[Tensor]
     operators: list[Operator]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    signatures: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -119,13 +120,19 @@ def _read_graphs(content: "_Content") -> list[Graph]:
         raise TfliteFileError(f"the file has schema version {version}, not {SCHEMA_VERSION}")
     codes = [(_builtin_code(code), code.text(1)) for code in model.tables(1)]
     filled = [_filled(buffer, len(content)) for buffer in model.tables(4)]
-    graphs = [_read_graph(graph, codes, filled) for graph in model.tables(2)]
+    signatures = [(signature.integer(4, "<I"), signature.text(2)) for signature in model.tables(7)]
+    graphs = [
+        _read_graph(graph, codes, filled, tuple(name for place, name in signatures if place == number))
+        for number, graph in enumerate(model.tables(2))
+    ]
     if not graphs:
         raise TfliteFileError("the file holds no graph")
     return graphs
 
 
-def _read_graph(graph: "Table", codes: list[tuple[int, str]], filled: list[bool]) -> Graph:
+def _read_graph(
+    graph: "Table", codes: list[tuple[int, str]], filled: list[bool], signatures: tuple[str, ...]
+) -> Graph:
     tensors = [
         Tensor(
             tensor.text(3),
@@ -152,7 +159,7 @@ def _read_graph(graph: "Table", codes: list[tuple[int, str]], filled: list[bool]
         for index in operator.inputs:
             if index != -1:
                 _item(tensors, index, "tensor")
-    return Graph(tensors, operators, inputs, outputs)
+    return Graph(tensors, operators, inputs, outputs, signatures)
 
 
 def _builtin_code(code: "Table") -> int:

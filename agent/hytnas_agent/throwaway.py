@@ -1,9 +1,10 @@
 """Running something in a throw-away process: what dies there takes nothing with it."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+
+from hytnas_agent.signals import signal_name
 
 
 class Died(Exception):
@@ -33,7 +34,7 @@ def run_apart(
     except subprocess.TimeoutExpired as error:
         raise Died(f"gave no answer within {timeout_s:g} s") from error
     if process.returncode < 0:
-        raise Died(f"dies of {signal.Signals(-process.returncode).name} on this device")
+        raise Died(f"dies of {signal_name(-process.returncode)} on this device")
     return process
 
 

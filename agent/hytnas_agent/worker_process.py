@@ -25,6 +25,7 @@ from hytnas_agent.device.files import read_counters, read_text
 from hytnas_agent.launcher import Launch, current_launcher
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import MeasurePass, Outcome
+from hytnas_agent.signals import signal_name
 from hytnas_agent.worker.messages import Report, WorkerMessage, WorkerRequest
 
 WATCH_INTERVAL_S = 0.25
@@ -218,7 +219,7 @@ def _explain_death(returncode: int, stage: str, stderr: str, kernel_killed: bool
     said = f": {last_line}" if last_line else ""
     out_of_memory = bool(_OUT_OF_MEMORY.search(stderr))
     if returncode < 0:
-        name = signal.Signals(-returncode).name
+        name = signal_name(-returncode)
         if out_of_memory or (returncode == -signal.SIGKILL and kernel_killed):
             return Ending(Report(Outcome.OOM, f"out of memory while {stage}{said}"), name)
         return Ending(Report(Outcome.CRASH, f"killed by {name} while {stage}{said}"), name)

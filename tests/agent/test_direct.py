@@ -16,6 +16,7 @@ from hytnas_agent.cli import main
 from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.records import MeasureJob, MeasureSettings, ProcessResult, Verdict
+from hytnas_agent.runtimes.identity import model_identity
 
 from .conftest import Models, make_result
 
@@ -104,7 +105,8 @@ def kept_apart(folder: Path, weights: float) -> Path:
     x, y = (helper.make_tensor_value_info(name, 1, [1, 4]) for name in "xy")
     graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [w])
     path = folder / "net.onnx"
-    onnx.save(helper.make_model(graph), path, save_as_external_data=True, location="w.data", size_threshold=0)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path, save_as_external_data=True, location="w.data", size_threshold=0)
     return path
 
 
@@ -128,6 +130,8 @@ def test_the_identity_of_a_model_covers_the_weights_beside_it(
     assert len(set(seen)) == 2
     with pytest.raises(AgentError, match="cannot be read: No such file"):
         direct.measure_file(path, state, MeasureSettings())
+    kept_apart(tmp_path, 1.0)
+    assert model_identity(path, "onnx") == seen[0], "what the worker checks it against"
     direct.measure_file(models.tiny, state, MeasureSettings(), processes=1)
     assert seen[-1] == hashlib.sha256(models.tiny.read_bytes()).hexdigest()
 

@@ -168,6 +168,7 @@ def test_a_running_job_can_be_cancelled(models: Models, cancellation: Cancellati
     [
         ("os.kill(os.getpid(), 11)", Outcome.CRASH, "SIGSEGV"),
         ("os.kill(os.getpid(), 4)", Outcome.CRASH, "SIGILL"),
+        ("os.kill(os.getpid(), 40)", Outcome.CRASH, "SIGRTMIN+6"),
         ("os.write(2, b'terminate called: std::bad_alloc'); os.abort()", Outcome.OOM, "SIGABRT"),
         ("raise MemoryError", Outcome.OOM, None),
         ("sys.exit('no reason')", Outcome.INTERNAL, None),

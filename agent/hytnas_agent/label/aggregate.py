@@ -146,7 +146,7 @@ def _explain(
     disturbed: Sequence[ProcessResult],
     unstable: str,
 ) -> str:
-    parts = []
+    parts = [result.message for result in good if result.message][:1]
     if failures:
         endings = ", ".join(f"{count} {outcome}" for outcome, count in failures.most_common())
         first = next(

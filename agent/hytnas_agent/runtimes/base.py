@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from hytnas_agent.errors import AgentError
 from hytnas_agent.pass_records import OperatorProfile
@@ -40,6 +40,8 @@ class LoadedModel(Protocol):
 
     def run(self, tensors: "list[Array]") -> "list[Array]":
         """One inference: input tensors in the order of ``inputs``, output tensors in the model's order.
+
+        An output that cannot become an array (bfloat16, a ragged sequence) is given as the runtime holds it.
 
         Raises
         ------
@@ -118,14 +120,28 @@ class RuntimeEntry:
     extra: str = ""
 
 
-def fix_shape(name: str, shape: "list[int | str | None]") -> tuple[int, ...]:
-    """A model's declared input shape with a free batch axis set to 1.
+_SHAPE_HINT: Final = "have the host fix it (collect latency --models --shape NAME:1,3,224,224)"
+
+
+def fix_shape(name: str, shape: "list[int | str | None] | None") -> tuple[int, ...]:
+    """A model's declared input shape with a free batch axis set to 1; ``None`` for a shape that is absent.
 
     Raises
     ------
     RuntimeFailure
-        UNSUPPORTED, if another axis is free: a latency needs one size.
+        UNSUPPORTED, if the shape is absent or another axis is free: a latency needs one size. Or if a
+        dimension is 0, so that nothing is computed.
     """
+    if shape is None:
+        raise RuntimeFailure(
+            Outcome.UNSUPPORTED, f"input {name!r} has no shape: export with static shapes, or {_SHAPE_HINT}"
+        )
+    if 0 in shape:
+        raise RuntimeFailure(
+            Outcome.UNSUPPORTED,
+            f"input {name!r} has a dimension of 0 ({', '.join(map(str, shape))}), so nothing is computed: "
+            "export with another size",
+        )
     fixed = [dim if isinstance(dim, int) and dim > 0 else None for dim in shape]
     if fixed and fixed[0] is None:
         fixed[0] = 1
@@ -133,6 +149,7 @@ def fix_shape(name: str, shape: "list[int | str | None]") -> tuple[int, ...]:
         free = ", ".join(str(dim) for dim, known in zip(shape, fixed, strict=True) if known is None)
         raise RuntimeFailure(
             Outcome.UNSUPPORTED,
-            f"input {name!r} has free dimensions besides the batch ({free}): export with static shapes",
+            f"input {name!r} has free dimensions besides the batch ({free}): export with static shapes, "
+            f"or {_SHAPE_HINT}",
         )
     return tuple(dim for dim in fixed if dim is not None)

@@ -7,13 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hytnas_agent.pass_records import OperatorProfile
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import Outcome
 from hytnas_agent.runtimes.arrays import Array
 from hytnas_agent.runtimes.base import RuntimeFailure, TensorSpec, fix_shape
+from hytnas_agent.runtimes.onnx_file import inputs_without_shape
 from hytnas_agent.runtimes.onnx_profile import read_profile
 
 # Dies of SIGILL at import on cores without the instructions it was built for, such as the Cortex-A53.
@@ -35,6 +34,12 @@ _DTYPES = {
     "tensor(int64)": "int64",
     "tensor(bool)": "bool",
 }
+_AS_ARRAYS = frozenset(_DTYPES) | {"tensor(uint32)", "tensor(uint64)", "tensor(string)"}
+"""Types of outputs that numpy has; what it lacks (bfloat16, int4, sequences) stays the runtime's own."""
+_WHERE = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from \S+ failed: ?|\S+\.(?:cc|h):\d+ [^(]*\([^)]*\) "
+)
+"""What messages begin with that tells nobody anything: paths of this device, places in the source."""
 _OUT_OF_MEMORY = re.compile(
     r"bad_?\s?alloc|failed to allocate memory|not enough memory|std::length_error", re.I
 )
@@ -87,14 +92,14 @@ class OnnxRuntime:
 
     def load(self, path: Path, *, threads: int) -> "OnnxModel":
         """Create a session: all graph optimisations, sequential, CPU provider only."""
-        return OnnxModel(self._session(path, self._options(threads)))
+        return OnnxModel(self._ort, self._session(path, self._options(threads)), path)
 
     def load_profiled(self, path: Path, *, threads: int, folder: Path) -> "ProfiledOnnxModel":
         """The same session, but for the profiler that counts each operator's time."""
         options = self._options(threads)
         options.enable_profiling = True
         options.profile_file_prefix = str(folder / "profile")
-        return ProfiledOnnxModel(self._session(path, options))
+        return ProfiledOnnxModel(self._ort, self._session(path, options), path)
 
     def _options(self, threads: int) -> Any:
         options = self._ort.SessionOptions()
@@ -115,13 +120,21 @@ class OnnxRuntime:
 class OnnxModel:
     """A session and its inputs."""
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    def __init__(self, ort: Any, session: Any, path: Path) -> None:
+        self._ort, self._session = ort, session
+        nodes = session.get_inputs()
+        # Of a scalar the runtime says the same as of an input whose shape is absent.
+        shapeless = inputs_without_shape(path) if any(not node.shape for node in nodes) else set()
         self._inputs = tuple(
-            TensorSpec(node.name, fix_shape(node.name, node.shape), _dtype(node.name, node.type))
-            for node in session.get_inputs()
+            TensorSpec(
+                node.name,
+                fix_shape(node.name, None if node.name in shapeless else node.shape),
+                _dtype(node.name, node.type),
+            )
+            for node in nodes
         )
         self._names = [spec.name for spec in self._inputs]
+        self._gives_arrays = all(node.type in _AS_ARRAYS for node in session.get_outputs())
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -129,12 +142,15 @@ class OnnxModel:
         return self._inputs
 
     def run(self, tensors: list[Array]) -> list[Array]:
-        """One inference."""
+        """One inference; outputs of types that numpy lacks are left as the runtime holds them."""
+        inputs: dict[str, Any] = dict(zip(self._names, tensors, strict=True))
         try:
-            outputs = self._session.run(None, dict(zip(self._names, tensors, strict=True)))
+            if self._gives_arrays:
+                return list(self._session.run(None, inputs))
+            values = {name: self._ort.OrtValue.ortvalue_from_numpy(tensor) for name, tensor in inputs.items()}
+            return list(self._session.run_with_ort_values(None, values))
         except Exception as error:
             raise _failure(error, "run") from error
-        return [np.asarray(output) for output in outputs]
 
 
 class ProfiledOnnxModel(OnnxModel):
@@ -155,7 +171,7 @@ def _dtype(name: str, kind: str) -> str:
 
 def _failure(error: Exception, doing: str) -> RuntimeFailure:
     """What an exception of ONNX Runtime means; its classes have no common base, so its text is read too."""
-    text = " ".join(str(error).split())
+    text = _WHERE.sub("", " ".join(str(error).split()))
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
         return RuntimeFailure(Outcome.OOM, f"onnxruntime ran out of memory: {text}")
     if type(error).__name__ == "NotImplemented" or _NOT_KNOWN.search(text):

@@ -10,6 +10,7 @@ import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from hytnas_agent.regular_file import open_regular
@@ -20,8 +21,13 @@ FLOAT16 = 10
 MAX_FIELDS = 1_000_000
 """That are read of a file; more tiny ones could keep a reader busy for long."""
 
-_MODEL_GRAPH = 7
+_MODEL_IR_VERSION, _MODEL_GRAPH = 1, 7
+_MODEL_FIELDS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT = 1, 5, 11
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE = 1, 2, 4, 5
+_ATTRIBUTE_NAME, _ATTRIBUTE_INTEGER, _ATTRIBUTE_TENSOR = 1, 3, 5
+_TENSOR_DIMS, _TENSOR_NAME = 1, 8
+_VALUE_NAME, _WAY_TO_SHAPE = 1, (2, 1, 2)  # ValueInfoProto.type, TypeProto.tensor_type, Tensor.shape
 _WAYS_TO_TYPES = (
     (_GRAPH_INITIALIZER, (2,)),  # TensorProto.data_type
     (_GRAPH_INPUT, (2, 1, 1)),  # ValueInfoProto.type, TypeProto.tensor_type, Tensor.elem_type
@@ -50,6 +56,86 @@ def element_types(path: Path) -> set[int]:
             for part in reader.parts(graph, number)
             for value in reader.values(part, way)
         }
+
+
+def flaw(path: Path) -> str:
+    """Why a file can be no ONNX model, in words, by the outermost of its fields; empty where it may be one.
+
+    Raises OSError where it cannot be read.
+    """
+    with _opened(path) as reader:
+        found = {number for number, _ in reader.fields(reader.whole)}
+        known = found <= _MODEL_FIELDS and bool(found & {_MODEL_IR_VERSION, _MODEL_GRAPH})
+        if reader.exhausted:
+            return f"it has more than {MAX_FIELDS} fields: it is damaged, or no model"
+        if reader.cut_in is not None:
+            beginning = known or reader.cut_in == _MODEL_GRAPH
+            return "its end is missing: copy or download it again" if beginning else "it is no ONNX model"
+        if not known:
+            return "it is no ONNX model"
+        return "" if _MODEL_GRAPH in found else "it holds no graph"
+
+
+def inputs_without_shape(path: Path) -> set[str]:
+    """The names of the main graph's inputs of which the file does not say how many dimensions they have.
+
+    Raises OSError where it cannot be read.
+    """
+    with _opened(path) as reader:
+        return {
+            reader.text(name)
+            for graph in reader.parts(reader.whole, _MODEL_GRAPH)
+            for value in reader.parts(graph, _GRAPH_INPUT)
+            for name in reader.parts(value, _VALUE_NAME)
+            if not any(True for _ in reader.ends(value, _WAY_TO_SHAPE))
+        }
+
+
+@dataclass(frozen=True)
+class OnnxNode:
+    """An operator of the main graph.
+
+    ``axis`` is its attribute of that name, 0 where it has none; ``shape`` that of a tensor in its attributes.
+    """
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    axis: int
+    shape: tuple[int, ...]
+
+
+def read_nodes(path: Path) -> tuple[list[OnnxNode], dict[str, tuple[int, ...]]]:
+    """The operators of the main graph, each after those that it reads, and the shapes of constants by name.
+
+    Raises OSError where the file cannot be read.
+    """
+    with _opened(path) as reader:
+        graphs = list(reader.parts(reader.whole, _MODEL_GRAPH))
+        nodes = [_node(reader, node) for graph in graphs for node in reader.parts(graph, _GRAPH_NODE)]
+        weights = [part for graph in graphs for part in reader.parts(graph, _GRAPH_INITIALIZER)]
+        shapes = {
+            reader.text(name): reader.integers(weight, _TENSOR_DIMS)
+            for weight in weights
+            for name in reader.parts(weight, _TENSOR_NAME)
+        }
+        return nodes, shapes | {node.outputs[0]: node.shape for node in nodes if node.shape and node.outputs}
+
+
+def _node(reader: "_Reader", node: Span) -> OnnxNode:
+    axes = (
+        value
+        for attribute in reader.parts(node, _NODE_ATTRIBUTE)
+        if [reader.text(name) for name in reader.parts(attribute, _ATTRIBUTE_NAME)] == ["axis"]
+        for value in reader.values(attribute, (_ATTRIBUTE_INTEGER,))
+    )
+    inputs, outputs, operators = (
+        tuple(reader.text(part) for part in reader.parts(node, number))
+        for number in (_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR)
+    )
+    tensors = reader.ends(node, (_NODE_ATTRIBUTE, _ATTRIBUTE_TENSOR))
+    shape = next((reader.integers(tensor, _TENSOR_DIMS) for tensor in tensors), ())
+    return OnnxNode("".join(operators), inputs, outputs, _signed(next(axes, 0)), shape)
 
 
 def data_files(path: Path) -> list[str]:
@@ -83,12 +169,27 @@ def _opened(path: Path) -> "Iterator[_Reader]":
 
 
 class _Reader:
-    """Reads the fields of a file, ``MAX_FIELDS`` of them at most."""
+    """Reads the fields of a file, ``MAX_FIELDS`` of them at most.
+
+    Attributes
+    ----------
+    whole : (int, int)
+        Where the file begins and ends.
+    cut_in : int or None
+        The number of a field that does not end within its message, the last one such; 0 where not even that
+        can be read.
+    """
 
     def __init__(self, content: mmap.mmap | bytes) -> None:
         self.whole = (0, len(content))
+        self.cut_in: int | None = None
         self._content = content
         self._left = MAX_FIELDS
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there were more fields than are read."""
+        return not self._left
 
     def text(self, span: Span) -> str:
         """What lies there, as text."""
@@ -107,16 +208,32 @@ class _Reader:
         """The integers at the end of a way of field numbers."""
         *before, number = way
         for part in self.ends(span, tuple(before)) if before else (span,):
-            for found, value in self._fields(part):
+            for found, value in self.fields(part):
                 if found == number and isinstance(value, int):
                     yield value
 
+    def integers(self, span: Span, number: int) -> tuple[int, ...]:
+        """A list of integers, of which each is a field, or all are one."""
+        found: list[int] = []
+        for field, value in self.fields(span):
+            if field != number:
+                continue
+            if isinstance(value, int):
+                found.append(value)
+                continue
+            place, end = value
+            while place < end and self._left:
+                self._left -= 1
+                item, place = _varint(self._content, place, end)
+                found.append(item)
+        return tuple(map(_signed, found))
+
     def parts(self, span: Span, number: int) -> Iterator[Span]:
-        for found, value in self._fields(span):
+        for found, value in self.fields(span):
             if found == number and not isinstance(value, int):
                 yield value
 
-    def _fields(self, span: Span) -> Iterator[tuple[int, int | Span]]:
+    def fields(self, span: Span) -> Iterator[tuple[int, int | Span]]:
         """Number and value of every field of a message: an integer, or where the bytes of the value lie."""
         place, end = span
         while place < end and self._left:
@@ -129,9 +246,15 @@ class _Reader:
             value, place = _varint(self._content, place, end)
             size = value if coding == _LENGTH else 0
             if coding not in (_VARINT, _LENGTH) or place + size > end:
+                self.cut_in = number if coding in (_VARINT, _LENGTH) else 0
                 return
             yield number, value if coding == _VARINT else (place, place + size)
             place += size
+
+
+def _signed(value: int) -> int:
+    """An int64 that was read as if it had no sign."""
+    return value - (1 << 64) if value >= 1 << 63 else value
 
 
 def _varint(content: mmap.mmap | bytes, place: int, end: int) -> tuple[int, int]:

@@ -33,7 +33,7 @@ _DTYPES = frozenset(
 _OUT_OF_MEMORY = re.compile(r"bad_?\s?alloc|failed to allocate|not enough memory|out of memory", re.I)
 _NOT_KNOWN = re.compile(
     r"unresolved custom op|didn't find op|op with name|select tensorflow op|not supported|unsupported"
-    r"|failed to get registration from op code|not implemented",
+    r"|failed to get registration from op code|not implemented|old tflite binary with newer model",
     re.I,
 )
 
@@ -86,7 +86,7 @@ class _InterpreterRuntime:
             interpreter.allocate_tensors()
         except Exception as error:
             raise _failure(error, self.name, "load") from error
-        return TfliteModel(interpreter, self.name)
+        return TfliteModel(interpreter, self.name, gives_arrays=facts.gives_arrays)
 
     def load_profiled(self, path: Path, *, threads: int, folder: Path) -> ProfiledModel:  # noqa: ARG002
         """Refuse: the interpreter's profiler cannot be reached from Python."""
@@ -132,13 +132,19 @@ class TfliteRuntime(_InterpreterRuntime):
 class TfliteModel:
     """An interpreter with its tensors allocated."""
 
-    def __init__(self, interpreter: Any, runtime: str) -> None:
+    def __init__(self, interpreter: Any, runtime: str, *, gives_arrays: bool = True) -> None:
         self._interpreter = interpreter
         self._runtime = runtime
-        details = interpreter.get_input_details()
+        try:
+            details = interpreter.get_input_details()
+        except ValueError as error:
+            raise RuntimeFailure(
+                Outcome.UNSUPPORTED, f"an input has a type that numpy lacks, such as bfloat16: {error}"
+            ) from error
         self._inputs = tuple(_spec(detail) for detail in details)
         self._input_numbers = [int(detail["index"]) for detail in details]
-        self._output_numbers = [int(detail["index"]) for detail in interpreter.get_output_details()]
+        outputs = interpreter.get_output_details() if gives_arrays else ()
+        self._output_numbers = [int(detail["index"]) for detail in outputs]
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -146,7 +152,7 @@ class TfliteModel:
         return self._inputs
 
     def run(self, tensors: list[Array]) -> list[Array]:
-        """One inference."""
+        """One inference; no outputs where numpy lacks the type of one of them."""
         try:
             for number, tensor in zip(self._input_numbers, tensors, strict=True):
                 self._interpreter.set_tensor(number, tensor)

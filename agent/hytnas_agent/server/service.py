@@ -83,6 +83,7 @@ CAPABILITIES = (
     "measure.energy",
     "measure.sustained",
     "measure.end_early",
+    "measure.inputs",
     "parity",
     "progress",
     "replay",

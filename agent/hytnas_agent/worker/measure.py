@@ -4,8 +4,7 @@ The other passes leave this way early, or take something else than timed runs at
 """
 
 import contextlib
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +16,15 @@ from hytnas_agent.device.health import health_snapshot
 from hytnas_agent.pass_records import OperatorProfile
 from hytnas_agent.passes import DEFAULT_LOAD_S
 from hytnas_agent.protocol import RuntimeInfo
-from hytnas_agent.records import MeasurePass, Outcome, ParityResult
+from hytnas_agent.records import MeasurePass, ModelFormat, Outcome, ParityResult
 from hytnas_agent.runtimes.arrays import Array
-from hytnas_agent.runtimes.base import LoadedModel, Runtime, RuntimeFailure
+from hytnas_agent.runtimes.base import LoadedModel, Runtime, RuntimeFailure, TensorSpec
+from hytnas_agent.runtimes.identity import model_identity
+from hytnas_agent.runtimes.integer_inputs import read_ranges
+from hytnas_agent.runtimes.not_a_model import what_it_is
 from hytnas_agent.runtimes.precision import read_precision
 from hytnas_agent.runtimes.registry import candidates, create
+from hytnas_agent.runtimes.tflite_file import read_tflite
 from hytnas_agent.worker.clock import process_clock
 from hytnas_agent.worker.energy import measure_energy, require_meter
 from hytnas_agent.worker.messages import Report, SpeedRequest, Stage, WorkerRequest
@@ -32,6 +35,7 @@ from hytnas_agent.worker.sustained import judge_windows, run_windows
 from hytnas_agent.worker.tensors import (
     ParityFailure,
     check_parity,
+    given_inputs,
     load_arrays,
     random_inputs,
     reference_cases,
@@ -39,6 +43,7 @@ from hytnas_agent.worker.tensors import (
 from hytnas_agent.worker.timing import time_runs, warm_up
 
 MEMORY_PASS_RUNS = 3
+GENERATED: Final = "the inputs were made up: give real ones with --inputs FILE.npz"
 
 Emit = Callable[[Stage], None]
 
@@ -47,8 +52,7 @@ def measure(request: WorkerRequest, emit: Emit) -> Report:
     """Measure one model once; a model that fails is a report too."""
     measured: dict[str, Any] = {"health_before": health_snapshot(request.cores)}
     try:
-        _measure_into(measured, request, emit)
-        outcome, message = Outcome.OK, ""
+        outcome, message = Outcome.OK, _measure_into(measured, request, emit)
     except RuntimeFailure as failure:
         outcome, message = failure.outcome, failure.what
     except ParityFailure as failure:
@@ -63,38 +67,43 @@ def measure(request: WorkerRequest, emit: Emit) -> Report:
     return Report(outcome, message, **measured)
 
 
-def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) -> None:
+def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) -> str:
+    """Measure, and what is to be said of a model that goes well."""
     job = request.job
     emit(Stage("importing the runtime"))
     runtime, info = _first_usable(request)
     emit(Stage("loading the model", info))
     path = Path(request.model_path)
-    _check_hash(path, job.model_sha256)
+    _check_hash(path, job.format, job.model_sha256)
+    _check_content(path, job.format)
     emit(Stage("loading the model", precision=read_precision(path, job.format)))
+    remark = read_tflite(path).remark if job.format == "tflite" else ""
     if job.measure_pass == MeasurePass.PROFILE:
         emit(Stage("in the profile pass"))
         with _accounted(measured, request):
             measured["profile"] = _profile(request, runtime, path)
-        return
+        return remark
     if job.measure_pass == MeasurePass.ENERGY:
         require_meter()  # before anything is loaded in vain
     clock = process_clock()
     before = clock()
     model = runtime.load(path, threads=job.settings.threads)
     measured["load_ms"] = (clock() - before) / 1e6
-    cases = _cases(request, model)
-    emit(Stage("in the first inference"))
-    inputs = cases[0]
-    before = clock()
-    outputs = model.run(inputs)
-    measured["cold_ms"] = (clock() - before) / 1e6
+    chosen = _inputs(request, model)
+    made_up = chosen.generated and any(map(_holds_integers, model.inputs))
+    emit(Stage("in the first inference" + (" of made-up whole numbers" if made_up else "")))
+    inputs = chosen.cases[0]
+    with _blamed(chosen, model.inputs):
+        before = clock()
+        outputs = model.run(inputs)
+        measured["cold_ms"] = (clock() - before) / 1e6
     if job.measure_pass == MeasurePass.MEMORY:
         emit(Stage("in the memory pass"))
         for _ in range(MEMORY_PASS_RUNS - 1):
             model.run(inputs)
         measured["peak_rss_bytes"] = peak_rss_bytes()
-        return
-    measured["parity"] = _parity(request, model, cases, outputs)
+        return remark
+    measured["parity"] = _parity(request, model, chosen.cases, outputs)
     watch = None
     if request.speed is not None:
         emit(Stage("looking for the core's best speed"))
@@ -108,6 +117,7 @@ def _measure_into(measured: dict[str, Any], request: WorkerRequest, emit: Emit) 
     timed = job.measure_pass == MeasurePass.TIMED
     emit(Stage("in the timed runs" if timed else f"in the {job.measure_pass} pass"))
     _WARM_PASSES[job.measure_pass](measured, warm)
+    return remark
 
 
 @dataclass(frozen=True)
@@ -138,7 +148,7 @@ def _profile(request: WorkerRequest, runtime: Runtime, path: Path) -> OperatorPr
         path,
         threads=settings.threads,
         folder=Path(request.scratch_path),
-        make_inputs=lambda model: random_inputs(model.inputs, settings.input_seed),
+        make_inputs=lambda model: _inputs(request, model).cases[0],
         clock=process_clock(),
     )
 
@@ -233,20 +243,55 @@ def _first_usable(request: WorkerRequest) -> tuple[Runtime, RuntimeInfo]:
     raise failure
 
 
-def _check_hash(path: Path, expected: str) -> None:
+def _check_hash(path: Path, model_format: ModelFormat, expected: str) -> None:
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise RuntimeFailure(Outcome.INVALID_MODEL, f"the model cannot be read: {error.strerror}") from error
-    if digest != expected:
+        found = model_identity(path, model_format)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise RuntimeFailure(Outcome.INVALID_MODEL, f"the model cannot be read: {reason}") from error
+    if found != expected:
         raise RuntimeFailure(Outcome.INVALID_MODEL, "the model file does not have the hash it is named by")
 
 
-def _cases(request: WorkerRequest, model: LoadedModel) -> list[list[Array]]:
-    if request.inputs_path is None or request.job.measure_pass == MeasurePass.MEMORY:
-        return [random_inputs(model.inputs, request.job.settings.input_seed)]
-    return reference_cases(model.inputs, load_arrays(Path(request.inputs_path), "input"))
+def _check_content(path: Path, model_format: ModelFormat) -> None:
+    found = what_it_is(path, model_format)
+    if found:
+        raise RuntimeFailure(Outcome.INVALID_MODEL, f"the file is no {model_format} model: {found}")
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What a model is run with: the cases of its reference, inputs that somebody gave, or made-up ones."""
+
+    cases: list[list[Array]]
+    generated: bool = False
+
+
+def _inputs(request: WorkerRequest, model: LoadedModel) -> _Inputs:
+    job = request.job
+    if request.inputs_path is not None and job.reference is None:
+        return _Inputs([given_inputs(model.inputs, Path(request.inputs_path))])
+    if request.inputs_path is not None and job.measure_pass not in (MeasurePass.MEMORY, MeasurePass.PROFILE):
+        return _Inputs(reference_cases(model.inputs, load_arrays(Path(request.inputs_path), "input")))
+    whole = any(_holds_integers(spec) for spec in model.inputs)
+    ranges = read_ranges(Path(request.model_path), job.format) if whole else {}
+    return _Inputs([random_inputs(model.inputs, job.settings.input_seed, ranges)], generated=True)
+
+
+def _holds_integers(spec: TensorSpec) -> bool:
+    return not spec.dtype.startswith("float")
+
+
+@contextlib.contextmanager
+def _blamed(inputs: _Inputs, specs: Sequence[TensorSpec]) -> Iterator[None]:
+    """Say of a run that fails that its inputs were made up, for which nobody can blame the model."""
+    try:
+        yield
+    except RuntimeFailure as failure:
+        if not inputs.generated or failure.outcome is Outcome.OOM:
+            raise
+        outcome = Outcome.UNSUPPORTED if any(map(_holds_integers, specs)) else failure.outcome
+        raise RuntimeFailure(outcome, f"{failure.what}; {GENERATED}") from failure
 
 
 def _parity(

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hytnas_agent.errors import HytnasError
-from hytnas_agent.records import ModelFormat
+from hytnas_agent.records import ModelFormat, Outcome
 from hytnas_agent.regular_file import open_regular
 from hytnas_agent.runtimes.base import RuntimeFailure
+from hytnas_agent.runtimes.not_a_model import what_it_is
 from hytnas_agent.runtimes.onnx_file import element_types
 from hytnas_agent.runtimes.precision import read_precision
 from hytnas_agent.whole_file import replacing
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.errors import CollectError
-from hytnas_host.collect.label_rows import FILE_FAILURE, GivenFile
+from hytnas_host.collect.label_rows import FAILURES, NOT_READ, GivenFile
 from hytnas_host.collect.model import Model
 from hytnas_host.export import ModelFileError, inspect_onnx
 from hytnas_host.export.external import packed
@@ -129,21 +130,26 @@ class FileImporter:
         models: dict[str, Model] = {}
         for file in files:
             try:
+                what = what_it_is(file, kind.format)
+                if what:
+                    self._fail(file, what, Outcome.INVALID_MODEL)
+                    continue
                 model = self._take(file, kind)
             except ModelFileError as error:
                 self._fail(file, str(error))
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):  # no fault of the file
                     raise
-                self._fail(file, f"{file} cannot be read: {error.strerror or error}")
+                self._fail(file, f"it cannot be read: {error.strerror or error}")
             else:
                 models.setdefault(model.sha256, model)
                 self.given.append(GivenFile(as_text(file.name), model.sha256))
         return list(models.values())
 
-    def _fail(self, file: Path, reason: str) -> None:
-        self.given.append(GivenFile(as_text(file.name), reason=as_text(reason)))
-        self._study.failures.add(FILE_FAILURE, as_text(file), as_text(reason))
+    def _fail(self, file: Path, reason: str, outcome: str = NOT_READ) -> None:
+        said = as_text(reason.replace(str(file), file.name))
+        self.given.append(GivenFile(as_text(file.name), reason=said, outcome=str(outcome)))
+        self._study.failures.add(FAILURES[outcome], as_text(file), said)
 
     def _take(self, file: Path, kind: ModelKind) -> Model:
         whole = packed(file) if kind.format == "onnx" else None

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from hytnas_agent.records import Execution
+from hytnas_agent.records import Execution, Outcome
 from hytnas_datasets.store import Purpose, Study
 from hytnas_datasets.store.architectures import StoredSpace, identifier
 from hytnas_datasets.store.labels import StoredLabel
@@ -16,8 +16,8 @@ NOT_READ: Final = "not read"
 NOT_MEASURED: Final = "not measured"
 """What stands for an outcome where there is none."""
 
-FILE_FAILURE: Final = "file"
-"""The stage of a failure of a study: a model file that could not be taken."""
+FAILURES: Final = {NOT_READ: "file", Outcome.INVALID_MODEL.value: "model"}
+"""The stage of a study's failures for each way in which a file could not be taken: unread, or no model."""
 
 _ALL_ALIKE: Final = re.compile(r"(\d+) [A-Z_]+ of \1 processes: ")
 
@@ -31,11 +31,14 @@ class GivenFile(msgspec.Struct, frozen=True):
         Without its folder.
     sha256, reason : str
         One of the two is empty.
+    outcome : str
+        What stands for one where there is a reason: ``NOT_READ``, or INVALID_MODEL of what is no model.
     """
 
     name: str
     sha256: str = ""
     reason: str = ""
+    outcome: str = ""
 
 
 class LabelRow(msgspec.Struct, frozen=True):
@@ -93,10 +96,13 @@ def rows_of_study(study: Study) -> list[LabelRow]:
     ]
     known = {row.file for row in rows}
     failed = {
-        failure.subject.rpartition("/")[2]: failure.message for failure in study.failures.all(FILE_FAILURE)
+        failure.subject.rpartition("/")[2]: LabelRow(
+            failure.subject.rpartition("/")[2], outcome=outcome, reason=failure.message
+        )
+        for outcome, stage in FAILURES.items()
+        for failure in study.failures.all(stage)
     }
-    rows += [_not_read(name, reason) for name, reason in failed.items() if name not in known]
-    return _told_apart(rows)
+    return _told_apart([*rows, *(row for name, row in failed.items() if name not in known)])
 
 
 def rows_of_files(
@@ -115,7 +121,7 @@ def rows_of_files(
     rows: list[LabelRow] = []
     for file in files:
         if not file.sha256:
-            rows.append(_not_read(file.name, file.reason))
+            rows.append(LabelRow(file.name, outcome=file.outcome, reason=file.reason))
         elif file.sha256 in labels:
             rows += [_row(file.name, stored, devices) for stored in labels[file.sha256]]
         else:
@@ -171,10 +177,6 @@ def _row(name: str, stored: StoredLabel, devices: Mapping[str, str]) -> LabelRow
         processes=label.processes,
         model_sha256=label.model_sha256,
     )
-
-
-def _not_read(name: str, reason: str) -> LabelRow:
-    return LabelRow(name, outcome=NOT_READ, reason=reason)
 
 
 def _told_apart(rows: Sequence[LabelRow]) -> list[LabelRow]:

@@ -179,9 +179,12 @@ class FilesSummary(msgspec.Struct, frozen=True):
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """How many labels of all kinds ended with each outcome."""
-        return dict(sum((Counter(each.outcomes) for each in self.collections), Counter()))
+        """How many files of all kinds ended with each outcome."""
+        return dict(Counter(row.outcome for row in self.labels))
 
     def describe(self) -> str:
-        """What each collection says for a person."""
-        return "\n".join(collection.describe() for collection in self.collections)
+        """What each collection says for a person, and how many files were no models or could not be read."""
+        lines = [collection.describe() for collection in self.collections]
+        strange = sum(not row.kind for row in self.labels)
+        lines += [f"{strange} files are no models, or could not be read"] if strange else []
+        return "\n".join(lines)

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, helper
 
 from hytnas_agent.regular_file import open_regular
+from hytnas_agent.runtimes.not_a_model import what_it_is
 from hytnas_host.export.errors import ModelFileError
 from hytnas_host.export.external import MAX_MODEL_BYTES, take_in
 
@@ -98,12 +99,12 @@ def _read(path: Path, max_bytes: int) -> bytes:
 
 
 def _parse(path: Path, content: bytes) -> onnx.ModelProto:
+    if what := what_it_is(path, "onnx"):
+        raise ModelFileError(f"{path} cannot be used: {what}", "Export or copy it again")
     try:
         model = onnx.load_model_from_string(content)
     except (DecodeError, ValueError) as error:
-        raise ModelFileError(
-            f"{path} is not an ONNX file, or only a part of one", "Export or copy it again"
-        ) from error
+        raise ModelFileError(f"{path} is a damaged ONNX file", "Export or copy it again") from error
     if not model.graph.node or not model.graph.output:
         raise ModelFileError(f"{path} holds no ONNX graph", "Export or copy it again")
     return model

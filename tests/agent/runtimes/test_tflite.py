@@ -12,7 +12,7 @@ from hytnas_agent.runtimes.base import RuntimeFailure
 from hytnas_agent.runtimes.registry import RUNTIMES, create
 from hytnas_agent.runtimes.tflite import TINY_MODEL, TfliteRuntime
 
-from .tflite_files import INT8, custom, linear, relu
+from .tflite_files import BFLOAT16, INT4, INT8, cast, custom, linear, relu, unknown_operator
 
 HERE = [
     name
@@ -71,7 +71,29 @@ def test_a_free_batch_is_one_and_other_free_axes_are_refused(runtime, save) -> N
     assert raised.value.outcome is Outcome.UNSUPPORTED
 
 
-@pytest.mark.parametrize("content", [custom("Abacus"), relu(version=99)], ids=["custom", "newer version"])
+@pytest.mark.parametrize("kind", [INT4, BFLOAT16])
+def test_outputs_that_numpy_lacks_are_computed_and_not_converted(runtime, save, kind: int) -> None:
+    if isinstance(runtime, TfliteRuntime):  # older than these types
+        with pytest.raises(RuntimeFailure) as raised:
+            runtime.load(save(cast(kind)), threads=1)
+        assert raised.value.outcome is Outcome.UNSUPPORTED
+        return
+    model = runtime.load(save(cast(kind)), threads=1)
+    assert model.run([np.ones((1, 4), np.float32)]) == []
+
+
+def test_an_input_that_numpy_lacks_and_one_of_no_elements_are_unsupported(runtime, save) -> None:
+    for content in (relu(kind=BFLOAT16), relu(shape=(0, 4))):
+        with pytest.raises(RuntimeFailure) as raised:
+            runtime.load(save(content), threads=1)
+        assert raised.value.outcome is Outcome.UNSUPPORTED, raised.value.what
+
+
+@pytest.mark.parametrize(
+    "content",
+    [custom("Abacus"), relu(version=99), unknown_operator(500)],
+    ids=["custom", "newer version", "newer operator"],
+)
 def test_an_operator_it_does_not_know_is_unsupported(runtime, save, content: bytes) -> None:
     with pytest.raises(RuntimeFailure) as raised:
         runtime.load(save(content), threads=1)

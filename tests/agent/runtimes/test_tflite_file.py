@@ -47,6 +47,12 @@ def test_the_precision_is_that_of_the_weights(
     assert read_precision(path, "tflite") == precision
 
 
+def test_it_is_said_which_of_several_signatures_is_measured(save) -> None:
+    assert read_tflite(save(relu(signatures=("run",)))).remark == ""
+    remark = read_tflite(save(relu(signatures=("encode", "decode", "end")))).remark
+    assert remark == "the signature 'encode' is measured, not: 'decode', 'end'"
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

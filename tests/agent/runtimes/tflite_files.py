@@ -10,9 +10,9 @@ import flatbuffers
 import numpy as np
 from flatbuffers import number_types
 
-FLOAT32, INT8 = 0, 9
-DEQUANTIZE, FULLY_CONNECTED, RELU, CUSTOM = 6, 9, 19, 32
-FULLY_CONNECTED_OPTIONS = 8
+FLOAT32, INT32, INT8, INT4, BFLOAT16 = 0, 2, 9, 17, 18
+DEQUANTIZE, FULLY_CONNECTED, RELU, CUSTOM, GATHER, CAST = 6, 9, 19, 32, 36, 53
+FULLY_CONNECTED_OPTIONS, GATHER_OPTIONS, CAST_OPTIONS = 8, 23, 37
 _FLAGS = {
     "int8": number_types.Int8Flags,
     "uint8": number_types.Uint8Flags,
@@ -76,15 +76,21 @@ class Writer:
         version: int = 1,
         schema: int = 3,
         outside: tuple[int, int] | None = None,
+        signatures: Sequence[str] = (),
+        inputs: Sequence[int] = (),
     ) -> bytes:
-        """The whole file; ``outside`` adds a buffer of (start, size) behind the tables."""
+        """The whole file; ``outside`` adds a buffer of (start, size) behind the tables.
+
+        The graph is there once for each of ``signatures``. Its input is the first of the first operator,
+        unless ``inputs`` says otherwise.
+        """
         b = self._builder
         operators = [self._operator(number, call) for number, call in enumerate(calls)]
         graph = self._table(
             5,
             {
                 0: ("offset", self._tables(self._tensors)),
-                1: ("offset", self._ints(calls[0].inputs[:1])),
+                1: ("offset", self._ints(inputs or calls[0].inputs[:1])),
                 2: ("offset", self._ints(calls[-1].outputs)),
                 3: ("offset", self._tables(operators)),
             },
@@ -96,17 +102,21 @@ class Writer:
         ]
         if outside is not None:
             buffers.append(self._table(3, {1: ("uint64", outside[0]), 2: ("uint64", outside[1])}))
-        model = self._table(
-            8,
-            {
-                0: ("uint32", schema),
-                1: ("offset", self._tables(codes)),
-                2: ("offset", self._tables([graph])),
-                4: ("offset", self._tables(buffers)),
-            },
-        )
+        fields = {
+            0: ("uint32", schema),
+            1: ("offset", self._tables(codes)),
+            2: ("offset", self._tables([graph] * max(1, len(signatures)))),
+            4: ("offset", self._tables(buffers)),
+        }
+        if signatures:
+            named = [self._signature(*each) for each in enumerate(signatures)]
+            fields[7] = ("offset", self._tables(named))
+        model = self._table(8, fields)
         b.Finish(model, file_identifier=b"TFL3")
         return bytes(b.Output())
+
+    def _signature(self, number: int, name: str) -> int:
+        return self._table(5, {2: ("offset", self._builder.CreateString(name)), 4: ("uint32", number)})
 
     def _operator(self, number: int, call: Call) -> int:
         fields = {
@@ -120,7 +130,7 @@ class Writer:
         return self._table(5, fields)
 
     def _code(self, operator: int, custom: str, version: int) -> int:
-        fields = {0: ("int8", operator), 2: ("int32", version), 3: ("int32", operator)}
+        fields = {0: ("int8", min(operator, 127)), 2: ("int32", version), 3: ("int32", operator)}
         if custom:
             fields[1] = ("offset", self._builder.CreateString(custom))
         return self._table(4, fields)
@@ -158,13 +168,39 @@ def relu(
     version: int = 1,
     schema: int = 3,
     outside: tuple[int, int] | None = None,
+    signatures: Sequence[str] = (),
+    shape: Sequence[int] = (1, 4),
 ) -> bytes:
     """``y = RELU(x)``, x of shape 1 x 4; quantised with the scale 1 where ``kind`` is INT8."""
     writer = Writer()
     scale = 1.0 if kind == INT8 else 0.0
-    x = writer.tensor("x", (1, 4), kind, scale=scale, signature=signature)
-    y = writer.tensor("y", (1, 4), kind, scale=scale)
-    return writer.finish([Call(RELU, [x], [y])], version=version, schema=schema, outside=outside)
+    x = writer.tensor("x", shape, kind, scale=scale, signature=signature)
+    y = writer.tensor("y", shape, kind, scale=scale)
+    return writer.finish(
+        [Call(RELU, [x], [y])], version=version, schema=schema, outside=outside, signatures=signatures
+    )
+
+
+def cast(kind: int) -> bytes:
+    """``y = CAST(x)`` of floats to another type."""
+    writer = Writer()
+    x, y = writer.tensor("x", (1, 4)), writer.tensor("y", (1, 4), kind)
+    return writer.finish([Call(CAST, [x], [y], {1: ("int8", kind)}, CAST_OPTIONS)])
+
+
+def gather(rows: int) -> bytes:
+    """``y = GATHER(table, ids)`` from so many rows."""
+    writer = Writer()
+    table = writer.tensor("table", (rows, 2), data=np.zeros((rows, 2), np.float32).tobytes())
+    ids, y = writer.tensor("ids", (1, 4), INT32), writer.tensor("y", (1, 4, 2))
+    return writer.finish([Call(GATHER, [table, ids], [y], {}, GATHER_OPTIONS)], inputs=[ids])
+
+
+def unknown_operator(code: int) -> bytes:
+    """An operator of that number, which the schema of later versions may have."""
+    writer = Writer()
+    x, y = writer.tensor("x", (1, 4)), writer.tensor("y", (1, 4))
+    return writer.finish([Call(code, [x], [y])])
 
 
 def linear(weights: np.ndarray, *, scale: float = 0.0) -> bytes:

@@ -6,10 +6,12 @@ import pytest
 
 from hytnas_agent.records import Outcome, Reference
 from hytnas_agent.runtimes.base import RuntimeFailure, TensorSpec
+from hytnas_agent.runtimes.integer_inputs import Range
 from hytnas_agent.worker import tensors
 from hytnas_agent.worker.tensors import (
     ParityFailure,
     check_parity,
+    given_inputs,
     load_arrays,
     random_inputs,
     reference_cases,
@@ -52,10 +54,57 @@ def test_whole_numbers_fill_their_range(dtype: str, low: int, high: int) -> None
     assert (int(tensor.min()), int(tensor.max())) == (low, high)
 
 
-def test_inputs_too_large_are_unsupported() -> None:
+@pytest.mark.parametrize(
+    ("dtype", "allowed", "low", "high"),
+    [
+        ("int64", Range(low=1), 1, 1),
+        ("int32", Range(0, 1), 0, 0),
+        ("int64", Range(0, 9), 0, 1),
+        ("uint8", Range(1, 7), 1, 6),
+        ("int8", Range(low=1), 1, 127),
+    ],
+)
+def test_whole_numbers_keep_to_what_the_graph_allows(dtype: str, allowed: Range, low: int, high: int) -> None:
+    (tensor,) = random_inputs([TensorSpec("x", (100, 100), dtype)], 0, {"x": allowed})
+    assert (tensor.dtype, int(tensor.min()), int(tensor.max())) == (dtype, low, high)
+
+
+@pytest.mark.parametrize("shape", [(1 << 30,), (1 << 32, 1 << 32), (1 << 31, 1 << 31, 4)])
+def test_inputs_too_large_are_unsupported(shape: tuple[int, ...]) -> None:
     with pytest.raises(RuntimeFailure) as raised:
-        random_inputs([TensorSpec("x", (1 << 30,), "float32")], 0)
+        random_inputs([TensorSpec("x", shape, "float32")], 0)
     assert raised.value.outcome is Outcome.UNSUPPORTED
+
+
+def test_given_inputs_come_by_name_in_the_type_of_the_model(tmp_path: Path) -> None:
+    path = tmp_path / "given.npz"
+    np.savez(path, ids=np.array([[3, 1]]), image=np.ones((1, 2, 3)), more=np.zeros(9))
+    image, ids = given_inputs([IMAGE, TensorSpec("ids", (1, 2), "int32")], path)
+    assert (image.dtype, ids.dtype, ids.tolist()) == (np.float32, np.int32, [[3, 1]])
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (TensorSpec("mask", (1, 2), "int64"), "no array for 'mask', but for: 'ids'"),
+        (
+            TensorSpec("ids", (1, 3), "int64"),
+            r"of shape \(1, 3\), and the given array int64 of shape \(1, 2\)",
+        ),
+        (TensorSpec("ids", (1, 2), "bool"), "is bool of shape"),
+        (TensorSpec("ids", (1, 2), "int8"), "with numbers that do not fit"),
+    ],
+)
+def test_given_inputs_that_do_not_fit_are_no_fault_of_the_model(
+    tmp_path: Path, spec: TensorSpec, reason: str
+) -> None:
+    np.savez(tmp_path / "given.npz", ids=np.array([[300, 1]]))
+    with pytest.raises(RuntimeFailure, match=reason) as raised:
+        given_inputs([spec], tmp_path / "given.npz")
+    assert raised.value.outcome is Outcome.UNSUPPORTED
+    np.savez(tmp_path / "pickled.npz", ids=np.array([{}]), allow_pickle=True)
+    with pytest.raises(RuntimeFailure, match="cannot be read"):
+        given_inputs([spec], tmp_path / "pickled.npz")
 
 
 def test_arrays_come_in_their_order(tmp_path: Path) -> None:

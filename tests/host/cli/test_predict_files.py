@@ -133,4 +133,4 @@ def test_a_model_is_predicted_wherever_its_weights_lie(study, stranger, tmp_path
 def test_a_damaged_file_is_refused(study, tmp_path):
     path = tmp_path / "damaged.onnx"
     path.write_bytes(b"not a model")
-    assert "not an ONNX file" in " ".join(invoke("predict", path, "--study", study, status=1).split())
+    assert "it is text, no model" in " ".join(invoke("predict", path, "--study", study, status=1).split())

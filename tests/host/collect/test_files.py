@@ -12,10 +12,12 @@ from hytnas_datasets.store import Study
 from hytnas_host.collect import files
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.files import FileImporter, by_kind, find_models, one_kind
+from hytnas_host.collect.label_rows import rows_of_study
 from hytnas_host.export import inspect_onnx
 from hytnas_host.export.target import ModelKind
 
 from ..export.test_external import WEIGHTS, save_apart
+from ..export.test_inspect import empty_graph
 
 
 @pytest.fixture
@@ -24,11 +26,16 @@ def study(tmp_path):
         yield study
 
 
+A, B = empty_graph("a"), empty_graph("b")
+C = b"damagedTFL3"[3:] + bytes(100)
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     folder = tmp_path / "given"
     folder.mkdir()
-    for name, content in {"b.onnx": b"b", "a.onnx": b"a", "c.TFLITE": b"c", "notes.txt": b"x"}.items():
+    files = {"b.onnx": B, "a.onnx": A, "c.TFLITE": C, "notes.txt": b"x"}
+    for name, content in files.items():
         (folder / name).write_bytes(content)
     return folder
 
@@ -55,9 +62,9 @@ def test_files_are_copied_and_recorded_without_judgement(study, folder):
     models = FileImporter(study).take(find_models(folder, "onnx"), ModelKind("onnx", "int8"))
     models += FileImporter(study).take(find_models(folder, "tflite"), ModelKind("tflite"))
     assert [(model.format, model.path.read_bytes()) for model in models] == [
-        ("onnx", b"a"),
-        ("onnx", b"b"),
-        ("tflite", b"c"),
+        ("onnx", A),
+        ("onnx", B),
+        ("tflite", C),
     ]
     records = study.exports.all()
     assert [record.precision for record in records] == ["int8", "int8", "fp32"]
@@ -109,7 +116,7 @@ def test_files_of_unknown_kind_go_with_those_of_their_format(study, folder):
 
 
 def test_equal_files_are_one_model(study, folder):
-    (folder / "copy.onnx").write_bytes(b"a")
+    (folder / "copy.onnx").write_bytes(A)
     importer = FileImporter(study)
     assert len(importer.take(find_models(folder, "onnx"), ModelKind())) == 2
     assert len({file.sha256 for file in importer.given}) == 2
@@ -132,22 +139,30 @@ def test_a_model_beside_its_weights_is_one_file_in_the_study(study, tmp_path):
 def test_names_that_are_long_or_no_text_are_taken(study, tmp_path):
     names = [b"\xe9\xff.onnx", b"n" * 240 + b".onnx", "\u00e9".encode() * 120 + b".onnx"]
     for number, name in enumerate(names):
-        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(bytes([number]))
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(empty_graph(str(number)))
     importer = FileImporter(study)
     assert len(importer.take(find_models(tmp_path), ModelKind())) == 3
     assert not any(file.reason for file in importer.given)
     assert all(record.path.endswith(".onnx") for record in study.exports.all())
 
 
-def test_a_pipe_and_a_folder_are_failures_that_name_them(study, folder):
+def test_what_is_no_model_is_named_and_not_taken(study, folder):
     os.mkfifo(folder / "pipe.onnx")
     (folder / os.fsdecode(b"folder\xff.onnx")).mkdir()
+    (folder / "pointer.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    (folder / "empty.onnx").write_bytes(b"")
     importer = FileImporter(study)
     assert len(importer.take(find_models(folder, "onnx"), ModelKind())) == 2
-    assert [file.reason.rsplit("/", 1)[1] for file in importer.given if file.reason] == [
-        "folder\ufffd.onnx cannot be read: Is a directory",
-        "pipe.onnx cannot be read: it is no regular file",
-    ]
+    assert {file.name: (file.outcome, file.reason) for file in importer.given if file.reason} == {
+        "empty.onnx": ("INVALID_MODEL", "it is empty"),
+        "folder\ufffd.onnx": ("not read", "it cannot be read: Is a directory"),
+        "pipe.onnx": ("not read", "it cannot be read: it is no regular file"),
+        "pointer.onnx": (
+            "INVALID_MODEL",
+            "it is a Git LFS pointer, not the model: fetch that with: git lfs pull",
+        ),
+    }
+    assert [row.outcome for row in rows_of_study(study)] == ["not read"] * 2 + ["INVALID_MODEL"] * 2
 
 
 def test_a_full_disk_is_no_fault_of_a_file(study, folder, monkeypatch):

@@ -198,18 +198,22 @@ def test_damaged_file_is_a_record_and_the_others_go_on_kind_by_kind(study, state
     weights = numpy_helper.to_array(half.graph.initializer[0]).astype(np.float16)
     half.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "w"))
     onnx.save(half, folder / "product-12.onnx")
-    (folder / "damaged.onnx").write_bytes(whole[:-40] + bytes(40))
+    broken = onnx.load(folder / "product-8.onnx")
+    broken.graph.node[0].input[0] = "absent"
+    onnx.save(broken, folder / "damaged.onnx")
+    (folder / "half.onnx").write_bytes(whole[: len(whole) // 2])
     (folder / "gone.onnx").symlink_to(folder / "nowhere")
     (folder / "tiny.tflite").write_bytes(TINY_MODEL)
     with open_local(state) as device:
         summary = collect_quickly(study, device, folder)
     assert [each.kind for each in summary.collections] == ["onnx fp16", "onnx fp32", "tflite fp32"]
-    assert summary.outcomes == {"OK": 3, "INVALID_MODEL": 1}
+    assert summary.outcomes == {"OK": 3, "INVALID_MODEL": 2, "not read": 1}
     rows = {row.file: row for row in summary.labels}
     assert {name: (row.kind, row.outcome) for name, row in rows.items()} == {
         "product-12.onnx": ("onnx fp16", "OK"),
-        "damaged.onnx": ("onnx fp16", "INVALID_MODEL"),
+        "damaged.onnx": ("onnx fp32", "INVALID_MODEL"),
         "gone.onnx": ("", "not read"),
+        "half.onnx": ("", "INVALID_MODEL"),
         "product-8.onnx": ("onnx fp32", "OK"),
         "tiny.tflite": ("tflite fp32", "OK"),
     }

@@ -1,4 +1,5 @@
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -32,15 +33,22 @@ def test_a_hand_made_model_is_read(tmp_path):
     assert info.size_bytes == path.stat().st_size
 
 
+def empty_graph(name: str) -> bytes:
+    """A file that may be a model, as far as its outermost fields say."""
+    return onnx.ModelProto(ir_version=8, graph=onnx.GraphProto(name=name)).SerializeToString()
+
+
 @pytest.mark.parametrize("content", [b"not a model", b"\x08", b"\xff" * 1000])
 def test_garbage_is_no_model(tmp_path, content):
-    with pytest.raises(ModelFileError, match=r"model\.onnx (is not an ONNX file|holds no ONNX graph)"):
+    with pytest.raises(ModelFileError, match=r"model\.onnx cannot be used: it is (text|no ONNX model)"):
         inspect_onnx(write(tmp_path, content))
 
 
 def test_an_empty_file_holds_no_graph(tmp_path):
-    with pytest.raises(ModelFileError, match="holds no ONNX graph"):
+    with pytest.raises(ModelFileError, match="it is empty"):
         inspect_onnx(write(tmp_path, b""))
+    with pytest.raises(ModelFileError, match="holds no ONNX graph"):
+        inspect_onnx(write(tmp_path, empty_graph("a")))
 
 
 @pytest.mark.parametrize("keep", [0.2, 0.6, 0.95])
