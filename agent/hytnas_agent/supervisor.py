@@ -52,6 +52,11 @@ class JobFiles:
     inputs: Path | None = None
     outputs: Path | None = None
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Those that there are."""
+        return tuple(path for path in (self.model, self.inputs, self.outputs) if path is not None)
+
 
 @dataclass(frozen=True)
 class _Beginning:

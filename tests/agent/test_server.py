@@ -43,6 +43,7 @@ from .conftest import (
     Models,
     make_job,
     server_pid,
+    sha256,
     start_endless,
     start_server,
     wait_until,
@@ -260,6 +261,24 @@ def test_a_model_that_was_not_uploaded_is_asked_for(agent: AgentUnderTest, model
     agent.upload(models.corrupt)
     assert agent.ask("spool_stat", SpoolStatParams((f"{job.model_sha256}.onnx",))).present
     assert agent.measure(job).result.outcome is Outcome.INVALID_MODEL
+
+
+def test_files_of_the_spool_that_have_changed_are_asked_for_again(
+    agent: AgentUnderTest, models: Models
+) -> None:
+    files = (models.tiny, models.inputs, models.outputs)
+    names = [f"{sha256(file)}{file.suffix}" for file in files]
+    for name, file in zip(names, files, strict=True):
+        agent.upload(file)
+        content = file.read_bytes()
+        (agent.state.spool / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    job = make_job(models.tiny, reference=models.reference)
+    with pytest.raises(RpcError, match=f"damaged, and was removed: {', '.join(names)}") as refused:
+        agent.measure(job)
+    assert refused.value.code == ErrorCode.NOT_SPOOLED
+    for file in files:
+        assert not agent.upload(file).already
+    assert agent.measure(job).result.outcome is Outcome.OK
 
 
 def test_work_beside_a_job_waits_for_it(agent: AgentUnderTest, models: Models) -> None:

@@ -19,7 +19,7 @@ from hytnas_agent.errors import AgentError
 from hytnas_agent.journal import Journal
 from hytnas_agent.protocol import ErrorCode, RpcError
 from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasurePass, Outcome, ProcessResult
-from hytnas_agent.spool import names_of
+from hytnas_agent.spool import check_content, names_of
 from hytnas_agent.supervisor import JobFiles, run_job
 from hytnas_agent.worker_process import Cancellation
 
@@ -180,7 +180,10 @@ class Runner:
         self._on_start(queued)
         ending: ProcessResult | RpcError | None
         try:
+            check_content(queued.job, queued.files)
             ending = self._journalled(queued, cancellation)
+        except RpcError as error:
+            ending = error
         except AgentError as error:  # of the journal: nothing is told that is not written
             ending = RpcError(ErrorCode.INTERNAL_ERROR, error.what, error.next_step)
         with self._condition:

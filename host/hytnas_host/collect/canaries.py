@@ -43,6 +43,11 @@ class CanarySeries:
         """What a process came to; None where it is not over, or did not go well."""
         return _reading(self._attempts().get(slot.replicate, []))
 
+    def failure(self, slot: Slot) -> ProcessResult | None:
+        """How a process that is over failed; None where it did not."""
+        attempts = self._attempts().get(slot.replicate, [])
+        return least_disturbed(attempts) if _over(attempts) and _reading(attempts) is None else None
+
     @property
     def readings(self) -> list[Reading]:
         """What the processes came to that went well, in order; discarded attempts are left out."""

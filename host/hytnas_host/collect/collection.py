@@ -44,6 +44,8 @@ class Collected:
     seconds : float
     limited : bool
         Whether its time was limited.
+    without_canary : bool
+        Whether a canary was wanted and could not be made.
     """
 
     purpose: str
@@ -53,6 +55,7 @@ class Collected:
     agreement: Agreement | None
     seconds: float
     limited: bool
+    without_canary: bool
 
     @property
     def labels(self) -> dict[str, LatencyLabel]:
@@ -87,6 +90,7 @@ class Collected:
             ),
             left_out=max(unlabelled, 0) if self.limited else 0,
             executions=tuple(execution for execution in EXECUTION_WORDS if execution in executions),
+            without_canary=self.without_canary,
         )
 
 
@@ -162,6 +166,7 @@ def collect(
         agreement=agreement,
         seconds=time.monotonic() - started_s,
         limited=math.isfinite(options.budget_s),
+        without_canary=bool(options.canary_every and not canaries),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from hytnas_agent.label import MAX_DISCARDS
+from hytnas_agent.records import ProcessResult
 from hytnas_datasets.store.records import FORMER_SPEED
 from hytnas_host.collect.drift import CanaryWatch, DriftRule, Sighting
 from hytnas_host.collect.errors import LastingDriftError
@@ -29,6 +30,8 @@ class DriftGuard:
         Told in a line what happened.
     discarded, drifts : int
         Processes that were discarded, and how often the canary had drifted.
+    failures : int
+        Processes of the canary that failed, so that they show nothing; ``failure`` says how the last one did.
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class DriftGuard:
         self.say: Callable[[str], None] = lambda _: None
         self.discarded = 0
         self.drifts = 0
+        self.failures = 0
+        self.failure = ""
         self._name = name
         self._journal = journal
         self._canary_journal = canary_journal
@@ -64,6 +69,13 @@ class DriftGuard:
     def note(self, slot: Slot, job_id: str) -> None:
         """A timed process was measured."""
         self._since.append((slot, job_id))
+
+    def failed(self, result: ProcessResult) -> None:
+        """A process of the canary has failed for good: say so, for drift would not be noticed."""
+        self.failures += 1
+        before, self.failure = self.failure, f"{result.outcome} {result.message}".rstrip()
+        if self.failure != before:
+            self.say(f"{self._name}: the canary fails ({self.failure}): drift is not noticed while it does")
 
     def check(self) -> None:
         """Look at the canary; where it has drifted, discard what was measured since and wait for it.

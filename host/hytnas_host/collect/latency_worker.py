@@ -151,6 +151,8 @@ class LatencyWorker:
             usable_share=tally.pace.usable_share,
             drifts=self.measurer.guard.drifts,
             discarded=self.measurer.guard.discarded,
+            canary_failures=self.measurer.guard.failures,
+            canary_failure=self.measurer.guard.failure,
         )
 
     def _arrive(self) -> DeviceDescription:

@@ -245,7 +245,10 @@ class Measurer:
             return None
         slot = self._series.next_slot
         self.settle_canary()
-        return self._series.reading(slot)
+        reading = self._series.reading(slot)
+        if reading is None and (failed := self._series.failure(slot)) is not None:
+            self.guard.failed(failed)
+        return reading
 
     def _reference_ms(self) -> list[float]:
         return [] if self._series is None else [reading.median_ms for reading in self._series.readings]

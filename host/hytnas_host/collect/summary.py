@@ -31,6 +31,8 @@ class DeviceShare(msgspec.Struct, frozen=True):
         Why it was gone at the end; empty where it was not.
     drifts, discarded : int
         How often its canary had drifted, and how many processes were measured again for that.
+    canary_failures : int
+        Processes of its canary that failed, so that drift was not noticed; ``canary_failure`` says how.
     disturbed : int
         Processes, of the canary too, that its health says were disturbed.
     ended_early : int
@@ -56,6 +58,8 @@ class DeviceShare(msgspec.Struct, frozen=True):
     disturbed: int = 0
     ended_early: int = 0
     usable_share: float | None = None
+    canary_failures: int = 0
+    canary_failure: str = ""
 
     def describe(self) -> str:
         """One line for a person."""
@@ -101,6 +105,8 @@ class CollectionSummary(msgspec.Struct, frozen=True):
         How well the devices' canaries agreed over the whole collection, where several shared it.
     executions : tuple of Execution
         How the devices ran what they measured, from the most real to the least.
+    without_canary : bool
+        Whether a canary was wanted and could not be made.
     """
 
     purpose: str
@@ -120,6 +126,7 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     export_failure: str = ""
     disturbed_labels: int = 0
     left_out: int = 0
+    without_canary: bool = False
 
     def describe(self) -> str:
         """One line for a person, one more where it was no real board, one for each device of several."""
@@ -145,6 +152,14 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             lines.append(
                 f"  the canary had drifted {drifts} times; {discarded} processes were measured again for that"
             )
+        if self.without_canary:
+            lines.append(f"  no canary could be made in {self.kind}, so drift was not noticed")
+        lines += [
+            f"  {share.device}: the canary failed {share.canary_failures} times ({share.canary_failure}), so "
+            "drift was not noticed: see hytnas-profile device doctor"
+            for share in self.devices
+            if share.canary_failures
+        ]
         disturbed = sum(share.disturbed for share in self.devices)
         if disturbed:
             early = sum(share.ended_early for share in self.devices)

@@ -379,8 +379,10 @@ def test_canary_runs_thrice_first_then_every_so_many_timed_processes_and_after_e
 def test_failing_canary_does_not_stop_the_collection(study):
     canary = f"{999:064x}"
     device = RuledDevice(lambda job, number: Outcome.OOM if job.model_sha256 == canary else Outcome.OK)
-    run(study, device, 4, replace(OPTIONS, canary_every=4))
+    collected = run(study, device, 4, replace(OPTIONS, canary_every=4))
     assert jobs_in(study) == expected_jobs(4)
+    (share,) = collected.summary(4, failures=(), export_s=0.0).devices
+    assert (share.canary_failures, share.canary_failure) == (4, "OOM")
 
 
 def test_changed_context_stops_with_the_fields_that_differ(study):

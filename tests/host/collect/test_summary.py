@@ -59,11 +59,26 @@ def test_what_was_no_real_board_is_said(executions: tuple[Execution, ...], words
 def test_what_was_disturbed_is_said() -> None:
     share = DeviceShare(
         "pi", "id", 2, 9, 0, 1, measure_s=8.0, seconds=9.0, busy_share=0.9, given_back=0, rejoined=0, lost="",
-        disturbed=4,
+        disturbed=4, canary_failures=3, canary_failure="PARITY",
     )  # fmt: skip
     summary = CollectionSummary(
-        "latency", 2, "onnx fp32", {"OK": 2}, 0, 9, 0, 1, 1.0, 8.0, 9.0, devices=(share,), disturbed_labels=1
+        "latency",
+        2,
+        "onnx fp32",
+        {"OK": 2},
+        0,
+        9,
+        0,
+        1,
+        1.0,
+        8.0,
+        9.0,
+        devices=(share,),
+        disturbed_labels=1,
+        without_canary=True,
     )
-    _, processes, labels = summary.describe().splitlines()
+    _, without, failed, processes, labels = summary.describe().splitlines()
+    assert without.strip() == "no canary could be made in onnx fp32, so drift was not noticed"
+    assert failed.strip().startswith("pi: the canary failed 3 times (PARITY), so drift was not noticed")
     assert "4 processes were disturbed" in processes
     assert labels.strip() == "1 labels have too few undisturbed processes, whatever the attempts"

@@ -108,6 +108,14 @@ def test_model_that_was_not_pushed_is_refused(open_device):
         device.measure(job("0" * 64))
 
 
+def test_a_model_that_changed_on_the_device_is_pushed_again(ready, model):
+    spooled = Path(ready.hello().spool_path) / f"{model[1]}.onnx"
+    content = spooled.read_bytes()
+    spooled.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert ready.measure(job(model[1])).outcome is Outcome.OK
+    assert spooled.read_bytes() == content
+
+
 def test_second_client_is_told_who_holds_the_device(ready, open_device):
     other = open_device("another")
     with pytest.raises(DeviceBusyError, match=f"{os.getpid()}.*test"):

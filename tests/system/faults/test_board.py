@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +165,29 @@ def test_upload_is_damaged_on_the_board(
         "upload damaged",
         "one bit of a file is flipped on the board's disk before it is complete",
         "the agent refused it by its hash; pushed again within the same run",
+    )
+
+
+def test_spool_damaged(board: Board, collect: Collect, reference: Reference, faults: FaultTable) -> None:
+    collection = collect(board)
+    collection.start()
+    during_a_measurement(collection, board)
+    collection.signal(signal.SIGSTOP)  # nothing is being loaded while it is damaged
+    wait_until(lambda: not board.measuring, "the end of the process")
+    spooled = [file for file in board.state.spool.iterdir() if file.is_file()]
+    assert {file.suffix for file in spooled} == {".onnx", ".npz"}
+    for file in spooled:
+        content = file.read_bytes()
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    collection.signal(signal.SIGCONT)
+    status, said = collection.wait()
+    assert status == 0, said
+    assert "canary fail" not in said
+    assert_same(collection.study, reference.data, board)
+    faults.add(
+        "spool damaged",
+        "one bit is flipped in every model and every reference that lies on the board",
+        "found by the hash before the next process; pushed again within the same run, no label is touched",
     )
 
 
