@@ -10,7 +10,7 @@ from hytnas_agent.records import Execution
 from hytnas_datasets.families import get_family
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.targets import get_target
-from hytnas_datasets.work import KIND_COLUMNS, WORK_COLUMNS, WORK_KINDS, tabulate_stages
+from hytnas_datasets.work import KIND_COLUMNS, WORK, WORK_COLUMNS, WORK_KINDS, sum_stages, tabulate_stages
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators.layerwise import LayerwiseEstimator
 from hytnas_predictors.predictor import Predictor
@@ -91,7 +91,7 @@ def explain(predictor: Predictor, architecture: Architecture) -> Explanation:
     tables = tabulate_stages(predictor.space, [architecture], predictor.info.context.task)
     stages = []
     for name, table in zip(get_family(predictor.space.family).stages, tables, strict=True):
-        spent = table.work[table.index[0]] * costs
+        spent = sum_stages([table], WORK)[0] * costs
         by_kind = {kind: float(spent[KIND_COLUMNS[kind]].sum()) for kind in WORK_KINDS}
         stages.append(StageCost(name, float(spent.sum()), {k: v for k, v in by_kind.items() if v > 0}))
     summed = sum(stage.cost for stage in stages)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hytnas_datasets.families import get_family, has_networks
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
-from hytnas_datasets.work import STAGE_COLUMNS, WORK_COLUMNS, tabulate_stages
+from hytnas_datasets.work import STAGE_COLUMNS, WORK, WORK_COLUMNS, sum_stages, tabulate_stages
 from hytnas_predictors.errors import PredictorError
 
 FeatureSet = Literal["ordinal", "one-hot", "physical", "work"]
@@ -110,20 +110,17 @@ def _physical(space: Space, architectures: Sequence[Architecture], task: Task) -
     if not len(architectures):
         return FeatureTable(np.empty((0, len(names))), names)
     tables = tabulate_stages(space, architectures, task)
-    by_stage = [table.rows[:, _TOTALS][table.index] for table in tables]
-    by_kind = sum(table.rows[:, _PHYSICAL_WORK][table.index] for table in tables)
-    counted = np.hstack([sum(by_stage), *by_stage, by_kind])
-    layers = sum(table.rows[:, [_LAYERS]][table.index] for table in tables)
-    return FeatureTable(np.hstack([np.log1p(counted), layers]), names)
+    by_stage = [sum_stages([table], _TOTALS) for table in tables]
+    of_network = sum_stages(tables, [*_PHYSICAL_WORK, _LAYERS])
+    counted = np.hstack([sum(by_stage), *by_stage, of_network[:, :-1]])
+    return FeatureTable(np.hstack([np.log1p(counted), of_network[:, -1:]]), names)
 
 
 def _work(space: Space, architectures: Sequence[Architecture], task: Task) -> FeatureTable:
     """The work columns as they are: they add up over the operators of a network."""
-    x = np.zeros((len(architectures), len(WORK_COLUMNS)))
-    for table in tabulate_stages(space, architectures, task) if len(architectures) else ():
-        used = np.flatnonzero(table.work.any(axis=0))
-        x[:, used] += table.work[:, used][table.index]
-    return FeatureTable(x, WORK_COLUMNS)
+    if not len(architectures):
+        return FeatureTable(np.empty((0, len(WORK_COLUMNS))), WORK_COLUMNS)
+    return FeatureTable(sum_stages(tabulate_stages(space, architectures, task), WORK), WORK_COLUMNS)
 
 
 _TOTALS: Final = [STAGE_COLUMNS.index(name) for name in TOTALS]

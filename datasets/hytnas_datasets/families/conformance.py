@@ -5,8 +5,9 @@ The checks take the name of a space of the family, whose architectures they buil
 """
 
 import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from hytnas_datasets.families import Family, get_family, list_families
 from hytnas_datasets.plan import Counts, build_plan, count_layer, count_network, identity, network_hash
 from hytnas_datasets.plan.build import build_stages
 from hytnas_datasets.spaces import Architecture, Space, get_space, register
+from hytnas_datasets.work import sum_stages, tabulate_stages, work_of
 
 SAMPLE: Final = 20
 
@@ -90,27 +92,44 @@ def check_a_network_does_not_depend_on_the_name_of_its_space(name: str, folder: 
 
 
 def check_a_stage_depends_on_its_variables_alone(name: str, folder: Path) -> None:
-    """Networks that agree in a stage's variables have that stage in common."""
+    """Networks that agree in a stage's variables have that stage in common; so it is with its parts."""
     del folder
     space, family, sample = _subject(name)
     if not family.has_networks:
         return
-    named = family.stage_variables(space)
-    assert len(named) == len(family.stages), f"{len(named)} groups of variables, {len(family.stages)} stages"
-    position_of = {variable.name: position for position, variable in enumerate(space.variables)}
+    named, parts = family.stage_variables(space), family.repeat_variables(space)
+    for groups in (named, parts):
+        assert len(groups) == len(family.stages), f"{len(groups)} groups of variables, not one a stage"
     rng = np.random.default_rng(1)
     others = space.sample(min(SAMPLE, space.size), rng)
-    for stage, names in enumerate(named):
-        kept = {position_of[each] for each in names}
-        for architecture, other in zip(sample, others, strict=True):
-            mixed = tuple(
-                architecture.indices[i] if i in kept else other.indices[i] for i in range(len(position_of))
-            )
-            twin = Architecture(space.name, mixed)
-            if not space.contains(twin):
-                continue
+
+    def agree(stage: int, names: Sequence[str], of_stage: Callable[[Any], object]) -> None:
+        for architecture, twin in _twins(space, sample, others, names):
             built = [build_stages(each, family.default_task)[stage] for each in (architecture, twin)]
-            assert built[0] == built[1], f"{family.stages[stage]} depends on more than {', '.join(names)}"
+            assert of_stage(built[0]) == of_stage(built[1]), (
+                f"{family.stages[stage]} depends on more than {', '.join(names)}"
+            )
+
+    for stage, (names, part) in enumerate(zip(named, parts, strict=True)):
+        agree(stage, names, lambda built: built)
+        if part is not None:
+            agree(stage, part.rest, lambda built: built.rest)
+            agree(stage, part.times, lambda built: built.times)
+            # The map that a block receives is given by the rest.
+            agree(stage, (*part.rest, *part.block), lambda built: built.block)
+
+
+def check_tables_of_stages_add_up_to_the_plan(name: str, folder: Path) -> None:
+    """Counts and work of many networks at once are those of each plan."""
+    del folder
+    space, family, sample = _subject(name)
+    if not family.has_networks:
+        return
+    tables = tabulate_stages(space, sample, family.default_task)
+    for architecture, row in zip(sample, sum_stages(tables, slice(None)), strict=True):
+        plan = build_plan(architecture, family.default_task)
+        totals = (plan.params, plan.macs, plan.activations, len(plan))
+        assert np.array_equal(row, [*totals, *work_of(plan.layers)]), "the parts of its stages do not add up"
 
 
 CHECKS: Final[tuple[SuiteCheck, ...]] = (
@@ -121,9 +140,22 @@ CHECKS: Final[tuple[SuiteCheck, ...]] = (
     check_counts_and_hashes_are_those_of_the_plan,
     check_a_network_does_not_depend_on_the_name_of_its_space,
     check_a_stage_depends_on_its_variables_alone,
+    check_tables_of_stages_add_up_to_the_plan,
 )
 
 
 def _subject(name: str) -> tuple[Space, Family, list[Architecture]]:
     space = get_space(name)
     return space, get_family(space.family), space.sample(min(SAMPLE, space.size), np.random.default_rng(0))
+
+
+def _twins(
+    space: Space, sample: Sequence[Architecture], others: Sequence[Architecture], names: Sequence[str]
+) -> Iterator[tuple[Architecture, Architecture]]:
+    """Each of the sample with one that has its choices in these variables, and those of another elsewhere."""
+    kept = [variable.name in names for variable in space.variables]
+    for architecture, other in zip(sample, others, strict=True):
+        mixed = zip(kept, architecture.indices, other.indices, strict=True)
+        twin = Architecture(space.name, tuple(own if keep else foreign for keep, own, foreign in mixed))
+        if space.contains(twin):
+            yield architecture, twin

@@ -2,13 +2,24 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:  # at run time these modules need the registry of families
     from hytnas_datasets.plan.stages import Stage
     from hytnas_datasets.plan.task import Task
     from hytnas_datasets.spaces.space import Space
     from hytnas_datasets.spaces.variables import Choice
+
+
+class RepeatVariables(NamedTuple):
+    """Of a `RepeatingStage`, the variables that decide the rest, the block, and how often it is there.
+
+    The block may depend on the map that the rest gives besides.
+    """
+
+    rest: tuple[str, ...]
+    block: tuple[str, ...]
+    times: tuple[str, ...]
 
 
 class Family(ABC):
@@ -51,6 +62,14 @@ class Family(ABC):
         """
         everything = tuple(variable.name for variable in space.variables)
         return (everything,) * len(self.stages)
+
+    def repeat_variables(self, space: "Space") -> tuple[RepeatVariables | None, ...]:
+        """For each name in ``stages``, what decides the parts of a `RepeatingStage`; ``None`` for others.
+
+        The parts have far fewer combinations than the whole. ``None`` is a right answer, and a slow one.
+        """
+        del space
+        return (None,) * len(self.stages)
 
     @abstractmethod
     def build_stages(

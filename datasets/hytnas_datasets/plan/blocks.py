@@ -7,7 +7,7 @@ References
 """
 
 from hytnas_datasets.plan.fragment import FragmentBuilder
-from hytnas_datasets.plan.layers import Attributes
+from hytnas_datasets.plan.layers import Attributes, Shape
 
 BATCH_NORM_EPSILON = 1e-5
 LAYER_NORM_EPSILON = 1e-5
@@ -102,6 +102,18 @@ def transformer_layer(
     return builder.add("add", f"{name}/feed_forward/residual", (attended, x), shape, role="residual")
 
 
+def token_shape(map_shape: Shape, patch: int) -> Shape:
+    """``(patch * patch, patches, channels)`` of the tokens of a ``(channels, height, width)`` map.
+
+    Examples
+    --------
+    >>> token_shape((96, 7, 7), 2)
+    (4, 16, 96)
+    """
+    channels, height, width = map_shape
+    return (patch * patch, -(-height // patch) * -(-width // patch), channels)
+
+
 def mobilevit_block(
     builder: FragmentBuilder, source: int, *, patch: int, layers: int, heads: int, feed_forward: int
 ) -> int:
@@ -119,7 +131,7 @@ def mobilevit_block(
     padded = (channels, rows * patch, columns * patch)
     if padded != map_shape:
         x = builder.add("resize", "resize_up", (x,), padded, role="resize")
-    tokens = (patch * patch, rows * columns, channels)
+    tokens = token_shape(map_shape, patch)
     x = builder.add("unfold", "unfold", (x,), tokens, attributes=(("patch", patch),), role="unfold")
     for number in range(1, layers + 1):
         x = transformer_layer(builder, f"transformer{number}", x, heads=heads, feed_forward=feed_forward)

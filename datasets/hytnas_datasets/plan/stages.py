@@ -1,11 +1,18 @@
 """Stages of a network: frozen specifications, and the fragment each one gives."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from hytnas_datasets.errors import PlanError
-from hytnas_datasets.plan.blocks import convolution, inverted_residual, linear, mobilevit_block
+from hytnas_datasets.plan.blocks import (
+    convolution,
+    inverted_residual,
+    linear,
+    mobilevit_block,
+    token_shape,
+    transformer_layer,
+)
 from hytnas_datasets.plan.fragment import ENTRY, Fragment, FragmentBuilder
 from hytnas_datasets.plan.layers import Shape
 
@@ -24,6 +31,26 @@ class Stage(Hashable, Protocol):
 
     def fragment(self, entry: Shape, /) -> Fragment:
         """Layers from a map (for the first stage, the image) of shape ``entry``; PlanError if none fit."""
+        ...
+
+
+@runtime_checkable
+class RepeatingStage(Protocol):
+    """A stage that holds a block several times: what it costs is the rest, and so many times the block."""
+
+    @property
+    def rest(self) -> Stage:
+        """The stage without the repetitions; it gives a map of the same shape."""
+        ...
+
+    @property
+    def block(self) -> Stage:
+        """One repetition, as a stage that receives the map that the rest gives."""
+        ...
+
+    @property
+    def times(self) -> int:
+        """How many repetitions there are."""
         ...
 
 
@@ -53,6 +80,21 @@ class ConvolutionStage:
     expand: int
     blocks: int
 
+    @property
+    def rest(self) -> Stage:
+        """The first inverted residual."""
+        return replace(self, blocks=1)
+
+    @property
+    def block(self) -> Stage:
+        """Each of the others."""
+        return replace(self, stride=1, blocks=1)
+
+    @property
+    def times(self) -> int:
+        """How many others there are."""
+        return self.blocks - 1
+
     def fragment(self, entry: Shape) -> Fragment:
         """Layers from a map of shape ``entry``."""
         builder = FragmentBuilder(self.name, entry)
@@ -78,6 +120,21 @@ class AttentionStage:
     patch: int
     blocks: int
 
+    @property
+    def rest(self) -> Stage:
+        """All but the encoder layers."""
+        return replace(self, heads=1, feed_forward=0, blocks=0)
+
+    @property
+    def block(self) -> Stage:
+        """One encoder layer."""
+        return EncoderLayer(self.name, self.heads, self.feed_forward, self.patch)
+
+    @property
+    def times(self) -> int:
+        """How many encoder layers there are."""
+        return self.blocks
+
     def fragment(self, entry: Shape) -> Fragment:
         """Layers from a map of shape ``entry``.
 
@@ -94,11 +151,7 @@ class AttentionStage:
                 f"The map of {self.name} is {side}x{side}: attention would see a single token",
                 "Choose a larger resolution",
             )
-        if self.channels % self.heads:
-            raise PlanError(
-                f"{self.heads} heads do not divide the {self.channels} channels of {self.name}",
-                "Choose 1, 2 or 4 heads",
-            )
+        check_heads(self.name, self.heads, self.channels)
         builder = FragmentBuilder(self.name, entry)
         x = inverted_residual(
             builder, "downsample", ENTRY, self.channels, stride=self.stride, expand=self.expand
@@ -112,6 +165,31 @@ class AttentionStage:
             feed_forward=self.feed_forward,
         )
         return builder.build()
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderLayer:
+    """One encoder layer of an attention stage, on the tokens of the map that it receives."""
+
+    name: str
+    heads: int
+    feed_forward: int
+    patch: int
+
+    def fragment(self, entry: Shape) -> Fragment:
+        """Layers from the tokens of a map of shape ``entry``; raises PlanError if heads do not divide it."""
+        check_heads(self.name, self.heads, entry[0])
+        builder = FragmentBuilder(self.name, token_shape(entry, self.patch))
+        transformer_layer(builder, "transformer", ENTRY, heads=self.heads, feed_forward=self.feed_forward)
+        return builder.build()
+
+
+def check_heads(stage: str, heads: int, channels: int) -> None:
+    """Raise PlanError if a stage's heads do not divide its channels."""
+    if channels % heads:
+        raise PlanError(
+            f"{heads} heads do not divide the {channels} channels of {stage}", "Choose 1, 2 or 4 heads"
+        )
 
 
 @dataclass(frozen=True, slots=True)

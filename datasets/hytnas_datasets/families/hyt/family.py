@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from hytnas_datasets.families.family import Family
+from hytnas_datasets.families.family import Family, RepeatVariables
 from hytnas_datasets.families.hyt.choices import stages_from_values
 from hytnas_datasets.families.hyt.variables import STAGE_NAMES, check_variables
 from hytnas_datasets.plan.stages import Stage
@@ -40,6 +40,23 @@ class HytFamily(Family):
                 widths = []
             widths += [name for name in own if name in (f"{stage}.channels", f"{stage}.ratio")]
         return (*found, ())
+
+    def repeat_variables(self, space: Space) -> tuple[RepeatVariables | None, ...]:
+        """Inverted residuals after the first, or encoder layers, are repeated; the map has their width."""
+        found: list[RepeatVariables | None] = []
+        for stage, names in zip(self.stages, self.stage_variables(space), strict=True):
+            own = {name.removeprefix(f"{stage}.") for name in names if name.startswith(f"{stage}.")}
+            in_block = {"kind", "heads", "ff_ratio", "patch"}
+            if "heads" not in own or "kind" in own:
+                in_block.add("expand")
+
+            def chosen(of: set[str], names: tuple[str, ...] = names, stage: str = stage) -> tuple[str, ...]:
+                return tuple(name for name in names if name in {f"{stage}.{what}" for what in of})
+
+            rest = tuple(name for name in names if name not in chosen({"blocks", "heads", "ff_ratio"}))
+            repeated = RepeatVariables(rest, chosen(in_block), chosen({"kind", "blocks"}))
+            found.append(repeated if own else None)
+        return tuple(found)
 
     def build_stages(
         self, values: Mapping[str, Choice], task: Task, channel_caps: Mapping[str, int]
