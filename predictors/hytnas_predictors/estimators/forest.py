@@ -1,12 +1,14 @@
-"""The estimator ``random-forest``: trees on resampled rows, grown by scikit-learn and followed by numpy."""
+"""The estimator ``random-forest``: trees of scikit-learn on resampled rows, kept as plain arrays."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.tree._tree import NODE_DTYPE, Tree
 
 from hytnas_predictors.estimators import trees
 from hytnas_predictors.estimators.base import ArrayEstimator, Floats, mean_and_deviation
@@ -16,7 +18,7 @@ DTYPES: dict[str, type[np.generic]] = {
     "first": np.int64, "left": np.int64, "right": np.int64, "feature": np.int64,
     "threshold": np.float64, "value": np.float64,
 }  # fmt: skip
-CHUNK_ROWS = 2048
+LEAF = -1
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,7 @@ class Forest:
     def predict(self, x: Floats) -> tuple[Floats, Floats]:
         """(n,) mean, and standard deviation over the trees."""
         single = x.astype(np.float32)  # scikit-learn's trees are grown on, and compare, single precision
-        parts = [self._each(single[start : start + CHUNK_ROWS]) for start in range(0, len(x), CHUNK_ROWS)]
-        return mean_and_deviation(np.concatenate(parts, axis=1))
+        return mean_and_deviation(np.stack([tree.predict(single)[:, 0] for tree in self._trees]))
 
     def tensors(self) -> Tensors:
         """All of it as named arrays, for `from_tensors`."""
@@ -74,24 +75,23 @@ class Forest:
                 raise ValueError("the links of a tree are inconsistent")
         return forest
 
-    def _each(self, x: NDArray[np.float32]) -> Floats:
-        """(t, n) what each tree predicts."""
-        flat, row = np.ascontiguousarray(x.T).ravel(), np.arange(len(x))
-        found = np.empty((len(self.first) - 1, len(x)))
-        for tree, (start, end) in enumerate(pairwise(self.first)):
-            left, right = self.left[start:end], self.right[start:end]
-            # A leaf leads to itself, so that all rows take as many steps.
-            inner, itself = left >= 0, np.arange(end - start)
-            children = np.stack(
-                [np.where(inner, left, itself), np.where(inner, right, itself)], axis=1
-            ).ravel()
-            column = np.where(inner, self.feature[start:end], 0) * len(x)
-            threshold, node = self.threshold[start:end], np.zeros(len(x), dtype=np.int64)
-            while inner[node].any():
-                to_the_right = flat[column[node] + row] > threshold[node]
-                node = children[2 * node + to_the_right]
-            found[tree] = self.value[start:end][node]
-        return found
+    @cached_property
+    def _trees(self) -> list[Tree]:
+        """The trees as scikit-learn has them, whose links `from_tensors` has checked."""
+        columns = int(self.feature.max(initial=0)) + 1
+        return [self._tree(start, end, columns) for start, end in pairwise(self.first)]
+
+    def _tree(self, start: int, end: int, columns: int) -> Tree:
+        nodes = np.zeros(end - start, dtype=NODE_DTYPE)
+        for name, child in (("left_child", self.left), ("right_child", self.right)):
+            nodes[name] = np.maximum(child[start:end], LEAF)  # native code knows a leaf by this number alone
+        nodes["feature"], nodes["threshold"] = self.feature[start:end], self.threshold[start:end]
+        tree = Tree(columns, np.ones(1, dtype=np.intp), 1)
+        values = np.ascontiguousarray(self.value[start:end, None, None])
+        tree.__setstate__(
+            {"max_depth": len(nodes), "node_count": len(nodes), "nodes": nodes, "values": values}
+        )
+        return tree
 
 
 class RandomForestEstimator(ArrayEstimator):

@@ -21,10 +21,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.metrics.pairwise import euclidean_distances
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hytnas_predictors.estimators.standardised import Standardisation, mean_and_scale
 from hytnas_predictors.estimators.tensors import Tensors, check_floats
+from hytnas_predictors.estimators.threads import one_thread
 
 Floats = NDArray[np.float64]
 MAX_ROWS = 2000
@@ -155,7 +155,7 @@ def fit_process(x: Floats, y: Floats, *, rng: np.random.Generator, restarts: int
     kept = order[:MAX_ROWS]
     columns, (y_mean, y_scale) = Standardisation.of(x), mean_and_scale(y)
     rows, targets = columns(x[kept]) / np.sqrt(x.shape[1]), (y[kept] - y_mean) / y_scale
-    with threadpool_limits(1):
+    with one_thread():
         some = slice(MAX_ROWS_OF_KERNEL)
         seed = int(rng.integers(2**31 - 1))
         variance, length, noise = _fit_kernel(rows[some], targets[some], restarts, seed)

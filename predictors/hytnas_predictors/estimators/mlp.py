@@ -5,13 +5,13 @@ from itertools import pairwise
 from typing import ClassVar, Self
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators.base import ArrayEstimator, Floats, check_members, mean_and_deviation
 from hytnas_predictors.estimators.networks import Networks, train
 from hytnas_predictors.estimators.standardised import Standardisation, mean_and_scale
 from hytnas_predictors.estimators.tensors import Tensors, check_floats
+from hytnas_predictors.estimators.threads import one_thread
 
 CHUNK_ROWS = 4096
 LARGEST = float(np.finfo(np.float32).max)
@@ -121,7 +121,7 @@ class MLPEstimator(ArrayEstimator):
                 f"width is {self.width} and max_steps {self.max_steps}", "Give at least 1 of each."
             )
         columns, (y_mean, y_scale) = Standardisation.of(x), mean_and_scale(y)
-        with threadpool_limits(1):
+        with one_thread():
             networks = train(
                 columns(x),
                 (y - y_mean) / y_scale,

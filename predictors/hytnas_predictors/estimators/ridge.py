@@ -5,11 +5,11 @@ from typing import Self
 
 import numpy as np
 from sklearn.linear_model import BayesianRidge
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hytnas_predictors.estimators.base import ArrayEstimator, Floats
 from hytnas_predictors.estimators.standardised import Standardisation, mean_and_scale
 from hytnas_predictors.estimators.tensors import Tensors, check_floats
+from hytnas_predictors.estimators.threads import one_thread
 
 SYMMETRY = 1e-8
 
@@ -87,7 +87,7 @@ class RidgeEstimator(ArrayEstimator):
         del rng  # nothing is drawn
         columns, (y_mean, y_scale) = Standardisation.of(x), mean_and_scale(y)
         model = BayesianRidge(max_iter=self.max_iter, fit_intercept=False)
-        with threadpool_limits(1):
+        with one_thread():
             model.fit(columns(x), (y - y_mean) / y_scale)
         return FittedLine(columns, y_mean, y_scale, model.coef_, model.sigma_, 1.0 / float(model.alpha_))
 

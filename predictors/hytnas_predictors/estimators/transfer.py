@@ -32,7 +32,6 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import files, tensors
@@ -42,6 +41,7 @@ from hytnas_predictors.estimators.layer_costs import log_sum
 from hytnas_predictors.estimators.layerwise import LayerwiseEstimator
 from hytnas_predictors.estimators.stacked import mix
 from hytnas_predictors.estimators.standardised import Standardisation
+from hytnas_predictors.estimators.threads import one_thread
 from hytnas_predictors.estimators.work import WorkEstimator, check_work
 
 MAX_ROWS: Final = 100
@@ -282,7 +282,7 @@ def fit_correction(prior: LayerwiseEstimator, work: Floats, logs: Floats) -> Cor
     answers = [_Answer(*each) for each in product(DEVIATIONS, SMOOTH, NOISE)]
     size, width = len(left), linear.shape[1]
     evidence, weights, halves = np.empty(len(answers)), [], []
-    with threadpool_limits(1):
+    with one_thread():
         for number, answer in enumerate(answers):
             covariance = 1.0 + answer.deviation**2 * gram + answer.smooth**2 * smooth
             covariance[np.diag_indices(size)] += answer.noise**2

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
@@ -15,3 +17,8 @@ def test_it_predicts_what_scikit_learns_forest_predicts() -> None:
     np.testing.assert_allclose(mean, theirs.predict(new))
     each = np.array([tree.predict(new) for tree in theirs.estimators_])
     np.testing.assert_allclose(std, each.std(axis=0, ddof=1))
+
+    # Any negative number marks a leaf in a file; native code must not take it for a child.
+    grown = ours.model_
+    marked = replace(grown, left=np.where(grown.left < 0, -7, grown.left))
+    np.testing.assert_array_equal(marked.predict(new), (mean, std))
