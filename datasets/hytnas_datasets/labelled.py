@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_agent.pass_records import OperatorProfile
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.quality_flags import DOUBTS, FlagCount, QualityFlags
@@ -38,6 +39,9 @@ class LabelledSet:
     quality_flags : tuple of n QualityFlags
         What is to be said of each label; empty where nothing is known of that, and for targets whose labels
         have no quality flags.
+    profiles : tuple of n OperatorProfile or None
+        Where the time of each network goes, in the model file and on the device of its label; empty where
+        nothing was profiled.
     left_out : tuple of QualityFlags
         Those of the labels that `stable` left out.
     """
@@ -53,6 +57,7 @@ class LabelledSet:
     extra: dict[str, str] = field(default_factory=dict)
     devices: tuple[tuple[str, ...], ...] = ()
     quality_flags: tuple[QualityFlags, ...] = ()
+    profiles: tuple[OperatorProfile | None, ...] = ()
     left_out: tuple[QualityFlags, ...] = ()
 
     def __len__(self) -> int:
@@ -91,6 +96,7 @@ class LabelledSet:
             repeats=tuple(self.repeats[row] for row in rows),
             devices=tuple(self.devices[row] for row in rows) if self.devices else (),
             quality_flags=tuple(self.quality_flags[row] for row in rows) if self.quality_flags else (),
+            profiles=tuple(self.profiles[row] for row in rows) if self.profiles else (),
         )
 
     def stable(self) -> "LabelledSet":

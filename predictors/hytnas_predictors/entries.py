@@ -12,7 +12,7 @@ from hytnas_predictors import metrics
 from hytnas_predictors.comparison import Contender, corrected_p_value
 from hytnas_predictors.curves import curve_sizes, learning_curve
 from hytnas_predictors.edges import edge_rows
-from hytnas_predictors.intervals import bootstrap_tau, percentile_interval
+from hytnas_predictors.intervals import TauBootstrap, percentile_interval
 from hytnas_predictors.progress import ProgressFactory
 from hytnas_predictors.recipes import Recipe
 from hytnas_predictors.result import EdgeScore, LearningCurve, NoiseCeiling, Score
@@ -43,11 +43,11 @@ def enter(
     trial: Trial,
     recipe: Recipe,
     result: CrossValidation,
-    weights: NDArray[np.float32],
+    bootstrap: TauBootstrap,
     ceiling: NoiseCeiling | None,
 ) -> Entry:
-    """The entry of a predictor that was cross-validated; ``weights`` are those of the bootstrap."""
-    taus = bootstrap_tau(trial.y, result.predicted, trial.groups, weights)
+    """The entry of a predictor that was cross-validated; ``bootstrap`` is that of the trial's labels."""
+    taus = bootstrap.taus(result.predicted)
     named = (recipe.estimator, "+".join(recipe.features))
     return Entry(recipe, result, taus, make_score(named, trial.y, result, taus, ceiling))
 

@@ -49,34 +49,72 @@ def resample_weights(
     return drawn[:, groups].astype(np.float32)
 
 
-def bootstrap_tau(
-    y: Floats, predicted: Floats, groups: NDArray[np.int64], weights: NDArray[np.float32]
-) -> Floats:
-    """Kendall's tau-b in each resample, averaged over the repeats of the cross-validation.
+class TauBootstrap:
+    """Resamples of some labels, and what is found out of them once for all predictors.
 
     Parameters
     ----------
     y : (n,) labels
-    predicted : (r, n) out-of-fold predictions of r repeats
     groups : (n,) int
         Rows of one group are one network: their pairs do not count.
     weights : (b, n) float32, from `resample_weights`
-
-    Returns
-    -------
-    (b,) float64; O(r b n^2) time as matrix products, O(n^2 + b n) memory.
     """
-    apart = (groups[:, None] != groups[None, :]).astype(np.float32)
-    label_signs = _signs(y) * apart
-    label_pairs = _quadratic(np.abs(label_signs), weights)
-    taus = np.zeros(len(weights))
-    for row in predicted:
-        signs = _signs(row) * apart
-        pairs = np.sqrt(label_pairs * _quadratic(np.abs(signs), weights))
-        taus += np.divide(
-            _quadratic(label_signs * signs, weights), pairs, out=np.zeros_like(pairs), where=pairs > 0
-        )
-    return taus / len(predicted)
+
+    def __init__(self, y: Floats, groups: NDArray[np.int64], weights: NDArray[np.float32]) -> None:
+        self._groups, self._weights = groups, weights
+        self._counts = weights.astype(np.float64)
+        self._of_groups = self._counts.sum(axis=1) ** 2 - self._alike(groups)
+        apart = (groups[:, None] != groups[None, :]).astype(np.float32)
+        self._label_signs = _signs(y) * apart
+        self._label_pairs = self._pairs(y)
+
+    def taus(self, predicted: Floats) -> Floats:
+        """Kendall's tau-b in each resample, averaged over the repeats of the cross-validation.
+
+        Parameters
+        ----------
+        predicted : (r, n) out-of-fold predictions of r repeats
+
+        Returns
+        -------
+        (b,) float64; O(b n^2) time as a matrix product, r of them where predictions tie; O(n^2 + b n) memory.
+        """
+        pairs = [self._pairs(row) for row in predicted]
+        if all(np.array_equal(each, pairs[0]) for each in pairs):  # one product serves all repeats
+            signs = _signs(predicted[0])
+            for row in predicted[1:]:
+                signs += _signs(row)
+            return self._ratio(signs, pairs[0]) / len(predicted)
+        taus = [self._ratio(_signs(row), each) for row, each in zip(predicted, pairs, strict=True)]
+        return np.asarray(np.mean(taus, axis=0))
+
+    def _ratio(self, signs: NDArray[np.float32], pairs: Floats) -> Floats:
+        """(b,) ``w'Sw`` over the geometric mean of the pairs that labels and predictions do not tie."""
+        # Whole numbers below 2^24, so that single precision is exact.
+        products = self._weights @ (self._label_signs * signs)
+        concordant = np.einsum("bn,bn->b", products, self._counts)
+        mean = np.sqrt(self._label_pairs * pairs)
+        return np.asarray(np.divide(concordant, mean, out=np.zeros_like(mean), where=mean > 0))
+
+    def _pairs(self, values: Floats) -> Floats:
+        """(b,) ``w'Tw``: pairs of different networks with different values, each counted twice."""
+        codes = np.unique(values, return_inverse=True)[1]
+        both = np.unique(np.stack([codes, self._groups]), axis=1, return_inverse=True)[1].reshape(-1)
+        return np.asarray(self._of_groups - self._alike(codes) + self._alike(both))
+
+    def _alike(self, codes: NDArray[np.int64]) -> Floats:
+        """(b,) pairs of rows of one code, in both orders and with themselves, by their multiplicities."""
+        order = np.argsort(codes, kind="stable")
+        first = np.flatnonzero(np.diff(codes[order], prepend=-1))
+        sums = np.add.reduceat(self._counts[:, order], first, axis=1)
+        return np.asarray(np.einsum("bk,bk->b", sums, sums))
+
+
+def bootstrap_tau(
+    y: Floats, predicted: Floats, groups: NDArray[np.int64], weights: NDArray[np.float32]
+) -> Floats:
+    """(b,) Kendall's tau-b in each resample: `TauBootstrap` for a single (r, n) ``predicted``."""
+    return TauBootstrap(y, groups, weights).taus(predicted)
 
 
 def percentile_interval(value: float, resampled: Floats, *, comparisons: int = 1) -> Interval:
@@ -92,9 +130,3 @@ def percentile_interval(value: float, resampled: Floats, *, comparisons: int = 1
 
 def _signs(values: Floats) -> NDArray[np.float32]:
     return np.sign(values[:, None] - values[None, :]).astype(np.float32)
-
-
-def _quadratic(matrix: NDArray[np.float32], weights: NDArray[np.float32]) -> Floats:
-    """(b,) ``w' M w``; the products hold whole numbers below 2^24, so single precision is exact."""
-    products = (weights @ matrix).astype(np.float64)
-    return np.asarray(np.einsum("bn,bn->b", products, weights.astype(np.float64)))

@@ -14,7 +14,14 @@ from hytnas_datasets.families import has_networks
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.quality_flags import describe_flags
 from hytnas_datasets.targets import get_target
-from hytnas_predictors.baselines import baseline_columns, cross_validate_baseline, fit_line, fit_mean
+from hytnas_predictors.baselines import (
+    baseline_columns,
+    cross_validate_baseline,
+    describe_table,
+    fit_line,
+    fit_mean,
+    fixed_column,
+)
 from hytnas_predictors.candidates import cross_validate_all, describe_failures, suitable_estimators
 from hytnas_predictors.ceiling import noise_ceiling
 from hytnas_predictors.comparison import Contender, make_verdict
@@ -24,7 +31,7 @@ from hytnas_predictors.estimators import ESTIMATORS, estimator_class
 from hytnas_predictors.estimators.base import check_labels
 from hytnas_predictors.intervals import (
     DEFAULT_RESAMPLES,
-    bootstrap_tau,
+    TauBootstrap,
     group_codes,
     resample_weights,
 )
@@ -104,11 +111,12 @@ def build_leaderboard(
     may_fail = set(names) - set(ESTIMATORS.bundled) if unasked else set()
     results = cross_validate_all(trial, chosen, bars, may_fail=may_fail, failures=failures)
     weights = resample_weights(groups, resamples, np.random.default_rng([seed, repeats, folds]))
+    bootstrap = TauBootstrap(y, groups, weights)
     ceiling, ceiling_note = noise_ceiling(
         y, labelled.repeats, labelled.target, rng=np.random.default_rng([seed, 1])
     )
     entries = [
-        enter(trial, recipe, results[recipe.estimator], weights, ceiling)
+        enter(trial, recipe, results[recipe.estimator], bootstrap, ceiling)
         for recipe in chosen
         if recipe.estimator in results
     ]
@@ -117,7 +125,7 @@ def build_leaderboard(
     if edges:
         add_edges(trial, entries)
     scores = tuple(entry.score for entry in entries)
-    baselines, rivals = _baselines(labelled, trial, weights, entries[0].recipe)
+    baselines, rivals = _baselines(labelled, trial, bootstrap, entries[0].recipe)
     return Leaderboard(
         target=labelled.target.name,
         unit=labelled.target.unit,
@@ -141,6 +149,7 @@ def build_leaderboard(
         verdict=make_verdict([entry.contender for entry in entries], rivals),
         notes=(
             *_notes(labelled, scores, ceiling_note, [entry.recipe for entry in entries]),
+            *describe_table(labelled, [score.predictor for score in baselines]),
             *describe_failures(failures),
         ),
         quality_flags=labelled.flag_count,
@@ -229,18 +238,18 @@ def _network_groups(labelled: LabelledSet) -> NDArray[np.int64]:
 
 
 def _baselines(
-    labelled: LabelledSet, trial: Trial, weights: NDArray[np.float32], recipe: Recipe
+    labelled: LabelledSet, trial: Trial, bootstrap: TauBootstrap, recipe: Recipe
 ) -> tuple[tuple[Score, ...], list[Contender]]:
     """Scores of the baselines, best first and chance last, and those that rank as contenders."""
     y, folds, scores, contenders = trial.y, trial.folds, [], []
-    for name, column in baseline_columns(labelled).items():
+    for name, column in baseline_columns(labelled, folds).items():
         predicted = cross_validate_baseline(fit_line, column, y, folds, recipe.scale)
-        taus = bootstrap_tau(y, predicted, trial.groups, weights)
+        taus = bootstrap.taus(predicted)
         score = make_score((name, f"log {name}"), y, CrossValidation(predicted, 0.0, 0.0), taus)
         scores.append(score)
         contenders.append(Contender(name, score.kendall_tau, taus))
     scores.sort(key=lambda score: -score.kendall_tau.value)
-    predicted = cross_validate_baseline(fit_mean, y, y, folds, "identity")
+    predicted = cross_validate_baseline(fit_mean, fixed_column(y), y, folds, "identity")
     return (*scores, _score_of_chance(y, predicted)), contenders
 
 
@@ -263,7 +272,9 @@ def _notes(
     if suspects:
         notes.append(f"Above the noise ceiling, investigate for a leak: {', '.join(suspects)}.")
     if not has_networks(labelled.space):
-        notes.append("The space has no layer plans, so there are no baselines macs, params and roofline.")
+        notes.append(
+            "The space has no layer plans, so there are no baselines macs, params, roofline and table."
+        )
     if np.ptp(labelled.y) == 0:
         notes.append("All labels are equal: there is nothing to rank.")
     return tuple(notes)

@@ -5,14 +5,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from hytnas_agent.pass_records import OperatorProfile, OperatorTime
 from hytnas_agent.records import DeviceContext
 from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
-from hytnas_datasets.plan import Task, count_network, network_hash
+from hytnas_datasets.plan import LayerPlan, Task, count_network, network_hash
+from hytnas_datasets.plan.layers import Layer
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.targets import LATENCY
 
 MakeLabelled = Callable[..., LabelledSet]
+MakeProfile = Callable[[LayerPlan, Callable[[Layer], float]], OperatorProfile]
 
 
 @pytest.fixture(scope="session")
@@ -55,5 +58,20 @@ def make_labelled(context: DeviceContext) -> MakeLabelled:
             context=LabelContext(task, device=context),
             provenance="a formula",
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_profile() -> MakeProfile:
+    """A profile in which each layer is one operator of a given time, batch norms being folded away."""
+
+    def make(plan: LayerPlan, time_us: Callable[[Layer], float]) -> OperatorProfile:
+        operators = [
+            OperatorTime(f"/{layer.name}/Kernel", "Kernel", time_us(layer))
+            for layer in plan.layers
+            if layer.kind not in ("input", "batch_norm")
+        ]
+        return OperatorProfile(9, 1.0, tuple(operators))
 
     return make

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hytnas_predictors.intervals import (
+    TauBootstrap,
     bootstrap_tau,
     group_codes,
     percentile_interval,
@@ -78,3 +79,19 @@ def test_the_interval_covers_a_known_tau() -> None:
         interval = percentile_interval(kendall_tau(y, predicted), taus)
         covered += interval.low <= truth <= interval.high
     assert 0.88 <= covered / 120 <= 1.0
+
+
+def test_ties_and_repeats_count_as_in_each_resample_written_out() -> None:
+    rng = np.random.default_rng(9)
+    y, groups = np.round(rng.normal(size=18), 1), rng.integers(12, size=18)
+    groups = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    repeats = np.stack([np.round(y + rng.normal(size=18), digits) for digits in (0, 1, 6)])
+    weights = resample_weights(groups, 6, rng)
+    for predicted in (repeats, repeats[2:]):  # pairs that differ between the repeats, and a single repeat
+        expected = np.zeros(6)
+        for resample, row in enumerate(weights):
+            pairs = row[:, None] * row * (groups[:, None] != groups)
+            ours, theirs = np.sign(y[:, None] - y), np.sign(predicted[:, :, None] - predicted[:, None])
+            untied = np.sqrt((pairs * ours**2).sum() * (pairs * theirs**2).sum(axis=(1, 2)))
+            expected[resample] = ((pairs * ours * theirs).sum(axis=(1, 2)) / untied).mean()
+        np.testing.assert_allclose(TauBootstrap(y, groups, weights).taus(predicted), expected, atol=1e-6)

@@ -9,8 +9,10 @@ import pytest
 
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.plan import build_plan, count_layer
 from hytnas_datasets.spaces import Space, Variable
 from hytnas_datasets.targets import ACCURACY, get_target
+from hytnas_predictors.baselines import baseline_columns
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import ESTIMATORS, list_estimators
 from hytnas_predictors.estimators.mlp import MLP2Estimator
@@ -116,6 +118,25 @@ def test_labels_of_a_single_process_are_counted_beside_the_ceiling(make_labelled
     assert any("23 labels that were repeated. 7 others are of a single process" in n for n in board.notes)
 
 
+def test_profiles_give_the_table_as_a_baseline(make_labelled, make_profile, board: Leaderboard) -> None:
+    labelled = make_labelled(30)
+    plans = [build_plan(each, labelled.context.task) for each in labelled.architectures]
+    profiles = [make_profile(plan, lambda layer: 0.1 * count_layer(layer).macs ** 0.9) for plan in plans]
+    some = (*profiles[:12], *[None] * 18)
+    found = quick(replace(labelled, profiles=some), recipes=QUICK[1:], repeats=1, resamples=50)
+    assert {score.predictor for score in found.baselines} == {"macs", "params", "roofline", "table", "mean"}
+    assert next(each for each in found.baselines if each.predictor == "table").kendall_tau.value > 0.5
+    assert "The baseline table rests on the profiles of 12 of 30 networks." in found.notes
+    said = " ".join(board.notes)
+    assert "no baseline table" in said
+    assert "hytnas-profile collect passes --profile" in said
+    # In a fold without a profile in its training part there would be no table.
+    alone = replace(labelled, profiles=(profiles[0], *[None] * 29))
+    folds = np.arange(30)[None] % 5
+    assert "table" not in baseline_columns(alone, folds)
+    assert "table" in baseline_columns(replace(labelled, profiles=some), folds)
+
+
 def test_baselines_end_with_chance(board: Leaderboard) -> None:
     assert {score.predictor for score in board.baselines[:-1]} == {"macs", "params", "roofline"}
     chance = board.baselines[-1]
@@ -124,7 +145,7 @@ def test_baselines_end_with_chance(board: Leaderboard) -> None:
 
 
 def test_the_roofline_estimates_latencies_alone(make_labelled) -> None:
-    accuracies = replace(make_labelled(30), target=ACCURACY)
+    accuracies = replace(make_labelled(30), target=ACCURACY, profiles=(None,) * 30)
     board = quick(accuracies, recipes=[Recipe("mlp2", ("physical",), params={"members": 1})])
     assert {score.predictor for score in board.baselines} == {"macs", "params", "mean"}
 

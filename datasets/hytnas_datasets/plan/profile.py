@@ -88,6 +88,19 @@ def layer_of(plan: LayerPlan, node_name: str) -> Layer | None:
     return _find(layers, node_name)
 
 
+def layers_of(profile: OperatorProfile, plan: LayerPlan) -> list[Layer | None]:
+    """The layer that each operator of a profile belongs to; one that the runtime inserted, by its neighbours.
+
+    ``None`` stands only where no operator has the name of a layer.
+    """
+    layers = {layer.name: layer for layer in plan.layers}
+    named = [_find(layers, operator.name) for operator in profile.operators]
+    return [
+        layer or _neighbour(named, index, following=operator.op_type == "ReorderInput")
+        for index, (operator, layer) in enumerate(zip(profile.operators, named, strict=True))
+    ]
+
+
 def break_down(profile: OperatorProfile, plan: LayerPlan | None) -> Breakdown:
     """Sum a profile by stage of the plan and group of operators; without a plan, by group alone."""
     if plan is None:
@@ -95,17 +108,13 @@ def break_down(profile: OperatorProfile, plan: LayerPlan | None) -> Breakdown:
         for operator in profile.operators:
             _add(stages["whole"], _GROUP_OF.get(operator.op_type, OTHER), operator)
         return Breakdown(stages, 0.0, profile.outside_ms, profile.runs)
-    layers = {layer.name: layer for layer in plan.layers}
-    found = [_find(layers, operator.name) for operator in profile.operators]
-    named = [None if layer is None else layer.stage for layer in found]
     stages = {layer.stage: {} for layer in plan.layers}
     unmapped_us = 0.0
-    for index, (operator, layer) in enumerate(zip(profile.operators, found, strict=True)):
-        stage = named[index] or _neighbour(named, index, following=operator.op_type == "ReorderInput")
-        if stage is None:
+    for operator, layer in zip(profile.operators, layers_of(profile, plan), strict=True):
+        if layer is None:
             unmapped_us += operator.time_us
         else:
-            _add(stages[stage], _group(operator, layer), operator)
+            _add(stages[layer.stage], _group(operator, layer), operator)
     return Breakdown(stages, unmapped_us / 1000, profile.outside_ms, profile.runs)
 
 
@@ -118,17 +127,16 @@ def _find(layers: Mapping[str, Layer], node_name: str) -> Layer | None:
     return None
 
 
-def _neighbour(named: Sequence[str | None], index: int, *, following: bool) -> str | None:
-    """The stage of the nearest operator that has one, first on the one side, then on the other."""
+def _neighbour(named: Sequence[Layer | None], index: int, *, following: bool) -> Layer | None:
+    """That of the nearest operator that has one, first on the one side, then on the other."""
     before, after = named[:index][::-1], named[index + 1 :]
     sides = (after, before) if following else (before, after)
-    return next((stage for side in sides for stage in side if stage is not None), None)
+    return next((layer for side in sides for layer in side if layer is not None), None)
 
 
-def _group(operator: OperatorTime, layer: Layer | None) -> str:
+def _group(operator: OperatorTime, layer: Layer) -> str:
     group = _GROUP_OF.get(operator.op_type, OTHER)
-    depthwise = layer is not None and layer.role == "depthwise" and group == "convolution"
-    return DEPTHWISE if depthwise else group
+    return DEPTHWISE if layer.role == "depthwise" and group == "convolution" else group
 
 
 def _add(groups: dict[str, float], group: str, operator: OperatorTime) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hytnas_agent.pass_records import OperatorProfile
+from hytnas_agent.records import MeasurePass
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
 from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
@@ -20,6 +22,7 @@ from hytnas_datasets.store.conditions import (
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
 from hytnas_datasets.store.labels import Labels
+from hytnas_datasets.store.passes import Passes
 from hytnas_datasets.store.readings import StoredReading, device_readings
 from hytnas_datasets.store.records import AccuracyRecord, Purpose, recipe_fingerprint
 from hytnas_datasets.store.results import Results
@@ -68,7 +71,8 @@ def _measured(
     if not groups:
         _explain_failures(database, target)
     _check_enough(len(groups), minimum, target, space)
-    return _measured_set(target, space, groups, _count_dropped(stored))
+    profiles = _profiles(database) if target.follows_latency else {}
+    return _measured_set(target, space, groups, profiles, _count_dropped(stored))
 
 
 def _chosen(database: Database, target: Target, space: Space, conditions: Conditions) -> list[StoredReading]:
@@ -90,13 +94,21 @@ def _chosen(database: Database, target: Target, space: Space, conditions: Condit
 
 
 def _measured_set(
-    target: Target, space: Space, groups: Mapping[Architecture, Sequence[StoredReading]], dropped: str
+    target: Target,
+    space: Space,
+    groups: Mapping[Architecture, Sequence[StoredReading]],
+    profiles: Mapping[tuple[str, str], OperatorProfile],
+    dropped: str,
 ) -> LabelledSet:
     """The set of these labels; a network measured on several boards has the median of its labels."""
     readings = [[label.reading for label in labels if label.reading] for labels in groups.values()]
     usable = [label for labels in groups.values() for label in labels]
     first = usable[0]
     device = first.context.device
+    profiled = [
+        next(iter([profiles[key] for label in labels if (key := label.model_and_device) in profiles]), None)
+        for labels in groups.values()
+    ]
     board = f"{device.board}, {device.runtime} {device.runtime_version}" if device else "an unknown device"
     return LabelledSet(
         space=space,
@@ -114,8 +126,18 @@ def _measured_set(
         quality_flags=tuple(
             frozenset().union(*(label.quality_flags for label in labels)) for labels in groups.values()
         ),
+        profiles=tuple(profiled) if any(profiled) else (),
         extra={"dropped": dropped, **_named(first.export.converter, first.export.converter_version)},
     )
+
+
+def _profiles(database: Database) -> dict[tuple[str, str], OperatorProfile]:
+    """The last profile of each model on each device."""
+    return {
+        (stored.export.sha256, stored.result.identity.device_id): stored.result.profile
+        for stored in Passes(database).last(MeasurePass.PROFILE)
+        if stored.result.profile is not None
+    }
 
 
 def _trained(

@@ -49,6 +49,11 @@ class StoredReading:
     quality_flags: QualityFlags
     method: Mapping[str, Any]
 
+    @property
+    def model_and_device(self) -> tuple[str, str]:
+        """The hash of the model file and the id of the device that ran it."""
+        return self.export.sha256, self.device_id
+
 
 def device_readings(database: Database, target: Target) -> list[StoredReading]:
     """The labels of a target that devices measure, one for each architecture and device, in sampled order."""

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hytnas_agent.pass_records import OperatorProfile, OperatorTime
 from hytnas_agent.records import DeviceIdentity, Outcome
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
 from hytnas_datasets.label_context import ModelFiles
@@ -25,6 +26,23 @@ def test_only_ok_labels_of_the_sample_are_taken(
     assert labelled.context.device is not None
     assert "Raspberry Pi 3" in labelled.provenance
     assert labelled.extra["dropped"] == "1 OOM"
+
+
+def test_a_latency_comes_with_the_last_profile_of_its_file_on_its_device(
+    study: Study, space: Space, measured: list[Architecture], make: Make
+) -> None:
+    assert study.labelled("latency_ms", space=space).profiles == ()
+    profiles = [OperatorProfile(9, 1.0, (OperatorTime("a", "Conv", float(i)),)) for i in range(3)]
+    for number, (board, profile) in enumerate(zip(("board-1", "board-1", "board-2"), profiles, strict=True)):
+        result = make.result(
+            f"p{number}", "m2", measure_pass="profile", profile=profile, samples_ms=(), median_ms=None,
+            identity=DeviceIdentity(board, "pi"),
+        )  # fmt: skip
+        study.results.add(result, model_sha256="m2", purpose="profile", replicate=0)
+    labelled = study.labelled("latency_ms", space=space)
+    assert labelled.profiles == (None, profiles[1], profiles[1])
+    assert labelled.take([2, 0]).profiles == (profiles[1], None)
+    assert study.labelled("model_bytes", space=space).profiles == ()
 
 
 def test_labels_of_a_verification_are_never_learned_from(
