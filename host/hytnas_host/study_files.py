@@ -19,7 +19,7 @@ MAX_JSON_BYTES: Final = 256 * 1024 * 1024
 
 _COMMANDS: Final = {"search.json": "search", "verification.json": "verify", "run.json": "run"}
 
-_CHECKPOINT: Final = re.compile(r"search-checkpoint-([0-9a-f]{8})?-[0-9a-f]{8}\.json")
+_CHECKPOINT: Final = re.compile(r"search-checkpoint-([0-9a-f]{8})?-[0-9a-f]{8}\.jsonl?")
 
 
 class ResultFileError(HytnasError):
@@ -44,11 +44,11 @@ class StudyFiles:
 
     def search_checkpoint(self, key: str) -> Path:
         """Where a search goes on; ``key`` tells searches apart."""
-        return self.folder / f"search-checkpoint-{key}.json"
+        return self.folder / f"search-checkpoint-{key}.jsonl"
 
     def search_checkpoints(self) -> list[Path]:
-        """The checkpoints that are there, of all searches."""
-        return [path for path in self.folder.glob("*.json") if _CHECKPOINT.fullmatch(path.name)]
+        """The checkpoints that are there, of all searches and versions."""
+        return [path for path in self.folder.glob("*.json*") if _CHECKPOINT.fullmatch(path.name)]
 
     @property
     def verification(self) -> Path:

@@ -22,5 +22,5 @@ def test_the_named_files_are_those_of_a_study() -> None:
     }
     table = [line.split("|")[1] for line in GUIDE.read_text().splitlines() if line.startswith("|")]
     names = (name for cell in table for name in re.findall(r"`([^`]+)`", cell))
-    named = {name for name in names if name.endswith((".json", ".html", ".toml"))}
+    named = {name for name in names if name.endswith((".json", ".jsonl", ".html", ".toml"))}
     assert named == {str(path) for path in known}

@@ -95,6 +95,7 @@ def test_a_result_of_another_version_is_replaced(tmp_path: Path, content: bytes)
 def test_checkpoints_are_known_by_their_whole_name(tmp_path: Path) -> None:
     files = StudyFiles(tmp_path)
     own = {files.search_checkpoint(key) for key in ("0123abcd-89abcdef", "-89abcdef")}
+    own.add(tmp_path / "search-checkpoint-0123abcd-89abcdef.json")  # of an earlier version
     for path in own | {files.search_checkpoint(key) for key in ("best", "0123abcd-89abcdef-kept")}:
         path.touch()
     assert set(files.search_checkpoints()) == own

@@ -14,7 +14,16 @@ import numpy as np
 from hytnas_agent.conformance import SuiteCheck, refused
 from hytnas_datasets.errors import PlanError, SpaceError
 from hytnas_datasets.families import Family, get_family, list_families
-from hytnas_datasets.plan import Counts, build_plan, count_layer, count_network, identity, network_hash
+from hytnas_datasets.plan import (
+    Counts,
+    NetworkSummary,
+    PlanSummaries,
+    build_plan,
+    count_layer,
+    count_network,
+    identity,
+    network_hash,
+)
 from hytnas_datasets.plan.build import build_stages
 from hytnas_datasets.spaces import Architecture, Space, get_space, register
 from hytnas_datasets.work import sum_stages, tabulate_stages, work_of
@@ -69,10 +78,12 @@ def check_plans_have_the_stages_of_the_family(name: str, folder: Path) -> None:
 def check_counts_and_hashes_are_those_of_the_plan(name: str, folder: Path) -> None:
     """The shortcuts that write out no layers agree with the plan."""
     del folder
-    _, family, sample = _subject(name)
+    space, family, sample = _subject(name)
     task = family.default_task
-    for architecture in sample if family.has_networks else ():
+    summaries = PlanSummaries(space, task)(sample) if family.has_networks else []
+    for architecture, summary in zip(sample, summaries, strict=False):
         plan = build_plan(architecture, task)
+        assert summary == NetworkSummary(plan.counts, plan.hash), "its summary among others differs"
         assert count_network(architecture, task) == plan.counts, "counts differ from the plan's"
         assert sum(map(count_layer, plan.layers), start=Counts()) == plan.counts, "layers do not sum up"
         assert network_hash(architecture, task) == identity(architecture, task) == plan.hash

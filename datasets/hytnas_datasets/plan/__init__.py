@@ -10,6 +10,7 @@ from hytnas_datasets.plan.build import (
 )
 from hytnas_datasets.plan.layers import Counts, Layer, Shape, count_layer
 from hytnas_datasets.plan.plan import LayerPlan
+from hytnas_datasets.plan.summaries import NetworkSummary, PlanSummaries
 from hytnas_datasets.plan.task import Task
 
 StageCounts = Counts
@@ -18,6 +19,8 @@ __all__ = [
     "Counts",
     "Layer",
     "LayerPlan",
+    "NetworkSummary",
+    "PlanSummaries",
     "Shape",
     "StageCounts",
     "Task",

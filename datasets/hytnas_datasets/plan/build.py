@@ -6,9 +6,10 @@ thousands of architectures without writing out their layers.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -21,6 +22,14 @@ from hytnas_datasets.plan.plan import LayerPlan
 from hytnas_datasets.plan.stages import Stage
 from hytnas_datasets.plan.task import Task
 from hytnas_datasets.spaces.space import Architecture, Choice
+
+
+class StageSummary(NamedTuple):
+    """What a stage costs, the digest of what it computes, and the shape of the map that it gives."""
+
+    counts: Counts
+    digest: str
+    shape: Shape
 
 
 @lru_cache(maxsize=4096)
@@ -78,7 +87,7 @@ def count_params(architecture: Architecture, task: Task) -> int:
 
 def network_hash(architecture: Architecture, task: Task) -> str:
     """``build_plan(architecture, task).hash``, without writing out the layers."""
-    return _hash(digest for _, digest, _ in _chain(build_stages(architecture, task), task))
+    return hash_stages(digest for _, digest, _ in _chain(build_stages(architecture, task), task))
 
 
 def identity(architecture: Architecture, task: Task) -> str:
@@ -92,8 +101,11 @@ def identity(architecture: Architecture, task: Task) -> str:
     return space.format(architecture)
 
 
+@lru_cache(maxsize=4096)
 def build_stages(architecture: Architecture, task: Task) -> tuple[Stage, ...]:
     """The stages of an architecture's network, before it is known what each one receives.
+
+    The most recent ones are remembered: features and counts of the same networks are asked for together.
 
     Raises
     ------
@@ -116,14 +128,14 @@ def _build(stages: tuple[Stage, ...], task: Task) -> LayerPlan:
     layers: list[Layer] = []
     counts = Counts()
     digests: list[str] = []
-    shape = _image(task)
+    shape = image_of(task)
     for stage in stages:
         fragment = build_fragment(stage, shape)
         layers.extend(_place(fragment, len(layers)))
         counts += fragment.counts
         digests.append(fragment.digest)
         shape = fragment.shape
-    return LayerPlan(task, tuple(layers), _hash(iter(digests)), counts)
+    return LayerPlan(task, tuple(layers), hash_stages(digests), counts)
 
 
 def _place(fragment: Fragment, offset: int) -> Iterator[Layer]:
@@ -136,18 +148,19 @@ def _place(fragment: Fragment, offset: int) -> Iterator[Layer]:
         yield replace(layer, index=offset + layer.index, inputs=inputs)
 
 
-def _chain(stages: tuple[Stage, ...], task: Task) -> Iterator[tuple[Counts, str, Shape]]:
-    shape = _image(task)
+def _chain(stages: tuple[Stage, ...], task: Task) -> Iterator[StageSummary]:
+    shape = image_of(task)
     for stage in stages:
-        summary = _summary(stage, shape)
-        shape = summary[2]
+        summary = summarise(stage, shape)
+        shape = summary.shape
         yield summary
 
 
 @lru_cache(maxsize=65536)
-def _summary(stage: Stage, entry: Shape) -> tuple[Counts, str, Shape]:
+def summarise(stage: Stage, entry: Shape) -> StageSummary:
+    """What is remembered of a stage that receives a map of shape ``entry``."""
     fragment = build_fragment(stage, entry)
-    return fragment.counts, fragment.digest, fragment.shape
+    return StageSummary(fragment.counts, fragment.digest, fragment.shape)
 
 
 @lru_cache(maxsize=2048)
@@ -156,9 +169,11 @@ def build_fragment(stage: Stage, entry: Shape) -> Fragment:
     return stage.fragment(entry)
 
 
-def _image(task: Task) -> Shape:
+def image_of(task: Task) -> Shape:
+    """Shape of what a network receives."""
     return (task.in_channels, task.resolution, task.resolution)
 
 
-def _hash(digests: Iterator[str]) -> str:
+def hash_stages(digests: Iterable[str]) -> str:
+    """The hash of a plan, from the digests of its stages in order."""
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()

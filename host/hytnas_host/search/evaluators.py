@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -14,6 +14,7 @@ from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.errors import EvaluationError, SearchError
 from hytnas_host.search.exact_metrics import ExactMetrics
 from hytnas_host.search.objectives import Direction, get_objective
+from hytnas_host.search.recall import Recall
 from hytnas_host.search.result import Objective
 
 
@@ -94,6 +95,13 @@ class ArchitecturePredictor(Protocol):
         ...
 
 
+class _Row(NamedTuple):
+    """One row of an `Evaluation`: its values and standard deviations, and whether it is extrapolated."""
+
+    numbers: list[float]
+    outside: bool
+
+
 class PredictorEvaluator:
     """Fitted predictors for some objectives, exact counts of the layer plan for the others.
 
@@ -152,30 +160,31 @@ class PredictorEvaluator:
         self._predictors = dict(predictors)
         self._exact_metrics = exact_metrics
         self._exact = tuple(exact)
-        self._outside: dict[Architecture, bool] = {}
+        self._rows = Recall(self._predict)
         self.fingerprint: str = fingerprint if fingerprint is not None else self._probe(list(probes))
 
     def evaluate(self, architectures: Sequence[Architecture], /) -> Evaluation:
         """Predicted and exact values; extrapolated where any of the predictors says so."""
+        m = len(self.objectives)
+        rows = self._rows(architectures)
+        numbers = np.array([row.numbers for row in rows], dtype=np.float64).reshape(len(rows), 2 * m)
+        return Evaluation(numbers[:, :m], numbers[:, m:], np.array([row.outside for row in rows], np.bool_))
+
+    def extrapolates(self, architectures: Sequence[Architecture], /) -> NDArray[np.bool_]:
+        """(n,) bool: for which any of the predictors extrapolates; an evaluation predicts them only once."""
+        return np.array([row.outside for row in self._rows(architectures)], dtype=np.bool_)
+
+    def _predict(self, architectures: list[Architecture]) -> list[_Row]:
         n, padded = len(architectures), _whole_blocks(architectures)
         predictions = [predictor.predict(padded) for predictor in self._predictors.values()]
         columns = [np.asarray(predicted.mean, dtype=np.float64)[:n] for predicted in predictions]
-        std = [np.asarray(predicted.std, dtype=np.float64)[:n] for predicted in predictions]
         columns += [self._exact_metrics.values(name, architectures) for name in self._exact]
-        std += [np.zeros(n) for _ in self._exact]
+        columns += [np.asarray(predicted.std, dtype=np.float64)[:n] for predicted in predictions]
+        columns += [np.zeros(n) for _ in self._exact]
         outside = np.zeros(n, dtype=np.bool_)
         for predicted in predictions:
             outside |= predicted.extrapolated[:n]
-        return Evaluation(np.column_stack(columns), np.column_stack(std), outside)
-
-    def extrapolates(self, architectures: Sequence[Architecture], /) -> NDArray[np.bool_]:
-        """(n,) bool: for which any of the predictors extrapolates; remembered, since searches ask often."""
-        new = [each for each in dict.fromkeys(architectures) if each not in self._outside]
-        if new:
-            outside = self.evaluate(new).extrapolated
-            assert outside is not None
-            self._outside.update(zip(new, outside.tolist(), strict=True))
-        return np.array([self._outside[each] for each in architectures], dtype=np.bool_)
+        return [_Row(*row) for row in zip(np.column_stack(columns).tolist(), outside.tolist(), strict=True)]
 
     def _probe(self, probes: list[Architecture]) -> str:
         if not probes:
@@ -237,8 +246,7 @@ class TableEvaluator:
     ) -> "TableEvaluator":
         """The table of (n, m) ``values`` of n architectures; SearchError if labels of one network differ."""
         table: dict[str, Sequence[float]] = {}
-        for architecture, row in zip(architectures, values.tolist(), strict=True):
-            identity = exact_metrics.identity(architecture)
+        for identity, row in zip(exact_metrics.identities(architectures), values.tolist(), strict=True):
             if table.setdefault(identity, row) != row:
                 raise SearchError(
                     f"The table has two different labels for the network {identity}", "Average them first"
@@ -248,8 +256,8 @@ class TableEvaluator:
     def evaluate(self, architectures: Sequence[Architecture], /) -> Evaluation:
         """The labels; raises EvaluationError for an architecture that is not in the table."""
         rows = []
-        for architecture in architectures:
-            identity = self._exact_metrics.identity(architecture)
+        named = zip(architectures, self._exact_metrics.identities(architectures), strict=True)
+        for architecture, identity in named:
             if identity not in self._table:
                 raise EvaluationError(
                     f"The table has no label for the network {identity} of {architecture.space}",

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_datasets.families import has_networks
-from hytnas_datasets.plan import Task, build_plan
-from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.plan import NetworkSummary, PlanSummaries, Task
+from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_host.search.errors import SearchError
+from hytnas_host.search.recall import Recall
 
 COUNTS: Final[Mapping[str, float]] = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 
@@ -22,7 +23,7 @@ class ExactMetric:
     Attributes
     ----------
     name : str
-        The attribute of a `LayerPlan` that holds it.
+        The attribute of a plan's `Counts` that holds it.
     unit : str
     aliases : tuple of str
         Other names in objectives and constraints.
@@ -55,8 +56,8 @@ class ExactMetrics(Protocol):
         """Names of the exact metrics."""
         ...
 
-    def identity(self, architecture: Architecture) -> str:
-        """The same text for two architectures exactly where they give the same network."""
+    def identities(self, architectures: Sequence[Architecture], /) -> list[str]:
+        """A text for each of n architectures, equal for two exactly where they give the same network."""
         ...
 
     def values(self, name: str, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
@@ -77,33 +78,30 @@ class PlanMetrics:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._known: dict[Architecture, tuple[str, tuple[int, ...]]] = {}
+        self._summaries: dict[str, PlanSummaries] = {}
+        self._counted = Recall(self._count)
 
     @property
     def names(self) -> tuple[str, ...]:
         """``params``, ``macs`` and ``activations``."""
         return self._NAMES
 
-    def identity(self, architecture: Architecture) -> str:
-        """The plan's hash."""
-        return self._of(architecture)[0]
+    def identities(self, architectures: Sequence[Architecture], /) -> list[str]:
+        """The hashes of the plans."""
+        return [counted.hash for counted in self._counted(architectures)]
 
     def values(self, name: str, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
         """(n,) counts; raises SearchError for a name that is not in ``names``."""
         if name not in self._NAMES:
             raise SearchError(f"A layer plan does not give {name!r}", f"It gives {', '.join(self._NAMES)}")
-        column = self._NAMES.index(name)
-        return np.array(
-            [self._of(architecture)[1][column] for architecture in architectures], dtype=np.float64
-        )
+        counts = [getattr(each.counts, name) for each in self._counted(architectures)]
+        return np.array(counts, dtype=np.float64)
 
-    def _of(self, architecture: Architecture) -> tuple[str, tuple[int, ...]]:
-        known = self._known.get(architecture)
-        if known is None:
-            plan = build_plan(architecture, self._task)
-            known = (plan.hash, tuple(int(getattr(plan, name)) for name in self._NAMES))
-            self._known[architecture] = known
-        return known
+    def _count(self, architectures: list[Architecture]) -> list[NetworkSummary]:
+        name = architectures[0].space
+        if name not in self._summaries:
+            self._summaries[name] = PlanSummaries(get_space(name), self._task)
+        return self._summaries[name](architectures)
 
 
 class NoMetrics:
@@ -119,9 +117,9 @@ class NoMetrics:
     def __init__(self, space: Space) -> None:
         self._space = space
 
-    def identity(self, architecture: Architecture) -> str:
-        """The architecture's id."""
-        return self._space.format(architecture)
+    def identities(self, architectures: Sequence[Architecture], /) -> list[str]:
+        """The ids of the architectures."""
+        return self._space.format_all(architectures)
 
     def values(self, name: str, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
         """There are none: raises SearchError."""

@@ -46,6 +46,11 @@ class Scored:
     objectives: NDArray[np.float64]
     violations: NDArray[np.float64]
 
+    def take(self, rows: Sequence[int]) -> "Scored":
+        """These rows, in this order."""
+        chosen = [self.architectures[row] for row in rows]
+        return Scored(chosen, self.objectives[rows], self.violations[rows])
+
     @property
     def feasible(self) -> NDArray[np.bool_]:
         """(n,) bool: which keep to every constraint."""
@@ -126,26 +131,42 @@ def evolve(
     )
 
 
-def survivors_and_offspring(
-    space: Space, parents: Scored, *, population: int, offspring: int, rng: np.random.Generator
-) -> tuple[list[Architecture], list[Architecture]]:
-    """One step of NSGA-II on architectures whose objectives are known. [Deb2002]_
-
-    Returns
-    -------
-    survivors : list of at most ``population`` Architecture
-        What the non-dominated sorting with crowding distance keeps of ``parents``.
-    children : list of at most ``offspring`` Architecture
-        By binary tournament, crossover and mutation of the survivors; none equals a survivor.
-    """
-    m, constraints = parents.objectives.shape[1], parents.violations.shape[1]
-    codes = as_codes(parents.architectures, space)
-    problem = _SpaceProblem(space, m, constraints, None)
-    algorithm = _algorithm(space, population, codes)
-    algorithm.setup(problem, seed=int(rng.integers(2**31)))
-    known = Population.new(X=codes, F=parents.objectives, G=parents.violations)
+def survivors(space: Space, scored: Scored, *, population: int, rng: np.random.Generator) -> list[int]:
+    """Rows of at most ``population`` that non-dominated sorting with crowding distance keeps. [Deb2002]_"""
+    known = _as_population(scored, space)
+    known.set("row", np.arange(len(known)))
+    problem, algorithm = _set_up(space, scored, rng)
     n_survive = min(population, len(known))
-    options = {"algorithm": algorithm, "random_state": algorithm.random_state}
-    kept = algorithm.survival.do(problem, known, n_survive=n_survive, **options)
-    children = algorithm.mating.do(problem, kept, offspring, **options)
-    return _population(kept, space), _population(children, space) if len(children) else []
+    kept = algorithm.survival.do(
+        problem, known, n_survive=n_survive, algorithm=algorithm, random_state=algorithm.random_state
+    )
+    rows: list[int] = kept.get("row").tolist()
+    return rows
+
+
+def breed(space: Space, parents: Scored, *, offspring: int, rng: np.random.Generator) -> list[Architecture]:
+    """At most ``offspring`` children by binary tournament, crossover and mutation; none equals a parent."""
+    problem, algorithm = _set_up(space, parents, rng)
+    ranked = algorithm.survival.do(
+        problem,
+        _as_population(parents, space),
+        n_survive=len(parents.architectures),
+        algorithm=algorithm,
+        random_state=algorithm.random_state,
+    )
+    children = algorithm.mating.do(
+        problem, ranked, offspring, algorithm=algorithm, random_state=algorithm.random_state
+    )
+    return _population(children, space) if len(children) else []
+
+
+def _set_up(space: Space, scored: Scored, rng: np.random.Generator) -> tuple[_SpaceProblem, NSGA2]:
+    problem = _SpaceProblem(space, scored.objectives.shape[1], scored.violations.shape[1], None)
+    codes = as_codes(scored.architectures, space)
+    algorithm = _algorithm(space, len(codes), codes)
+    algorithm.setup(problem, seed=int(rng.integers(2**31)))
+    return problem, algorithm
+
+
+def _as_population(scored: Scored, space: Space) -> Population:
+    return Population.new(X=as_codes(scored.architectures, space), F=scored.objectives, G=scored.violations)

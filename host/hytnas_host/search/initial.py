@@ -58,5 +58,5 @@ def latin_hypercube(
     if len(found) > n:
         kept = np.sort(rng.choice(len(found), size=n, replace=False))
         return [found[index] for index in kept]
-    taken = {*seen, *(problem.identity(architecture) for architecture in found)}
+    taken = {*seen, *problem.identities(found)}
     return found + problem.draw_new(n - len(found), taken, rng)

@@ -73,16 +73,41 @@ def choose_reference_point(points: NDArray[np.float64], /, *, margin: float = 0.
     return np.asarray(worst + margin * np.where(extent > 0, extent, magnitude), dtype=np.float64)
 
 
+class RunningFront:
+    """The points that no other dominates, of points that come bit by bit; all minimised.
+
+    Parameters
+    ----------
+    m : int
+        Number of objectives.
+    """
+
+    def __init__(self, m: int) -> None:
+        self.points: NDArray[np.float64] = np.zeros((0, m))
+
+    def add(self, points: NDArray[np.float64], /) -> None:
+        """Take in (n, m) ``points``; rows with NaN stand for points that may not count."""
+        usable = points[~np.isnan(points).any(axis=1)]
+        if len(usable):
+            both = np.vstack([self.points, usable])
+            self.points = both[non_dominated(both)]
+
+    def hypervolume(self, reference_point: NDArray[np.float64], /) -> float:
+        """What the points dominate, bounded by ``reference_point`` (m,)."""
+        return hypervolume(self.points, reference_point)
+
+
 def hypervolume_history(
     points: NDArray[np.float64], counts: Sequence[int], reference_point: NDArray[np.float64], /
 ) -> tuple[tuple[int, float], ...]:
-    """(count, hypervolume of the first ``count`` rows of ``points`` (n, m)) for each count.
+    """(count, hypervolume of the first ``count`` rows of ``points`` (n, m)) for each count, ascending.
 
     Rows of NaN stand for points that may not count (they break a constraint).
     """
-    usable = np.asarray(~np.isnan(points).any(axis=1), dtype=np.bool_)
-    history = []
+    front = RunningFront(points.shape[1])
+    history, start = [], 0
     for count in counts:
-        rows = points[:count][usable[:count]]
-        history.append((int(count), hypervolume(rows, reference_point)))
+        front.add(points[start:count])
+        history.append((int(count), front.hypervolume(reference_point)))
+        start = count
     return tuple(history)

@@ -87,7 +87,11 @@ class SearchProblem:
 
     def identity(self, architecture: Architecture) -> str:
         """Identity of the network an architecture gives."""
-        return self.exact_metrics.identity(architecture)
+        return self.exact_metrics.identities([architecture])[0]
+
+    def identities(self, architectures: Sequence[Architecture], /) -> list[str]:
+        """Identities of the networks that n architectures give."""
+        return self.exact_metrics.identities(architectures)
 
     def admissible(self, architectures: Sequence[Architecture], /) -> NDArray[np.bool_]:
         """(n,) bool: which keep to every constraint that is decided without evaluation."""
@@ -140,11 +144,12 @@ class SearchProblem:
         """
         offered = list(architectures)
         chosen: list[Architecture] = []
-        taken = set(seen)
-        for architecture, fits in zip(offered, self.admissible(offered), strict=True):
+        taken: set[str] = set()
+        named = zip(offered, self.identities(offered), self.admissible(offered).tolist(), strict=True)
+        for architecture, identity, fits in named:
             if n is not None and len(chosen) >= n:
                 break
-            if fits and (identity := self.identity(architecture)) not in taken:
+            if fits and identity not in taken and identity not in seen:
                 taken.add(identity)
                 chosen.append(architecture)
         return chosen
@@ -160,13 +165,10 @@ class SearchProblem:
         if self.space.size <= ENUMERABLE:
             return self.select_new(self.space.sample(self.space.size, rng), seen, n)
         chosen: list[Architecture] = []
-        taken = set(seen)
         drawn, size = 0, 2 * n
         while len(chosen) < n and drawn < MAX_DRAWS:
             size = min(size, MAX_DRAWS - drawn)
-            fresh = self.select_new(self.space.sample(size, rng), taken, n - len(chosen))
-            taken.update(self.identity(architecture) for architecture in fresh)
-            chosen.extend(fresh)
+            chosen = self.select_new([*chosen, *self.space.sample(size, rng)], seen, n)
             drawn += size
             size *= 2
         return chosen

@@ -4,6 +4,7 @@ import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -15,13 +16,13 @@ from numpy.typing import NDArray
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
-from hytnas_host.search.checkpoint import VERSION, Checkpoint, read_checkpoint, write_checkpoint
+from hytnas_host.search.checkpoint import Checkpoint, CheckpointFile, Step
 from hytnas_host.search.constraints import Constraint, parse_constraint
 from hytnas_host.search.errors import CheckpointError, SearchError
 from hytnas_host.search.evaluators import Evaluator, checked
 from hytnas_host.search.exact_metrics import ExactMetrics, exact_metrics_of
 from hytnas_host.search.objectives import signs
-from hytnas_host.search.pareto import choose_reference_point, hypervolume, hypervolume_history, non_dominated
+from hytnas_host.search.pareto import RunningFront, choose_reference_point, non_dominated
 from hytnas_host.search.picks import pick
 from hytnas_host.search.problem import ENUMERABLE, MAX_DRAWS, SearchProblem
 from hytnas_host.search.result import Evaluated, SearchResult
@@ -145,9 +146,12 @@ def run_search(
         "extrapolated": extrapolated,
     }
     reference = _minimised_reference(reference_point, problem)
-    run = _Run(searcher, evaluator, config, checkpoint, initial, batch, reference)
-    run.resume(evaluations)
-    notes = run.loop(evaluations, progress)
+    file = None if checkpoint is None else CheckpointFile(checkpoint, config)
+    run = _Run(searcher, evaluator, file, initial, batch, reference)
+    with nullcontext() if file is None else file.open() as kept:
+        if kept is not None:
+            run.resume(kept, evaluations)
+        notes = run.loop(evaluations, progress)
     return run.result(strategy, seed, task, notes)
 
 
@@ -155,7 +159,9 @@ def run_search(
 class _Run:
     """One run under way. ``reference`` is minimised; ``counts`` the evaluations after each whole batch.
 
-    ``evaluated`` grows with each evaluation: its rows are made once, and not again for every checkpoint.
+    What an iteration costs here depends on its batch, and not on what was evaluated before. ``evaluated``
+    grows with each evaluation; ``front`` holds what is best of the first ``in_front`` of them, ``history`` is
+    the hypervolume after each whole batch since there is a reference point.
 
     Where the budget ends within a batch, the rest of the batch stays pending in the strategy, and a raised
     budget begins with it: so nothing that the strategy sees depends on the budget.
@@ -163,41 +169,42 @@ class _Run:
 
     strategy: Strategy
     evaluator: Evaluator
-    config: dict[str, str]
-    path: Path | None
+    file: CheckpointFile | None
     initial: int
     batch: int
     reference: NDArray[np.float64] | None
     counts: list[int] = field(default_factory=list)
     evaluated: list[Evaluated] = field(default_factory=list)
+    history: list[tuple[int, float]] = field(default_factory=list)
+    front: RunningFront = field(init=False)
+    in_front: int = 0
     before_s: float = 0.0
     started_s: float = field(default_factory=time.perf_counter)
 
-    def resume(self, evaluations: int) -> None:
-        """Go on from the checkpoint, if there is one; of one with more ``evaluations`` take the first."""
-        kept = read_checkpoint(self.path, self.config) if self.path is not None else None
-        if kept is None:
-            return
+    def __post_init__(self) -> None:
+        self.front = RunningFront(len(self.strategy.problem.objectives))
+
+    def resume(self, kept: Checkpoint, evaluations: int) -> None:
+        """Go on from a checkpoint; of one with more ``evaluations`` take the first."""
         rows = kept.evaluated[:evaluations]
         try:
             known = [self.strategy.problem.space.parse(row.architecture) for row in rows]
             self.strategy.restore(kept.state, known, np.array([row.values for row in rows]))
             _check_progress(kept, len(self.strategy.problem.objectives))
         except (SpaceError, SearchError, ValueError, TypeError, KeyError, OverflowError) as error:
+            assert self.file is not None
             raise CheckpointError(
-                f"The checkpoint {self.path} is damaged: {error}", "Delete it to begin again"
+                f"The checkpoint {self.file.path} is damaged: {error}", "Delete it to begin again"
             ) from error
         self.before_s = kept.seconds
         self.evaluated = self._rows(
             known, self.strategy.values, [row.std for row in rows], [row.extrapolated for row in rows]
         )
-        if len(rows) == len(kept.evaluated):
-            self.counts = list(kept.counts)
-            self.reference = None if kept.reference_point is None else np.array(kept.reference_point)
-        else:
-            for count in kept.counts:
-                if count <= evaluations:
-                    self._complete_batch(count)
+        if len(rows) == len(kept.evaluated) and kept.reference_point is not None:
+            self.reference = np.array(kept.reference_point)
+        for count in kept.counts:
+            if count <= evaluations:
+                self._complete_batch(count)
 
     def loop(self, evaluations: int, progress: ProgressFactory) -> tuple[str, ...]:
         """Iterate until the evaluations are spent or no new network is found; returns notes on that."""
@@ -209,11 +216,10 @@ class _Run:
                     return (self._exhausted(done),)
                 asked = asked[: evaluations - done]
                 self._evaluate(asked)
-                self._keep()
                 done += len(asked)
                 bar.advance(len(asked))
-                if self.reference is not None:
-                    bar.note(f"hypervolume {hypervolume(self._counted(), self.reference):.4g}")
+                if self.history:
+                    bar.note(f"hypervolume {self.history[-1][1]:.4g}")
         return ()
 
     def result(self, strategy: str, seed: int, task: Task, notes: tuple[str, ...]) -> SearchResult:
@@ -224,8 +230,11 @@ class _Run:
         points = self.strategy.minimised
         if not feasible.any():
             notes = (*notes, "No evaluated architecture meets the constraints: the front is empty.")
+        if not self.counts or self.counts[-1] < len(points):
+            self._complete_batch(len(points))
         if self.reference is None:
             self.reference = choose_reference_point(points[feasible] if feasible.any() else points)
+            self._extend_history()
         usable = np.flatnonzero(feasible)
         members = usable[non_dominated(points[usable])]
         members = members[np.lexsort((members, points[members, 0]))]
@@ -233,8 +242,6 @@ class _Run:
         outside = sum(member.extrapolated for member in front)
         if outside:
             notes = (*notes, EXTRAPOLATED_NOTE.format(outside=outside, front=len(front)))
-        counted = np.where(feasible[:, None], points, np.nan)
-        counts = sorted({*self.counts, len(points)})
         return SearchResult(
             space=problem.space.name,
             strategy=strategy,
@@ -245,7 +252,7 @@ class _Run:
             reference_point=tuple(self.reference.tolist()),
             evaluated=evaluated,
             front=front,
-            hypervolume=hypervolume_history(counted, counts, self.reference),
+            hypervolume=tuple(self.history),
             picks=pick(front, problem.objectives),
             seconds=self._seconds(),
             execution=self.evaluator.execution,
@@ -259,9 +266,14 @@ class _Run:
         self.strategy.tell(asked, values)
         std = [()] * len(asked) if found.std is None else list(map(tuple, found.std.tolist()))
         outside = [False] * len(asked) if found.extrapolated is None else found.extrapolated.tolist()
-        self.evaluated += self._rows(asked, values, std, outside)
-        if not self.strategy.pending:
-            self._complete_batch(len(self.strategy.architectures))
+        added = self._rows(asked, values, std, outside)
+        self.evaluated += added
+        ended = not self.strategy.pending
+        if ended:
+            self._complete_batch(len(self.evaluated))
+        if self.file is not None:
+            reference = None if self.reference is None else tuple(self.reference.tolist())
+            self.file.append(Step(self.strategy.state(), tuple(added), ended, reference, self._seconds()))
 
     def _complete_batch(self, count: int) -> None:
         """Note that a batch ended with ``count`` evaluations, and choose the reference point once one can."""
@@ -269,18 +281,17 @@ class _Run:
         feasible = self.strategy.feasible[:count]
         if self.reference is None and count >= self.initial and feasible.any():
             self.reference = choose_reference_point(self.strategy.minimised[:count][feasible])
+        if self.reference is not None:
+            self._extend_history()
 
-    def _keep(self) -> None:
-        if self.path is None:
-            return
-        reference = None if self.reference is None else tuple(self.reference.tolist())
-        state, rows, counts = self.strategy.state(), tuple(self.evaluated), tuple(self.counts)
-        kept = Checkpoint(VERSION, self.config, state, rows, counts, reference, self._seconds())
-        write_checkpoint(kept, self.path)
-
-    def _counted(self) -> NDArray[np.float64]:
-        """(f, m) minimised values of those that keep to every constraint."""
-        return self.strategy.minimised[self.strategy.feasible]
+    def _extend_history(self) -> None:
+        """Take what is not in it yet into the front, batch by batch."""
+        assert self.reference is not None
+        for count in self.counts[len(self.history) :]:
+            new = slice(self.in_front, count)
+            self.front.add(self.strategy.minimised[new][self.strategy.feasible[new]])
+            self.in_front = count
+            self.history.append((count, self.front.hypervolume(self.reference)))
 
     def _rows(
         self,
@@ -322,8 +333,7 @@ def _check_progress(kept: Checkpoint, m: int) -> None:
     """Raise ValueError where batches or reference point of m objectives do not fit what was evaluated."""
     if kept.reference_point is not None and len(kept.reference_point) != m:
         raise ValueError(f"a reference point of {len(kept.reference_point)} values for {m} objectives")
-    ends = [0, *kept.counts, len(kept.evaluated) + 1]
-    if any(end >= after for end, after in itertools.pairwise(ends)):
+    if any(end >= after for end, after in itertools.pairwise([0, *kept.counts])):
         raise ValueError(f"batches end after {list(kept.counts)} of {len(kept.evaluated)} evaluations")
 
 

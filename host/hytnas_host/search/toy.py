@@ -31,9 +31,9 @@ class ToyMetrics:
     def __init__(self) -> None:
         self.asked = 0
 
-    def identity(self, architecture: Architecture) -> str:
+    def identities(self, architectures: Sequence[Architecture], /) -> list[str]:
         """The codes but the last."""
-        return "-".join(map(str, architecture.indices[:-1]))
+        return ["-".join(map(str, architecture.indices[:-1])) for architecture in architectures]
 
     def values(self, name: str, architectures: Sequence[Architecture], /) -> NDArray[np.float64]:
         """(n,) parameters."""

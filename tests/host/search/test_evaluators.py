@@ -60,14 +60,29 @@ def test_a_value_does_not_depend_on_the_others_beside_it(small_space, exact_metr
                 mean=mean, std=np.ones(len(mean)), extrapolated=np.zeros(len(mean), dtype=bool)
             )
 
-    evaluator = PredictorEvaluator({"latency_ms": Network()}, exact_metrics)
-    whole = evaluator.evaluate(architectures).values
+    def evaluate(some):
+        return PredictorEvaluator({"latency_ms": Network()}, exact_metrics).evaluate(some).values
+
+    whole = evaluate(architectures)
     for cut in range(1, 40):
-        parts = [
-            evaluator.evaluate(architectures[:cut]).values,
-            evaluator.evaluate(architectures[cut:]).values,
-        ]
+        parts = [evaluate(architectures[:cut]), evaluate(architectures[cut:])]
         assert np.array_equal(np.vstack(parts), whole)
+
+
+def test_what_is_asked_about_extrapolation_is_predicted_once(small_space, exact_metrics):
+    asked = []
+
+    class Counting(Sum):
+        def predict(self, architectures, /):
+            asked.extend(set(architectures))
+            return super().predict(architectures)
+
+    evaluator = PredictorEvaluator({"latency_ms": Counting(1.0)}, exact_metrics)
+    architectures = small_space.sample(6, np.random.default_rng(0))
+    assert not evaluator.extrapolates(architectures).any()
+    values = evaluator.evaluate(architectures[::-1]).values
+    assert values[:, 0].tolist() == [sum(a.indices) for a in architectures[::-1]]
+    assert sorted(asked, key=str) == sorted(architectures, key=str)
 
 
 def test_fingerprint_follows_the_predictions(small_space, exact_metrics):

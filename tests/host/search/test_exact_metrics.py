@@ -13,8 +13,9 @@ def test_facts_are_those_of_the_layer_plan():
     plans = [build_plan(a, task) for a in architectures]
     for name in ("params", "macs", "activations"):
         assert exact_metrics.values(name, architectures).tolist() == [getattr(plan, name) for plan in plans]
-    assert [exact_metrics.identity(a) for a in architectures] == [plan.hash for plan in plans]
+    assert exact_metrics.identities(architectures) == [plan.hash for plan in plans]
     assert exact_metrics.values("params", []).shape == (0,)
+    assert exact_metrics.identities([]) == []
 
 
 def test_unknown_quantity():

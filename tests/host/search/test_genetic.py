@@ -1,6 +1,6 @@
 import numpy as np
 
-from hytnas_host.search.genetic import Scored, evolve, survivors_and_offspring
+from hytnas_host.search.genetic import Scored, breed, evolve, survivors
 
 
 def make_score(limit=None):
@@ -49,9 +49,12 @@ def test_survivors_are_the_best_and_children_are_new(wide_space):
     rng = np.random.default_rng(2)
     parents = wide_space.sample(20, rng)
     scored = Scored(parents, *make_score()(parents))
-    kept, children = survivors_and_offspring(wide_space, scored, population=8, offspring=10, rng=rng)
-    assert len(kept) == 8
+    best_rows = scored.take(survivors(wide_space, scored, population=8, rng=rng))
+    kept = best_rows.architectures
+    children = breed(wide_space, best_rows, offspring=10, rng=rng)
+    assert len(set(kept)) == 8
     assert set(kept) <= set(parents)
+    assert np.array_equal(best_rows.objectives, make_score()(kept)[0])
     assert len(children) == 10
     assert not set(children) & set(kept)
     assert all(wide_space.contains(a) for a in children)
@@ -64,7 +67,5 @@ def test_infeasible_parents_survive_last(wide_space):
     parents = wide_space.sample(20, rng)
     objectives, _ = make_score()(parents)
     violations = np.where(np.arange(20) % 2 == 0, 1.0, -1.0)[:, None]
-    kept, _ = survivors_and_offspring(
-        wide_space, Scored(parents, objectives, violations), population=10, offspring=4, rng=rng
-    )
-    assert set(kept) == set(parents[1::2])
+    scored = Scored(parents, objectives, violations)
+    assert sorted(survivors(wide_space, scored, population=10, rng=rng)) == list(range(1, 20, 2))

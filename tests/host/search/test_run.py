@@ -135,6 +135,17 @@ def test_interrupted_many_times(search, whole, evaluator, tmp_path):
     assert stripped(search(checkpoint=path)) == whole()
 
 
+@pytest.mark.parametrize("strategy", ["random", "nsga2"])
+def test_a_search_killed_anywhere_ends_bit_identically(search, whole, tmp_path, strategy):
+    """A kill at any time leaves a beginning of the file."""
+    path = tmp_path / "c.json"
+    search(strategy=strategy, checkpoint=path)
+    content = path.read_bytes()
+    for end in np.random.default_rng(0).integers(len(content), size=20).tolist():
+        path.write_bytes(content[:end])
+        assert stripped(search(strategy=strategy, checkpoint=path)) == whole(strategy)
+
+
 def test_a_finished_search_is_not_run_again(search, evaluator, tmp_path):
     path = tmp_path / "c.json"
     result = search(checkpoint=path)
@@ -211,39 +222,46 @@ def test_checkpoint_of_another_space_or_evaluator_is_refused(search, tmp_path, s
         search(evaluations=8, checkpoint=path, space=small_space, evaluator=other)
 
 
-def test_checkpoint_with_impossible_content_is_refused(search, tmp_path):
-    path = tmp_path / "c.json"
-    search(evaluations=8, checkpoint=path)
-    content = msgspec.json.decode(path.read_bytes())
-    content["evaluated"][0]["architecture"] = "toy-wide-zzz"
-    path.write_bytes(msgspec.json.encode(content))
-    with pytest.raises(CheckpointError, match="is damaged"):
-        search(checkpoint=path)
-    content["evaluated"], content["counts"], content["state"]["rng"] = [], [], "nonsense"
-    path.write_bytes(msgspec.json.encode(content))
-    with pytest.raises(CheckpointError, match="is damaged"):
-        search(checkpoint=path)
+def change_lines(path, change):
+    """Rewrite the lines of a checkpoint after its header, which ``change`` takes and changes in place."""
+    header, *lines = path.read_bytes().splitlines(keepends=True)
+    steps = [msgspec.json.decode(line) for line in lines]
+    change(steps)
+    path.write_bytes(header + b"".join(msgspec.json.encode(step) + b"\n" for step in steps))
 
 
 DAMAGES = {
-    "a reference point of 1 values for 3": lambda kept: kept.update(reference_point=[1.0]),
-    "batches end after": lambda kept: kept.update(counts=[4, 80]),
-    r"batches end after \[8, 4\]": lambda kept: kept.update(counts=[8, 4]),
-    "out of bounds|too large": lambda kept: kept["state"].update(
-        rng=kept["state"]["rng"].replace('"uinteger": ', '"uinteger": 99999999999999999999')
+    "toy-wide-zzz": lambda steps: steps[0]["evaluated"][0].update(architecture="toy-wide-zzz"),
+    "Expecting value": lambda steps: steps[-1]["state"].update(rng="nonsense"),
+    "a reference point of 1 values for 3": lambda steps: steps[-1].update(reference_point=[1.0]),
+    r"batches end after \[4, 8, 8\]": lambda steps: steps.append({**steps[-1], "evaluated": []}),
+    "told already": lambda steps: steps.append(steps[-1]),
+    "has no memory": lambda steps: steps[-1]["state"].update(memory={"parents": [0]}),
+    "out of bounds|too large": lambda steps: steps[-1]["state"].update(
+        rng=steps[-1]["state"]["rng"].replace('"uinteger": ', '"uinteger": 99999999999999999999')
     ),
 }
 
 
 @pytest.mark.parametrize("says", DAMAGES)
-def test_a_checkpoint_whose_parts_do_not_fit_is_refused_in_one_line(search, tmp_path, says):
+def test_a_checkpoint_with_impossible_content_is_refused_in_one_line(search, tmp_path, says):
     path = tmp_path / "c.json"
     search(strategy="random", evaluations=8, checkpoint=path)
-    content = msgspec.json.decode(path.read_bytes())
-    DAMAGES[says](content)
-    path.write_bytes(msgspec.json.encode(content))
+    change_lines(path, DAMAGES[says])
     with pytest.raises(CheckpointError, match=f"is damaged: .*({says})"):
         search(strategy="random", checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [{}, {"parents": [0, 0], "sorted": 8}, {"parents": [-1], "sorted": 8}, {"parents": 3, "sorted": 8}],
+)
+def test_a_memory_that_is_none_of_the_strategy_is_refused(search, tmp_path, memory):
+    path = tmp_path / "c.json"
+    search(strategy="nsga2", evaluations=8, checkpoint=path)
+    change_lines(path, lambda steps: steps[-1]["state"].update(memory=memory))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        search(strategy="nsga2", checkpoint=path)
 
 
 KILLED = textwrap.dedent(

@@ -92,7 +92,7 @@ def test_another_search_in_the_same_study_is_a_search_of_its_own(searched) -> No
 
 
 def checkpoints(study: Path) -> set[str]:
-    return {path.name for path in study.glob("search-checkpoint-*.json")}
+    return {path.name for path in study.glob("search-checkpoint-*.jsonl")}
 
 
 def without_time(result: SearchResult) -> SearchResult:

@@ -2,8 +2,9 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ from hytnas_datasets.spaces import Architecture
 from hytnas_host.search import initial as designs
 from hytnas_host.search.errors import SearchError
 from hytnas_host.search.evaluators import checked
+from hytnas_host.search.growing import GrowingArray
 from hytnas_host.search.objectives import to_minimised
 from hytnas_host.search.problem import SearchProblem
 
@@ -21,13 +23,32 @@ class StrategyState(msgspec.Struct, frozen=True):
     """All that a strategy holds besides what it was told, as JSON-able values.
 
     ``rng`` is the state of the random generator as JSON; ``designed`` says whether the initial design was
-    drawn, ``design`` is what is left of it, and ``pending`` was asked for and not told yet.
+    drawn, ``design`` is what is left of it, and ``pending`` was asked for and not told yet. ``memory`` is
+    what a strategy of its own kind keeps, see `Strategy.memory`.
     """
 
     rng: str
     designed: bool
     design: tuple[str, ...]
     pending: tuple[str, ...]
+    memory: dict[str, Any] = {}
+
+
+class Seen(AbstractSet[str]):
+    """Identities of the networks that were told or are pending, as of now and without a copy."""
+
+    def __init__(self, told: set[str], pending: dict[str, Architecture]) -> None:
+        self._told, self._pending = told, pending
+
+    def __contains__(self, identity: object) -> bool:
+        return identity in self._told or identity in self._pending
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._told
+        yield from self._pending
+
+    def __len__(self) -> int:
+        return len(self._told) + len(self._pending)
 
 
 class Strategy(ABC):
@@ -50,27 +71,39 @@ class Strategy(ABC):
         self.problem = problem
         self.rng = rng
         self.initial = initial
-        self.architectures: list[Architecture] = []
-        self.values: NDArray[np.float64] = np.zeros((0, len(problem.objectives)))
-        self.pending: dict[str, Architecture] = {}
-        self._told: set[str] = set()
+        self._forget()
         self._designed = False
         self._design: list[Architecture] = []
 
+    def _forget(self) -> None:
+        """Be as if nothing had been asked for or told."""
+        m = len(self.problem.objectives)
+        self.architectures: list[Architecture] = []
+        self.pending: dict[str, Architecture] = {}
+        self._told: set[str] = set()
+        self._values = GrowingArray((m,), np.float64)
+        self._minimised = GrowingArray((m,), np.float64)
+        self._feasible = GrowingArray((), np.bool_)
+
     @property
-    def seen(self) -> set[str]:
+    def seen(self) -> Seen:
         """Identities of the networks that were told or are pending."""
-        return self._told | set(self.pending)
+        return Seen(self._told, self.pending)
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """(k, m) values told so far, in natural units; to be read only, like the next two."""
+        return self._values.rows
 
     @property
     def minimised(self) -> NDArray[np.float64]:
         """(k, m) values told so far, all minimised."""
-        return to_minimised(self.values, self.problem.objectives)
+        return self._minimised.rows
 
     @property
     def feasible(self) -> NDArray[np.bool_]:
         """(k,) which of those told keep to every constraint."""
-        return self.problem.feasible(self.architectures, self.values)
+        return self._feasible.rows
 
     def ask(self, n: int) -> list[Architecture]:
         """Up to ``n`` new architectures to evaluate; fewer, or none, only where no more are found.
@@ -82,17 +115,18 @@ class Strategy(ABC):
         if not self._designed:
             self._design = self._initial_design(self.initial)
             self._designed = True
-        chosen = self.problem.select_new(self._design, self.seen, n)
-        self._design = self._design[len(chosen) :]
+        chosen = self._take(self._design, n)
+        self._design = self._design[len(chosen) :] if len(chosen) == n else []
+        if len(chosen) < n and len(self.architectures) > 1:
+            chosen += self._take(self._propose(n - len(chosen), self.seen), n - len(chosen))
         if len(chosen) < n:
-            self._design = []
-            taken = self.seen | {self.problem.identity(architecture) for architecture in chosen}
-            if len(self.architectures) > 1:
-                proposed = self._propose(n - len(chosen), taken)
-                chosen += self.problem.select_new(proposed, taken, n - len(chosen))
-                taken |= {self.problem.identity(architecture) for architecture in chosen}
-            chosen += self.problem.draw_new(n - len(chosen), taken, self.rng)
-        self.pending |= {self.problem.identity(architecture): architecture for architecture in chosen}
+            chosen += self._take(self.problem.draw_new(n - len(chosen), self.seen, self.rng), n - len(chosen))
+        return chosen
+
+    def _take(self, offered: Sequence[Architecture], n: int) -> list[Architecture]:
+        """The first ``n`` of those offered that are new and admissible; they are pending from now on."""
+        chosen = self.problem.select_new(offered, self.seen, n)
+        self.pending.update(zip(self.problem.identities(chosen), chosen, strict=True))
         return chosen
 
     def tell(self, architectures: Sequence[Architecture], values: NDArray[np.float64], /) -> None:
@@ -113,7 +147,7 @@ class Strategy(ABC):
         """
         array = checked(values, architectures, self.problem.space, len(self.problem.objectives))
         fits = self.problem.admissible(architectures)
-        identities = [self.problem.identity(architecture) for architecture in architectures]
+        identities = self.problem.identities(architectures)
         new: set[str] = set()
         for architecture, identity, fit in zip(architectures, identities, fits, strict=True):
             if identity in self._told or identity in new:
@@ -129,39 +163,57 @@ class Strategy(ABC):
         for identity in identities:
             self.pending.pop(identity, None)
         self.architectures.extend(architectures)
-        self.values = np.vstack([self.values, array])
+        self._values.extend(array)
+        self._minimised.extend(to_minimised(array, self.problem.objectives))
+        self._feasible.extend(self.problem.feasible(architectures, array))
 
     def state(self) -> StrategyState:
         """What to keep, beside what was told, to go on bit-identically later."""
-        form = self.problem.space.format
+        form = self.problem.space.format_all
         return StrategyState(
             rng=json.dumps(self.rng.bit_generator.state),
             designed=self._designed,
-            design=tuple(form(architecture) for architecture in self._design),
-            pending=tuple(form(architecture) for architecture in self.pending.values()),
+            design=tuple(form(self._design)),
+            pending=tuple(form(list(self.pending.values()))),
+            memory=self.memory(),
         )
 
     def restore(
         self, state: StrategyState, architectures: Sequence[Architecture], values: NDArray[np.float64], /
     ) -> None:
         """Go back to ``state``, having been told ``values`` (k, m) of ``architectures`` in this order."""
-        self.architectures, self._told, self.pending = [], set(), {}
-        self.values = np.zeros((0, len(self.problem.objectives)))
+        self._forget()
         if architectures:
             self.tell(architectures, values)
         parse = self.problem.space.parse
         self._designed = state.designed
         self._design = [parse(text) for text in state.design]
         waiting = [parse(text) for text in state.pending]
-        self.pending = {self.problem.identity(architecture): architecture for architecture in waiting}
+        self.pending.update(zip(self.problem.identities(waiting), waiting, strict=True))
         self.rng.bit_generator.state = json.loads(state.rng)
+        self.recall(state.memory)
+
+    def memory(self) -> dict[str, Any]:
+        """What a strategy keeps between two asks beside what the base class keeps, as JSON-able values."""
+        return {}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Take back what `memory` gave.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            For anything else, such as what a damaged file holds.
+        """
+        if memory:
+            raise ValueError(f"{self.name} has no memory")
 
     def _initial_design(self, n: int) -> list[Architecture]:
         """The architectures to begin with; uniform unless a strategy says otherwise."""
         return designs.uniform(self.problem, n, self.seen, self.rng)
 
     @abstractmethod
-    def _propose(self, n: int, seen: set[str]) -> list[Architecture]:
+    def _propose(self, n: int, seen: Collection[str]) -> list[Architecture]:
         """Candidates in order of preference, at least 2 values having been told.
 
         ``seen`` holds the identities that will be dropped; so will the networks that are not admissible and

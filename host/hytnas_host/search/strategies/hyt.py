@@ -5,6 +5,7 @@ bounds, and of its first two non-dominated fronts the batch with the greatest hy
 evaluated. Objectives that the layer plan gives exactly are not learned: their exact values are used.
 """
 
+from collections.abc import Collection
 from typing import ClassVar
 
 import msgspec
@@ -85,7 +86,7 @@ class HytStrategy(Strategy):
     def _initial_design(self, n: int) -> list[Architecture]:
         return designs.latin_hypercube(self.problem, n, self.seen, self.rng)
 
-    def _propose(self, n: int, seen: set[str]) -> list[Architecture]:
+    def _propose(self, n: int, seen: Collection[str]) -> list[Architecture]:
         if len(self.architectures) < _MIN_TO_LEARN:
             return []
         view = _SurrogateView.learn(self, self._options)
@@ -124,7 +125,7 @@ class HytStrategy(Strategy):
         best = [self.architectures[index] for index in order[: size // 2]]
         return best + self.problem.space.sample(size - len(best), self.rng, exclude=best)
 
-    def _candidates(self, population: Scored, n: int, seen: set[str]) -> list[Architecture]:
+    def _candidates(self, population: Scored, n: int, seen: Collection[str]) -> list[Architecture]:
         """New networks of the first two fronts of those that promise to keep to the constraints.
 
         Of as many more fronts as it takes to have ``n``, where there are as many.

@@ -1,5 +1,6 @@
 """Random search: the baseline that every other strategy has to beat."""
 
+from collections.abc import Collection
 from typing import ClassVar
 
 from hytnas_datasets.spaces import Architecture
@@ -11,5 +12,5 @@ class RandomStrategy(Strategy):
 
     name: ClassVar[str] = "random"
 
-    def _propose(self, n: int, seen: set[str]) -> list[Architecture]:
+    def _propose(self, n: int, seen: Collection[str]) -> list[Architecture]:
         return self.problem.draw_new(n, seen, self.rng)
