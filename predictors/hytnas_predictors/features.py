@@ -1,4 +1,4 @@
-"""Architectures as rows of numbers: ordinal codes, indicators, and what the layer plan says of their work."""
+"""Architectures as rows of numbers: codes, indicators, values, and what the layer plan says of their work."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 
 from hytnas_datasets.families import get_family, has_networks
 from hytnas_datasets.plan import Task
-from hytnas_datasets.spaces import Architecture, Space
+from hytnas_datasets.spaces import INACTIVE, Architecture, Choice, Space, Variable
 from hytnas_datasets.work import STAGE_COLUMNS, WORK, WORK_COLUMNS, sum_stages, tabulate_stages
 from hytnas_predictors.errors import PredictorError
 
-FeatureSet = Literal["ordinal", "one-hot", "physical", "work"]
+FeatureSet = Literal["ordinal", "one-hot", "numeric", "physical", "work"]
 FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
 OF_NETWORKS: Final[tuple[FeatureSet, ...]] = ("physical", "work")
 """The feature sets that need layer plans."""
+
+MAX_NUMBER: Final = 1e300
+"""Choices beyond are no numbers to compute with."""
 
 TOTALS: Final = ("params", "macs", "activations")
 PHYSICAL_WORK: Final = (
@@ -49,7 +52,8 @@ def make_features(
     Raises
     ------
     PredictorError
-        For unknown sets, and for "physical" and "work" in a space that has no layer plans.
+        For unknown sets, for "physical" and "work" in a space that has no layer plans, and for "numeric" in
+        one where no variable has numbers for choices.
     """
     if not sets:
         raise PredictorError("no feature set was chosen", f"Choose among {', '.join(FEATURE_SETS)}.")
@@ -60,9 +64,11 @@ def make_features(
 
 
 def usable_sets(space: Space, sets: Sequence[FeatureSet]) -> tuple[FeatureSet, ...]:
-    """Those of ``sets`` that the space offers (some need layer plans); "ordinal" if none is left."""
+    """Those of ``sets`` that the space offers: some need layer plans, some numbers; "ordinal" if none is."""
     if not has_networks(space):
         sets = [name for name in sets if name not in OF_NETWORKS]
+    if not _numeric_variables(space):
+        sets = [name for name in sets if name != "numeric"]
     return tuple(sets) or ("ordinal",)
 
 
@@ -77,12 +83,19 @@ def physical_names(stage_names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _builder(name: FeatureSet, space: Space) -> Callable[[Space, Sequence[Architecture], Task], FeatureTable]:
-    builders = {"ordinal": _ordinal, "one-hot": _one_hot, "physical": _physical, "work": _work}
+    builders = {
+        "ordinal": _ordinal, "one-hot": _one_hot, "numeric": _numeric, "physical": _physical, "work": _work,
+    }  # fmt: skip
     if name not in builders:
         raise PredictorError(f"unknown feature set {name!r}", f"Choose among {', '.join(FEATURE_SETS)}.")
     if name in OF_NETWORKS and not has_networks(space):
         raise PredictorError(
             f"the space {space.name} has no layer plans, so no {name} features",
+            "Use the feature sets ordinal, one-hot or numeric.",
+        )
+    if name == "numeric" and not _numeric_variables(space):
+        raise PredictorError(
+            f"no variable of the space {space.name} has numbers for choices, so it has no numeric features",
             "Use the feature sets ordinal or one-hot.",
         )
     return builders[name]
@@ -97,6 +110,51 @@ def _one_hot(space: Space, architectures: Sequence[Architecture], task: Task) ->
     del task
     names = tuple(f"{variable.name}={choice}" for variable in space.variables for choice in variable.choices)
     return FeatureTable(np.asarray(space.one_hot(architectures), dtype=np.float64), names)
+
+
+def _numeric(space: Space, architectures: Sequence[Architecture], task: Task) -> FeatureTable:
+    """The numbers that were chosen, from 0 for the smallest to 1 for the greatest.
+
+    They are on a logarithmic scale where that spaces the choices more evenly, as it does 256, 512, 1024. A
+    variable that does not exist in every architecture is 0 where it does not, and has an indicator beside.
+    """
+    del task
+    codes = space.encode(architectures)
+    columns: list[NDArray[np.float64]] = []
+    names: list[str] = []
+    for place, variable in _numeric_variables(space):
+        scale, choices = _evenly_scaled(variable.choices)
+        code = codes[:, place]
+        columns.append(np.where(code == INACTIVE, 0.0, choices[code]))
+        names.append(f"{variable.name} {scale}")
+        if variable.when is not None:
+            columns.append((code != INACTIVE).astype(np.float64))
+            names.append(f"{variable.name} exists")
+    return FeatureTable(np.column_stack(columns), tuple(names))
+
+
+def _numeric_variables(space: Space) -> list[tuple[int, Variable]]:
+    """The variables whose choices are all numbers, with their places."""
+    return [
+        (place, variable)
+        for place, variable in enumerate(space.variables)
+        if all(not isinstance(choice, str) and abs(choice) <= MAX_NUMBER for choice in variable.choices)
+    ]
+
+
+def _evenly_scaled(choices: Sequence[Choice]) -> tuple[str, NDArray[np.float64]]:
+    """Numbers between 0 and 1, and whether they are the values or their logarithms."""
+    values = np.array(choices, dtype=np.float64)
+    scales = {"value": values} | ({"logarithm": np.log(values)} if np.all(values > 0) else {})
+    name = min(scales, key=lambda each: _unevenness(scales[each]))
+    extent = np.ptp(scales[name])
+    return name, (scales[name] - scales[name].min()) / (extent or 1.0)
+
+
+def _unevenness(values: NDArray[np.float64]) -> float:
+    """Standard deviation of the gaps between neighbours, over their mean; 0 for less than two gaps."""
+    gaps = np.diff(np.sort(values))
+    return float(np.std(gaps) / np.mean(gaps)) if len(gaps) > 1 else 0.0
 
 
 def _physical(space: Space, architectures: Sequence[Architecture], task: Task) -> FeatureTable:

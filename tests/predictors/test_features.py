@@ -4,7 +4,7 @@ import pytest
 from hytnas_datasets.families import get_family
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.plan.layers import size
-from hytnas_datasets.spaces import Space, Variable, get_space
+from hytnas_datasets.spaces import Space, Variable, When, get_space
 from hytnas_datasets.work import WORK_COLUMNS, work_of
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.features import (
@@ -75,9 +75,39 @@ def test_work_columns_are_those_of_the_plan(name: str) -> None:
     assert table.names == WORK_COLUMNS
 
 
-def test_a_space_without_plans_has_no_features_of_them() -> None:
+def test_numbers_are_scaled_evenly_and_words_left_out() -> None:
+    """256, 512, 1024 are even by their logarithms, 0.0003, 0.0006, 0.001 more so as they are."""
+    space = Space(
+        "table",
+        (
+            Variable("width", (1024, 256, 512)),
+            Variable("rate", (0.0003, 0.0006, 0.001)),
+            Variable("shift", (-5, 0, 5)),
+            Variable("only", (7,)),
+            Variable("layout", ("nchw", "nhwc")),
+            Variable("step", (1, 2), When("layout", ("nhwc",))),
+            Variable("huge", (1, 10**400)),
+        ),
+        family="none",
+    )
+    values = [
+        {"width": 512, "rate": 0.0006, "shift": 0, "only": 7, "layout": "nhwc", "step": 2, "huge": 1},
+        {"width": 1024, "rate": 0.001, "shift": -5, "only": 7, "layout": "nchw", "huge": 10**400},
+    ]
+    table = make_features(space, [space.from_values(each) for each in values], TASK, ["numeric"])
+    assert table.names == (
+        "width logarithm", "rate value", "shift value", "only value", "step value", "step exists"
+    )  # fmt: skip
+    np.testing.assert_allclose(table.x, [[0.5, 3 / 7, 0.5, 0, 1, 1], [1, 1, 0, 0, 0, 0]])
+
+
+def test_a_space_without_plans_or_numbers_has_no_features_of_them() -> None:
+    words = Space("words", (Variable("a", ("x", "y")), Variable("b", (1, "two"))), family="none")
+    assert usable_sets(words, ("one-hot", "numeric")) == ("one-hot",)
+    with pytest.raises(PredictorError, match="no variable of the space words has numbers"):
+        make_features(words, (), TASK, ["numeric"])
     table_only = Space("table-only", (Variable("a", (1, 2, 3)), Variable("b", (0.5, 1.0))), family="none")
-    assert usable_sets(table_only, ("ordinal", "physical")) == ("ordinal",)
+    assert usable_sets(table_only, ("ordinal", "numeric", "physical")) == ("ordinal", "numeric")
     assert usable_sets(table_only, ("physical",)) == ("ordinal",)
     for name in OF_NETWORKS:
         with pytest.raises(PredictorError, match=f"no layer plans, so no {name} features"):

@@ -34,5 +34,7 @@ def test_each_estimator_gets_features_that_the_space_has(name: str, space: Space
 
 def test_what_is_smooth_gets_indicators_where_there_is_nothing_physical() -> None:
     assert default_recipe("ridge", ACCURACY, HYT).features == ("physical",)
-    assert default_recipe("ridge", ACCURACY, TABLE).features == ("one-hot",)
+    assert default_recipe("ridge", ACCURACY, TABLE).features == ("one-hot", "numeric")
+    words = Space("words", (Variable("layout", ("nchw", "nhwc")),), family="none")
+    assert default_recipe("ridge", ACCURACY, words).features == ("one-hot",)
     assert default_recipe("random-forest", ACCURACY, TABLE).features == ("ordinal",)
