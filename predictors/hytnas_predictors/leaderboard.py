@@ -1,7 +1,9 @@
 """Predictors compared by cross-validation on one set of labels, with intervals, ceiling and verdict."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.quality_flags import describe_flags
 from hytnas_datasets.targets import get_target
 from hytnas_predictors.baselines import (
+    Column,
     baseline_columns,
     cross_validate_baseline,
     describe_table,
@@ -32,23 +35,28 @@ from hytnas_predictors.estimators.base import check_labels
 from hytnas_predictors.intervals import (
     DEFAULT_RESAMPLES,
     TauBootstrap,
-    group_codes,
     resample_weights,
 )
+from hytnas_predictors.predictor import WorkRows
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 from hytnas_predictors.recipes import Recipe, default_recipe
 from hytnas_predictors.result import Interval, Leaderboard, OutOfFold, Score
-from hytnas_predictors.trial import Trial, feature_tables
+from hytnas_predictors.rows import WORK, Rows, gather_rows
+from hytnas_predictors.trial import Trial
 from hytnas_predictors.validation import CrossValidation, grouped_folds
 
 Floats = NDArray[np.float64]
-MINIMUM_NETWORKS = 20
-CHANCE = "mean"
+MINIMUM_NETWORKS: Final = 8
+"""Of fewer even the interval of a perfect order says little."""
+FOLDED_FROM: Final = 20
+"""From so many networks on folds are drawn; of fewer each network is a fold."""
+CHANCE: Final = "mean"
 
 
 def build_leaderboard(
     labelled: LabelledSet,
     *,
+    more: WorkRows | None = None,
     estimators: Sequence[str] | None = None,
     recipes: Sequence[Recipe] = (),
     folds: int = 5,
@@ -64,13 +72,16 @@ def build_leaderboard(
     Parameters
     ----------
     labelled : LabelledSet of n labels
+    more : WorkRows, optional
+        Labels of model files beside them. Every predictor is fitted to work columns alone then.
     estimators : names, optional
         Registered estimators, each with its `default_recipe`; all that suit the labels without. Of these,
         one of an installed package that fails is left out, and named in the notes.
     recipes : Recipes
         In place of ``estimators``, to choose features, scale and parameters; no two of one estimator.
     folds, repeats : int
-        K-fold cross-validation, repeated with other folds. Rows of one network share a fold.
+        K-fold cross-validation, repeated with other folds. Rows of one network share a fold. Below 20
+        networks each is a fold by itself, and nothing is repeated.
     seed : int
         Of the folds, the fits and the bootstrap; equal seeds give equal leaderboards apart from times.
     resamples : int
@@ -86,7 +97,7 @@ def build_leaderboard(
     Raises
     ------
     NotEnoughDataError
-        Below 20 different networks.
+        Below 8 different networks.
     PredictorError
         For unknown estimators and labels that are NaN or, on the log scale, not positive.
 
@@ -103,17 +114,21 @@ def build_leaderboard(
     unasked = estimators is None and not recipes
     names = suitable_estimators(labelled, failures) if unasked else estimators or ()
     chosen = list(recipes) or [default_recipe(name, labelled.target, labelled.space) for name in names]
-    _check(labelled, chosen)
-    y, groups, bars = labelled.y, _network_groups(labelled), progress or SilentProgress
-    trial = Trial(
-        y, groups, feature_tables(labelled, chosen), grouped_folds(groups, folds, repeats, seed), seed
-    )
+    if more is not None:
+        chosen = [dataclasses.replace(recipe, features=WORK) for recipe in chosen]
+    _check_names(chosen)
+    rows = gather_rows(labelled, chosen, more)
+    _check_rows(rows, labelled)
+    y, groups, bars = rows.y, rows.groups, progress or SilentProgress
+    if rows.networks < FOLDED_FROM:
+        folds, repeats = rows.networks, 1
+    trial = Trial(y, groups, rows.tables, grouped_folds(groups, folds, repeats, seed), seed)
     may_fail = set(names) - set(ESTIMATORS.bundled) if unasked else set()
     results = cross_validate_all(trial, chosen, bars, may_fail=may_fail, failures=failures)
     weights = resample_weights(groups, resamples, np.random.default_rng([seed, repeats, folds]))
     bootstrap = TauBootstrap(y, groups, weights)
     ceiling, ceiling_note = noise_ceiling(
-        y, labelled.repeats, labelled.target, rng=np.random.default_rng([seed, 1])
+        y, rows.repeats, labelled.target, rng=np.random.default_rng([seed, 1])
     )
     entries = [
         enter(trial, recipe, results[recipe.estimator], bootstrap, ceiling)
@@ -125,7 +140,10 @@ def build_leaderboard(
     if edges:
         add_edges(trial, entries)
     scores = tuple(entry.score for entry in entries)
-    baselines, rivals = _baselines(labelled, trial, bootstrap, entries[0].recipe)
+    columns = (
+        baseline_columns(labelled, trial.folds) if more is None else {"macs": fixed_column(rows.log_macs)}
+    )
+    baselines, rivals = _baselines(columns, trial, bootstrap, entries[0].recipe)
     return Leaderboard(
         target=labelled.target.name,
         unit=labelled.target.unit,
@@ -140,7 +158,7 @@ def build_leaderboard(
         scores=scores,
         baselines=baselines,
         ceiling=ceiling,
-        architectures=tuple(labelled.space.format(each) for each in labelled.architectures),
+        architectures=rows.titles,
         measured=tuple(y.tolist()),
         out_of_fold=tuple(
             OutOfFold(entry.recipe.estimator, tuple(entry.result.predicted.mean(axis=0).tolist()))
@@ -149,7 +167,8 @@ def build_leaderboard(
         verdict=make_verdict([entry.contender for entry in entries], rivals),
         notes=(
             *_notes(labelled, scores, ceiling_note, [entry.recipe for entry in entries]),
-            *describe_table(labelled, [score.predictor for score in baselines]),
+            *_notes_on_rows(rows, 0 if more is None else len(more.y)),
+            *(describe_table(labelled, [score.predictor for score in baselines]) if more is None else ()),
             *describe_failures(failures),
         ),
         quality_flags=labelled.flag_count,
@@ -208,7 +227,7 @@ def write_csv(leaderboard: Leaderboard, path: Path) -> None:
     pd.DataFrame(to_rows(leaderboard)).to_csv(path, index=False)
 
 
-def _check(labelled: LabelledSet, recipes: Sequence[Recipe]) -> None:
+def _check_names(recipes: Sequence[Recipe]) -> None:
     names = [recipe.estimator for recipe in recipes]
     if not names or len(set(names)) < len(names):
         raise PredictorError(
@@ -216,33 +235,25 @@ def _check(labelled: LabelledSet, recipes: Sequence[Recipe]) -> None:
         )
     for name in names:
         estimator_class(name)
-    networks = len(set(_network_names(labelled)))
-    if networks < MINIMUM_NETWORKS:
+
+
+def _check_rows(rows: Rows, labelled: LabelledSet) -> None:
+    if rows.networks < MINIMUM_NETWORKS:
         target = labelled.target
         raise NotEnoughDataError(
-            f"{networks} labelled networks are too few for a leaderboard of {target.words}, "
+            f"{rows.networks} labelled networks are too few for a leaderboard of {target.words}, "
             f"which takes at least {MINIMUM_NETWORKS}{labelled.describe_left_out()}",
-            f"Collect more: {target.collect} --n {4 * MINIMUM_NETWORKS}.",
+            f"Collect more: {target.collect} --n {4 * FOLDED_FROM}.",
         )
-    check_labels(labelled.y)
-
-
-def _network_names(labelled: LabelledSet) -> list[str]:
-    """The identity of each row's network; the architecture stands in where no plan is known."""
-    pairs = zip(labelled.plan_hashes, labelled.architectures, strict=True)
-    return [plan_hash or labelled.space.format(architecture) for plan_hash, architecture in pairs]
-
-
-def _network_groups(labelled: LabelledSet) -> NDArray[np.int64]:
-    return group_codes(_network_names(labelled))
+    check_labels(rows.y)
 
 
 def _baselines(
-    labelled: LabelledSet, trial: Trial, bootstrap: TauBootstrap, recipe: Recipe
+    columns: Mapping[str, Column], trial: Trial, bootstrap: TauBootstrap, recipe: Recipe
 ) -> tuple[tuple[Score, ...], list[Contender]]:
     """Scores of the baselines, best first and chance last, and those that rank as contenders."""
     y, folds, scores, contenders = trial.y, trial.folds, [], []
-    for name, column in baseline_columns(labelled, folds).items():
+    for name, column in columns.items():
         predicted = cross_validate_baseline(fit_line, column, y, folds, recipe.scale)
         taus = bootstrap.taus(predicted)
         score = make_score((name, f"log {name}"), y, CrossValidation(predicted, 0.0, 0.0), taus)
@@ -275,6 +286,21 @@ def _notes(
         notes.append(
             "The space has no layer plans, so there are no baselines macs, params, roofline and table."
         )
-    if np.ptp(labelled.y) == 0:
-        notes.append("All labels are equal: there is nothing to rank.")
     return tuple(notes)
+
+
+def _notes_on_rows(rows: Rows, files: int) -> list[str]:
+    notes = []
+    if files:
+        notes.append(
+            f"{files} of {len(rows.y)} labels are of model files: every predictor is fitted to work columns "
+            "alone, and files of equal work are one network. Of these predictors only layerwise can be kept."
+        )
+    if rows.networks < FOLDED_FROM:
+        notes.append(
+            f"{rows.networks} networks are few: each is predicted by what was fitted to all others, and the "
+            "intervals are rough."
+        )
+    if np.ptp(rows.y) == 0:
+        notes.append("All labels are equal: there is nothing to rank.")
+    return notes

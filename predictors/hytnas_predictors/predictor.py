@@ -84,10 +84,24 @@ class Prediction:
 
 @dataclass(frozen=True)
 class WorkRows:
-    """Labelled networks of no space: (n, c) ``x`` of work columns, (n,) ``y`` in the unit of the target."""
+    """Labelled networks of no space.
+
+    Attributes
+    ----------
+    x : (n, c) float64
+        Work columns.
+    y : (n,) float64
+        In the unit of the target.
+    names : tuple of n str
+        What a person calls them.
+    repeats : tuple of n (r_i,) float64 arrays
+        As of a `LabelledSet`.
+    """
 
     x: Floats
     y: Floats
+    names: tuple[str, ...]
+    repeats: tuple[Floats, ...]
 
 
 @dataclass(frozen=True)

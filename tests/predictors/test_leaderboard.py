@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from hytnas_datasets.errors import NotEnoughDataError
+from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
-from hytnas_datasets.plan import build_plan, count_layer
+from hytnas_datasets.plan import Task, build_plan, count_layer
 from hytnas_datasets.spaces import Space, Variable
 from hytnas_datasets.targets import ACCURACY, get_target
 from hytnas_predictors.baselines import baseline_columns
+from hytnas_predictors.candidates import suitable_estimators
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import ESTIMATORS, list_estimators
 from hytnas_predictors.estimators.mlp import MLP2Estimator
@@ -253,11 +255,52 @@ def test_labels_without_a_plan_are_networks_of_their_own(make_labelled) -> None:
 
 @pytest.mark.parametrize(("target", "command"), [("latency_ms", "latency"), ("accuracy", "accuracy")])
 def test_too_few_networks_are_refused_with_the_command(make_labelled, target: str, command: str) -> None:
-    labelled = replace(make_labelled(19), target=get_target(target))
+    labelled = replace(make_labelled(7), target=get_target(target))
     with pytest.raises(
-        NotEnoughDataError, match=f"19 labelled networks.*hytnas-profile collect {command} --n"
+        NotEnoughDataError, match=f"7 labelled networks.*at least 8.*hytnas-profile collect {command} --n"
     ):
         quick(labelled)
+
+
+def test_of_few_networks_each_is_predicted_by_what_all_others_taught(make_labelled) -> None:
+    board = quick(make_labelled(9), edges=True, curve_samples=1)
+    assert (board.networks, board.folds, board.repeats, board.curves) == (9, 9, 1, ())
+    assert all(each.p_against_best is None and each.lowest is None for each in board.scores)
+    assert any(note.startswith("9 networks are few") for note in board.notes)
+    assert not any("are few" in note for note in quick(make_labelled(20), folds=2, repeats=1).notes)
+
+
+def test_a_straight_line_wins_where_each_choice_adds_its_share() -> None:
+    """In a table without networks: what tells nothing about a sum of shares only blurs it."""
+    space = Space(
+        "flags",
+        (
+            Variable("unroll", (1, 2, 4, 8)),
+            Variable("tile", (8, 16, 32, 64)),
+            Variable("threads", (1, 2, 3, 4)),
+            Variable("layout", ("nchw", "nhwc", "blocked")),
+        ),
+        family="none",
+    )
+    rng = np.random.default_rng(3)
+    architectures = tuple(space.sample(40, rng))
+    shares = rng.uniform(0.0, 0.05, size=15)
+    y = 0.5 + space.one_hot(architectures) @ shares + rng.normal(0.0, 0.002, size=40)
+    labelled = LabelledSet(
+        space=space,
+        architectures=architectures,
+        plan_hashes=("",) * 40,
+        y=y,
+        repeats=tuple(np.array([each]) for each in y),
+        target=ACCURACY,
+        context=LabelContext(Task()),
+    )
+    rivals = ["ridge", "gp", "random-forest", "lightgbm", "mlp2"]
+    board = build_leaderboard(labelled, estimators=rivals, repeats=1, resamples=100)
+    assert board.scores[0].predictor == "ridge"
+    assert board.scores[0].features == "one-hot+numeric"
+    assert board.scores[0].kendall_tau.value > 0.9
+    assert "ridge" in suitable_estimators(labelled, {})
 
 
 def test_labels_that_are_no_numbers_are_refused(make_labelled) -> None:

@@ -72,6 +72,17 @@ DataOption = Annotated[
         metavar="SET",
     ),
 ]
+WithFilesOption = Annotated[
+    bool,
+    typer.Option(
+        "--with-files",
+        help=(
+            "Fit to the latencies of model files as well (`collect latency --models`), so that kinds of "
+            "operators that the space lacks get a cost. Predictors see work columns alone then, and only "
+            "layerwise can be kept."
+        ),
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -110,6 +121,7 @@ def leaderboard(
     converter: MeasuredConverterOption = None,
     data: DataOption = None,
     stable_only: StableOnlyOption = False,
+    with_files: WithFilesOption = False,
     names: Annotated[
         list[str] | None,
         typer.Option(
@@ -144,6 +156,8 @@ def leaderboard(
       hytnas-profile leaderboard --predictor layerwise --predictor xgboost --no-curves
 
       hytnas-profile leaderboard --stable-only --study runs/pi
+
+      hytnas-profile leaderboard --with-files --study runs/mine
     """
     from hytnas_host.cli.leaderboard_table import print_leaderboard
     from hytnas_host.workflow.labels import LabelChoice
@@ -158,6 +172,7 @@ def leaderboard(
         folds=folds,
         repeats=repeats,
         choice=LabelChoice(device, model_format, precision, converter, data, stable_only),
+        with_files=with_files,
         curve_samples=CURVE_SAMPLES if curves else 0,
         seed=seed,
         progress=BarProgress,
@@ -190,16 +205,7 @@ def train(
     converter: MeasuredConverterOption = None,
     data: DataOption = None,
     stable_only: StableOnlyOption = False,
-    with_files: Annotated[
-        bool,
-        typer.Option(
-            "--with-files",
-            help=(
-                "Fit to the latencies of model files as well (`collect latency --models`), so that kinds of "
-                "operators that the space lacks get a cost. The predictor must be layerwise."
-            ),
-        ),
-    ] = False,
+    with_files: WithFilesOption = False,
     seed: SeedOption = 0,
 ) -> None:
     """Fit a predictor to the labels of a study, and keep it there for `predict` and `search`.

@@ -8,6 +8,7 @@ from hytnas_datasets.errors import NotEnoughDataError, StudyError
 from hytnas_datasets.families import task_for
 from hytnas_datasets.label_context import LabelContext, describe
 from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.quality_flags import DOUBTS, flags_of
 from hytnas_datasets.spaces import Space, get_space
 from hytnas_datasets.store import Purpose, Study
 from hytnas_datasets.store.labels import StoredLabel
@@ -16,6 +17,18 @@ from hytnas_host.export.work import read_work
 from hytnas_host.workflow.labels import LabelChoice, read_labels
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.predictor import WorkRows
+
+
+def read_any_labels(
+    study: Path, target: str, space: str, choice: LabelChoice, *, with_files: bool
+) -> tuple[LabelledSet, WorkRows | None]:
+    """The chosen labels of networks, ``with_files`` those of model files as well.
+
+    Raises as `read_labels` and `read_labels_and_files`.
+    """
+    if with_files:
+        return read_labels_and_files(study, target, space, choice)
+    return read_labels(study, target, space, choice), None
 
 
 def read_labels_and_files(
@@ -57,9 +70,12 @@ def read_labels_and_files(
             "the study holds no latency of a model file whose operators are all known",
             "Measure some with: hytnas-profile collect latency --models FOLDER",
         )
+    labels = [stored[place].label for place in known]
     return labelled, WorkRows(
         x=np.array([works[place].columns for place in known]),
-        y=np.array([stored[place].label.median_ms for place in known], dtype=np.float64),
+        y=np.array([label.median_ms for label in labels], dtype=np.float64),
+        names=tuple(Path(stored[place].export.path).name for place in known),
+        repeats=tuple(np.array(label.process_medians_ms, dtype=np.float64) for label in labels),
     )
 
 
@@ -73,6 +89,7 @@ def _file_labels(study: Path, choice: LabelChoice) -> list[StoredLabel]:
             if choice.device in (None, stored.device_id, names.get(stored.device_id))
             if choice.model_format in (None, stored.export.format)
             if choice.precision in (None, stored.export.precision)
+            if not (choice.stable_only and flags_of(stored.label) & DOUBTS)
         ]
 
 

@@ -11,8 +11,8 @@ from hytnas_datasets.targets import LATENCY, get_target
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.export.target import ExportTarget
 from hytnas_host.study_files import ResultFileError, StudyFiles, read_json
-from hytnas_host.workflow.file_labels import read_labels_and_files
-from hytnas_host.workflow.labels import ANY, LabelChoice, read_labels
+from hytnas_host.workflow.file_labels import read_any_labels
+from hytnas_host.workflow.labels import ANY, LabelChoice
 from hytnas_predictors.persistence import load_predictor, read_info, save_predictor
 from hytnas_predictors.predictor import Predictor, PredictorInfo, fit_predictor
 from hytnas_predictors.recipes import LAYERWISE, default_estimator
@@ -54,11 +54,7 @@ def train_predictor(
     ...     load_trained(Path(study), "latency_ms", get_space("hyt")).info.labels
     430
     """
-    more = None
-    if with_files:
-        labels, more = read_labels_and_files(study, target, space, choice)
-    else:
-        labels = read_labels(study, target, space, choice)
+    labels, more = read_any_labels(study, target, space, choice, with_files=with_files)
     chosen = name or (LAYERWISE if with_files else best_predictor(study, target, labels.space))
     with host_work():
         predictor = fit_predictor(chosen, labels, rng=np.random.default_rng(seed), more=more)

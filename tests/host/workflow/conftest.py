@@ -18,7 +18,7 @@ N = 24
 CHEAP = ("xgboost", "lightgbm", "layerwise", "transfer", "gp", "ridge")
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def few_estimators() -> Iterator[None]:
     """Leaderboards of cheap estimators: all are compared in the tests of the leaderboard itself."""
     with pytest.MonkeyPatch.context() as patch:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -14,8 +15,10 @@ from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.workflow.file_labels import read_labels_and_files
 from hytnas_host.workflow.file_predictions import predict_files
 from hytnas_host.workflow.labels import ANY, LabelChoice
+from hytnas_host.workflow.leaderboards import make_leaderboard
 from hytnas_host.workflow.predictors import train_predictor
 from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.leaderboard import build_leaderboard
 from hytnas_predictors.persistence import read_info
 
 BUNDLED = LabelChoice(data="bundled:hyt-icount-a53")
@@ -90,6 +93,34 @@ def test_files_join_the_labels_of_networks(study, tmp_path):
     assert read_info(folder).labels == 436
     assert (set(alone.unseen), set(joined.unseen)) == ({"window_pool"}, set())
     assert joined.std / joined.mean < alone.std / alone.mean
+
+
+def test_predictors_of_files_are_compared_and_files_of_one_graph_stay_together(study, context):
+    for name, size in (("pool72", 72), ("pool80", 80), ("again", 80)):
+        add_file(study, name, size**2 / 500, size, context)
+    board = make_leaderboard(study.folder, LATENCY, "hyt", estimators=["layerwise", "ridge"], with_files=True)
+    assert (board.labels, board.networks, board.folds) == (9, 8, 8)
+    assert {score.features for score in board.scores} == {"work"}
+    assert [score.predictor for score in board.baselines] == ["macs", "mean"]
+    assert board.architectures[-2:] == ("pool80.onnx", "again.onnx")
+    assert any(note.startswith("9 of 9 labels are of model files") for note in board.notes)
+    predicted = {each.predictor: each.predicted for each in board.out_of_fold}
+    assert predicted["layerwise"][-1] == predicted["layerwise"][-2]
+    assert predicted["layerwise"][4] == pytest.approx(board.measured[4], rel=0.1)
+
+
+def test_files_join_the_networks_of_a_leaderboard(study):
+    """Of 10 networks and 6 files."""
+    labelled, files = read_labels_and_files(study.folder, LATENCY, "hyt", BUNDLED)
+    board = build_leaderboard(labelled.take(range(10)), more=files, estimators=["layerwise"], resamples=50)
+    assert (board.labels, board.networks, len(board.measured)) == (16, 16, 16)
+
+
+def test_doubtful_labels_of_files_are_left_out_where_stable_ones_are_asked_for(study, context):
+    (label,) = [each.label for each in study.labels.all() if each.label.model_sha256 == "pool8"]
+    study.labels.add(msgspec.structs.replace(label, too_few_undisturbed=True), "latency", "device-1", context)
+    _, rows = read_labels_and_files(study.folder, LATENCY, "hyt", LabelChoice(stable_only=True))
+    assert len(rows.y) == 5
 
 
 def test_other_estimators_learn_nothing_from_files(study):
