@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
@@ -64,11 +65,19 @@ class _RateColumn(ProgressColumn):
         return Text(f"{speed * 60:.0f}/min" if speed else "", style="progress.data.speed")
 
 
-class BarProgress:
-    """A terminal bar on standard error; without a terminal, a line at the start and after each tenth."""
+LINE_EVERY_S: Final = 60.0
+"""So often at least a line is printed where there is no terminal, as long as work goes on."""
 
-    def __init__(self, description: str, total: int, done: int = 0) -> None:
+
+class BarProgress:
+    """A terminal bar on standard error; without a terminal, a line at first, each tenth and each minute."""
+
+    def __init__(
+        self, description: str, total: int, done: int = 0, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._description, self._total, self._done = description, total, done
+        self._clock, self._note = clock, ""
+        self._began_s = self._line_s = clock()
         self._bars = RichBars(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -100,12 +109,15 @@ class BarProgress:
         before = self._tenth()
         self._done += steps
         self._bars.advance(self._task, steps)
-        if self._tenth() != before:
+        if self._tenth() != before or self._is_due():
             self._line()
 
     def note(self, text: str) -> None:
-        """Show one line about what is going on now, on a terminal."""
+        """Show one line about what is going on now; without a terminal, as a part of the next line."""
+        self._note = text
         self._bars.update(self._task, note=escape(text))
+        if self._is_due():
+            self._line()
 
     def event(self, text: str) -> None:
         """Show one line that stays, about something that happened."""
@@ -114,9 +126,19 @@ class BarProgress:
     def _tenth(self) -> int:
         return 10 * self._done // max(self._total, 1)
 
+    def _is_due(self) -> bool:
+        return self._clock() - self._line_s >= LINE_EVERY_S
+
     def _line(self) -> None:
-        if not err.is_terminal:
-            err.print(f"{self._description}: {self._done}/{self._total}", markup=False)
+        if err.is_terminal:
+            return
+        self._line_s = self._clock()
+        minutes, seconds = divmod(round(self._line_s - self._began_s), 60)
+        after = f" after {minutes}:{seconds:02}" if minutes or seconds else ""
+        note = f"; {self._note}" if self._note else ""
+        err.print(
+            f"{self._description}: {self._done}/{self._total}{after}{note}", markup=False, soft_wrap=True
+        )
 
 
 def print_json(value: Any) -> None:

@@ -68,6 +68,11 @@ def print_verification(verification: Verification) -> None:
         ["role", "architecture", "predicted ms", "measured ms", "95 % interval", "error", ""],
         rows,
     )
+    if verification.left_out:
+        out.print(
+            f"{verification.left_out} more were not measured: the time for that was over. "
+            "To measure them, too: hytnas-profile verify"
+        )
     for name, mape, bias in (
         ("front", verification.front_mape, verification.front_bias_percent),
         ("controls", verification.control_mape, verification.control_bias_percent),

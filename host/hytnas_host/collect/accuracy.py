@@ -119,7 +119,7 @@ def collect_accuracy(
     executor : Executor, optional
         Trains in place of ``workers`` processes, e.g. on other machines. It stays open.
     budget : TimeBudget, optional
-        Once it is spent, no more networks are begun; those that were are still repeated.
+        Once it is over, no more networks are begun; those that were are repeated until its grace is over.
 
     Raises
     ------
@@ -352,6 +352,8 @@ class _Affordable:
                     continue
                 self._new.remove(job.plan_hash)
                 self._under_way.add(job.plan_hash)
+            elif not self._budget.left_s:
+                continue
             self.begun += 1
             yield job
 

@@ -1,7 +1,7 @@
 """The measuring stage: runs the jobs of a window on one device and makes every result durable."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from hytnas_agent.records import (
     MeasurePass,
     ProcessResult,
 )
+from hytnas_host.collect.budget import DeviceBudget, Unfinished
 from hytnas_host.collect.canaries import CanarySeries
 from hytnas_host.collect.drift import CanaryWatch, DriftRule, Reading
 from hytnas_host.collect.guard import DriftGuard
@@ -17,12 +18,10 @@ from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.pace import Pace
 from hytnas_host.collect.running import JobRunner, check_asked_for
-from hytnas_host.collect.schedule import Passes, Slot, schedule_round, slots_of
+from hytnas_host.collect.schedule import FEW_MODELS, Passes, Slot, schedule_round, slots_of
 from hytnas_host.devices.base import Device
 
 FETCHED_AT_ONCE = 500
-# Among fewer models the processes of one would run back to back, and drift would not show in its spread.
-FEW_MODELS = 4
 
 
 @dataclass
@@ -84,6 +83,7 @@ class Measurer:
         self._canary_every = canary_every
         self._timed_since_canary = canary_every
         self._stop = stop or threading.Event()
+        self._budget = DeviceBudget()
         self._runner = JobRunner(device, runtime, self._stop)
         rule = drift or DriftRule()
         self._series = (
@@ -95,7 +95,7 @@ class Measurer:
             canary_journal,
             CanaryWatch(self._read_canary, self._reference_ms, tolerance=rule.tolerance),
             rule=rule,
-            wait=self._stop.wait,
+            wait=lambda seconds: self._budget.late or self._stop.wait(seconds),
         )
         if self._series is not None:  # what an earlier call had not checked when it ended
             for slot, job_id in journal.timed_since(self._series.well_unix_s):
@@ -118,13 +118,15 @@ class Measurer:
         ended: Callable[[str], None],
         *,
         others_wait: Callable[[], bool] = lambda: False,
+        budget: DeviceBudget | None = None,
     ) -> None:
         """Measure what the journal lacks of these models, in rounds of one process a model.
 
         A model that fails is a record: its remaining processes are skipped and the others go on. ``ended`` is
         called with a model's hash whenever one of its processes was measured. Where few models are left that
         need more than the least number of processes while ``others_wait``, they are left for later, so that
-        the processes of one do not run back to back.
+        the processes of one do not run back to back. So are models for which the time of the ``budget`` is
+        too short.
 
         Raises
         ------
@@ -132,13 +134,25 @@ class Measurer:
             The device is lost, or its context changed, or it has changed speed for good and is to be given up
             then. What was stored stays.
         """
+        self._budget = budget or DeviceBudget()
         by_hash = {model.sha256: model for model in models}
+        with self._budget.window():
+            previous = self._measure_rounds(by_hash, rng, ended, others_wait)
+            self._measure_others(by_hash, previous, rng, ended)
+
+    def _measure_rounds(
+        self,
+        by_hash: Mapping[str, Model],
+        rng: np.random.Generator,
+        ended: Callable[[str], None],
+        others_wait: Callable[[], bool],
+    ) -> str | None:
+        """The timed processes, each round in an order of its own; the model that was measured last."""
         previous: str | None = None
         while not self._stop.is_set():
-            wanted = [sha256 for sha256 in by_hash if self._next_timed(sha256) is not None]
-            for sha256 in schedule_round(wanted, previous, rng):
+            for sha256 in schedule_round(self._wanted(by_hash), previous, rng):
                 slot = self._next_timed(sha256)
-                if slot is not None and not self._stop.is_set():
+                if slot is not None and not self._stop.is_set() and sha256 in self._wanted(by_hash):
                     self._measure_timed(by_hash[sha256], slot)
                 ended(sha256)
                 previous = sha256
@@ -147,14 +161,27 @@ class Measurer:
                     self._check_canary()
                 if self._may_leave(by_hash, others_wait):
                     break
-        self._measure_others(by_hash, previous, rng, ended)
+        return previous
+
+    def _wanted(self, models: Collection[str]) -> list[str]:
+        """Those of the models that need another timed process, and that there is time for."""
+        wanted = [sha256 for sha256 in models if self._next_timed(sha256) is not None]
+        if not self._budget.limited:
+            return wanted
+        left = [self._unfinished(sha256) for sha256 in wanted]
+        kept = self._budget.keep(left, done=len(models) - len(wanted))
+        return [sha256 for sha256 in wanted if sha256 in kept]
+
+    def _unfinished(self, sha256: str) -> Unfinished:
+        over = self._journal.progress(sha256, self._passes)
+        return Unfinished(sha256, self._passes.count - over, begun=over > 0)
 
     def _next_timed(self, sha256: str) -> Slot | None:
         return self._journal.next_timed(sha256, self._passes.rule)
 
-    def _may_leave(self, models: Iterable[str], others_wait: Callable[[], bool]) -> bool:
+    def _may_leave(self, models: Collection[str], others_wait: Callable[[], bool]) -> bool:
         """Whether the rounds may end here: nothing is left, or little that has company later."""
-        left = [slot for sha256 in models if (slot := self._next_timed(sha256)) is not None]
+        left = [slot for sha256 in self._wanted(models) if (slot := self._next_timed(sha256)) is not None]
         extra = all(slot.replicate >= self._passes.rule.min_processes for slot in left)
         return not left or (extra and len(left) < FEW_MODELS and others_wait())
 
@@ -173,6 +200,7 @@ class Measurer:
                 while not (self._stop.is_set() or self._is_over(slot)):
                     if self._run(self._journal, by_hash[sha256], slot) is not None:
                         self.tally.measured_jobs += 1
+                        self._budget.end_process()
                 ended(sha256)
                 previous = sha256
 
@@ -260,6 +288,8 @@ class Measurer:
         result = self._run(self._journal, model, slot)
         if result is not None:
             self.tally.measured_jobs += 1
+            if self._journal.settled(slot):
+                self._budget.end_process()
             if self._canary is not None:
                 self.guard.note(slot, result.job_id)
 

@@ -14,8 +14,8 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 
 from hytnas_host.collect.budget import TimeBudget
-from hytnas_host.collect.measuring import FEW_MODELS
 from hytnas_host.collect.model import Model
+from hytnas_host.collect.schedule import FEW_MODELS
 from hytnas_host.collect.windows import PreparedWindows
 
 
@@ -46,7 +46,7 @@ class ModelQueue:
     begun_on : callable
         The device that has measured a part of a model already, if any: it goes on with it if it is free to.
     budget : TimeBudget, optional
-        Once it is spent, nothing more is handed out.
+        Once it is over, nothing more is handed out.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class ModelQueue:
         self._ready: list[Model] = []
         self._taken: dict[str, Sequence[Model]] = dict.fromkeys(devices, ())
         self._absent: set[str] = set()
+        self._exhausted: set[str] = set()
         self._next_window = 0
         self._refilling = False
         self._stopped = False
@@ -84,7 +85,7 @@ class ModelQueue:
                     return []
                 self._absent.discard(device)
                 wanted = window_size(self._remaining(), len(self._taken) - len(self._absent), self._window)
-                wanted = int(min(wanted, self._room()))
+                wanted = 0 if device in self._exhausted else int(min(wanted, self._room()))
                 chosen = self._choose(device, wanted)
                 # Who is being exported for anyway does not keep the others waiting.
                 enough = min(wanted, FEW_MODELS) if self._refilling else wanted
@@ -99,8 +100,14 @@ class ModelQueue:
                 self._refilling = True
             self._refill()
 
-    def finish(self, device: str, later: Sequence[Model] = ()) -> None:
-        """The device has measured what it took, but for those that it goes on with later."""
+    def finish(self, device: str, later: Sequence[Model] = (), *, exhausted: bool = False) -> None:
+        """The device has measured what it took, but for those that it goes on with later.
+
+        Where its time is ``exhausted`` it gets nothing more.
+        """
+        with self._changed:
+            if exhausted:
+                self._exhausted.add(device)
         self._put_back(device, later)
 
     @property
@@ -108,6 +115,12 @@ class ModelQueue:
         """Whether there are models that nobody has taken yet."""
         with self._changed:
             return bool(self._ready) or self._more() or self._refilling
+
+    def needed(self, device: str) -> int:
+        """How many of the models that the device has taken are needed for the least of the budget."""
+        with self._changed:
+            others = sum(len(models) for name, models in self._taken.items() if name != device)
+            return max(self._budget.least - self._settled - others, 0)
 
     def give_back(self, device: str, models: Sequence[Model]) -> None:
         """The device is lost, and these models of what it took are not finished: anyone may have them."""
@@ -138,17 +151,15 @@ class ModelQueue:
         return self._spent() or not (self._more() or self._ready)
 
     def _spent(self) -> bool:
-        return self._room() <= 0
+        present = self._taken.keys() - self._absent
+        return (bool(present) and present <= self._exhausted) or self._room() <= 0
 
     def _room(self) -> float:
         """How many more models may be handed out: not so few that the processes of one run back to back."""
         under_way = sum(len(models) for models in self._taken.values())
         taken = self._settled + under_way
         room = self._budget.room(taken=taken, under_way=under_way)
-        few = min(FEW_MODELS, self._remaining())
-        if room >= few:
-            return room
-        return few if taken < self._budget.least else 0
+        return room if room >= min(FEW_MODELS, self._remaining()) else 0
 
     def _more(self) -> bool:
         return self._next_window < len(self._windows)

@@ -1,6 +1,8 @@
 """How a collection measures: one value instead of the same list of options everywhere."""
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
@@ -57,9 +59,11 @@ class MeasureOptions:
     rejoin_pauses_s : tuple of float
         Pauses after which a lost device is tried again. While another device works the last one is repeated.
     budget_s : float
-        Time after which no more models are begun; infinite by default.
+        Time after which no more models are begun; infinite by default. See `TimeBudget`.
     least_models : int
-        So many models are measured whatever the time.
+        So many models are begun even where the last of them need the grace.
+    clock : callable
+        Seconds of a steady clock, for that time.
 
     Raises
     ------
@@ -85,6 +89,7 @@ class MeasureOptions:
     rejoin_pauses_s: tuple[float, ...] = REJOIN_PAUSES_S
     budget_s: float = math.inf
     least_models: int = 0
+    clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         for name, least in (

@@ -4,7 +4,9 @@ A core that somebody shares makes a collection several times as long, and withou
 cannot tell it from one that hangs.
 """
 
+import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,27 +110,35 @@ def describe_share(share: float, /) -> str:
     return f"the core is shared: {share:.0%} of the time usable".replace("%", " %")
 
 
-def describe_pace(paces: dict[str, Pace], processes_left: int, /) -> str:
-    """What a person is told of devices (by name) whose cores are shared; empty if none is.
-
-    Parameters
-    ----------
-    paces : dict of str to Pace
-    processes_left : int
-        How many valid processes the collection still needs at least.
-    """
+def describe_shares(paces: dict[str, Pace], /) -> str:
+    """What a person is told of devices (by name) whose cores are shared; empty if none is."""
     shares = {name: pace.recent_share for name, pace in paces.items() if pace.shared}
-    told = [
+    return "; ".join(
         (f"{name}: " if len(paces) > 1 else "") + describe_share(share)
         for name, share in shares.items()
         if share is not None and share < SHARED_BELOW
-    ]
-    if not told:
+    )
+
+
+def describe_left(paces: Iterable[Pace], /, processes: int, *, limit_s: float = math.inf) -> str:
+    """How long a collection still takes; empty where that is not known.
+
+    Parameters
+    ----------
+    paces : iterable of Pace
+        Of its devices.
+    processes : int
+        How many valid processes it still needs at least.
+    limit_s : float
+        What is left of its time.
+    """
+    rate = sum(pace.valid_a_second or 0.0 for pace in paces)
+    left_s = processes / rate if rate else math.inf
+    if processes <= 0 or math.isinf(min(left_s, limit_s)):
         return ""
-    rates = [pace.valid_a_second for pace in paces.values()]
-    rate = sum(each for each in rates if each is not None)
-    left = f"; about {_duration(processes_left / rate)} left" if rate and processes_left > 0 else ""
-    return "; ".join(told) + left
+    if left_s <= limit_s:
+        return f"about {_duration(left_s)} left"
+    return f"the time for measuring is over in {_duration(limit_s)}"
 
 
 def _duration(seconds: float) -> str:

@@ -6,11 +6,15 @@ work) shows in the spread between a model's processes instead of hiding in one m
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from hytnas_agent.label import StoppingRule
 from hytnas_agent.records import MeasurePass
+
+FEW_MODELS: Final = 4
+"""Among fewer models the processes of one run back to back, and drift does not show in its spread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,10 @@ class CollectionSummary(msgspec.Struct, frozen=True):
             f"in {self.seconds:.0f} s (export {self.export_s:.0f} s, measure {self.measure_s:.0f} s)"
         ]
         if self.left_out:
-            lines.append(f"  {self.left_out} models were left out, because the time for measuring was over")
+            lines.append(
+                f"  {self.left_out} models were left out, because the time for measuring was over; what was "
+                "measured of them is kept"
+            )
         if self.export_failure:
             lines.append(f"  not exported: {self.export_failure}")
         if any(execution != "native" for execution in self.executions):

@@ -7,13 +7,13 @@ import numpy as np
 
 from hytnas_agent.errors import HytnasError
 from hytnas_host.collect.agreement import Comparison
-from hytnas_host.collect.budget import TimeBudget
+from hytnas_host.collect.budget import DeviceBudget, TimeBudget
 from hytnas_host.collect.errors import CollectError, ContextChangedError, DevicesLostError, LastingDriftError
 from hytnas_host.collect.latency_worker import Group, LatencyWorker
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.model_queue import ModelQueue
 from hytnas_host.collect.options import MeasureOptions
-from hytnas_host.collect.pace import describe_pace
+from hytnas_host.collect.pace import describe_left, describe_shares
 from hytnas_host.collect.windows import PreparedWindows
 from hytnas_host.collect.worker_threads import work_together
 from hytnas_host.devices.errors import DeviceError, DeviceRefusedError
@@ -64,6 +64,10 @@ class Workers:
             for group in groups
             for sha256 in windows.source.known
         }
+        self._budgets = {
+            id(group): TimeBudget(options.budget_s, least=options.least_models, clock=options.clock)
+            for group in groups
+        }
         self._queues = {id(group): self._queue_of(group) for group in groups}
         for worker in self._workers:
             worker.measurer.guard.say = self._say
@@ -106,13 +110,14 @@ class Workers:
             window=self._options.window,
             done=done,
             begun_on=group.journals.begun_on,
-            budget=TimeBudget(self._options.budget_s, least=self._options.least_models),
+            budget=self._budgets[id(group)],
         )
 
     def _serve(self, worker: LatencyWorker) -> None:
         """One device's part, in its thread."""
         group = self._groups[worker.device_id]
         queue = self._queues[id(group)]
+        budget = DeviceBudget(self._budgets[id(group)], needed=lambda: queue.needed(worker.device_id))
         worker.begin()
         self._note()  # the first models may be long in coming
         try:
@@ -131,6 +136,7 @@ class Workers:
                         rng,
                         lambda sha256: self._process_ended(group, worker, sha256),
                         others_wait=lambda: queue.others_wait,
+                        budget=budget,
                     )
                 except DeviceError as error:
                     unfinished = self._label(group, worker, models)
@@ -139,7 +145,8 @@ class Workers:
                     if not self._wait_for(worker, queue, unfinished, error):
                         return
                 else:
-                    queue.finish(worker.device_id, self._label(group, worker, models))
+                    unfinished = self._label(group, worker, models)
+                    queue.finish(worker.device_id, unfinished, exhausted=budget.exhausted)
                 worker.end()
         finally:
             self._leave(worker)
@@ -200,7 +207,7 @@ class Workers:
         self._credit(group, sha256, journal.progress(sha256, self._options.passes))
         if worker.measurer.tally.pace.shared and worker.device_id not in self._told:
             self._told.add(worker.device_id)
-            self._say(f"{worker.name}: {describe_pace({worker.name: worker.measurer.tally.pace}, 0)}")
+            self._say(f"{worker.name}: {describe_shares({worker.name: worker.measurer.tally.pace})}")
         self._note()
 
     def _credit(self, group: Group, sha256: str, count: int) -> None:
@@ -216,15 +223,16 @@ class Workers:
             working = [worker.name for worker in self._workers if worker.device_id in self._working]
             lost = [worker.name for worker in self._workers if worker.lost]
             exported, models = self._windows.exported, self._windows.source.models
-            pace = describe_pace(
-                {worker.name: worker.measurer.tally.pace for worker in self._workers}, self._left()
+            paces = {worker.name: worker.measurer.tally.pace for worker in self._workers}
+            limit_s = max(budget.left_s for budget in self._budgets.values())
+            told = (
+                describe_shares(paces),
+                describe_left(paces.values(), self._left(), limit_s=limit_s),
+                f"{exported} of {models} models exported",
+                f"working: {', '.join(working)}" if len(self._workers) > 1 else "",
+                f"lost: {', '.join(lost)}" if lost else "",
             )
-            self._bar.note(
-                (f"{pace}; " if pace else "")
-                + f"{exported} of {models} models exported"
-                + (f"; working: {', '.join(working)}" if len(self._workers) > 1 else "")
-                + (f"; lost: {', '.join(lost)}" if lost else "")
-            )
+            self._bar.note("; ".join(part for part in told if part))
 
     def _left(self) -> int:
         """How many timed processes are left at least; in the lock."""

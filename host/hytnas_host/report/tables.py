@@ -310,6 +310,8 @@ def verification_notes(data: ReportData) -> tuple[str, ...]:
             f"{wide} of {len(data.verification.rows)} are {UNSTABLE}: with an interval that is wider than "
             "was asked for, and counted all the same."
         )
+    if data.verification.left_out:
+        notes.append(f"{data.verification.left_out} more were chosen, and there was no time to measure them.")
     tau = data.verification
     if tau.kendall_tau is not None:
         ends = (

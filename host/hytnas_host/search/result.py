@@ -78,7 +78,10 @@ class VerifiedRow(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """Front and random controls measured afresh on the device, never with the labels that chose them."""
+    """Front and random controls measured afresh on the device, never with the labels that chose them.
+
+    ``left_out`` more were chosen, and there was no time to measure them.
+    """
 
     device: str
     execution: Execution
@@ -91,3 +94,4 @@ class Verification(msgspec.Struct, frozen=True):
     kendall_tau: float | None
     kendall_tau_low: float | None
     kendall_tau_high: float | None
+    left_out: int = 0

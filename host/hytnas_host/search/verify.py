@@ -37,8 +37,8 @@ from hytnas_predictors.metrics import kendall_tau, mape
 MIN_FOR_TAU: Final = 4
 
 Role = Literal["front", "control"]
-Measure = Callable[[Sequence[Architecture]], Sequence[LatencyLabel]]
-"""Measures n architectures in the given order in one batch."""
+Measure = Callable[[Sequence[Architecture]], Sequence[LatencyLabel | None]]
+"""Measures n architectures in one batch; None for those that there was no time for."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,8 @@ def verify(
     Parameters
     ----------
     measure : callable
-        Takes n architectures and gives n labels in the same order. It must measure anew, never look labels
-        up that the predictor has learned from.
+        Takes n architectures and gives n labels in the same order, None where there was no time. It must
+        measure anew, never look labels up that the predictor has learned from.
     predictor : fitted latency predictor
     predictor_name : str
         How the result names the predictor; what the search says of it without.
@@ -187,6 +187,7 @@ def verify(
         kendall_tau=tau,
         kendall_tau_low=low,
         kendall_tau_high=high,
+        left_out=len(labels) - len(rows),
     )
 
 
@@ -202,12 +203,14 @@ def errors_of(rows: Sequence[VerifiedRow], role: Role) -> tuple[float | None, fl
 
 
 def _rows(
-    chosen: Chosen, space: Space, predicted: Predicted, labels: Sequence[LatencyLabel]
+    chosen: Chosen, space: Space, predicted: Predicted, labels: Sequence[LatencyLabel | None]
 ) -> list[VerifiedRow]:
     """Predicted beside measured; a label that is neither OK nor UNSTABLE is a failure without a latency."""
     rows = []
     for place, (architecture, role) in enumerate(zip(chosen.architectures, chosen.roles, strict=True)):
         label = labels[place]
+        if label is None:
+            continue
         usable = label.outcome in (Outcome.OK, Outcome.UNSTABLE)
         rows.append(
             VerifiedRow(

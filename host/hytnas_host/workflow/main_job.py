@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from hytnas_agent import __version__
+from hytnas_agent.records import Outcome
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import get_space
@@ -32,14 +33,15 @@ from hytnas_host.workflow.recorded import recorded_study
 from hytnas_host.workflow.searches import check_search_options, search_study, verify_study
 from hytnas_host.workflow.stages import Stage, StageJournal
 from hytnas_predictors.estimators import list_estimators
-from hytnas_predictors.leaderboard import MINIMUM_NETWORKS
+from hytnas_predictors.estimators.base import MINIMUM_ROWS
+from hytnas_predictors.leaderboard import FOLDED_FROM
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
 COMMAND: Final = "hytnas-profile run"
 TARGETS: Final = (LATENCY.name, ACCURACY.name)
 BUDGETS: Final = ("latency_n", "accuracy_n", "evaluations")
 """What of the configuration may be raised in a study that was begun with less."""
-TIMES: Final = ("measure_budget_s", "train_budget_s")
+TIMES: Final = ("measure_budget_s", "train_budget_s", "verify_budget_s")
 """What of it may change in any way."""
 DRIFT_PAUSES_S: Final = (1.0, 2.0)
 """How long the canary is waited for each time that it has drifted."""
@@ -50,9 +52,10 @@ class RunConfig(msgspec.Struct, frozen=True):
 
     ``latency_n`` networks are measured in ``processes`` fresh processes each, by default as many as suit the
     device; ``accuracy_n`` are trained, ``repeated`` of them from ``training_seeds`` seeds; ``verify_front``
-    members of the front and as many random controls are measured afresh. After ``measure_budget_s`` and
-    ``train_budget_s`` seconds no more networks are measured and trained, once there are as many as a
-    leaderboard needs.
+    members of the front and as many random controls are measured afresh. After ``measure_budget_s``,
+    ``train_budget_s`` and ``verify_budget_s`` seconds no more networks are begun; those that are may take a
+    third longer, and are left out if they are not finished then. So the whole takes 15 minutes at most,
+    whatever else uses the cores.
 
     20 latencies give the default predictor a tau of 0.98 and a mean error of 1.4 % on instruction counts, 40
     give 0.99 and 1.0 %, 80 0.99 and 0.7 % (``benchmarks/few_labels.py``).
@@ -80,6 +83,7 @@ class RunConfig(msgspec.Struct, frozen=True):
     verify_front: int = 8
     measure_budget_s: float = 210.0
     train_budget_s: float = 150.0
+    verify_budget_s: float = 150.0
 
 
 SIZES: Final[dict[str, RunConfig]] = {
@@ -208,12 +212,13 @@ def _collect_latency(
             options=replace(
                 _measure_options(config, device),
                 budget_s=config.measure_budget_s,
-                least_models=min(config.latency_n, MINIMUM_NETWORKS),
+                least_models=min(config.latency_n, FOLDED_FROM),
             ),
             progress=progress,
         )
     say(summary.describe())
-    return _left_out(summary.left_out, config.latency_n, "measured", config.measure_budget_s)
+    labelled = sum(summary.outcomes.get(outcome, 0) for outcome in (Outcome.OK, Outcome.UNSTABLE))
+    return _left_out(summary.left_out, labelled, "measured", "measure_budget_s", config)
 
 
 def _collect_accuracy(
@@ -229,17 +234,27 @@ def _collect_accuracy(
             seed=config.seed,
             progress=progress,
             host_work=host_work,
-            budget=TimeBudget(config.train_budget_s, least=min(config.accuracy_n, MINIMUM_NETWORKS)),
+            budget=TimeBudget(config.train_budget_s, least=min(config.accuracy_n, FOLDED_FROM)),
         )
     say(f"{collection.label}\n{collection.verdict}")
-    return _left_out(collection.left_out, config.accuracy_n, "trained", config.train_budget_s)
+    return _left_out(collection.left_out, collection.networks, "trained", "train_budget_s", config)
 
 
-def _left_out(count: int, asked: int, done: str, budget_s: float) -> str:
-    """What is said of networks that there was no time for; empty where there are none."""
+def _left_out(count: int, labelled: int, done: str, budget: str, config: RunConfig) -> str:
+    """What is said of networks that there was no time for; empty where there are none.
+
+    Raises NotEnoughDataError where too few others are labelled to fit a predictor to.
+    """
     if not count:
         return ""
-    return f"{count} of {asked} networks were not {done}: the {budget_s:g} s for that were over"
+    seconds = getattr(config, budget)
+    if labelled < MINIMUM_ROWS:
+        raise NotEnoughDataError(
+            f"{labelled} networks could be {done} in {seconds:g} s, and a predictor takes {MINIMUM_ROWS}",
+            "Run the same command again, best while less else runs there: it goes on where it was. Or give a "
+            f"longer --{budget.replace('_', '-')}",
+        )
+    return f"{count} networks were not {done}: the {seconds:g} s for that were over"
 
 
 def _train(study: Path, config: RunConfig) -> None:
@@ -262,15 +277,20 @@ def _search(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
     )
 
 
-def _verify(study: Path, config: RunConfig, progress: ProgressFactory) -> None:
+def _verify(study: Path, config: RunConfig, progress: ProgressFactory) -> str:
     with open_device(config.device) as device:
-        verify_study(
+        verification = verify_study(
             study,
             device,
             max_front=config.verify_front,
-            options=replace(_measure_options(config, device), memory_pass=False),
+            options=replace(
+                _measure_options(config, device), memory_pass=False, budget_s=config.verify_budget_s
+            ),
             progress=progress,
         )
+    if not verification.left_out:
+        return ""
+    return f"{verification.left_out} networks were not measured: the {config.verify_budget_s:g} s were over"
 
 
 def _measure_options(config: RunConfig, device: Device) -> MeasureOptions:

@@ -213,11 +213,11 @@ def verify_study(
         opened.devices.add(description, name=device.name)
         sampled = opened.architectures.of(Purpose.LATENCY)
 
-        def measure(architectures: Sequence[Architecture]) -> list[LatencyLabel]:
+        def measure(architectures: Sequence[Architecture]) -> list[LatencyLabel | None]:
             with progress("exporting what is to be verified", len(architectures)) as bar:
                 exported = export_architectures(opened, architectures, task, target, seed=options.seed)
                 bar.advance(len(architectures))
-            for model_files in exported:
+            for model_files in dict.fromkeys(exported.values()):
                 made = msgspec.structs.replace(context, model_files=model_files)
                 load_trained(study, LATENCY.name, space, context=made)
             measured = measure_architectures(
@@ -230,8 +230,9 @@ def verify_study(
                 options=replace(options, keep_apart=True, target=target),
                 progress=progress,
             )
-            found = dict(measured)
-            return [found.get(architecture, NOT_EXPORTED) for architecture in architectures]
+            labels = {each: None if each in exported else NOT_EXPORTED for each in architectures}
+            labels |= dict(measured)
+            return [labels[each] for each in architectures]
 
         verification = verify(
             result,
@@ -250,17 +251,18 @@ def verify_study(
 
 def export_architectures(
     study: Study, architectures: Sequence[Architecture], task: Task, target: ExportTarget, *, seed: int
-) -> list[ModelFiles]:
-    """Export what the study has no model file of, and say how the files of all of them were made.
+) -> dict[Architecture, ModelFiles]:
+    """Export what the study has no model file of, and say how the file of each was made.
 
-    An architecture that cannot be exported is a failure of the study. Raises StudyError.
+    An architecture that cannot be exported is a failure of the study, and left out. Raises StudyError.
     """
-    networks = {build_plan(each, task).hash: each for each in architectures}
+    hashes = {each: build_plan(each, task).hash for each in architectures}
+    networks = {plan_hash: each for each, plan_hash in hashes.items()}
     with Exporter(study, task, seed=seed, target=target) as exporter:
         exporter.prepare([(each, plan_hash) for plan_hash, each in networks.items()])
-        hashes = set(exporter.hashes.values())
-    made = [record.model_files for record in study.exports.all() if record.sha256 in hashes]
-    return list(dict.fromkeys(made))
+        files = exporter.hashes
+    made = {record.sha256: record.model_files for record in study.exports.all()}
+    return {each: made[files[plan_hash]] for each, plan_hash in hashes.items() if plan_hash in files}
 
 
 def _source(predictor: Predictor) -> str:

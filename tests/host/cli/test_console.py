@@ -45,6 +45,23 @@ def test_text_is_printed_without_what_a_terminal_obeys(terminal):
     assert {c for c in text if ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or c in "\u202e\udcff"} <= {"\n"}
 
 
+def test_a_log_gets_a_line_each_tenth_and_each_minute_with_what_goes_on(terminal):
+    now = [0.0]
+    with BarProgress("Measuring on local", 240, clock=lambda: now[0]) as bar:
+        bar.note("12 of 40 models exported")
+        for now[0] in (20.0, 59.0, 60.0, 61.0, 119.0, 125.0):
+            bar.note("the core is shared: 16 % of the time usable; about 12 min left")
+            bar.advance()
+        bar.advance(24)
+    shared = "; the core is shared: 16 % of the time usable; about 12 min left"
+    assert terminal.getvalue().splitlines() == [
+        "Measuring on local: 0/240",
+        f"Measuring on local: 2/240 after 1:00{shared}",
+        f"Measuring on local: 5/240 after 2:05{shared}",
+        f"Measuring on local: 30/240 after 2:05{shared}",
+    ]
+
+
 def test_colours_are_those_of_the_program(monkeypatch):
     written = io.StringIO()
     coloured = PlainConsole(file=written, force_terminal=True, color_system="standard", width=80)

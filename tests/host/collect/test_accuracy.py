@@ -118,25 +118,25 @@ def test_a_collection_interrupted_anywhere_and_resumed_holds_the_same(
     assert broken == whole
 
 
-@pytest.mark.parametrize("workers", [None, ThreadPoolExecutor])
-def test_without_time_the_least_is_trained_and_repeated_and_the_rest_later(
-    tmp_path: Path, space: Space, trainings: list[tuple[str, int]], workers: Any
+@pytest.mark.parametrize("ahead", [0, 2])
+@pytest.mark.parametrize("case", [(25.0, 4, 2), (34.0, 2, 2), (150.0, 1, 0)])
+def test_when_the_time_is_over_no_more_is_trained_and_the_rest_later(
+    tmp_path: Path,
+    space: Space,
+    trainings: list[tuple[str, int]],
+    case: tuple[float, int, int],
+    ahead: int,
 ) -> None:
-    def hurried(study: Study) -> AccuracyCollection:
-        budget = TimeBudget(0.0, least=4)
-        with workers(2) if workers else nullcontext() as executor:
-            return collect(study, space, 7, budget=budget, executor=executor)
-
-    with Study.open(tmp_path) as study:
-        summary = hurried(study)
-        assert len(trainings) == 4 + 2 * 2
-        assert (summary.networks, summary.new_trainings, summary.left_out) == (4, 8, 3)
-        assert (hurried(study).new_trainings, len(trainings)) == (0, 8)
-        assert collect(study, space, 7).new_trainings == 3
-        whole = dataset(study, space)
-    with Study.open(tmp_path / "at once") as study:
+    """Of 100 s and a third more; what is with an executor already is ended."""
+    seconds_each, networks, repeats = case
+    budget = TimeBudget(100.0, clock=lambda: seconds_each * len(trainings))
+    with Study.open(tmp_path) as study, ThreadPoolExecutor(1) if ahead else nullcontext() as executor:
+        summary = collect(study, space, 7, budget=budget, executor=executor)
+        assert (networks if not ahead else 1) <= summary.networks <= networks + ahead
+        assert networks + repeats - ahead <= len(trainings) <= networks + repeats + ahead
+        assert (summary.new_trainings, summary.left_out) == (len(trainings), 7 - summary.networks)
         assert collect(study, space, 7).left_out == 0
-        assert dataset(study, space) == whole
+        assert len(set(trainings)) == len(trainings) == 7 + 2 * 2
 
 
 def test_another_recipe_is_another_label(

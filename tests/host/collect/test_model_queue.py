@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from hytnas_host.collect.budget import TimeBudget
 from hytnas_host.collect.model import Model
-from hytnas_host.collect.model_queue import FEW_MODELS, ModelQueue, window_size
+from hytnas_host.collect.model_queue import ModelQueue, window_size
+from hytnas_host.collect.schedule import FEW_MODELS
 from hytnas_host.collect.windows import PreparedWindows, Source
 
 
@@ -177,12 +178,12 @@ class Clock:
 
 @pytest.mark.parametrize(
     ("seconds_each", "expected"),
-    [(1.0, [20, 20, 20]), (3.0, [20, 13]), (4.0, [20, 5]), (4.6, [20]), (50.0, [20])],
+    [(1.0, [20, 20, 20]), (3.0, [20, 13]), (4.0, [20, 9]), (4.9, [20, 7]), (5.0, [20]), (50.0, [20])],
 )
-def test_when_the_time_is_over_no_more_models_are_handed_out_than_the_least(seconds_each, expected):
+def test_when_the_time_is_over_no_more_models_are_handed_out(seconds_each, expected):
     clock = Clock()
     with windows_of(60, 20) as windows:
-        queue = queue_of(windows, ["a"], 20, budget=TimeBudget(100.0, least=20, clock=clock))
+        queue = queue_of(windows, ["a"], 20, budget=TimeBudget(100.0, least=29, clock=clock))
         sizes = []
         while taken := queue.take("a"):
             sizes.append(len(taken))
@@ -192,33 +193,33 @@ def test_when_the_time_is_over_no_more_models_are_handed_out_than_the_least(seco
     assert sizes == expected
 
 
-def test_what_was_measured_before_counts_for_the_least():
-    clock = Clock()
-    budget = TimeBudget(10.0, least=6, clock=clock)
-    clock.now_s = 11.0
-    with windows_of(20, 4) as windows:
-        queue = queue_of(windows, ["a"], 4, done=lambda model: int(model.sha256, 16) < 5, budget=budget)
-        taken = []
-        while some := queue.take("a"):
-            taken += [int(model.sha256, 16) for model in some]
-            queue.finish("a")
-        assert queue.finished
-    assert taken[:2] == [5, 6]
-    assert len(taken) <= FEW_MODELS + 1
+@pytest.mark.parametrize(("before", "needed"), [(0, 6), (5, 1), (9, 0)])
+def test_what_was_measured_before_and_what_others_have_counts_for_the_least(before, needed):
+    with windows_of(20, 20) as windows:
+        queue = queue_of(
+            windows,
+            ["a", "b"],
+            2,
+            done=lambda model: int(model.sha256, 16) < before,
+            budget=TimeBudget(10.0, least=8, clock=Clock()),
+        )
+        assert len(queue.take("a")) == len(queue.take("b")) == 2
+        assert queue.needed("a") == needed
 
 
-def test_a_board_waits_for_the_least_where_another_may_be_lost():
+def test_a_board_without_time_gets_nothing_and_waits_for_the_others():
     got: list[list[Model]] = []
-    clock = Clock()
-    with windows_of(8, 4) as windows:
-        queue = queue_of(windows, ["a", "b"], 4, budget=TimeBudget(10.0, least=4, clock=clock))
+    with windows_of(12, 4) as windows:
+        queue = queue_of(windows, ["a", "b"], 4)
         held = queue.take("a")
-        clock.now_s = 11.0
+        queue.take("b")
+        queue.finish("b", exhausted=True)
         waiting = threading.Thread(target=lambda: got.append(queue.take("b")))
         waiting.start()
         assert not queue.wait_finished(0.05)
-        queue.give_back("a", held)
+        assert not queue.finished
+        queue.finish("a", held, exhausted=True)
         waiting.join(60)
-        queue.finish("b")
         assert queue.finished
-    assert got == [held]
+        assert queue.take("a") == []
+    assert got == [[]]

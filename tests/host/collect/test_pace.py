@@ -16,7 +16,7 @@ from hytnas_agent.records import (
     Verdict,
 )
 from hytnas_datasets.store import Study
-from hytnas_host.collect.pace import MIN_WATCHED, RECENT, Pace, describe_pace, usable_s
+from hytnas_host.collect.pace import MIN_WATCHED, RECENT, Pace, describe_left, describe_shares, usable_s
 
 from .scripted import Bar, ScriptedBoard, run
 
@@ -67,15 +67,14 @@ def test_a_shared_core_is_said_with_the_time_left() -> None:
         now += result.wall_s
         pace.note(result, now)
     assert pace.usable_share == pytest.approx(0.29, abs=0.005)
+    assert describe_shares({"pi": pace}) == "the core is shared: 29 % of the time usable"
+    assert describe_shares({"pi": pace, "pi2": Pace()}) == "pi: the core is shared: 29 % of the time usable"
     # 10 valid processes in 34.5 s: 209 more take 720 s.
-    assert (
-        describe_pace({"pi": pace}, 209) == "the core is shared: 29 % of the time usable; about 12 min left"
-    )
-    assert describe_pace({"pi": pace}, 0) == "the core is shared: 29 % of the time usable"
-    assert (
-        describe_pace({"pi": pace, "other": Pace()}, 0) == "pi: the core is shared: 29 % of the time usable"
-    )
-    assert describe_pace({"pi": pace}, 209 * 12).endswith("about 2.4 h left")
+    assert describe_left([pace, Pace()], 209) == "about 12 min left"
+    assert describe_left([pace], 209, limit_s=800.0) == "about 12 min left"
+    assert describe_left([pace], 209, limit_s=200.0) == "the time for measuring is over in 3 min"
+    assert describe_left([pace], 209 * 12) == "about 2.4 h left"
+    assert describe_left([pace], 0) == ""
     assert pace.early == 30
 
 
@@ -86,7 +85,7 @@ def test_nothing_is_said_of_a_core_of_ones_own_or_of_one_that_nobody_watched() -
         unwatched.note(process(1.0, watched=False), float(second))
     assert not own.shared
     assert unwatched.usable_share is None
-    assert describe_pace({"own": own, "unwatched": unwatched}, 100) == ""
+    assert describe_shares({"own": own, "unwatched": unwatched}) == ""
 
 
 def test_few_processes_say_nothing() -> None:
@@ -94,6 +93,8 @@ def test_few_processes_say_nothing() -> None:
     for _ in range(MIN_WATCHED - 1):
         pace.note(in_vain(2.0), 0.0)
     assert (pace.usable_share, pace.valid_a_second, pace.shared) == (None, None, False)
+    assert describe_left([pace], 100) == ""
+    assert describe_left([pace], 100, limit_s=240.0) == "the time for measuring is over in 4 min"
 
 
 def test_the_time_left_is_by_the_recent_rate_and_not_by_canaries() -> None:
@@ -106,7 +107,7 @@ def test_the_time_left_is_by_the_recent_rate_and_not_by_canaries() -> None:
         pace.note(process(1.0), now)
     assert pace.valid_a_second == pytest.approx(1.0)
     assert pace.shared
-    assert describe_pace({"pi": pace}, 10) == ""  # what was is over
+    assert describe_shares({"pi": pace}) == ""  # what was is over
     for _ in range(RECENT):
         now += 1.0
         pace.note(process(1.0), now, counts=False)

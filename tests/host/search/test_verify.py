@@ -103,6 +103,13 @@ def test_front_and_as_many_controls_are_measured_in_one_mixed_batch(check, resul
     assert {pick.architecture for pick in result.picks} <= names
 
 
+def test_what_there_was_no_time_for_is_counted_and_no_row(check):
+    whole = check(Device(), max_front=6)
+    part = check(lambda architectures: [*Device()(architectures[:5]), *[None] * 7], max_front=6)
+    assert (whole.left_out, part.left_out, len(part.rows)) == (0, 7, 5)
+    assert set(part.rows) <= set(whole.rows)
+
+
 def test_labels_go_to_the_architectures_they_were_measured_for(check, wide_space):
     for row in check(Device()).rows:
         architecture = wide_space.parse(row.architecture)

@@ -1,6 +1,7 @@
 """Leaderboard, training, search, verification and report of a study, and when each is made again."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from hytnas_agent.records import DeviceContext, MeasureSettings
 from hytnas_datasets.errors import DataSetError, NotEnoughDataError
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
+from hytnas_host.collect.budget import TimeBudget
 from hytnas_host.collect.latency_worker import require_runtime
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.devices.client import AgentDevice
@@ -169,7 +171,10 @@ def test_the_winners_are_verified_on_this_machine(tmp_path, exports_here) -> Non
         study = tmp_path / "study"
         search_quickly(study, device.describe().context)
         options = MeasureOptions(processes=3, settings=QUICK, canary_every=0)
+        hurried = verify_study(study, device, options=replace(options, budget_s=0.0), max_front=2)
+        assert (hurried.rows, hurried.left_out, hurried.front_mape) == ((), 4, None)
         verified = verify_study(study, device, options=options, max_front=2)
+    assert verified.left_out == 0
     assert verified.execution == "native"
     assert [row.role for row in verified.rows] == ["front", "front", "control", "control"]
     assert all(row.outcome == "OK" and row.measured_ms > 0 for row in verified.rows)
@@ -215,7 +220,7 @@ def test_too_few_labels_say_how_many_there_are(tmp_path, context) -> None:
 def test_where_labels_are_too_few_for_a_leaderboard_the_default_is_trained(
     original, tmp_path, context
 ) -> None:
-    fill(tmp_path, context, n=8)
+    fill(tmp_path, context, n=7)
     shutil.copy(original / "leaderboard-accuracy.json", tmp_path)
     names = ("leaderboard latency_ms", "leaderboard accuracy", "train")
     journal = open_journal(tmp_path, CONFIG)
@@ -278,16 +283,41 @@ def test_a_device_without_a_runtime_is_refused_before_anything_is_measured(conte
     require_runtime("board", context)
 
 
-def test_the_main_job_waits_for_drift_no_longer_than_seconds(tmp_path, monkeypatch) -> None:
+LABELLED = {"OK": 3, "UNSTABLE": 1, "THROTTLED": 2}
+
+
+def test_the_main_job_keeps_to_its_times_and_waits_for_drift_no_longer_than_seconds(
+    tmp_path, monkeypatch
+) -> None:
     chosen: list[MeasureOptions] = []
 
-    def collect(*_: object, options: MeasureOptions, **__: object) -> SimpleNamespace:
+    def measure(*_: object, options: MeasureOptions, **__: object) -> SimpleNamespace:
         chosen.append(options)
-        return SimpleNamespace(describe=str, left_out=4)
+        return SimpleNamespace(describe=str, left_out=4, outcomes=LABELLED)
 
-    monkeypatch.setattr(main_job, "collect_latency", collect)
+    def train(*_: object, budget: TimeBudget, **__: object) -> SimpleNamespace:
+        assert (budget.seconds, budget.least) == (150.0, 20)
+        return SimpleNamespace(label="", verdict="", left_out=21, networks=3)
+
+    monkeypatch.setattr(main_job, "collect_latency", measure)
+    monkeypatch.setattr(main_job, "collect_accuracy", train)
+    monkeypatch.setattr(main_job, "verify_study", measure)
+    work = {stage.name: stage.work for stage in main_job.stages(tmp_path / "study", CONFIG)}
+    assert work["collect latency"]() == "4 networks were not measured: the 210 s for that were over"
+    with pytest.raises(NotEnoughDataError, match="3 networks could be trained in 150 s") as error:
+        work["collect accuracy"]()
+    assert "--train-budget-s" in error.value.next_step
+    assert work["verify"]() == "4 networks were not measured: the 150 s were over"
+    assert [(options.budget_s, options.least_models) for options in chosen] == [(210.0, 20), (150.0, 0)]
+    assert all(sum(options.drift.pauses_s) <= 3 for options in chosen)
+    assert not any(options.rule.adaptive for options in chosen)
+
+
+def test_the_main_job_ends_where_there_was_time_for_too_few_labels(tmp_path, monkeypatch) -> None:
+    def measure(*_: object, **__: object) -> SimpleNamespace:
+        return SimpleNamespace(describe=str, left_out=20, outcomes=LABELLED | {"OK": 2})
+
+    monkeypatch.setattr(main_job, "collect_latency", measure)
     stage = main_job.stages(tmp_path / "study", CONFIG)[0]
-    assert stage.work() == "4 of 24 networks were not measured: the 210 s for that were over"
-    assert (chosen[0].budget_s, chosen[0].least_models) == (210.0, 20)
-    assert sum(chosen[0].drift.pauses_s) <= 3
-    assert not chosen[0].rule.adaptive
+    with pytest.raises(NotEnoughDataError, match="3 networks could be measured in 210 s, and"):
+        stage.work()
