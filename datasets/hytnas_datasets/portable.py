@@ -17,11 +17,13 @@ from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.quality_flags import FlagCount, read_flags, write_flags
-from hytnas_datasets.spaces import get_space
+from hytnas_datasets.spaces import get_space, parse_toml, register, to_toml
+from hytnas_datasets.spaces.registry import SPACES
 from hytnas_datasets.targets import Target, get_target
 
 FORMAT_VERSION: Final = 2
 TABLE: Final = "labels.csv"
+SPACE: Final = "space.toml"
 DATA_SHEET: Final = "datasheet.json"
 MAX_SHEET_BYTES: Final = 1 << 20
 MAX_TABLE_BYTES: Final = 64 << 20
@@ -93,6 +95,8 @@ def write_set(
 ) -> DataSheet:
     """Write the table and its data sheet into ``folder``, the sheet last; raises DataSetError.
 
+    A space that the toolkit does not know by its name is written beside them, as ``space.toml``.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
@@ -105,7 +109,9 @@ def write_set(
     ...     sheet.labels == len(read_set(Path(folder)))
     True
     """
-    table = _table(labelled)
+    files = {TABLE: _table(labelled)}
+    if labelled.space.name not in SPACES:
+        files[SPACE] = to_toml(labelled.space).encode()
     sheet = DataSheet(
         format_version=FORMAT_VERSION,
         name=name,
@@ -119,23 +125,38 @@ def write_set(
         space_hash=labelled.space.hash(),
         context=labelled.context,
         latencies=EXECUTION_WORDS[labelled.context.execution] if labelled.target.of_device else "",
-        caution=CAUTIONS[labelled.context.execution] if labelled.target.of_device else "",
+        caution=_caution(labelled),
         columns=_columns(labelled),
-        files={TABLE: FileRecord(hashlib.sha256(table).hexdigest(), len(table))},
+        files={
+            file: FileRecord(hashlib.sha256(content).hexdigest(), len(content))
+            for file, content in files.items()
+        },
         quality_flags=labelled.flag_count,
         extra=labelled.extra,
         provenance={"labels": labelled.provenance, **provenance},
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        claim(folder, [TABLE], DATA_SHEET)
-        for file, content in ((TABLE, table), (DATA_SHEET, msgspec.json.format(msgspec.json.encode(sheet)))):
+        claim(folder, list(files), DATA_SHEET)
+        for file, content in files.items():
             write_whole(folder / file, content)
+        write_whole(folder / DATA_SHEET, msgspec.json.format(msgspec.json.encode(sheet)))
     except OSError as error:
         raise DataSetError(
             f"the data set cannot be written to {folder} ({error.strerror})", "Name another folder"
         ) from error
     return sheet
+
+
+def _caution(labelled: LabelledSet) -> str:
+    if not labelled.target.of_device:
+        return ""
+    context = labelled.context
+    return CAUTIONS[context.execution] if context.device else "The toolkit does not know what measured these."
+
+
+def _record(content: bytes) -> FileRecord:
+    return FileRecord(hashlib.sha256(content).hexdigest(), len(content))
 
 
 def read_sheet(folder: Path) -> DataSheet:
@@ -177,11 +198,11 @@ def read_set(folder: Path) -> LabelledSet:
     """
     sheet = read_sheet(folder)
     target = get_target(sheet.target)
-    table = _read(folder / TABLE, MAX_TABLE_BYTES)
-    expected = sheet.files.get(TABLE)
-    if expected is None or hashlib.sha256(table).hexdigest() != expected.sha256:
-        raise DataSetError(f"{folder / TABLE} is not the table that its data sheet describes", _ADVICE)
-    space = get_space(sheet.space)
+    table = _read_vouched(folder, TABLE, sheet)
+    if SPACE in sheet.files:
+        space = register(parse_toml(_read_vouched(folder, SPACE, sheet).decode()))
+    else:
+        space = get_space(sheet.space)
     if space.hash() != sheet.space_hash:
         raise DataSetError(
             f"{folder} was made with another definition of the space {sheet.space!r} "
@@ -209,6 +230,15 @@ def read_set(folder: Path) -> LabelledSet:
         extra=sheet.extra,
         quality_flags=quality_flags,
     )
+
+
+def _read_vouched(folder: Path, name: str, sheet: DataSheet) -> bytes:
+    """A file of the data set; raises DataSetError where it is not the one that the sheet describes."""
+    content = _read(folder / name, MAX_TABLE_BYTES)
+    expected = sheet.files.get(name)
+    if expected is None or _record(content).sha256 != expected.sha256:
+        raise DataSetError(f"{folder / name} is not the file that its data sheet describes", _ADVICE)
+    return content
 
 
 _ADVICE: Final = "Get the data set again from where it came"

@@ -129,7 +129,7 @@ def test_a_set_that_does_not_say_which_labels_are_doubtful_has_no_stable_ones(fo
 def test_a_changed_table_is_refused(folder: Path) -> None:
     table = folder / TABLE
     table.write_text(table.read_text().replace("1", "2", 1))
-    with pytest.raises(DataSetError, match="not the table that its data sheet describes"):
+    with pytest.raises(DataSetError, match="not the file that its data sheet describes"):
         read_set(folder)
 
 

@@ -266,3 +266,97 @@ def pack(
         studies, folder, target, space, name=folder.resolve().name, summary=summary, licence=licence
     )
     out.print(f"{folder}: {written.labels} labels of {written.networks} networks", highlight=False)
+
+
+@app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(help="CSV (any separator, plain or .gz) or Parquet.")],
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder to write to. Its name is the data set's and the space's.")
+    ],
+    target: TargetOption = DEFAULT_TARGET,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            "--features",
+            help="Columns that describe a candidate, separated by commas.",
+            show_default="all but the label and the id",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", help="Column with the labels.", show_default="called like the target"),
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option("--unit", help="Unit of the labels, such as s or %.", show_default="the target's"),
+    ] = None,
+    repeats_of: Annotated[
+        str | None,
+        typer.Option("--repeats-of", help="Column that names a candidate: rows that share it are repeats."),
+    ] = None,
+    header: Annotated[
+        bool, typer.Option("--header/--no-header", help="Without one, columns are called c0, c1 and so on.")
+    ] = True,
+    table_format: Annotated[
+        Literal["table", "hytnas-released"],
+        typer.Option(
+            "--format",
+            help="hytnas-released: a file published beside the HyT-NAS paper, by its name; it is decoded to "
+            "architectures of the space hyt-released.",
+        ),
+    ] = "table",
+    device: Annotated[
+        str | None, typer.Option("--device", help="What measured, in words, for the data sheet.")
+    ] = None,
+    summary: Annotated[
+        str, typer.Option("--summary", help="One line in the data sheet that says what this is.")
+    ] = "",
+    licence: Annotated[
+        str, typer.Option("--licence", help="Licence to state in the data sheet, such as CC-BY-4.0.")
+    ] = "unspecified",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a space and a data set of a table from elsewhere, and say what is odd about it.
+
+    Each column of features becomes a variable of a space without networks. leaderboard, train and search then
+    take the folder: --space FOLDER/space.toml --data FOLDER.
+
+    Examples:
+
+      hytnas-profile dataset import flags.csv --out flags --features unroll,tile --label ms
+
+      hytnas-profile dataset import models_lat.csv --out published --format hytnas-released
+    """
+    from hytnas_datasets.portable import SPACE
+    from hytnas_host.workflow.importing import ImportChoice, import_file
+
+    columns = tuple(name.strip() for name in features.split(",")) if features else ()
+    choice = ImportChoice(
+        target=target,
+        label=label,
+        unit=unit,
+        features=columns,
+        repeats_of=repeats_of,
+        header=header,
+        released=table_format == "hytnas-released",
+        device=device,
+        summary=summary,
+        licence=licence,
+    )
+    written, notes = import_file(file, folder, choice)
+    space = str(folder / SPACE) if SPACE in written.files else written.space
+    if as_json:
+        print_json({"data": str(folder), "space": space, "labels": written.labels, "notes": notes})
+        return
+    out.print(
+        f"{folder}: {written.labels} labels of {written.target}, space {written.space}", highlight=False
+    )
+    for note in notes:
+        out.print(f"  {note}", markup=False, highlight=False, soft_wrap=True)
+    out.print(
+        f"hytnas-profile leaderboard --target {written.target} --space {space} --data {folder}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

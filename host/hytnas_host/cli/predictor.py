@@ -271,6 +271,13 @@ def predict(
             metavar="ID|FILE",
         ),
     ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table",
+            help="CSV or Parquet file with a column for each variable of the space: predict its rows.",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -286,14 +293,19 @@ def predict(
 
       hytnas-profile predict mobilenet.onnx --study runs/pi
 
+      hytnas-profile predict --table candidates.csv --space flags/space.toml --json
+
       hytnas-profile predict --explain mobilenet.onnx --study runs/pi
     """
+    from hytnas_datasets.importing import candidates_of, read_foreign_table
     from hytnas_datasets.spaces import get_space
     from hytnas_datasets.targets import get_target
     from hytnas_host.workflow.predictors import load_trained
 
     if explained is not None and architectures:
         raise typer.BadParameter("give the ids to predict, or one to explain", param_hint="--explain")
+    if table is not None and (architectures or explained is not None):
+        raise typer.BadParameter("give a table, or ids and files", param_hint="--table")
     if files := _model_files(architectures or ()):
         _predict_files(study, target, files, force=force, as_json=as_json)
         return
@@ -305,11 +317,12 @@ def predict(
     if explained is not None:
         _explain(predictor, chosen.parse(explained), as_json=as_json)
         return
-    wanted = (
-        [chosen.parse(text) for text in architectures]
-        if architectures
-        else chosen.sample(n, np.random.default_rng(seed))
-    )
+    if table is not None:
+        wanted = list(candidates_of(read_foreign_table(table), chosen))
+    elif architectures:
+        wanted = [chosen.parse(text) for text in architectures]
+    else:
+        wanted = chosen.sample(n, np.random.default_rng(seed))
     prediction = predictor.predict(wanted)
     rows = [
         {

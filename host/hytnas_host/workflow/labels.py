@@ -10,9 +10,10 @@ import msgspec
 from hytnas_datasets.bundled import set_folder
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.labelled import LabelledSet
-from hytnas_datasets.portable import read_set
+from hytnas_datasets.portable import SPACE, read_set
 from hytnas_datasets.quality_flags import write_flags
 from hytnas_datasets.spaces import get_space
+from hytnas_datasets.spaces.registry import SPACES
 from hytnas_datasets.store import Study
 
 
@@ -102,11 +103,16 @@ def _refuse_to_choose(choice: LabelChoice) -> None:
 
 def _read_files(data: str, target: str, space: str) -> LabelledSet:
     chosen = get_space(space)  # of a TOML file, which has to be known before its labels are read
-    labelled = read_set(set_folder(data))
-    pairs = ((target, labelled.target.name, "target"), (chosen.name, labelled.space.name, "space"))
-    for asked, found, option in pairs:
+    folder = set_folder(data)
+    labelled = read_set(folder)
+    known = labelled.space.name if labelled.space.name in SPACES else str(folder / SPACE)
+    pairs = (
+        (target, labelled.target.name, "target", labelled.target.name),
+        (chosen.name, labelled.space.name, "space", known),
+    )
+    for asked, found, option, value in pairs:
         if asked != found:
-            raise DataSetError(f"the data set {data} is of {found}, not {asked}", f"add --{option} {found}")
+            raise DataSetError(f"the data set {data} is of {found}, not {asked}", f"add --{option} {value}")
     return labelled
 
 
