@@ -38,6 +38,7 @@ EXPECTED = {"unroll": [1, 2], "tile": [8, 16], "latency_ms": [20.5, 10.25]}
         ),
         (b'"unroll";"tile";latency_ms\n\n"1";8;"20.5"\n2;"16";10.25\n', "CSV separated by semicolons, utf-8"),
     ],
+    ids=["plain", "gzip", "mark and carriage returns", "utf-16 and tabs", "bars", "decimal commas", "quoted"],
 )
 def test_a_table_is_read_in_whatever_dialect_it_is_written(
     tmp_path: Path, content: bytes, dialect: str
