@@ -16,7 +16,8 @@ Each of these words means one thing, in this package and wherever a label is spo
 
 Modules: ``attempts`` (what the attempts at a process come to, and which of them count), ``alike`` (which
 results are attempts at the same process), ``stopping`` (which process is next, and when there are enough),
-``intervals`` (the interval of process medians), ``aggregate`` (from processes to the label).
+``intervals`` (the interval of process medians), ``aggregate`` (from processes to the label), ``plausible``
+(which results and labels cannot be).
 """
 
 from hytnas_agent.label.aggregate import MIN_OK_PROCESSES, aggregate, made_of
@@ -39,6 +40,7 @@ from hytnas_agent.label.attempts import (
     well_timed,
 )
 from hytnas_agent.label.intervals import geometric_t_interval, t_quantile
+from hytnas_agent.label.plausible import impossible_number, plausible, plausible_label
 from hytnas_agent.label.stopping import (
     DEFAULT_MAX_PROCESSES,
     DEFAULT_TARGET,
@@ -66,6 +68,7 @@ __all__ = [
     "ending",
     "geometric_t_interval",
     "given_up",
+    "impossible_number",
     "least_disturbed",
     "made_of",
     "may_be_discarded",
@@ -73,6 +76,8 @@ __all__ = [
     "measured_with",
     "medians_ms",
     "next_replicate",
+    "plausible",
+    "plausible_label",
     "process_settled",
     "retries_of",
     "settled",

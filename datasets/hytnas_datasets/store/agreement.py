@@ -124,7 +124,7 @@ def compare_boards(
     """
     logs = {
         device: np.log(np.asarray(values, dtype=np.float64))
-        for device, values in medians_ms.items()
+        for device, values in sorted(medians_ms.items())  # not by which board came first
         if len(values) >= MIN_PROCESSES
     }
     if len(logs) < 2:

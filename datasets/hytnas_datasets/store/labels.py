@@ -4,6 +4,7 @@ import sqlite3
 
 import msgspec
 
+from hytnas_agent.label import plausible_label
 from hytnas_agent.records import DeviceContext, LatencyLabel
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.store.architectures import as_architecture
@@ -64,7 +65,8 @@ class Labels:
         """Labels of ``purpose`` (``None``: of all), one for each architecture, in sampled order.
 
         Two architectures that give the same network share its label and appear both; model files without a
-        layer plan follow in the order they were labelled. Labels of every outcome are there.
+        layer plan follow in the order they were labelled. Labels of every outcome are there;
+        one whose numbers cannot be, and was stored all the same, is INTERNAL.
         """
         contexts = Devices(self._database).contexts()
         rows = self._database.query(
@@ -81,7 +83,7 @@ class Labels:
             StoredLabel(
                 architecture=None if row["space"] is None else as_architecture(row),
                 export=decode(row["export"], ExportRecord),
-                label=decode(row["label"], LatencyLabel),
+                label=plausible_label(decode(row["label"], LatencyLabel)),
                 purpose=row["purpose"],
                 device_id=row["device_id"],
                 context=contexts.get(row["context_fingerprint"]),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from hytnas_agent.label import plausible
 from hytnas_agent.records import ProcessResult
 from hytnas_datasets.store.database import Database, decode, unknown_model
 from hytnas_datasets.store.devices import put_context
@@ -60,7 +61,8 @@ class Results:
     def all(self, purpose: str | None = None, *, model_sha256: str | None = None) -> list[StoredResult]:
         """The jobs of a purpose and a model (``None``: of all), in the order they were stored.
 
-        Not by ``started_unix_s``: the clock of a board may jump.
+        Not by ``started_unix_s``: the clock of a board may jump. What cannot have been measured, and was
+        stored all the same, is INTERNAL.
         """
         rows = self._database.query(
             "SELECT model_sha256, purpose, replicate, record FROM result "
@@ -70,7 +72,10 @@ class Results:
         )
         return [
             StoredResult(
-                row["model_sha256"], row["purpose"], row["replicate"], decode(row["record"], ProcessResult)
+                row["model_sha256"],
+                row["purpose"],
+                row["replicate"],
+                plausible(decode(row["record"], ProcessResult)),
             )
             for row in rows
         ]

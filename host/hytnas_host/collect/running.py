@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from hytnas_agent.label import alike_but_for_deadline
+from hytnas_agent.label import alike_but_for_deadline, plausible
 from hytnas_agent.records import DeviceContext, Outcome, ProcessResult
 from hytnas_host.collect.errors import ContextChangedError, WrongAnswerError
 from hytnas_host.collect.jobs import JobJournal
@@ -85,7 +85,8 @@ class JobRunner:
     def store(self, journal: JobJournal, job_id: str, slot: Slot, result: ProcessResult) -> ProcessResult:
         """Make the result of a job durable, then tell the agent that it may forget it; it, as it is stored.
 
-        One that does not answer the job is not stored: the study notes why, and asks under another id.
+        What cannot have been measured is INTERNAL and says why. What does not answer the job is not stored:
+        the study notes why, and asks under another id.
 
         Raises
         ------
@@ -94,7 +95,7 @@ class JobRunner:
         ContextChangedError
             It is of another device.
         """
-        result = _with_context(result, journal.context)
+        result = _with_context(plausible(result, arriving=True), journal.context)
         try:
             _check_answer(self._device.name, journal, job_id, slot, result)
         except DeviceError as error:

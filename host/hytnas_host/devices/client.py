@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from hytnas_agent.deadline import Deadline
 from hytnas_agent.device.gate import MAX_WAIT_S, SPEED_PATIENCE_S
+from hytnas_agent.label import impossible_number
 from hytnas_agent.protocol import (
     AcknowledgeResult,
     CancelParams,
@@ -136,7 +137,13 @@ class AgentDevice:
     ) -> DeviceDescription:
         """Identity, context (of measuring such models), runtimes and health of the device."""
         params = DescribeParams(runtime, threads, model_format, precision)
-        return self._session.ask("describe", params, DeviceDescription, PROBE_TIMEOUT_S)
+        found = self._session.ask("describe", params, DeviceDescription, PROBE_TIMEOUT_S)
+        if impossible := impossible_number(found):
+            raise DeviceRefusedError(
+                f"device {self.name!r} describes itself with what cannot be: {impossible}",
+                f"its agent is damaged or of another version: hytnas-profile device provision {self.name}",
+            )
+        return found
 
     def doctor(self) -> DoctorResult:
         """What the agent finds right and wrong with its device."""

@@ -15,6 +15,7 @@ from hytnas_agent.records import (
     Outcome,
     ProcessResult,
 )
+from hytnas_agent.statistics import median
 from hytnas_datasets.spaces import Space, Variable
 from hytnas_datasets.spaces.space import Architecture
 from hytnas_datasets.store import AccuracyRecord, ExportRecord, Study
@@ -77,6 +78,11 @@ def make_result(make_context: Make) -> Make:
             "samples_ms": (10.0, 10.5, 11.0),
             "median_ms": 10.5,
         }
+        median_ms, samples_ms = changes.get("median_ms"), changes.get("samples_ms")
+        if median_ms is not None and samples_ms is None:
+            fields["samples_ms"] = (0.95 * median_ms, median_ms, 1.05 * median_ms)
+        if samples_ms and "median_ms" not in changes:
+            fields["median_ms"] = median(samples_ms)
         return ProcessResult(job_id=job_id, model_sha256=sha256, **(fields | changes))
 
     return make

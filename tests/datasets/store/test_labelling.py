@@ -60,7 +60,7 @@ def test_labels_that_are_no_duration_are_dropped_and_counted(
     study.labels.add(make.label("m0", (9.0, 10.0, 11.0), median_ms=bad), "latency", "board-1", make.context())
     labelled = study.labelled("latency_ms", space=space)
     assert measured[0] not in labelled.architectures
-    assert labelled.extra["dropped"] == "1 OOM, 1 not finite"
+    assert labelled.extra["dropped"] == "1 INTERNAL, 1 OOM"
 
 
 def test_an_emulated_latency_says_so(study: Study, space: Space, make: Make) -> None:

@@ -56,7 +56,7 @@ def test_parquet_holds_the_same_tables_and_its_sheet_vouches_for_them(
 
 
 def test_every_raw_sample_is_written_exactly(study: Study, make: Make, tmp_path: Path) -> None:
-    samples = (0.1 + 0.2, 1e-17, 3.0)
+    samples = (0.1 + 0.2, 1.0 / 3, 3e-6)
     study.exports.add(make.export("m", None))
     study.results.add(
         make.result("job", "m", samples_ms=samples), model_sha256="m", purpose="latency", replicate=0

@@ -9,7 +9,7 @@ from hytnas_agent.records import MeasureJob, Outcome, ProcessResult, Verdict
 from hytnas_datasets.store import Study
 from hytnas_host.collect.errors import CollectError, DevicesDifferError
 
-from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, other, run
+from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, other, run, taking
 
 HOGGED = Verdict("INVALID", ("other processes took 50% of core 3",))
 
@@ -26,7 +26,7 @@ class TroubledBoard(ScriptedBoard):
         result = super()._result(job, outcome)
         if outcome is not Outcome.OK or len(self.measured) not in self.disturbed:
             return result
-        return msgspec.structs.replace(result, median_ms=1.4 * result.median_ms, verdict=HOGGED)
+        return taking(result, 1.4 * result.median_ms, verdict=HOGGED)
 
 
 @pytest.fixture

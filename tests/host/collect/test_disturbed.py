@@ -11,7 +11,7 @@ from hytnas_agent.records import MeasureJob, Outcome, ProcessResult, Verdict
 from hytnas_datasets.store import Study
 from hytnas_host.collect.options import MeasureOptions
 
-from .scripted import CANARY, OPTIONS, ScriptedBoard, run
+from .scripted import CANARY, OPTIONS, ScriptedBoard, run, taking
 
 HOG = Verdict("INVALID", ("other processes took 50% of core 3",), ("clock",))
 QUIET = Verdict("VALID_UNVERIFIED", (), ("clock",))
@@ -30,12 +30,7 @@ class HoggedBoard(ScriptedBoard):
             return result
         disturbed = self.disturbed(len(self.measured))
         factor = 2.0 if disturbed else 1.0
-        return msgspec.structs.replace(
-            result,
-            samples_ms=tuple(factor * sample for sample in result.samples_ms),
-            median_ms=factor * result.median_ms,
-            verdict=HOG if disturbed else QUIET,
-        )
+        return taking(result, factor * result.median_ms, verdict=HOG if disturbed else QUIET)
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from hytnas_host.collect.canaries import CanarySeries
 from hytnas_host.collect.jobs import JobJournal, study_id
 from hytnas_host.collect.schedule import Slot
 
+from .scripted import taking
+
 SHA = "a" * 64
 SETTINGS = MeasureSettings()
 IDENTITY = DeviceIdentity("d" * 16, "board")
@@ -57,6 +59,7 @@ def ended(
         IDENTITY,
         context,
         samples_ms=(1.0, 2.0) if outcome is Outcome.OK else (),
+        median_ms=1.5 if outcome is Outcome.OK else None,
     )
 
 
@@ -196,9 +199,7 @@ def test_attempts_stay_in_order_when_the_clock_of_the_board_jumps_back(study):
 
 def disturbed(journal: JobJournal, slot: Slot, median_ms: float, status: str = "INVALID") -> ProcessResult:
     reasons = ("other processes took 50% of core 3",) if status == "INVALID" else ()
-    return msgspec.structs.replace(
-        ended(journal, slot, Outcome.OK), median_ms=median_ms, verdict=Verdict(status, reasons)
-    )
+    return taking(ended(journal, slot, Outcome.OK), median_ms, verdict=Verdict(status, reasons))
 
 
 def test_a_disturbed_process_is_tried_again_and_kept(study):

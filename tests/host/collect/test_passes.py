@@ -8,7 +8,13 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from hytnas_agent.pass_records import EnergyReading, OperatorProfile, OperatorTime
+from hytnas_agent.pass_records import (
+    EnergyReading,
+    OperatorProfile,
+    OperatorTime,
+    SustainedSeries,
+    SustainedWindow,
+)
 from hytnas_agent.passes import pass_settings
 from hytnas_agent.records import MeasureSettings, Outcome, Verdict
 from hytnas_datasets.errors import StudyError
@@ -44,6 +50,9 @@ class Board(ScriptedBoard):
         if job.measure_pass == "energy":
             reading = EnergyReading("ina219", "its supply", 9, 1.0, 2.0, 1.0, 1.0)
             return msgspec.structs.replace(result, samples_ms=(), median_ms=None, energy=reading)
+        if job.measure_pass == "sustained":
+            series = SustainedSeries((SustainedWindow(1.0, 9, 2.0),), 2.0, 2.0)
+            return msgspec.structs.replace(result, samples_ms=(), median_ms=None, sustained=series)
         return result
 
 

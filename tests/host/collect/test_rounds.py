@@ -12,7 +12,7 @@ import pytest
 from hytnas_agent.records import MeasureJob, Outcome, Verdict
 from hytnas_datasets.store import Study
 
-from .scripted import OPTIONS, Bar, ScriptedBoard, run
+from .scripted import OPTIONS, Bar, ScriptedBoard, run, taking
 
 ADAPTIVE = replace(OPTIONS, processes=5, max_processes=12, window=6, canary_every=0)
 
@@ -142,7 +142,7 @@ def test_disturbed_processes_do_not_count_towards_the_least(study):
         made = judge(job, outcome)
         if job.model_sha256 == f"{1:064x}" and len(bad) < 2 and job.measure_pass == "timed":
             bad.add(job.job_id)
-            return msgspec.structs.replace(made, median_ms=900.0, verdict=Verdict("INVALID", ("hot",)))
+            return taking(made, 900.0, verdict=Verdict("INVALID", ("hot",)))
         return msgspec.structs.replace(made, verdict=Verdict("VALID"))
 
     board._result = result

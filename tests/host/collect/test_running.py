@@ -16,7 +16,7 @@ from hytnas_host.collect.model import Model
 from hytnas_host.collect.running import JobRunner
 from hytnas_host.collect.schedule import Passes, Slot
 
-from .scripted import CONTEXT, ScriptedBoard, other
+from .scripted import CONTEXT, ScriptedBoard, other, taking
 
 SHA = "a" * 64
 MODEL = Model(SHA, "onnx", Path("a.onnx"))
@@ -95,6 +95,16 @@ def test_what_is_no_answer_is_refused_by_name_not_stored_and_not_asked_for_again
     found = [runner(device).run(asked, MODEL, slot).job_id for _ in range(2)]
     assert len({device.measured[0].job_id, *found, asked.job_id(slot)}) == 4
     assert [stored.result.job_id for stored in study.results.all()] == found
+
+
+def test_what_cannot_have_been_measured_is_stored_as_internal(study, device):
+    measure, asked = device.measure, journal(study, device)
+    device.measure = lambda job: taking(measure(job), -1.0, started_unix_s=1e300, peak_rss_bytes=10**400)
+    result = runner(device).run(asked, MODEL, Slot(SHA, MeasurePass.TIMED, 0))
+    assert result.outcome is Outcome.INTERNAL
+    assert "cannot be: started_unix_s is 1e+300" in result.message
+    assert study.results.of_model(SHA, Purpose.LATENCY) == [result]
+    assert device.acknowledged == [result.job_id]
 
 
 @pytest.mark.parametrize("measure_pass", EVERY_PASS)

@@ -1,5 +1,7 @@
 """Reading a study folder: what is there, what is missing, what is damaged."""
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
@@ -216,7 +218,29 @@ def test_the_choices_are_told_by_stage():
     assert lines[0][1].startswith("blocks ")
 
 
-def test_the_report_and_its_figures_are_written_into_the_study(study_folder):
+def store_what_cannot_be(study, synthetic):
+    """What versions of before have stored of boards that sent it."""
+    device_id = synthetic.DEVICE.identity.device_id
+    for number, odd in enumerate((-1.0, 0.0, 5e-324, 1e308, math.nan)):
+        for purpose in ("latency", "canary"):
+            result = process(
+                synthetic.CONTEXT, synthetic.DEVICE.identity, "0" * 64, 9 + number, [odd] * 3, purpose=purpose
+            )
+            late = msgspec.structs.replace(result, started_unix_s=1e300)
+            study.results.add(late, model_sha256="0" * 64, purpose=purpose, replicate=9 + number)
+        study.labels.add(label("0" * 64, [odd] * 3), "latency", f"{device_id}-{number}", synthetic.CONTEXT)
+
+
+def test_the_report_and_its_figures_are_written_into_the_study_whatever_numbers_are_stored(
+    study_folder, synthetic, tmp_path
+):
+    with Study.open(study_folder) as study:
+        store_what_cannot_be(study, synthetic)
+        described = study.describe()
+        study.export_tables(tmp_path / "tables")
+    assert described.outcomes["INTERNAL"] == 10
+    assert described.latency_range_ms == (1.01, 3.01)
+    assert [len(canary.points) for canary in load_report_data(study_folder).canary] == [3]
     page = write_report(study_folder)
     assert page == study_folder / "report.html"
     assert "12\u00a0networks on the Pareto front" in page.read_text(encoding="utf-8")
