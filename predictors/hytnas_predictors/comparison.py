@@ -71,6 +71,17 @@ def corrected_p_value(first: Floats, second: Floats) -> float:
     return float(2 * stats.t.sf(abs(statistic), fits - 1))
 
 
+def describe_p(p: float) -> str:
+    """A p as people read it.
+
+    Examples
+    --------
+    >>> describe_p(0.0123), describe_p(1e-9)
+    ('0.012', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def tells_apart(gap: Interval) -> bool:
     """Whether the interval of a difference leaves out zero."""
     return gap.low > 0 or gap.high < 0

@@ -13,7 +13,7 @@ from hytnas_datasets.targets import get_target
 from hytnas_datasets.work import KIND_COLUMNS, WORK, WORK_COLUMNS, WORK_KINDS, sum_stages, tabulate_stages
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators.layerwise import LayerwiseEstimator
-from hytnas_predictors.predictor import Predictor
+from hytnas_predictors.predictor import Predictor, layerwise_of
 
 Floats = NDArray[np.float64]
 
@@ -139,9 +139,10 @@ def unit_costs(predictor: Predictor) -> tuple[UnitCost, ...]:
 
 def layerwise_estimator(predictor: Predictor) -> LayerwiseEstimator:
     """The estimator of a layer-wise predictor; raises PredictorError for another one."""
-    if not isinstance(predictor.estimator, LayerwiseEstimator) or predictor.info.features != ("work",):
+    estimator = layerwise_of(predictor)
+    if estimator is None:
         raise PredictorError(
             f"{predictor.info.name} does not say what a layer costs",
             "Fit one that does: hytnas-profile train --predictor layerwise.",
         )
-    return predictor.estimator
+    return estimator

@@ -18,6 +18,7 @@ from hytnas_datasets.work import WORK_COLUMNS
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import Estimator
 from hytnas_predictors.estimators.base import MINIMUM_ROWS, KnowsItsRange, check_labels
+from hytnas_predictors.estimators.layerwise import LayerwiseEstimator
 from hytnas_predictors.features import FeatureSet, make_features
 from hytnas_predictors.recipes import Recipe, default_recipe, from_scale, to_scale
 
@@ -135,6 +136,13 @@ class Predictor:
         outside = ((x < np.array(self.info.feature_low)) | (x > np.array(self.info.feature_high))).any(axis=1)
         beyond = (mean < self.info.label_low) | (mean > self.info.label_high)
         return Prediction(mean, std, outside | beyond)
+
+
+def layerwise_of(predictor: Predictor) -> LayerwiseEstimator | None:
+    """The estimator of a layer-wise predictor; None of another one."""
+    estimator = predictor.estimator
+    fits = isinstance(estimator, LayerwiseEstimator) and predictor.info.features == ("work",)
+    return estimator if fits else None
 
 
 def fit_predictor(

@@ -8,8 +8,7 @@ from hytnas_datasets.families import has_networks
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.spaces import Space
 from hytnas_predictors.errors import PredictorError
-from hytnas_predictors.estimators.layerwise import LayerwiseEstimator
-from hytnas_predictors.predictor import Predictor, PriorInfo, fit_predictor
+from hytnas_predictors.predictor import Predictor, PriorInfo, fit_predictor, layerwise_of
 from hytnas_predictors.recipes import TRANSFER, Recipe
 
 ADVICE = (
@@ -58,7 +57,7 @@ def transfer_predictor(prior: Predictor, labelled: LabelledSet, *, rng: np.rando
 
 def check_prior(prior: Predictor, target: str) -> None:
     """Raise PredictorError unless a transfer can start from this predictor."""
-    if not isinstance(prior.estimator, LayerwiseEstimator) or prior.info.features != ("work",):
+    if layerwise_of(prior) is None:
         raise PredictorError(f"a transfer cannot start from the predictor {prior.info.name}", ADVICE)
     if prior.info.target != target:
         raise PredictorError(f"the prior predicts {prior.info.target}, not {target}", ADVICE)

@@ -5,6 +5,7 @@ from rich.markup import escape
 from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_datasets.targets import get_target
 from hytnas_host.cli.console import out, print_table
+from hytnas_predictors.comparison import describe_p
 from hytnas_predictors.result import Leaderboard, Score
 
 TAU = "Kendall tau [95 %]"
@@ -90,14 +91,10 @@ def _row(score: Score) -> tuple[str, ...]:
         f"{100 * score.within_5_percent:.0f} %",
         f"{100 * score.within_10_percent:.0f} %",
         "-" if score.inside_90_percent is None else f"{100 * score.inside_90_percent:.0f} %",
-        "" if score.p_against_best is None else _p(score.p_against_best),
+        "" if score.p_against_best is None else describe_p(score.p_against_best),
         f"{score.fit_s:.2f}",
         ", ".join(remarks),
     )
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _print_edges(board: Leaderboard) -> None:

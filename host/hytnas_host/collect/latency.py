@@ -59,6 +59,19 @@ def collect_latency(
     """
     _check_counts(n=n)
     networks = sample_networks(study, space, n, task, purpose=Purpose.LATENCY, seed=options.seed)
+    return collect_sample(study, devices, networks, task, options=options, progress=progress)
+
+
+def collect_sample(
+    study: Study,
+    devices: Sequence[Device],
+    networks: Sequence[Network],
+    task: Task,
+    *,
+    options: MeasureOptions,
+    progress: ProgressFactory = SilentProgress,
+) -> CollectionSummary:
+    """Export and measure networks of the study's own sample; see ``collect_latency``."""
     summary, _ = collect_networks(
         study,
         devices,

@@ -11,7 +11,7 @@ from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store import Purpose, Study
 from hytnas_datasets.targets import LATENCY
 from hytnas_host.collect.errors import CollectError
-from hytnas_host.collect.latency import collect_networks
+from hytnas_host.collect.latency import collect_sample
 from hytnas_host.collect.options import MeasureOptions
 from hytnas_host.collect.sampling import Network, sample_networks
 from hytnas_host.collect.summary import CollectionSummary
@@ -102,15 +102,7 @@ def collect_until(
     sizes = look_sizes(most)
     for size in [each for each in sizes if each >= present] or sizes[-1:]:
         networks = _extend(study, space, size, task, options=options, device=_only(devices))
-        summary, _ = collect_networks(
-            study,
-            devices,
-            networks=networks,
-            task=task,
-            purpose=Purpose.LATENCY,
-            options=options,
-            progress=progress,
-        )
+        summary = collect_sample(study, devices, networks, task, options=options, progress=progress)
         labelled = _labelled(study, space, task, options=options, device=_only(devices))
         chosen = _chosen(study)
         random = [plan_hash not in chosen for plan_hash in labelled.plan_hashes]

@@ -22,6 +22,7 @@ from hytnas_host.report.words import (
     significant,
 )
 from hytnas_host.search.result import Pick, VerifiedRow
+from hytnas_predictors.comparison import describe_p
 from hytnas_predictors.result import EdgeScore, Leaderboard, Score
 
 Facts = tuple[tuple[str, str], ...]
@@ -238,7 +239,7 @@ def _leaderboard_row(board: Leaderboard, score: Score, *, baseline: bool) -> Lea
         DASH if score.inside_90_percent is None else percent(100 * score.inside_90_percent, 0),
         _edge(score.lowest),
         _edge(score.highest),
-        DASH if score.p_against_best is None else _p(score.p_against_best),
+        DASH if score.p_against_best is None else describe_p(score.p_against_best).replace(" ", NBSP),
         duration(score.fit_s) if score.fit_s >= 1 else f"{significant(1000 * score.fit_s)}{NBSP}ms",
         f"{significant(score.predict_us_per_row)}{NBSP}µs",
     )
@@ -247,10 +248,6 @@ def _leaderboard_row(board: Leaderboard, score: Score, *, baseline: bool) -> Lea
 
 def _edge(found: EdgeScore | None) -> str:
     return DASH if found is None else f"{found.kendall_tau:.2f}, {percent(100 * found.mape)}"
-
-
-def _p(value: float) -> str:
-    return "<\u2009" + "0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def verification_rows(data: ReportData) -> tuple[VerificationRow, ...]:

@@ -42,8 +42,8 @@ class Measured:
         self.killed_at: int | None = None
 
     def __call__(
-        self, study: Study, devices: object, *, networks: Sequence[Network], task: Task, **_: object
-    ) -> tuple[SimpleNamespace, dict[str, object]]:
+        self, study: Study, devices: object, networks: Sequence[Network], task: Task, **_: object
+    ) -> SimpleNamespace:
         self.asked.append(len(networks))
         known = {record.plan_hash for record in study.exports.all()}
         for number, (architecture, plan_hash) in enumerate(networks):
@@ -68,13 +68,13 @@ class Measured:
             rng = np.random.default_rng(int(plan_hash[:8], 16))
             medians = build_plan(architecture, task).macs / 1e6 * np.exp(rng.normal(0.0, 0.01, 5))
             study.labels.add(latency_label(sha256, medians), "latency", "made-up", self.context)
-        return SimpleNamespace(describe=lambda: "measured"), {}
+        return SimpleNamespace(describe=lambda: "measured")
 
 
 @pytest.fixture
 def measured(context: DeviceContext, monkeypatch: pytest.MonkeyPatch) -> Measured:
     measured = Measured(context)
-    monkeypatch.setattr(until, "collect_networks", measured)
+    monkeypatch.setattr(until, "collect_sample", measured)
     monkeypatch.setattr(until, "CANDIDATES", 10)
     monkeypatch.setattr(design, "CANDIDATES", 100)
     return measured
