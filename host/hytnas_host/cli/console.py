@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
@@ -78,6 +79,7 @@ class BarProgress:
         self._description, self._total, self._done = description, total, done
         self._clock, self._note = clock, ""
         self._began_s = self._line_s = clock()
+        self._ended = threading.Event()
         self._bars = RichBars(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -96,11 +98,14 @@ class BarProgress:
     def __enter__(self) -> Self:
         self._bars.start()
         self._line()
+        if not err.is_terminal:
+            threading.Thread(target=self._go_on, daemon=True, name="progress").start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended.set()
         self._bars.update(self._task, note="")
         self._bars.stop()
 
@@ -122,6 +127,12 @@ class BarProgress:
     def event(self, text: str) -> None:
         """Show one line that stays, about something that happened."""
         err.print(text, markup=False, soft_wrap=True)
+
+    def _go_on(self) -> None:
+        """Print lines although nothing is counted, such as while models are exported."""
+        while not self._ended.wait(LINE_EVERY_S / 2):
+            if self._is_due():
+                self._line()
 
     def _tenth(self) -> int:
         return 10 * self._done // max(self._total, 1)

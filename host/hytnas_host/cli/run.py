@@ -60,8 +60,8 @@ def run(
             min=0.0,
             help=(
                 "Seconds after which no more networks are begun to be measured; 210 by default. Those that "
-                "are begun may take a third longer, and are left out if they are not finished then: no "
-                "network is measured in fewer processes."
+                "are begun may take half as long again, and are left out if they are not finished then: "
+                "no network is measured in fewer processes."
             ),
         ),
     ] = None,

@@ -9,7 +9,7 @@ from typing import Final
 
 from hytnas_host.collect.schedule import FEW_MODELS
 
-GRACE: Final = 1 / 3
+GRACE: Final = 0.5
 """Share of the time for which models that are begun may still be finished when it is over."""
 
 ENDED_BEFORE: Final = 5
@@ -19,8 +19,8 @@ ENDED_BEFORE: Final = 5
 class TimeBudget:
     """How many more models may be begun in the time that is left, judged by how long the first ones took.
 
-    The time counts from when this is made. When it is over no more models are begun, and those that are may
-    be finished within a third of it (``GRACE``).
+    When the time is over no more models are begun, and those that are may
+    be finished within half of it (``GRACE``).
 
     Parameters
     ----------
@@ -30,6 +30,8 @@ class TimeBudget:
         So many models are begun even where the last of them need the grace.
     clock : callable
         Seconds of a steady clock.
+    began_s : float, optional
+        From when the time counts, by that clock; from now on without.
 
     Attributes
     ----------
@@ -47,18 +49,23 @@ class TimeBudget:
     """
 
     def __init__(
-        self, seconds: float = math.inf, *, least: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        seconds: float = math.inf,
+        *,
+        least: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        began_s: float | None = None,
     ) -> None:
         self.seconds = seconds
         self.last_s = seconds * (1 + GRACE)
         self.least = least
         self._clock = clock
-        self._began_s = clock()
+        self._began_s = clock() if began_s is None else began_s
         self._ended = 0
 
     @property
     def spent_s(self) -> float:
-        """Seconds since this was made."""
+        """Seconds of the time that are over."""
         return self._clock() - self._began_s
 
     @property
@@ -154,8 +161,8 @@ class DeviceBudget:
 
         What is nearest to its end comes first. A model that is not begun is left out where it would not be
         finished when the time is over, and one that is begun where it would not be when the grace is. But the
-        first few are begun whatever the pace, and few are gone on with while there is any time, so that the
-        processes of one do not run back to back.
+        first few are begun whatever the pace, so that the processes of one do not run back to back, and the
+        one nearest to its end is gone on with while there is any time.
         """
         spent_s = self._budget.spent_s
         busy_s = self._busy_s + spent_s - self._window_began_s
@@ -170,7 +177,7 @@ class DeviceBudget:
         for place, model in enumerate(sorted(models, key=lambda each: (not each.begun, each.left))):
             processes += model.left
             if model.begun:
-                keeps = with_grace and (processes <= with_grace or place < FEW_MODELS)
+                keeps = with_grace and (processes <= with_grace or place == 0)
             else:
                 fits = processes <= (with_grace if place < needed else in_time)
                 keeps = in_time and (fits or place < first)

@@ -121,7 +121,7 @@ def collect(
         The study cannot be written. What had been measured is in the agents' journals and is fetched from
         there next time.
     """
-    started_s = time.monotonic()
+    started_s, began_s = time.monotonic(), options.clock()
     if not devices:
         raise CollectError("no device is given", "name at least one")
     reason = f"{purpose}: {source.models} models for {study.folder.name}"
@@ -153,7 +153,7 @@ def collect(
             comparison = None if options.keep_apart else Comparison(study, groups[0], options)
             if comparison is not None:
                 compare_canaries(comparison, workers, bar, stop)
-            _measure(groups, source, options, comparison=comparison, bar=bar, stop=stop)
+            _measure(groups, source, options, comparison=comparison, bar=bar, stop=stop, began_s=began_s)
     finally:
         for worker in workers:
             worker.device.release()
@@ -229,9 +229,10 @@ def _measure(
     comparison: Comparison | None,
     bar: Progress,
     stop: threading.Event,
+    began_s: float,
 ) -> None:
     """Everything that is left to measure."""
     workers = [worker for group in groups for worker in group.workers]
     ahead = 0 if all(worker.device.shares_processor for worker in workers) else len(workers)
     with PreparedWindows(source, ahead=ahead) as windows:
-        Workers(groups, windows, options, comparison, bar, stop=stop).run()
+        Workers(groups, windows, options, comparison, bar, stop=stop, began_s=began_s).run()

@@ -138,7 +138,7 @@ def describe_left(paces: Iterable[Pace], /, processes: int, *, limit_s: float = 
         return ""
     if left_s <= limit_s:
         return f"about {_duration(left_s)} left"
-    return f"the time for measuring is over in {_duration(limit_s)}"
+    return "the time for measuring is over" + (f" in {_duration(limit_s)}" if limit_s else "")
 
 
 def _duration(seconds: float) -> str:

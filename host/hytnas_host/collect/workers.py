@@ -37,6 +37,8 @@ class Workers:
         Counts processes, those of every group.
     stop : threading.Event
         Once set, nothing more is begun.
+    began_s : float
+        When the collection began, by the clock of the options.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Workers:
         bar: Progress,
         *,
         stop: threading.Event,
+        began_s: float,
     ) -> None:
         self._groups = {worker.device_id: group for group in groups for worker in group.workers}
         self._workers = [worker for group in groups for worker in group.workers]
@@ -65,7 +68,9 @@ class Workers:
             for sha256 in windows.source.known
         }
         self._budgets = {
-            id(group): TimeBudget(options.budget_s, least=options.least_models, clock=options.clock)
+            id(group): TimeBudget(
+                options.budget_s, least=options.least_models, clock=options.clock, began_s=began_s
+            )
             for group in groups
         }
         self._queues = {id(group): self._queue_of(group) for group in groups}

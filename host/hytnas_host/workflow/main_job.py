@@ -53,9 +53,9 @@ class RunConfig(msgspec.Struct, frozen=True):
     ``latency_n`` networks are measured in ``processes`` fresh processes each, by default as many as suit the
     device; ``accuracy_n`` are trained, ``repeated`` of them from ``training_seeds`` seeds; ``verify_front``
     members of the front and as many random controls are measured afresh. After ``measure_budget_s``,
-    ``train_budget_s`` and ``verify_budget_s`` seconds no more networks are begun; those that are may take a
-    third longer, and are left out if they are not finished then. So the whole takes 15 minutes at most,
-    whatever else uses the cores.
+    ``train_budget_s`` and ``verify_budget_s`` seconds no more networks are begun; those that are may
+    take half as long again, and are left out if they are not finished then. So the whole takes 15 minutes
+    at most, whatever else uses the cores.
 
     20 latencies give the default predictor a tau of 0.98 and a mean error of 1.4 % on instruction counts, 40
     give 0.99 and 1.0 %, 80 0.99 and 0.7 % (``benchmarks/few_labels.py``).

@@ -11,7 +11,7 @@ from hytnas_agent.records import MeasureJob, Outcome
 from hytnas_datasets.store import Study
 from hytnas_host.collect.budget import DeviceBudget, TimeBudget, Unfinished
 
-from .scripted import CANARY, OPTIONS, Bar, ScriptedBoard, run
+from .scripted import CANARY, OPTIONS, ScriptedBoard, run
 
 
 class Clock:
@@ -31,10 +31,10 @@ def test_the_room_is_what_fits_at_the_pace_so_far() -> None:
     assert budget.room(taken=20, under_way=0) == 10
     assert budget.room(taken=23, under_way=3) == 7
     assert budget.room(taken=9, under_way=8) == 4  # of the least, the last four need the grace
-    assert budget.room(taken=9, under_way=16) == 0
+    assert budget.room(taken=9, under_way=16) == 3
 
 
-@pytest.mark.parametrize(("now_s", "left_s"), [(90.0, 30.0), (120.0, 0.0), (500.0, 0.0)])
+@pytest.mark.parametrize(("now_s", "left_s"), [(90.0, 45.0), (135.0, 0.0), (500.0, 0.0)])
 def test_when_the_time_is_over_nothing_more_is_begun(now_s: float, left_s: float) -> None:
     clock = Clock()
     budget = TimeBudget(90.0, least=3, clock=clock)
@@ -57,13 +57,14 @@ NEW = [Unfinished(f"new-{number}", 5, False) for number in range(6)]
 @pytest.mark.parametrize(
     ("now_s", "needed", "kept"),
     [
-        # 15 processes took 30 s, so that 30 more fit into the time and 45 into that and its grace.
+        # 15 processes took 30 s, so that 30 more fit into the time and 52 into that and its grace.
         (30.0, 0, ["a", "b", "c", "new-0", "new-1", "new-2", "new-3"]),
         (30.0, 8, ["a", "b", "c", "new-0", "new-1", "new-2", "new-3", "new-4"]),
-        (89.0, 8, ["a", "b", "c"]),
-        (90.0, 8, ["a", "b", "c"]),
-        (119.0, 8, ["a", "b", "c"]),  # few are gone on with to the last
-        (120.0, 8, []),
+        (89.0, 8, ["b", "c"]),
+        (90.0, 8, ["b", "c"]),
+        (120.0, 8, ["b"]),  # of 15 processes in 120 s, one more fits
+        (134.0, 8, ["b"]),
+        (135.0, 8, []),
     ],
 )
 def test_a_device_goes_on_with_what_it_can_finish(now_s: float, needed: int, kept: list[str]) -> None:
@@ -94,25 +95,23 @@ class SlowBoard(ScriptedBoard):
 
 @pytest.mark.parametrize(
     ("seconds_each", "labelled"),
-    [(1.0, range(24, 25)), (3.0, range(10, 14)), (5.0, range(5, 9)), (30.0, range(2))],
+    [(1.0, range(24, 25)), (3.0, range(11, 16)), (5.0, range(6, 11)), (30.0, range(2))],
 )
 def test_a_slow_board_measures_fewer_models_and_none_in_fewer_processes(
     tmp_path: Path, seconds_each: float, labelled: range
 ) -> None:
-    clock, bars = Clock(), []
+    clock = Clock()
     board = SlowBoard(clock, seconds_each)
     options = replace(OPTIONS, window=24, budget_s=120.0, least_models=20, clock=clock)
     with Study.open(tmp_path / "study") as study:
-        collected = run(study, [board], 24, options, progress=lambda *of: bars.append(Bar(*of)) or bars[-1])
+        collected = run(study, [board], 24, options)
         summary = collected.summary(24, failures=(), export_s=0.0)
         assert len(collected.labels) in labelled
         assert summary.left_out == 24 - len(collected.labels)
         assert {label.processes for label in collected.labels.values()} <= {options.processes}
         assert max(began for sha256, began in board.began.items() if sha256 != CANARY) < 120
         # The last process, one look at the canary and the memory pass of each model may come after the grace.
-        assert clock.now_s < 160 + seconds_each * (4 + len(collected.labels))
-        said = [note for note in bars[0].notes if "the time for measuring is over in 1 min" in note]
-        assert bool(said) == bool(summary.left_out)
+        assert clock.now_s < 180 + seconds_each * (4 + len(collected.labels))
         timed = Counter(job.model_sha256 for job in board.measured if job.measure_pass == "timed")
         begun = sum(3 - count for sha256, count in timed.items() if sha256 != CANARY)
         before = len(board.measured)

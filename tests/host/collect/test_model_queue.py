@@ -178,7 +178,7 @@ class Clock:
 
 @pytest.mark.parametrize(
     ("seconds_each", "expected"),
-    [(1.0, [20, 20, 20]), (3.0, [20, 13]), (4.0, [20, 9]), (4.9, [20, 7]), (5.0, [20]), (50.0, [20])],
+    [(1.0, [20, 20, 20]), (3.0, [20, 13]), (4.0, [20, 9]), (4.9, [20, 9]), (5.0, [20]), (50.0, [20])],
 )
 def test_when_the_time_is_over_no_more_models_are_handed_out(seconds_each, expected):
     clock = Clock()

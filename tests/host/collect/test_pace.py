@@ -73,6 +73,7 @@ def test_a_shared_core_is_said_with_the_time_left() -> None:
     assert describe_left([pace, Pace()], 209) == "about 12 min left"
     assert describe_left([pace], 209, limit_s=800.0) == "about 12 min left"
     assert describe_left([pace], 209, limit_s=200.0) == "the time for measuring is over in 3 min"
+    assert describe_left([pace], 209, limit_s=0.0) == "the time for measuring is over"
     assert describe_left([pace], 209 * 12) == "about 2.4 h left"
     assert describe_left([pace], 0) == ""
     assert pace.early == 30
