@@ -141,8 +141,9 @@ class Predictor:
 def layerwise_of(predictor: Predictor) -> LayerwiseEstimator | None:
     """The estimator of a layer-wise predictor; None of another one."""
     estimator = predictor.estimator
-    fits = isinstance(estimator, LayerwiseEstimator) and predictor.info.features == ("work",)
-    return estimator if fits else None
+    if isinstance(estimator, LayerwiseEstimator) and predictor.info.features == ("work",):
+        return estimator
+    return None
 
 
 def fit_predictor(
