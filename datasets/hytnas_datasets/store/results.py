@@ -8,6 +8,7 @@ import msgspec
 
 from hytnas_agent.label import plausible
 from hytnas_agent.records import ProcessResult
+from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store.database import Database, decode, unknown_model
 from hytnas_datasets.store.devices import put_context
 from hytnas_datasets.store.records import DiscardRecord, Purpose
@@ -28,10 +29,11 @@ class Results:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, result: ProcessResult, *, model_sha256: str, purpose: str, replicate: int) -> None:
-        """Store what one process measured; a known ``job_id`` is left as it is.
+    def add(self, result: ProcessResult, *, model_sha256: str, purpose: str, replicate: int) -> ProcessResult:
+        """Store what one process measured; what is stored of it now: a known ``job_id`` is left as it is.
 
-        Raises StudyError if the model's export is not stored yet.
+        Raises StudyError if the model's export is not stored yet, or the job is stored as one of another
+        model or purpose.
         """
         try:
             with self._database.transaction() as connection:
@@ -55,8 +57,19 @@ class Results:
                         "" if result.verdict is None else result.verdict.status,
                     ),
                 )
+                row = connection.execute(
+                    "SELECT model_sha256, purpose, replicate, record FROM result WHERE job_id = ?",
+                    (result.job_id,),
+                ).fetchone()
         except sqlite3.IntegrityError as error:
             raise unknown_model(model_sha256) from error
+        stored = _stored(row)
+        if (stored.model_sha256, stored.purpose, stored.replicate) != (model_sha256, purpose, replicate):
+            raise StudyError(
+                f"the job {result.job_id} is stored as one of another model or purpose",
+                "Look what else writes into this study, and end it",
+            )
+        return stored.result
 
     def all(self, purpose: str | None = None, *, model_sha256: str | None = None) -> list[StoredResult]:
         """The jobs of a purpose and a model (``None``: of all), in the order they were stored.
@@ -70,15 +83,7 @@ class Results:
             "ORDER BY rowid",
             {"model": model_sha256, "purpose": purpose},
         )
-        return [
-            StoredResult(
-                row["model_sha256"],
-                row["purpose"],
-                row["replicate"],
-                plausible(decode(row["record"], ProcessResult)),
-            )
-            for row in rows
-        ]
+        return [_stored(row) for row in rows]
 
     def standing(self, purpose: str | None = None) -> list[StoredResult]:
         """The jobs of a purpose (``None``: of all) that are not discarded, in the order they were stored."""
@@ -121,3 +126,8 @@ class Results:
     def discarded(self) -> dict[str, str]:
         """Why each discarded result was, by job id, in the order they were."""
         return {record.job_id: record.reason for record in self.discards()}
+
+
+def _stored(row: sqlite3.Row) -> StoredResult:
+    result = plausible(decode(row["record"], ProcessResult))
+    return StoredResult(row["model_sha256"], row["purpose"], row["replicate"], result)

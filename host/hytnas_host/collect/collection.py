@@ -17,6 +17,7 @@ from hytnas_host.collect.latency_worker import Group, LatencyWorker
 from hytnas_host.collect.measuring import Measurer
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.options import MeasureOptions
+from hytnas_host.collect.study_lock import collecting
 from hytnas_host.collect.summary import CollectionSummary
 from hytnas_host.collect.windows import PreparedWindows, Source
 from hytnas_host.collect.worker_threads import work_together
@@ -118,12 +119,25 @@ def collect(
     DeviceError
         A device is busy or not reachable at the beginning, or none is left before the end.
     StudyError
-        The study cannot be written. What had been measured is in the agents' journals and is fetched from
-        there next time.
+        Somebody else measures into the study, or it cannot be written. What had been measured is in the
+        agents' journals then and is fetched from there next time.
     """
-    started_s, began_s = time.monotonic(), options.clock()
     if not devices:
         raise CollectError("no device is given", "name at least one")
+    with collecting(study, f"{purpose}: {source.models} models"):
+        return _collect(study, devices, source, options, purpose=purpose, progress=progress)
+
+
+def _collect(
+    study: Study,
+    devices: Sequence[Device],
+    source: Source,
+    options: MeasureOptions,
+    *,
+    purpose: str,
+    progress: ProgressFactory,
+) -> Collected:
+    started_s, began_s = time.monotonic(), options.clock()
     reason = f"{purpose}: {source.models} models for {study.folder.name}"
     workers = [
         LatencyWorker(device, reason, options.runtime, options.settings, source.kind) for device in devices

@@ -90,14 +90,15 @@ class JobJournal:
 
     def _note(self, slot: Slot, result: ProcessResult) -> None:
         self._used.add(result.job_id)
-        if self._is_ours(result):
+        if self._is_ours(slot, result):
             self._attempts.setdefault(slot.model_sha256, {}).setdefault(slot, []).append(result)
         else:
             self._others[result.job_id] = result.identity.device_id
 
-    def _is_ours(self, result: ProcessResult) -> bool:
+    def _is_ours(self, slot: Slot, result: ProcessResult) -> bool:
         return (
-            result.identity.device_id == self.device_id
+            result.model_sha256 == slot.model_sha256  # versions of before stored whatever a board sent
+            and result.identity.device_id == self.device_id
             and measured_with(result, self.settings)
             and (result.context is None or result.context.fingerprint() == self._fingerprint)
         )
@@ -127,12 +128,16 @@ class JobJournal:
         return hashlib.sha256(msgspec.json.encode(key, order="sorted")).hexdigest()[:32]
 
     def store(self, slot: Slot, result: ProcessResult) -> ProcessResult:
-        """Make a result durable; one of another device, context or settings does not count here."""
-        self._study.results.add(
+        """Make a result durable; what is stored of the job, which is an earlier result where there was one.
+
+        So no label is made of what the study does not hold. One of another device, context or settings does
+        not count here.
+        """
+        stored = self._study.results.add(
             result, model_sha256=slot.model_sha256, purpose=self.purpose, replicate=slot.replicate
         )
-        self._note(slot, result)
-        return result
+        self._note(slot, stored)
+        return stored
 
     def refuse(self, job_id: str, why: str) -> None:
         """Note that what a device gave for a job is not stored; the job's id is not used again."""

@@ -27,6 +27,7 @@ from hytnas_host.collect.model import Model
 from hytnas_host.collect.pass_summary import PassCount, PassSummary, check_lost
 from hytnas_host.collect.running import JobRunner
 from hytnas_host.collect.schedule import Slot
+from hytnas_host.collect.study_lock import collecting
 from hytnas_host.collect.worker_threads import work_together
 from hytnas_host.devices.base import Device
 from hytnas_host.devices.errors import DeviceError
@@ -91,6 +92,7 @@ def measure_passes(
     DeviceError
         No device came to its end.
     StudyError
+        Somebody else measures into the study, or it cannot be written.
     """
     unknown = [name for name in passes if name not in EXTRA_PASSES]
     if not devices or not passes or unknown or not models:
@@ -101,7 +103,10 @@ def measure_passes(
     stop = threading.Event()
     groups = list(_by_kind(study, models))
     names = ", ".join(device.name for device in devices)
-    with progress(f"Measuring on {names}", len(models) * len(passes) * len(devices)) as bar:
+    with (
+        collecting(study, f"{', '.join(passes)}: {len(models)} models"),
+        progress(f"Measuring on {names}", len(models) * len(passes) * len(devices)) as bar,
+    ):
         lock = threading.Lock()
         workers = [
             PassWorker(study, device, groups, passes, runtime, bar, lock, stop, others=len(devices) > 1)

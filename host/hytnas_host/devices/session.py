@@ -280,7 +280,7 @@ class Session:
             protocol_major=PROTOCOL_MAJOR,
             protocol_minor=PROTOCOL_MINOR,
             client_id=self._client_id,
-            client_name=_person(),
+            client_name=person(),
             client_pid=os.getpid(),
             client_version=__version__,
             session_id=self._session_id,
@@ -368,8 +368,8 @@ def _in_short(error: Exception) -> str:
     return error.what if isinstance(error, DeviceError) else str(error)
 
 
-def _person() -> str:
-    """Who holds the device, as others are told."""
+def person() -> str:
+    """Who holds the device, or a study, as others are told."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -325,7 +325,7 @@ def test_result_that_could_not_be_stored_is_not_acknowledged_and_fetched_next_ti
     def full(*arguments, **named):
         if len(device.order) == 5:
             raise StudyError("the study file is on a full disk", "Free some space")
-        store(*arguments, **named)
+        return store(*arguments, **named)
 
     monkeypatch.setattr(study.results, "add", full)
     with pytest.raises(StudyError, match="full disk"):

@@ -97,6 +97,27 @@ def test_what_is_no_answer_is_refused_by_name_not_stored_and_not_asked_for_again
     assert [stored.result.job_id for stored in study.results.all()] == found
 
 
+def test_of_two_results_of_one_job_the_stored_one_counts(study, device):
+    """Two devices of one identity, as agents of one machine are, may both measure it."""
+    slot, first, second = Slot(SHA, MeasurePass.TIMED, 0), journal(study, device), journal(study, device)
+    stored = runner(device).run(first, MODEL, slot)
+    device.journal.clear()
+    device.median_ms *= 2
+    assert runner(device).run(second, MODEL, slot) == stored
+    assert study.results.of_model(SHA, Purpose.LATENCY) == second.last_attempts(SHA) == [stored]
+
+
+def test_a_result_of_another_model_that_is_stored_keeps_no_study_from_going_on(study, device):
+    """As versions of before did with whatever a board sent."""
+    slot, asked = Slot(SHA, MeasurePass.TIMED, 0), journal(study, device)
+    result = msgspec.structs.replace(runner(device).run(asked, MODEL, slot), model_sha256="b" * 64)
+    foreign = msgspec.structs.replace(result, job_id=asked.job_id(slot))
+    study.results.add(foreign, model_sha256=SHA, purpose=Purpose.LATENCY, replicate=0)
+    again = journal(study, device)
+    assert {each.model_sha256 for each in again.last_attempts(SHA)} == {SHA}
+    assert runner(device).run(again, MODEL, slot).job_id != foreign.job_id
+
+
 def test_what_cannot_have_been_measured_is_stored_as_internal(study, device):
     measure, asked = device.measure, journal(study, device)
     device.measure = lambda job: taking(measure(job), -1.0, started_unix_s=1e300, peak_rss_bytes=10**400)

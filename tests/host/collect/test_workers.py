@@ -267,6 +267,23 @@ def test_result_of_another_board_is_in_no_label(study, two):
     assert "(id-pi1 -> id-pi9)" in summary.devices[0].lost
 
 
+def test_two_collections_on_one_study_are_refused_with_who_holds_it(study, two):
+    two[0].hang = threading.Event()
+    first = threading.Thread(target=lambda: run(study, two[:1], 4))
+    first.start()
+    assert two[0].hanging.wait(60)
+    with pytest.raises(
+        StudyError, match=rf"process {os.getpid()}, since .*: latency: 4 models\) is measuring"
+    ):
+        run(study, two[1:], 4)
+    assert two[1].measured == []
+    two[0].hang.set()
+    first.join()
+    assert_complete(study, 4)
+    run(study, two, 4)  # it is free again
+    assert_complete(study, 4)
+
+
 def test_a_board_that_answers_with_other_results_is_given_up_and_the_others_finish(study, two):
     liar, measure = two[0], two[0].measure
 
@@ -311,7 +328,7 @@ def test_result_that_cannot_be_stored_ends_all(study, two, monkeypatch):
     def full(*arguments, **named):
         if sum(len(board.measured) for board in two) >= 20:
             raise StudyError("the study file is on a full disk", "Free some space")
-        store(*arguments, **named)
+        return store(*arguments, **named)
 
     monkeypatch.setattr(study.results, "add", full)
     with pytest.raises(StudyError, match="full disk"):
