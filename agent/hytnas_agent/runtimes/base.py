@@ -120,7 +120,7 @@ class RuntimeEntry:
     extra: str = ""
 
 
-_SHAPE_HINT: Final = "have the host fix it (collect latency --models --shape NAME:1,3,224,224)"
+_HINT: Final = "export with static shapes, or let the host fix them (collect latency --models --shape)"
 
 
 def fix_shape(name: str, shape: "list[int | str | None] | None") -> tuple[int, ...]:
@@ -133,9 +133,7 @@ def fix_shape(name: str, shape: "list[int | str | None] | None") -> tuple[int, .
         dimension is 0, so that nothing is computed.
     """
     if shape is None:
-        raise RuntimeFailure(
-            Outcome.UNSUPPORTED, f"input {name!r} has no shape: export with static shapes, or {_SHAPE_HINT}"
-        )
+        raise RuntimeFailure(Outcome.UNSUPPORTED, f"input {name!r} has no shape: {_HINT}")
     if 0 in shape:
         raise RuntimeFailure(
             Outcome.UNSUPPORTED,
@@ -149,7 +147,6 @@ def fix_shape(name: str, shape: "list[int | str | None] | None") -> tuple[int, .
         free = ", ".join(str(dim) for dim, known in zip(shape, fixed, strict=True) if known is None)
         raise RuntimeFailure(
             Outcome.UNSUPPORTED,
-            f"input {name!r} has free dimensions besides the batch ({free}): export with static shapes, "
-            f"or {_SHAPE_HINT}",
+            f"input {name!r} has free dimensions besides the batch ({free}): {_HINT}",
         )
     return tuple(dim for dim in fixed if dim is not None)

@@ -40,6 +40,10 @@ _WHERE = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from \S+ failed: ?|\S+\.(?:cc|h):\d+ [^(]*\([^)]*\) "
 )
 """What messages begin with that tells nobody anything: paths of this device, places in the source."""
+_WHICH_NODE = re.compile(
+    r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' Status Message: "
+    r"(?:\S+\.(?:cc|h):\d+ \w+ )?"
+)
 _OUT_OF_MEMORY = re.compile(
     r"bad_?\s?alloc|failed to allocate memory|not enough memory|std::length_error", re.I
 )
@@ -172,6 +176,7 @@ def _dtype(name: str, kind: str) -> str:
 def _failure(error: Exception, doing: str) -> RuntimeFailure:
     """What an exception of ONNX Runtime means; its classes have no common base, so its text is read too."""
     text = _WHERE.sub("", " ".join(str(error).split()))
+    text = _WHICH_NODE.sub(lambda found: f"in {' '.join(filter(None, found.groups()))}: ", text)
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
         return RuntimeFailure(Outcome.OOM, f"onnxruntime ran out of memory: {text}")
     if type(error).__name__ == "NotImplemented" or _NOT_KNOWN.search(text):

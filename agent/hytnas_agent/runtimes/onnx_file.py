@@ -21,6 +21,8 @@ FLOAT16 = 10
 MAX_FIELDS = 1_000_000
 """That are read of a file; more tiny ones could keep a reader busy for long."""
 
+TOO_MANY_FIELDS = f"it has more than {MAX_FIELDS} fields: it is damaged, or no model"
+
 _MODEL_IR_VERSION, _MODEL_GRAPH = 1, 7
 _MODEL_FIELDS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT = 1, 5, 11
@@ -35,6 +37,31 @@ _WAYS_TO_TYPES = (
 )
 # TensorProto.external_data, of a weight or a constant: entries of a key and a value.
 _WAYS_TO_ENTRIES = ((_GRAPH_INITIALIZER, (13,)), (_GRAPH_NODE, (5, 5, 13)))
+_MESSAGES: dict[str, dict[int, str]] = {
+    "Model": {7: "Graph", 8: "Entry", 14: "Entry", 20: "Training", 25: "Function"},
+    "Graph": {
+        1: "Node", 5: "Tensor", 11: "Value", 12: "Value", 13: "Value", 14: "Annotation", 15: "Sparse",
+        16: "Entry",
+    },
+    "Node": {5: "Attribute", 9: "Entry"},
+    "Attribute": {
+        5: "Tensor", 6: "Graph", 10: "Tensor", 11: "Graph", 14: "Type", 15: "Type", 22: "Sparse",
+        23: "Sparse",
+    },
+    "Function": {7: "Node", 9: "Entry", 11: "Attribute", 12: "Value", 14: "Entry"},
+    "Training": {1: "Graph", 2: "Graph", 3: "Entry", 4: "Entry"},
+    "Tensor": {13: "Entry", 16: "Entry"},
+    "Sparse": {1: "Tensor", 2: "Tensor"},
+    "Value": {2: "Type", 4: "Entry"},
+    "Type": {1: "TensorType", 4: "Holder", 5: "Map", 8: "TensorType", 9: "Holder"},
+    "TensorType": {2: "Shape"},
+    "Holder": {1: "Type"},
+    "Map": {2: "Type"},
+    "Shape": {1: "Entry"},
+    "Annotation": {2: "Entry"},
+    "Entry": {},
+}  # fmt: skip
+"""The message in each field of a message that holds one; an entry holds none."""
 _KEY, _VALUE = 1, 2
 _VARINT, _LENGTH = 0, 2
 _FIXED_BYTES = {1: 8, 5: 4}
@@ -67,13 +94,29 @@ def flaw(path: Path) -> str:
         found = {number for number, _ in reader.fields(reader.whole)}
         known = found <= _MODEL_FIELDS and bool(found & {_MODEL_IR_VERSION, _MODEL_GRAPH})
         if reader.exhausted:
-            return f"it has more than {MAX_FIELDS} fields: it is damaged, or no model"
+            return TOO_MANY_FIELDS
         if reader.cut_in is not None:
             beginning = known or reader.cut_in == _MODEL_GRAPH
             return "its end is missing: copy or download it again" if beginning else "it is no ONNX model"
         if not known:
             return "it is no ONNX model"
         return "" if _MODEL_GRAPH in found else "it holds no graph"
+
+
+def has_too_many_fields(path: Path) -> bool:
+    """Whether a model has more than ``MAX_FIELDS`` fields: to take it apart could use up time and memory.
+
+    All of its messages are looked into, which a device had better leave to the host. Raises OSError.
+    """
+    with _opened(path) as reader:
+        left: list[tuple[str, Span]] = [("Model", reader.whole)]
+        while left:
+            kind, span = left.pop()
+            inner = _MESSAGES[kind]
+            for number, value in reader.fields(span):
+                if number in inner and not isinstance(value, int):
+                    left.append((inner[number], value))
+        return reader.exhausted
 
 
 def inputs_without_shape(path: Path) -> set[str]:

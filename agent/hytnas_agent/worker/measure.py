@@ -43,7 +43,7 @@ from hytnas_agent.worker.tensors import (
 from hytnas_agent.worker.timing import time_runs, warm_up
 
 MEMORY_PASS_RUNS = 3
-GENERATED: Final = "the inputs were made up: give real ones with --inputs FILE.npz"
+GENERATED: Final = "the inputs were made up (give real ones with --inputs FILE.npz)"
 
 Emit = Callable[[Stage], None]
 
@@ -291,7 +291,7 @@ def _blamed(inputs: _Inputs, specs: Sequence[TensorSpec]) -> Iterator[None]:
         if not inputs.generated or failure.outcome is Outcome.OOM:
             raise
         outcome = Outcome.UNSUPPORTED if any(map(_holds_integers, specs)) else failure.outcome
-        raise RuntimeFailure(outcome, f"{failure.what}; {GENERATED}") from failure
+        raise RuntimeFailure(outcome, f"{GENERATED}: {failure.what}") from failure
 
 
 def _parity(

@@ -60,6 +60,11 @@ class ExportRecord(msgspec.Struct, frozen=True):
         return Task(resolution=self.resolution, classes=self.classes)
 
     @property
+    def shapes_text(self) -> str:
+        """``shapes`` as an option takes them, one behind the other."""
+        return " ".join(f"{name}:{','.join(map(str, shape))}" for name, shape in self.shapes.items())
+
+    @property
     def model_files(self) -> ModelFiles:
         """How the file was made."""
         return ModelFiles(self.format, self.precision, self.converter, self.converter_version)

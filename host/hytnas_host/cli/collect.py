@@ -65,6 +65,27 @@ ModelsOption = Annotated[
         ),
     ),
 ]
+ShapeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shape",
+        metavar="NAME:SIZES",
+        help=(
+            "With --models: the shape of an input that a model leaves open, such as images:1,3,224,224; "
+            "repeat it for several. An image that is the only input gets that of --resolution by default."
+        ),
+    ),
+]
+InputsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--inputs",
+        help=(
+            "With --models: an .npz file of arrays called like the models' inputs (numpy.savez), to run them "
+            "with. Give it where made-up inputs end the run or change the work, such as token ids."
+        ),
+    ),
+]
 MEASURE_OPTIONS: Final = (
     "seed", "processes", "max_processes", "precision_target", "keep_apart", "board_tolerance",
     "drift_tolerance", "stop_on_drift",
@@ -189,6 +210,8 @@ def latency(
         typer.Option("--max-n", min=1, help="Maximum number of networks for --until-tau and --until-mape."),
     ] = 160,
     models: ModelsOption = None,
+    shape: ShapeOption = None,
+    inputs: InputsOption = None,
     resolution: ResolutionOption = None,
     classes: ClassesOption = None,
     model_format: FormatOption = None,
@@ -221,6 +244,8 @@ def latency(
 
       hytnas-profile collect latency --models ./my-onnx-files --study runs/mine
 
+      hytnas-profile collect latency --models detector.onnx --shape images:1,3,640,640
+
       hytnas-profile collect latency --format tflite --precision int8 --study runs/int8
     """
     from hytnas_datasets.families import task_for
@@ -240,8 +265,11 @@ def latency(
                 f"--until-tau and --until-mape do not go with {'--n' if models is None else '--models'}",
                 "leave one of them out; --max-n limits the number of networks",
             )
-    if csv is not None and models is None:
-        raise CollectError("--csv goes with --models alone", "see: hytnas-profile dataset export")
+    for option, value in (("--csv", csv), ("--shape", shape), ("--inputs", inputs)):
+        if value is not None and models is None:
+            raise CollectError(
+                f"{option} goes with --models alone", "leave it out, or name a folder of models"
+            )
     task = task_for(get_space(space), resolution, classes)
     config = {
         "device": ",".join(names),
@@ -253,6 +281,8 @@ def latency(
         "until_mape": until_mape,
         "max_n": max_n if until else None,
         "models": None if models is None else str(models),
+        "shape": _shapes(shape or ()),
+        "inputs": None if inputs is None else str(inputs),
         "resolution": task.resolution,
         "classes": task.classes,
         "format": model_format,
@@ -277,6 +307,15 @@ def latency(
         print_label_rows(summary.labels)
 
 
+def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    from hytnas_host.export.shapes import parse_shape
+
+    try:
+        return dict(parse_shape(text) for text in texts)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--shape") from error
+
+
 def _collect_latency(
     study: Path, names: Sequence[str], config: Mapping[str, Any]
 ) -> "CollectionSummary | FilesSummary | UntilSummary":
@@ -293,7 +332,8 @@ def _collect_latency(
 
     target = export_target(config["format"], config["precision"], config["converter"])
     chosen = {name: config[name] for name in MEASURE_OPTIONS}
-    recorded = {**config, "models": None if config["models"] is None else as_text(config["models"])}
+    paths = {name: None if config[name] is None else as_text(config[name]) for name in ("models", "inputs")}
+    recorded = {**config, **paths}
     with (
         recorded_study(study, "hytnas-profile collect latency", recorded) as opened,
         open_devices(names) as devices,
@@ -309,6 +349,9 @@ def _collect_latency(
                 Path(config["models"]),
                 model_format=config["format"],
                 precision=config["precision"],
+                shapes=config["shape"],
+                resolution=config["resolution"],
+                inputs=None if config["inputs"] is None else Path(config["inputs"]),
                 options=options,
                 progress=BarProgress,
             )

@@ -54,7 +54,7 @@ def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) ->
     if summary.latency_range_ms is not None:
         low_ms, high_ms = summary.latency_range_ms
         words = " and ".join(EXECUTION_WORDS[execution] for execution in summary.executions)
-        rows.append(("latencies", f"{low_ms:.2f} to {high_ms:.2f} ms, {words}"))
+        rows.append(("latencies", f"{low_ms:.4g} to {high_ms:.4g} ms, {words}"))
     if summary.accuracy_range is not None:
         rows.append(("accuracies", "{:.3f} to {:.3f}".format(*summary.accuracy_range)))
     print_table(f"Study {study}", ["", ""], rows)

@@ -8,12 +8,13 @@ import msgspec
 
 from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_datasets.store.table_files import write_csv
-from hytnas_host.cli.console import out, plain, print_table
+from hytnas_host.cli.console import LONGEST_NAME, out, plain, print_table
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.label_rows import LabelRow
 
 WIDE: Final = 132
-"""Console columns from which reasons are a column; below, they follow the table, a line each."""
+WITH_REASONS: Final = 180
+"""Console columns from which the interval is a column, and reasons are: below, these follow the table."""
 
 MAX_REASON_CHARACTERS: Final = 200
 
@@ -23,20 +24,21 @@ def print_label_rows(rows: Sequence[LabelRow]) -> None:
     tables: dict[str, list[LabelRow]] = {}
     for row in rows:
         tables.setdefault(_title(row), []).append(row)
-    for title, some in tables.items():
+    for title, some in sorted(tables.items(), key=lambda item: not item[1][0].device):
         columns = _columns(some)
         print_table(title, list(columns), list(zip(*columns.values(), strict=True)))
-        if out.width < WIDE:
+        if out.width < WITH_REASONS:
             for row in some:
-                said = " ".join(filter(None, (_shapes(row), _short(row.reason))))
+                shapes = f"input {plain(row.shapes)}" if row.shapes else ""
+                said = "; ".join(filter(None, (shapes, _short(row.reason))))
                 if said:
-                    out.print(f"{row.file}: {said}", markup=False, soft_wrap=True)
+                    out.print(f"{_name(row)}: {said}", markup=False, soft_wrap=True)
 
 
 def write_label_rows(rows: Iterable[LabelRow], path: Path) -> None:
     """Write all fields of the rows to a CSV file; raises CollectError where it cannot be written."""
     try:
-        write_csv(path, [msgspec.structs.asdict(row) | {"shapes": _shapes(row)} for row in rows])
+        write_csv(path, [msgspec.structs.asdict(row) for row in rows])
     except OSError as error:
         raise CollectError(
             f"{path} cannot be written: {error.strerror or error}", "Name another file with --csv"
@@ -46,12 +48,12 @@ def write_label_rows(rows: Iterable[LabelRow], path: Path) -> None:
 def _title(row: LabelRow) -> str:
     how = f" ({EXECUTION_WORDS[row.execution]})" if row.execution else ""
     on = f" on {row.device}{how}" if row.device else ": no latency"
-    return f"{row.kind or 'files'}{on}"
+    return f"{row.kind}{on}" if row.kind else "no models, or not read"
 
 
 def _columns(rows: Sequence[LabelRow]) -> dict[str, list[str]]:
     """The cells of each column; on a narrow terminal the interval is half its width, and words follow."""
-    columns = {"file": [plain(row.file) for row in rows]}
+    columns = {"file": [_name(row) for row in rows]}
     if any(row.device for row in rows):
         columns["median ms"] = [_figure(row.median_ms) for row in rows]
         if out.width >= WIDE:
@@ -64,9 +66,9 @@ def _columns(rows: Sequence[LabelRow]) -> dict[str, list[str]]:
         columns["cold ms"] = [_figure(row.cold_ms) for row in rows]
         columns["peak MiB"] = [_mebibytes(row.peak_rss_bytes) for row in rows]
     columns["outcome"] = [row.outcome for row in rows]
-    if out.width >= WIDE:
+    if out.width >= WITH_REASONS:
         if any(row.shapes for row in rows):
-            columns["input"] = [_shapes(row) for row in rows]
+            columns["input"] = [plain(row.shapes) for row in rows]
         columns["reason"] = [_short(row.reason) for row in rows]
     return columns
 
@@ -86,9 +88,10 @@ def _figure(value_ms: float | None) -> str:
     return "" if value_ms is None else f"{value_ms:.4g}"
 
 
-def _shapes(row: LabelRow) -> str:
-    """The shapes that inputs got, as ``--shape`` takes them."""
-    return " ".join(f"{name}:{','.join(map(str, shape))}" for name, shape in row.shapes.items())
+def _name(row: LabelRow) -> str:
+    """The name on one line, without the middle of a long one."""
+    name = plain(row.file)
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 13]}…{name[-12:]}"
 
 
 def _short(reason: str) -> str:

@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hytnas_agent.errors import HytnasError
@@ -13,7 +13,7 @@ from hytnas_agent.records import ModelFormat, Outcome
 from hytnas_agent.regular_file import open_regular
 from hytnas_agent.runtimes.base import RuntimeFailure
 from hytnas_agent.runtimes.not_a_model import what_it_is
-from hytnas_agent.runtimes.onnx_file import element_types
+from hytnas_agent.runtimes.onnx_file import TOO_MANY_FIELDS, element_types, has_too_many_fields
 from hytnas_agent.runtimes.precision import read_precision
 from hytnas_agent.whole_file import replacing
 from hytnas_datasets.store import ExportRecord, Study
@@ -21,7 +21,8 @@ from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.label_rows import FAILURES, NOT_READ, GivenFile
 from hytnas_host.collect.model import Model
 from hytnas_host.export import ModelFileError, inspect_onnx
-from hytnas_host.export.external import packed
+from hytnas_host.export.external import MAX_MODEL_BYTES, packed
+from hytnas_host.export.shapes import AS_THEY_ARE, Shape, WantedShapes, with_fixed_shapes
 from hytnas_host.export.target import ModelKind
 
 FOLDER = "models/files"
@@ -115,11 +116,16 @@ class FileImporter:
     ----------
     given : list of GivenFile
         Every file so far, those too that could not be read.
+    input_names : set of str
+        What the inputs of ONNX files so far are called.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(
+        self, study: Study, wanted: WantedShapes = AS_THEY_ARE, inputs_file: Path | None = None
+    ) -> None:
         self.given: list[GivenFile] = []
-        self._study = study
+        self.input_names: set[str] = set()
+        self._study, self._wanted, self._inputs_file = study, wanted, inputs_file
         self._names = {record.sha256: record.names for record in study.exports.all()}
 
     def take(self, files: Sequence[Path], kind: ModelKind) -> list[Model]:
@@ -130,7 +136,7 @@ class FileImporter:
         models: dict[str, Model] = {}
         for file in files:
             try:
-                what = what_it_is(file, kind.format)
+                what = what_it_is(file, kind.format) or _too_much(file, kind.format)
                 if what:
                     self._fail(file, what, Outcome.INVALID_MODEL)
                     continue
@@ -152,7 +158,7 @@ class FileImporter:
         self._study.failures.add(FAILURES[outcome], as_text(file), said)
 
     def _take(self, file: Path, kind: ModelKind) -> Model:
-        whole = packed(file) if kind.format == "onnx" else None
+        whole, shapes = self._prepared(file) if kind.format == "onnx" else (None, {})
         with open_regular(file) if whole is None else io.BytesIO(whole) as source:
             sha256 = hashlib.file_digest(source, "sha256").hexdigest()
             path = f"{FOLDER}/{sha256[:16]}-{_short(as_text(file.name))}"
@@ -174,9 +180,37 @@ class FileImporter:
                 opset=opset,
                 converter=producer,
                 names=self._names[sha256],
+                shapes=shapes,
             )
         )
-        return Model(sha256, kind.format, copy)
+        return Model(sha256, kind.format, copy, inputs_file=self._inputs_file)
+
+    def check_names(self, names: Collection[str]) -> None:
+        """Raise CollectError where no ONNX file so far has an input of one of the names."""
+        missing = sorted(set(names) - self.input_names)
+        if missing:
+            raise CollectError(
+                f"no model has an input {', '.join(map(repr, missing))}",
+                f"name one of: {', '.join(sorted(self.input_names)) or 'there is none'}",
+            )
+
+    def _prepared(self, file: Path) -> tuple[bytes | None, dict[str, Shape]]:
+        """An ONNX file with its weights and fixed inputs, and their shapes; ``None`` for it as it is."""
+        whole = packed(file)
+        if whole is None:
+            with open_regular(file) as stream:
+                found = stream.read(MAX_MODEL_BYTES + 1)
+            if len(found) > MAX_MODEL_BYTES:
+                return None, {}
+        else:
+            found = whole
+        fixed = with_fixed_shapes(file, found, self._wanted)
+        self.input_names.update(fixed.names)
+        return (fixed.content if fixed.shapes else whole), fixed.shapes
+
+
+def _too_much(file: Path, model_format: ModelFormat) -> str:
+    return TOO_MANY_FIELDS if model_format == "onnx" and has_too_many_fields(file) else ""
 
 
 def as_text(name: Path | str) -> str:

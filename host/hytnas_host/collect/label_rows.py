@@ -50,8 +50,8 @@ class LabelRow(msgspec.Struct, frozen=True):
         Name of the file, or id of the architecture.
     kind : str
         Format and precision; empty of a file that could not be read.
-    shapes : dict
-        The shapes that inputs without fixed ones got.
+    shapes : str
+        The shapes that inputs without fixed ones got, as ``--shape`` takes them.
     device : str
         What the person calls it; its id where that is not known, empty where none measured.
     execution : Execution or None
@@ -69,7 +69,7 @@ class LabelRow(msgspec.Struct, frozen=True):
 
     file: str
     kind: str = ""
-    shapes: dict[str, tuple[int, ...]] = {}
+    shapes: str = ""
     device: str = ""
     execution: Execution | None = None
     outcome: str = NOT_MEASURED
@@ -130,7 +130,7 @@ def rows_of_files(
                 LabelRow(
                     file.name,
                     f"{record.format} {record.precision}",
-                    record.shapes,
+                    record.shapes_text,
                     reason=reasons.get(file.sha256, "there was no time for it"),
                     model_sha256=file.sha256,
                 )
@@ -162,7 +162,7 @@ def _row(name: str, stored: StoredLabel, devices: Mapping[str, str]) -> LabelRow
     return LabelRow(
         file=name,
         kind=f"{export.format} {export.precision}",
-        shapes=export.shapes,
+        shapes=export.shapes_text,
         device=devices.get(stored.device_id, stored.device_id),
         execution=stored.context.execution if stored.context else None,
         outcome=label.outcome.value,

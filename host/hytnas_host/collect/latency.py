@@ -1,9 +1,12 @@
 """Collecting latencies: of a uniform sample, of given architectures, and of model files from elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from hytnas_agent.records import LatencyLabel, ModelFormat
 from hytnas_datasets.plan import Task, build_plan
@@ -14,6 +17,7 @@ from hytnas_host.collect.collection import collect
 from hytnas_host.collect.errors import CollectError, NoRuntimeError
 from hytnas_host.collect.exporting import Exporter
 from hytnas_host.collect.files import FileImporter, by_kind, find_models
+from hytnas_host.collect.given_inputs import GivenInputs
 from hytnas_host.collect.label_rows import rows_of_files
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.options import MeasureOptions
@@ -21,6 +25,7 @@ from hytnas_host.collect.sampling import Network, sample_networks
 from hytnas_host.collect.summary import CollectionSummary, FilesSummary
 from hytnas_host.collect.windows import Source
 from hytnas_host.devices.base import Device
+from hytnas_host.export.shapes import WantedShapes
 from hytnas_host.export.target import ExportTarget, ModelKind
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
@@ -124,6 +129,9 @@ def collect_files(
     *,
     model_format: ModelFormat | None = None,
     precision: str | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    resolution: int | None = None,
+    inputs: Path | None = None,
     options: MeasureOptions,
     progress: ProgressFactory = SilentProgress,
 ) -> FilesSummary:
@@ -136,21 +144,37 @@ def collect_files(
     ----------
     model_format, precision : optional
         Measure only the files of this format and precision.
+    shapes : mapping, optional
+        Shapes of inputs by name, for ONNX files that leave them open; they are fixed in the study's copy.
+    resolution : int, optional
+        Height and width to fix an image to that is the only input and open.
+    inputs : Path, optional
+        An ``.npz`` of arrays called like the models' inputs, to run them with instead of made-up ones.
 
     Raises
     ------
     CollectError
-        There is no such model file there.
+        There is no such model file there, no input of a name in ``shapes``, or the inputs cannot be read.
     DeviceError
         As of ``collect_latency``; that a device has no runtime for one kind of several is said of its files.
     StudyError
     """
-    importer = FileImporter(study)
+    given = GivenInputs.take(study, inputs) if inputs is not None else None
+    if given is not None:
+        settings = msgspec.structs.replace(options.settings, inputs_sha256=given.sha256)
+        options = replace(options, settings=settings)
+    named = {name: tuple(shape) for name, shape in (shapes or {}).items()}
+    offered = given.shapes if given is not None else {}
+    importer = FileImporter(
+        study, WantedShapes(named, offered, resolution), given.path if given is not None else None
+    )
     collections: list[CollectionSummary] = []
     unable: dict[str, str] = {}
     error: NoRuntimeError | None = None
-    for kind, files in by_kind(find_models(folder_or_files, model_format), precision).items():
-        models = importer.take(files, kind)
+    groups = by_kind(find_models(folder_or_files, model_format), precision)
+    taken = {kind: importer.take(files, kind) for kind, files in groups.items()}
+    importer.check_names(named)
+    for kind, models in taken.items():
         try:
             if models:
                 collections.append(

@@ -6,9 +6,10 @@ import time
 from collections.abc import Collection
 
 import msgspec
+from msgspec import UNSET
 
 from hytnas_agent.label import alike_but_for_deadline, plausible
-from hytnas_agent.records import DeviceContext, Outcome, ProcessResult
+from hytnas_agent.records import DeviceContext, MeasureSettings, Outcome, ProcessResult
 from hytnas_host.collect.errors import ContextChangedError, WrongAnswerError
 from hytnas_host.collect.jobs import JobJournal
 from hytnas_host.collect.model import Model
@@ -68,7 +69,7 @@ class JobRunner:
         with self._device.quiet():
             if self._stop.is_set():
                 return None
-            _push(self._device, model)
+            _push(self._device, model, journal.settings)
             self.running = job.job_id
             started_s = time.monotonic()
             try:
@@ -144,10 +145,12 @@ def _short(text: str) -> str:
     return text[:12]
 
 
-def _push(device: Device, model: Model) -> None:
-    """Put a model and its reference into the device's spool, what is not there yet."""
+def _push(device: Device, model: Model, settings: MeasureSettings) -> None:
+    """Put a model and its reference, or given inputs, into the device's spool, what is not there yet."""
     device.push(model.path, model.sha256, f".{model.format}")
     if model.reference is None:
+        if settings.inputs_sha256 is not UNSET and model.inputs_file is not None:
+            device.push(model.inputs_file, settings.inputs_sha256, ".npz")
         return
     assert model.inputs_file is not None
     assert model.outputs_file is not None

@@ -217,6 +217,8 @@ class AgentDevice:
         """
         if job.measure_pass in EXTRA_PASSES:
             self._require(f"measure.{job.measure_pass}", f"measure {job.measure_pass}")
+        if job.settings.inputs_sha256 is not UNSET:
+            self._require("measure.inputs", "run models with inputs that are given")
         if job.may_end_early is not UNSET and "measure.end_early" not in self.hello().capabilities:
             job = msgspec.structs.replace(job, may_end_early=UNSET)
         if on_progress is not None:

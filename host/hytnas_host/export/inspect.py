@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from hytnas_agent.regular_file import open_regular
 from hytnas_agent.runtimes.not_a_model import what_it_is
+from hytnas_agent.runtimes.onnx_file import TOO_MANY_FIELDS, has_too_many_fields
 from hytnas_host.export.errors import ModelFileError
 from hytnas_host.export.external import MAX_MODEL_BYTES, take_in
 
@@ -99,7 +100,8 @@ def _read(path: Path, max_bytes: int) -> bytes:
 
 
 def _parse(path: Path, content: bytes) -> onnx.ModelProto:
-    if what := what_it_is(path, "onnx"):
+    what = what_it_is(path, "onnx") or (TOO_MANY_FIELDS if has_too_many_fields(path) else "")
+    if what:
         raise ModelFileError(f"{path} cannot be used: {what}", "Export or copy it again")
     try:
         model = onnx.load_model_from_string(content)

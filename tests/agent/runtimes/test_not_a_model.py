@@ -80,8 +80,27 @@ def test_a_file_that_is_called_tflite_may_be_one_of_onnx(tmp_path: Path) -> None
     assert what_it_is(path, "tflite") == ""
 
 
-def test_too_many_tiny_fields_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("add", "shallow"),
+    [
+        (lambda model: model.opset_import.add(), True),
+        (lambda model: model.graph.initializer.add(), False),
+        (lambda model: model.graph.node[0].attribute.add(), False),
+        (lambda model: model.graph.input[0].type.tensor_type.shape.dim.add(), False),
+        (lambda model: model.graph.node[0].input.append(""), False),
+    ],
+    ids=["opsets", "weights", "attributes", "dimensions", "inputs"],
+)
+def test_too_many_tiny_fields_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, add, shallow
+) -> None:
     monkeypatch.setattr(onnx_file, "MAX_FIELDS", 100)
     path = tmp_path / "net.onnx"
-    path.write_bytes(b"\x08\x01" * 1000 + ONNX)
-    assert what_it_is(path, "onnx") == "it has more than 100 fields: it is damaged, or no model"
+    path.write_bytes(ONNX)
+    assert not onnx_file.has_too_many_fields(path)
+    model = onnx.load_model_from_string(ONNX)
+    for _ in range(1000):
+        add(model)
+    path.write_bytes(model.SerializeToString())
+    assert onnx_file.has_too_many_fields(path)
+    assert what_it_is(path, "onnx") == (onnx_file.TOO_MANY_FIELDS if shallow else "")

@@ -1,6 +1,7 @@
 """Collecting latencies with a real agent on this machine, and what may befall it."""
 
 import contextlib
+import hashlib
 import os
 import signal
 import sqlite3
@@ -10,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +222,30 @@ def test_damaged_file_is_a_record_and_the_others_go_on_kind_by_kind(study, state
     assert "No such file" in rows["gone.onnx"].reason
     assert rows["damaged.onnx"].reason
     assert sorted(rows_of_study(study), key=str) == sorted(summary.labels, key=str)
+
+
+def test_open_inputs_are_fixed_to_those_that_are_given(study, state, tmp_path):
+    ids, y = (helper.make_tensor_value_info(name, TensorProto.INT64, [1, "length"]) for name in ("ids", "y"))
+    one, table = numpy_helper.from_array(np.array(1), "one"), numpy_helper.from_array(np.arange(2), "table")
+    nodes = [
+        helper.make_node("Add", ["ids", "one"], ["n"]),
+        helper.make_node("Gather", ["table", "n"], ["y"]),
+    ]
+    graph = helper.make_graph(nodes, "lookup", [ids], [y], [one, table])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "lookup.onnx")
+    np.savez(tmp_path / "given.npz", ids=np.zeros((1, 6), np.int64))
+    options = MeasureOptions(settings=QUICK, processes=1, memory_pass=False, canary_every=0)
+    collect = partial(collect_files, study, folder_or_files=tmp_path / "lookup.onnx", options=options)
+    with open_local(state) as device:
+        (row,) = collect([device], inputs=tmp_path / "given.npz").labels
+        with pytest.raises(CollectError, match="no model has an input 'image'"):
+            collect([device], shapes={"image": (1, 3)})
+        with pytest.raises(CollectError, match="cannot be read: No such file"):
+            collect([device], inputs=tmp_path / "absent.npz")
+    assert (row.outcome, row.shapes) == ("OK", "ids:1,6"), row.reason
+    (result,) = (result for results in study.results.by_model("latency").values() for _, result in results)
+    assert result.settings.inputs_sha256 == hashlib.sha256((tmp_path / "given.npz").read_bytes()).hexdigest()
 
 
 def test_folder_without_models_is_refused_before_the_device_is_asked(study, tmp_path):
