@@ -24,7 +24,7 @@ def run(
             "--size",
             help=(
                 "`small` is a quick look: 20 networks measured in 3 processes each instead of 40 in 5, "
-                "20 trained instead of 24, 60 evaluations instead of 200."
+                "20 trained instead of 24, 2,000 evaluations of the search instead of 20,000."
             ),
         ),
     ] = "default",
@@ -83,7 +83,9 @@ def run(
     ] = None,
     evaluations: Annotated[
         int | None,
-        typer.Option("--evaluations", min=1, help="How many networks the search evaluates; 200 by default."),
+        typer.Option(
+            "--evaluations", min=1, help="How many networks the search evaluates; 20,000 by default."
+        ),
     ] = None,
     constraint: Annotated[
         list[str] | None,

@@ -28,15 +28,17 @@ def search(
     space: SpaceOption = "hyt",
     objectives: ObjectivesOption = None,
     strategy: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--strategy",
             help=(
-                "How to search: hyt (Bayesian, as in the paper), nsga2 (evolution, for many "
-                "evaluations), random (a baseline), or one of an installed package."
+                "How to search: nsga2 (evolution, for many evaluations), exhaustive (the whole space), hyt "
+                "(Bayesian, as in the paper, for few evaluations), random (a baseline), or one of an "
+                "installed package. By default exhaustive in a space of up to 20,000 architectures, and "
+                "nsga2 in a larger one, because predictions are cheap."
             ),
         ),
-    ] = "hyt",
+    ] = None,
     constraint: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,24 +51,27 @@ def search(
         ),
     ] = None,
     evaluations: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--evaluations",
             min=1,
             help=(
-                "How many networks to evaluate in all. With a larger number a finished search goes on; "
-                "with a smaller one it gives the result as of then."
+                "How many networks to evaluate in all: by default 20,000, or 200 by hyt. With a larger "
+                "number a finished search goes on; with a smaller one it gives the result as of then."
             ),
         ),
-    ] = 200,
+    ] = None,
     batch: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--batch",
             min=1,
-            help="How many networks a strategy proposes at once. More are faster, but learn less.",
+            help=(
+                "How many networks a strategy proposes at once: by default 100, or 10 by hyt. More are "
+                "faster, but learn less."
+            ),
         ),
-    ] = 10,
+    ] = None,
     extrapolated: ExtrapolatedOption = "allow",
     seed: SeedOption = 0,
     force: Annotated[
@@ -87,9 +92,9 @@ def search(
 
     Examples:
 
-      hytnas-profile search --constraint "params <= 300k" --evaluations 400
+      hytnas-profile search --constraint "params <= 300k" --evaluations 40000
 
-      hytnas-profile search --strategy nsga2 --evaluations 20000 --seed 1
+      hytnas-profile search --strategy hyt --evaluations 400 --seed 1
 
       hytnas-profile search --objectives max:accuracy,min:energy_mj --constraint "latency <= 50 ms"
     """

@@ -8,7 +8,7 @@ from hytnas_agent.records import EXECUTION_WORDS, Execution, Outcome
 from hytnas_datasets.store import LabelQuality
 from hytnas_datasets.targets import ACCURACY, LATENCY, Target, get_target
 from hytnas_host.report.passes import PassData
-from hytnas_host.search.result import Objective, SearchResult, Verification, VerifiedRow
+from hytnas_host.search.result import Evaluated, Objective, SearchResult, Verification, VerifiedRow
 from hytnas_predictors.result import Leaderboard
 
 UNSTABLE: Final = Outcome.UNSTABLE.value
@@ -242,6 +242,18 @@ class Axes:
         """Find the axes by the objectives' names."""
         places = {objective.name: place for place, objective in enumerate(objectives)}
         return cls(places.get(LATENCY.name), places.get(ACCURACY.name), places.get("params"))
+
+
+MAX_BEHIND: Final = 1000
+"""How many of the evaluated architectures behind the front are drawn: more make a page slow."""
+
+
+def behind(search: SearchResult) -> list[Evaluated]:
+    """Evaluated architectures that are not on the front; of many, `MAX_BEHIND` evenly over the search."""
+    on_front = {member.architecture for member in search.front}
+    others = [member for member in search.evaluated if member.architecture not in on_front]
+    step = max(len(others) / MAX_BEHIND, 1.0)
+    return [others[int(number * step)] for number in range(int(len(others) / step))]
 
 
 def percent_of(value: float, objective: Objective) -> float:

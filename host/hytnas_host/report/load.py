@@ -34,6 +34,7 @@ from hytnas_host.report.data import (
     ReportData,
     StageTime,
     VariableCoverage,
+    behind,
 )
 from hytnas_host.report.drift import canary_series
 from hytnas_host.report.passes import pass_data
@@ -94,7 +95,7 @@ def load_report_data(study_folder: Path) -> ReportData:
     failures += [Failure(f.subject, f.stage, f.message) for f in stage_failures]
     shown = [name for name, _ in named]
     shown += [name for board in boards for name in board.architectures]
-    shown += [member.architecture for member in (search.evaluated if search else ())]
+    shown += [member.architecture for member in ((*search.front, *behind(search)) if search else ())]
     shown += [row.architecture for row in (verification.rows if verification else ())]
     shown += [spaces.name(s.architecture, s.export.sha256) for some in passes.values() for s in some]
     return ReportData(

@@ -1,6 +1,7 @@
 """Multi-objective search over a space: strategies, evaluators, checkpoints, picks and verification."""
 
 from hytnas_host.search.constraints import Constraint, parse_constraint
+from hytnas_host.search.effort import Effort, default_effort
 from hytnas_host.search.errors import CheckpointError, ConstraintError, EvaluationError, SearchError
 from hytnas_host.search.evaluators import CallableEvaluator, Evaluator, PredictorEvaluator, TableEvaluator
 from hytnas_host.search.exact_metrics import ExactMetrics, NoMetrics, PlanMetrics, exact_metrics_of
@@ -15,6 +16,7 @@ __all__ = [
     "CheckpointError",
     "Constraint",
     "ConstraintError",
+    "Effort",
     "EvaluationError",
     "Evaluator",
     "ExactMetrics",
@@ -23,6 +25,7 @@ __all__ = [
     "PredictorEvaluator",
     "SearchError",
     "TableEvaluator",
+    "default_effort",
     "exact_metrics_of",
     "get_objective",
     "list_strategies",

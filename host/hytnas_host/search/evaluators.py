@@ -55,6 +55,11 @@ class Evaluator(Protocol):
         ...
 
     @property
+    def cost_s(self) -> float:
+        """About how many seconds one evaluation takes; a rough number, the same in every run."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """A short text that changes when the values would: a checkpoint of another evaluator is refused."""
         ...
@@ -125,6 +130,8 @@ class PredictorEvaluator:
     probes : sequence of Architecture
         Architectures whose predictions identify the predictors.
     """
+
+    cost_s: Final = 0.0005
 
     def __init__(
         self,
@@ -216,6 +223,8 @@ class TableEvaluator:
         Gives the identity of an architecture.
     """
 
+    cost_s: Final = 0.0
+
     def __init__(
         self,
         objectives: Sequence[Objective],
@@ -272,7 +281,7 @@ class TableEvaluator:
 
 
 class CallableEvaluator:
-    """Any function from n architectures to (n, m) values in natural units."""
+    """Any function from n architectures to (n, m) values in natural units; by default 1 s for each."""
 
     def __init__(
         self,
@@ -281,10 +290,12 @@ class CallableEvaluator:
         *,
         fingerprint: str = "callable",
         execution: Execution = "native",
+        cost_s: float = 1.0,
     ) -> None:
         self.objectives: tuple[Objective, ...] = tuple(objectives)
         self.execution: Execution = execution
         self.fingerprint: str = fingerprint
+        self.cost_s: float = cost_s
         self._function = function
 
     def evaluate(self, architectures: Sequence[Architecture], /) -> Evaluation:

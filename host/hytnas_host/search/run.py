@@ -18,6 +18,7 @@ from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.checkpoint import Checkpoint, CheckpointFile, Step
 from hytnas_host.search.constraints import Constraint, parse_constraint
+from hytnas_host.search.effort import default_effort
 from hytnas_host.search.errors import CheckpointError, SearchError
 from hytnas_host.search.evaluators import Evaluator, checked
 from hytnas_host.search.exact_metrics import ExactMetrics, exact_metrics_of
@@ -42,12 +43,12 @@ def run_search(
     evaluator: Evaluator,
     *,
     task: Task,
-    strategy: str = "hyt",
+    strategy: str | None = None,
     constraints: Sequence[str | Constraint] = (),
-    evaluations: int = 200,
-    batch: int = 10,
+    evaluations: int | None = None,
+    batch: int | None = None,
     seed: int = 0,
-    initial: int = 30,
+    initial: int | None = None,
     options: Mapping[str, Any] | None = None,
     reference_point: Sequence[float] | None = None,
     exact_metrics: ExactMetrics | None = None,
@@ -67,16 +68,17 @@ def run_search(
     evaluator : Evaluator
     task : Task
         What the networks are built for; parameters and MACs are counted for it.
-    strategy : str
-        A name in `list_strategies`.
+    strategy : str, optional
+        A name in `list_strategies`. Where it or one of the numbers is not given, what an evaluation costs
+        decides, see `default_effort`.
     constraints : sequence of str or Constraint
         Hard ones, see `hytnas_host.search.constraints`.
-    evaluations : int
+    evaluations : int, optional
         The budget: how many networks to evaluate in total.
-    batch : int
+    batch : int, optional
         How many to evaluate between two looks of the strategy.
     seed : int
-    initial : int
+    initial : int, optional
         Size of the initial design; the reference point is chosen from it once it has been evaluated, with
         what completes its last batch.
     options : mapping, optional
@@ -121,6 +123,11 @@ def run_search(
     >>> len(result.evaluated), 1 <= len(result.front) <= 20
     (20, True)
     """
+    usual = default_effort(space, evaluator.cost_s, strategy)
+    strategy = usual.strategy
+    evaluations = usual.evaluations if evaluations is None else evaluations
+    batch = usual.batch if batch is None else batch
+    initial = usual.initial if initial is None else initial
     if evaluations < 1 or batch < 1 or seed < 0:
         raise SearchError(
             "A search needs at least 1 evaluation, a batch of at least 1 and a seed of at least 0"

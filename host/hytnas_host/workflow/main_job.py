@@ -24,6 +24,7 @@ from hytnas_host.devices.base import Device
 from hytnas_host.devices.quiet import host_work
 from hytnas_host.report import write_report
 from hytnas_host.search import SearchError, parse_objectives
+from hytnas_host.search.effort import MANY
 from hytnas_host.search.run import Extrapolated
 from hytnas_host.study_files import StudyFiles, digest
 from hytnas_host.workflow.labels import fingerprint, read_labels
@@ -41,8 +42,8 @@ COMMAND: Final = "hytnas-profile run"
 TARGETS: Final = (LATENCY.name, ACCURACY.name)
 BUDGETS: Final = ("latency_n", "accuracy_n", "evaluations")
 """What of the configuration may be raised in a study that was begun with less."""
-TIMES: Final = ("measure_budget_s", "train_budget_s", "verify_budget_s")
-"""What of it may change in any way."""
+FREE: Final = ("measure_budget_s", "train_budget_s", "verify_budget_s", "strategy", "batch")
+"""What of it may change in any way: searches of other ways have checkpoints of their own."""
 DRIFT_PAUSES_S: Final = (1.0, 2.0)
 """How long the canary is waited for each time that it has drifted."""
 
@@ -74,12 +75,12 @@ class RunConfig(msgspec.Struct, frozen=True):
     folds: int = 5
     repeats: int = 3
     curve_samples: int = 2
-    strategy: str = "hyt"
+    strategy: str | None = None
     objectives: str | None = None
     constraints: tuple[str, ...] = ("params <= 3M",)
     extrapolated: Extrapolated = "allow"
-    evaluations: int = 200
-    batch: int = 10
+    evaluations: int = MANY
+    batch: int | None = None
     verify_front: int = 8
     measure_budget_s: float = 210.0
     train_budget_s: float = 150.0
@@ -88,7 +89,7 @@ class RunConfig(msgspec.Struct, frozen=True):
 
 SIZES: Final[dict[str, RunConfig]] = {
     "default": RunConfig(),
-    "small": RunConfig(latency_n=20, processes=3, accuracy_n=20, repeats=2, evaluations=60, verify_front=4),
+    "small": RunConfig(latency_n=20, processes=3, accuracy_n=20, repeats=2, evaluations=2000, verify_front=4),
 }
 
 
@@ -107,7 +108,7 @@ def open_journal(study: Path, config: RunConfig) -> StageJournal:
     _check_objectives(config.objectives)
     with open_device(config.device) as device:
         require_runtime(device.name, device.describe().context)
-    return StageJournal(StudyFiles(study).run, _settings(config), budgets=BUDGETS, free=TIMES)
+    return StageJournal(StudyFiles(study).run, _settings(config), budgets=BUDGETS, free=FREE)
 
 
 def _check_objectives(objectives: str | None) -> None:
@@ -186,7 +187,7 @@ def stages(
         Stage(
             "search",
             lambda: _search(study, config, progress),
-            lambda: f"{digest(*predictors)} {config.evaluations} evaluations",
+            lambda: f"{digest(*predictors)} {config.evaluations} evaluations by {config.strategy}",
             (files.search,),
         ),
         Stage(

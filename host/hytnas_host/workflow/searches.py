@@ -25,6 +25,7 @@ from hytnas_host.search import (
     STRATEGIES,
     PredictorEvaluator,
     SearchError,
+    default_effort,
     exact_metrics_of,
     parse_constraint,
     parse_objectives,
@@ -67,9 +68,10 @@ NOT_EXPORTED = LatencyLabel(
 )
 
 
-def check_search_options(strategy: str, constraints: Sequence[str]) -> None:
+def check_search_options(strategy: str | None, constraints: Sequence[str]) -> None:
     """Raise SearchError for a strategy or a constraint that `search_study` would refuse."""
-    STRATEGIES.get(strategy)
+    if strategy is not None:
+        STRATEGIES.get(strategy)
     for text in constraints:
         parse_constraint(text)
 
@@ -84,10 +86,10 @@ def search_study(
     space: str,
     *,
     objectives: str | None = None,
-    strategy: str = "hyt",
+    strategy: str | None = None,
     constraints: Sequence[str] = (),
-    evaluations: int = 200,
-    batch: int = 10,
+    evaluations: int | None = None,
+    batch: int | None = None,
     seed: int = 0,
     extrapolated: Extrapolated = "allow",
     force: bool = False,
@@ -95,8 +97,10 @@ def search_study(
 ) -> SearchResult:
     """Search with the study's predictors for the ``objectives``, see `parse_objectives`.
 
-    They are latency, accuracy and the exact parameter count by default. The predicted ones come first in the
-    result. Counts are those of the task that the predictor of the first target of a device was fitted for.
+    Predictions are cheap: where the strategy or its numbers are not given, `default_effort` says what suits
+    that. The objectives are latency, accuracy and the exact parameter count by default. The predicted ones
+    come first in the result. Counts are those of the task that the predictor of the first target of a device
+    was fitted for.
     The result is written to ``search.json``. A search that was interrupted, or gets a larger budget of
     ``evaluations``, goes on from its checkpoint; with a smaller budget the result is what it was after so
     many. Checkpoints of other searches are kept as long as the predictors are those that they used.
@@ -135,6 +139,8 @@ def search_study(
         execution=context.execution,
         probes=chosen.sample(PROBES, np.random.default_rng(0)),
     )
+    usual = default_effort(chosen, evaluator.cost_s, strategy)
+    strategy, batch = usual.strategy, usual.batch if batch is None else batch
     described = (chosen.hash(), evaluator.objectives, strategy, tuple(constraints), batch, seed, extrapolated)
     predicted_by = digest(files.predictor(LATENCY.name).parent)[:8]
     key = hashlib.sha256(repr((evaluator.fingerprint, described)).encode()).hexdigest()[:8]
@@ -147,6 +153,7 @@ def search_study(
             constraints=constraints,
             evaluations=evaluations,
             batch=batch,
+            initial=usual.initial,
             seed=seed,
             task=task,
             extrapolated=extrapolated,

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from hytnas_datasets.spaces import get_space
 from hytnas_host.search import (
     STRATEGIES,
     CallableEvaluator,
@@ -69,7 +70,7 @@ class Counting:
     def __init__(self, evaluator, stop=None):
         self.objectives, self.execution = evaluator.objectives, evaluator.execution
         self.fingerprint = evaluator.fingerprint
-        self.extrapolates = evaluator.extrapolates
+        self.extrapolates, self.cost_s = evaluator.extrapolates, evaluator.cost_s
         self.evaluator, self.stop, self.seen = evaluator, stop, []
 
     def evaluate(self, architectures, /):
@@ -99,6 +100,21 @@ def test_result_says_what_was_found(search, strategy, evaluator, exact_metrics, 
         assert volume == pytest.approx(hypervolume(points[:count], np.array(result.reference_point)))
     assert [p.label for p in result.picks] == ["BL", "BA", "O"]
     assert result.notes == ()
+
+
+def test_a_small_space_with_cheap_evaluations_is_evaluated_as_a_whole(
+    search, small_space, objectives, evaluator
+):
+    cheap = CallableEvaluator(objectives, lambda a: evaluator.evaluate(a).values, cost_s=0.0)
+    unsaid = dict.fromkeys(("strategy", "evaluations", "batch", "initial"))
+    result = search(space=small_space, evaluator=cheap, options={}, **unsaid)
+    assert (result.strategy, len(result.evaluated)) == ("exhaustive", 24)
+    assert result.notes == ("Ended after 24 evaluations: toy-small gave no further network.",)
+
+
+def test_a_space_too_large_to_evaluate_each_is_refused(search):
+    with pytest.raises(SearchError, match="too many to evaluate each"):
+        search(space=get_space("hyt"), strategy="exhaustive")
 
 
 def test_result_survives_json(search):

@@ -105,8 +105,8 @@ def test_a_raised_budget_goes_on_from_the_checkpoint(searched, tmp_path, monkeyp
     copies = [tmp_path / name for name in ("whole", "raised")]
     for copy in copies:
         shutil.copytree(searched / "predictors", copy / "predictors")
-    whole = search_study(copies[0], "hyt", evaluations=45)
-    search_study(copies[1], "hyt", evaluations=33)
+    whole = search_study(copies[0], "hyt", evaluations=45, batch=10)
+    search_study(copies[1], "hyt", evaluations=33, batch=10)
     begun = checkpoints(copies[1])
     asked: list[int] = []
     evaluate = PredictorEvaluator.evaluate
@@ -119,12 +119,12 @@ def test_a_raised_budget_goes_on_from_the_checkpoint(searched, tmp_path, monkeyp
 
     monkeypatch.setattr(PredictorEvaluator, "evaluate", counted)
     with pytest.raises(KeyboardInterrupt):
-        search_study(copies[1], "hyt", evaluations=45)
-    raised = search_study(copies[1], "hyt", evaluations=45)
+        search_study(copies[1], "hyt", evaluations=45, batch=10)
+    raised = search_study(copies[1], "hyt", evaluations=45, batch=10)
     assert asked == [PROBES, 7, 5, PROBES, 5]
     assert without_time(raised) == without_time(whole)
     assert checkpoints(copies[1]) == begun
-    lowered = search_study(copies[1], "hyt", evaluations=33)
+    lowered = search_study(copies[1], "hyt", evaluations=33, batch=10)
     assert lowered.evaluated == whole.evaluated[:33]
 
 

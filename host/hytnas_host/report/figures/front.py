@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from hytnas_agent.records import EXECUTION_WORDS
-from hytnas_host.report.data import UNSTABLE, Axes, ReportData, percent_of
+from hytnas_host.report.data import MAX_BEHIND, UNSTABLE, Axes, ReportData, behind, percent_of
 from hytnas_host.report.figures.base import (
     Drawing,
     FigureSpec,
@@ -45,8 +45,10 @@ def describe(data: ReportData) -> FigureSpec | None:
     if axes.latency is None or axes.accuracy is None:
         return None
     measured = bool(data.verified())
+    all_shown = len(behind(search)) + len(search.front) >= len(search.evaluated)
     caption = (
-        "Every dot is an architecture the search evaluated with the predictors; the blue ones are its "
+        ("Every dot is an architecture" if all_shown else f"The dots are the front and {MAX_BEHIND:,} others")
+        + " that the search evaluated with the predictors; the blue ones are its "
         "Pareto front. The line joins those that no other beats in latency and accuracy alone"
         + (
             "; the rest are on the front for their smaller parameter count. "
@@ -102,13 +104,19 @@ def draw_on(
             ]
         ).reshape(-1, 2)
 
-    on_front = {member.architecture for member in search.front}
-    others = [member for member in search.evaluated if member.architecture not in on_front]
-    behind, front = places(others), places(search.front)
-    everything = np.concatenate([behind, front])
+    others = behind(search)
+    dominated, front = places(others), places(search.front)
+    everything = np.concatenate([dominated, front])
     _scale(plot, data, everything)
     series(
-        plot, "evaluated", behind[:, 0], behind[:, 1], area=13, color=LIGHT["faint"], alpha=0.7, linewidths=0
+        plot,
+        "evaluated",
+        dominated[:, 0],
+        dominated[:, 1],
+        area=13,
+        color=LIGHT["faint"],
+        alpha=0.7,
+        linewidths=0,
     )
     _staircase(plot, front)
     _measured(plot, data, search, front)

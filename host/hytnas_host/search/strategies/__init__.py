@@ -17,6 +17,7 @@ STRATEGIES: Final[Registry[type[Strategy]]] = Registry(
     {
         "hyt": "hytnas_host.search.strategies.hyt:HytStrategy",
         "nsga2": "hytnas_host.search.strategies.nsga2:Nsga2Strategy",
+        "exhaustive": "hytnas_host.search.strategies.exhaustive:ExhaustiveStrategy",
         "random": "hytnas_host.search.strategies.random:RandomStrategy",
     },
     error=SearchError,
@@ -31,7 +32,7 @@ def list_strategies() -> tuple[str, ...]:
     Examples
     --------
     >>> list_strategies()[:3]
-    ('hyt', 'nsga2', 'random')
+    ('hyt', 'nsga2', 'exhaustive')
     """
     return STRATEGIES.names()
 

@@ -64,6 +64,8 @@ class Strategy(ABC):
     """
 
     name: ClassVar[str]
+    learns: ClassVar[bool] = False
+    """Whether it fits a model before each batch, which takes longer than cheap evaluations do."""
 
     def __init__(self, problem: SearchProblem, rng: np.random.Generator, *, initial: int = 30) -> None:
         if initial < 1:

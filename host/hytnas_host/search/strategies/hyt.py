@@ -62,6 +62,7 @@ class HytStrategy(Strategy):
     """
 
     name: ClassVar[str] = "hyt"
+    learns: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -29,16 +29,23 @@ class Nsga2Strategy(Strategy):
     ----------
     problem, rng, initial :
         As for every strategy; the initial design is the first population.
-    population : int
-        How many survive to be parents (mu); the size of a batch is lambda.
+    population : int, optional
+        How many survive to be parents (mu), by default as many as the initial design has; the size of a
+        batch is lambda.
     """
 
     name: ClassVar[str] = "nsga2"
 
     def __init__(
-        self, problem: SearchProblem, rng: np.random.Generator, *, initial: int = 30, population: int = 30
+        self,
+        problem: SearchProblem,
+        rng: np.random.Generator,
+        *,
+        initial: int = 30,
+        population: int | None = None,
     ) -> None:
         super().__init__(problem, rng, initial=initial)
+        population = max(initial, 2) if population is None else population
         if population < 2:
             raise SearchError(f"A population of {population} cannot breed", "Take at least 2")
         self._population = population

@@ -33,7 +33,7 @@ def test_impossible_options_are_refused(make_problem, wide_space, options, says)
 
 
 def test_unknown_strategy(make_problem, wide_space):
-    with pytest.raises(SearchError, match="Known: hyt, nsga2, random"):
+    with pytest.raises(SearchError, match="Known: hyt, nsga2, exhaustive, random"):
         make_strategy("cma", make_problem(wide_space), np.random.default_rng(0))
 
 
