@@ -49,7 +49,7 @@ class DeviceLease:
         """
         assert not self.held
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            descriptor = _opened(self._path)
         except OSError as error:
             raise AgentError(f"the lease file {self._path} cannot be opened: {error.strerror}") from error
         try:
@@ -104,13 +104,32 @@ def busy_error(holder: BusyHolder | None) -> RpcError:
     """The error for someone who finds the device held."""
     if holder is None:
         return RpcError(ErrorCode.BUSY, "the device is in use", "Try again when it is free")
-    since = time.strftime("%H:%M:%S", time.localtime(holder.since_unix_s))
+    try:
+        since = time.strftime("%H:%M:%S", time.localtime(holder.since_unix_s))
+    except (OverflowError, ValueError, OSError):  # whatever the file says
+        since = "a time that makes no sense"
     return RpcError(
         ErrorCode.BUSY,
         f"the device is in use by {holder.holder} (pid {holder.pid}) since {since}: {holder.reason}",
         "Wait for it to finish, or end that process",
         busy=holder,
     )
+
+
+def _opened(path: Path) -> int:
+    """The lease file, made for every user where it is missing: whoever may enter its folder may share it.
+
+    Linux refuses O_CREAT for a file of another user in a folder such as /tmp (fs.protected_regular).
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    with contextlib.suppress(FileNotFoundError):
+        return os.open(path, flags)
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another process was faster
+        return os.open(path, flags)
+    os.fchmod(descriptor, 0o666)
+    return descriptor
 
 
 def _is_lease(descriptor: int) -> bool:

@@ -164,6 +164,11 @@ class StateFolder:
                 f"the socket path {self.socket} is longer than Linux allows ({MAX_SOCKET_PATH_BYTES})",
                 f"Choose a shorter folder with --state or {STATE_VARIABLE}",
             )
+        if self.root.is_symlink():
+            raise AgentError(
+                f"the state folder {self.root} is a link",
+                f"Name the folder that it leads to with --state or {STATE_VARIABLE}",
+            )
         try:
             if _is_unmarked_default(self):
                 mark(self.root)

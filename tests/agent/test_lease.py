@@ -90,3 +90,47 @@ def test_a_full_disk_leaves_the_device_free(path: Path, monkeypatch: pytest.Monk
         patch.setattr("os.pwrite", full)
         lease.release()
     assert DeviceLease(path).acquire("you", "yours", 2) == 2
+
+
+@pytest.mark.parametrize("since", [1e300, -1e300])
+def test_a_holder_since_no_time_is_named_all_the_same(path: Path, since: float) -> None:
+    first = DeviceLease(path)
+    first.acquire("me@here", "latencies", 1234)
+    path.write_text(
+        f'{{"token":1,"holder":{{"holder":"me","pid":1,"since_unix_s":{since},"reason":"work"}}}}'
+    )
+    with pytest.raises(RpcError, match=r"by me .* since a time that makes no sense: work"):
+        DeviceLease(path).acquire("you@there", "nothing", 5)
+    first.release()
+
+
+def test_another_user_may_take_the_lease_when_it_is_free(path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        lease = DeviceLease(path)
+        lease.acquire("me@here", "latencies", 1234)
+    finally:
+        os.umask(before)
+    lease.release()
+    assert path.stat().st_mode & 0o777 == 0o666
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_a_second_user_finds_it_busy_and_takes_it_later(path: Path) -> None:
+    shared = path.parent / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    for folder in (shared, *shared.parents[:-1]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    lease = DeviceLease(shared / "lease")
+    lease.acquire("me@here", "latencies", 1234)
+    script = (
+        "import os, sys; from pathlib import Path; from hytnas_agent.lease import DeviceLease\n"
+        "os.setuid(65534)\n"
+        "DeviceLease(Path(sys.argv[1])).acquire('you@there', 'other work', 7); print('held')"
+    )
+    asked = [sys.executable, "-c", script, str(shared / "lease")]
+    busy = subprocess.run(asked, check=False, capture_output=True, text=True)
+    assert "in use by me@here" in busy.stderr
+    lease.release()
+    assert subprocess.run(asked, check=False, capture_output=True, text=True).stdout == "held\n"

@@ -157,6 +157,16 @@ def test_a_path_too_long_for_a_socket_is_refused_with_a_way_out(tmp_path: Path) 
         StateFolder(tmp_path / ("x" * 100)).create()
 
 
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    StateFolder(target).create()
+    target.chmod(0o755)
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(AgentError, match=r"link is a link\. Name the folder that it leads to"):
+        StateFolder(tmp_path / "link").create()
+    assert mode(target) == 0o755
+
+
 def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AgentError, match="cannot be used"):

@@ -3,8 +3,10 @@
 import contextlib
 import fcntl
 import os
+import resource
 import shutil
 import signal
+import socket
 import sqlite3
 import stat
 import time
@@ -440,6 +442,53 @@ def test_a_server_whose_folder_was_deleted_leaves_its_successor_the_socket(state
     first.send_signal(signal.SIGTERM)
     assert first.wait(60) == 0
     assert server_pid(state) == second.pid
+
+
+def test_links_and_folders_in_the_spool_are_in_nobodys_way(
+    state: StateFolder, connect: Connect, models: Models
+) -> None:
+    state.create()
+    (state.spool / f"{sha256(models.tiny)}.onnx").symlink_to(f"{sha256(models.tiny)}.onnx")
+    (state.spool / f"{'d' * 64}.onnx").symlink_to("nowhere")
+    (state.spool / f"{'e' * 64}.npz").mkdir()
+    (state.incoming / "dangling").symlink_to("nowhere")
+    (state.incoming / "folder").mkdir()
+    os.utime(state.incoming / "folder", (0, 0))
+    os.utime(state.incoming / "dangling", (0, 0), follow_symlinks=False)
+    agent = connect()
+    agent.upload(models.tiny)
+    assert not (state.spool / f"{sha256(models.tiny)}.onnx").is_symlink()
+    assert not (state.incoming / "dangling").is_symlink()
+
+
+def test_a_server_without_descriptors_turns_clients_away_and_goes_on(
+    state: StateFolder, connect: Connect
+) -> None:
+    server = start_server(state)
+    connect().ask("describe", DescribeParams())
+    used = max(map(int, os.listdir(f"/proc/{server.pid}/fd"))) + 1
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (used, used + 40))
+    with contextlib.ExitStack() as clients:
+        for _ in range(30):  # whatever numbers are free below the limit are taken first
+            client = clients.enter_context(socket.socket(socket.AF_UNIX))
+            client.settimeout(0.5)
+            client.connect(str(state.socket))
+            with contextlib.suppress(TimeoutError):
+                assert client.recv(1) == b""
+                break
+        else:
+            pytest.fail("nobody was turned away")
+        before = cpu_seconds(server.pid)
+        clients.enter_context(socket.socket(socket.AF_UNIX)).connect(str(state.socket))
+        time.sleep(0.5)
+        assert cpu_seconds(server.pid) - before < 0.3
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (used + 40, used + 40))
+    connect().ask("describe", DescribeParams())
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_the_exit_status_of_a_stopped_server_is_0(state: StateFolder) -> None:

@@ -72,7 +72,7 @@ class ClientLease:
         self.sign_of_life(token)
         return token
 
-    def check(self, token: int) -> None:
+    def check(self, token: int | None) -> None:
         """Refuse a token that is not the present one.
 
         Raises
@@ -80,7 +80,7 @@ class ClientLease:
         RpcError
             STALE_TOKEN.
         """
-        if token != self.token:
+        if token is None or token != self.token:
             raise RpcError(
                 ErrorCode.STALE_TOKEN,
                 "the lease has ended or belongs to someone else",

@@ -1,6 +1,7 @@
 """The thread that does the work, one thing at a time: a job's process, or a chore between jobs.
 
-Chores (verifying an upload, trying a runtime) go before waiting jobs and never run beside one.
+Chores (verifying an upload, trying a runtime) never run beside a job. Those of whoever holds the device go
+before waiting jobs; of all others' together, one goes between two jobs. Clients take turns.
 """
 
 import contextlib
@@ -8,7 +9,7 @@ import fcntl
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,9 @@ MAX_STARTS = 3
 """How often a job is started at most whose agent or device goes down each time."""
 
 
+Chore = Callable[[], None]
+
+
 @dataclass(frozen=True)
 class QueuedJob:
     """A job that waits or runs, with its files, its client, and the lease it belongs to."""
@@ -35,6 +39,49 @@ class QueuedJob:
     files: JobFiles
     client_id: str
     token: int
+
+
+class Chores:
+    """What clients wait for besides jobs: first come, first served for each, and the clients in turn."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Hashable, deque[Chore]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    def count(self, owner: Hashable) -> int:
+        """How many of the owner's wait."""
+        return len(self._waiting.get(owner, ()))
+
+    def add(self, owner: Hashable, chore: Chore) -> None:
+        """Put one behind the owner's others."""
+        self._waiting.setdefault(owner, deque()).append(chore)
+
+    def take(self, owner: Hashable) -> Chore | None:
+        """The owner's next; others' turns stay as they are."""
+        if owner not in self._waiting:
+            return None
+        chore = self._waiting[owner].popleft()
+        if not self._waiting[owner]:
+            del self._waiting[owner]
+        return chore
+
+    def take_next(self) -> Chore | None:
+        """The next of the owner whose turn it is, who then goes behind all others."""
+        owner = next(iter(self._waiting), None)
+        chore = self.take(owner)
+        if owner in self._waiting:
+            self._waiting[owner] = self._waiting.pop(owner)
+        return chore
+
+    def drop(self, owner: Hashable) -> None:
+        """Forget the owner's."""
+        self._waiting.pop(owner, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._waiting.clear()
 
 
 class Runner:
@@ -54,6 +101,8 @@ class Runner:
         Called on the runner's thread when a job starts and when it has ended.
     on_fault : callable
         Called on the runner's thread, at its unforeseen end, with what ended it: nothing will be measured.
+    holder : callable
+        Whose chores go before waiting jobs.
     """
 
     def __init__(
@@ -67,13 +116,16 @@ class Runner:
         on_start: Callable[[QueuedJob], None],
         on_end: Callable[[QueuedJob, ProcessResult | RpcError], None],
         on_fault: Callable[[Exception], None],
+        holder: Callable[[], Hashable] = lambda: None,
     ) -> None:
         self._journal, self._identity, self.allowed_cores = journal, identity, allowed_cores
         self._timed_lock = timed_lock
         self._gate = Gate(speeds=SpeedMemory(core_speeds))
         self._on_start, self._on_end, self._on_fault = on_start, on_end, on_fault
+        self._holder = holder
         self._condition = threading.Condition()
-        self._chores: deque[Callable[[], None]] = deque()
+        self._chores = Chores()
+        self._others_had_their_turn = False
         self._jobs: deque[QueuedJob] = deque()
         self._running: QueuedJob | None = None
         self._chore_running = False
@@ -96,11 +148,21 @@ class Runner:
             self._condition.notify()
         self._thread.join()
 
-    def add_chore(self, chore: Callable[[], None]) -> None:
-        """Do something on the runner's thread before the next job; it must not raise."""
+    def add_chore(self, chore: Chore, owner: Hashable = None) -> None:
+        """Do something for ``owner`` on the runner's thread between two jobs; it must not raise."""
         with self._condition:
-            self._chores.append(chore)
+            self._chores.add(owner, chore)
             self._condition.notify()
+
+    def waiting_chores(self, owner: Hashable) -> int:
+        """How many chores of the owner have not begun."""
+        with self._condition:
+            return self._chores.count(owner)
+
+    def drop_chores(self, owner: Hashable) -> None:
+        """Do nothing more for an owner who has left."""
+        with self._condition:
+            self._chores.drop(owner)
 
     def add_job(self, queued: QueuedJob) -> int:
         """Queue a job; how many are before it."""
@@ -166,7 +228,7 @@ class Runner:
                 self._condition.wait_for(lambda: self._stopping or self._chores or self._jobs)
                 if self._stopping:
                     return
-                chore = self._chores.popleft() if self._chores else None
+                chore = self._next_chore()
                 self._chore_running = chore is not None
                 self._running = None if chore else self._jobs.popleft()
                 queued = self._running
@@ -175,6 +237,16 @@ class Runner:
                 chore()
             elif queued is not None and cancellation is not None:
                 self._run(queued, cancellation)
+
+    def _next_chore(self) -> Chore | None:
+        """What goes before the next job, if anything does."""
+        chore = self._chores.take(self._holder())
+        if chore is None and not (self._jobs and self._others_had_their_turn):
+            chore = self._chores.take_next()
+            self._others_had_their_turn = chore is not None
+        elif chore is None:
+            self._others_had_their_turn = False
+        return chore
 
     def _run(self, queued: QueuedJob, cancellation: Cancellation) -> None:
         self._on_start(queued)

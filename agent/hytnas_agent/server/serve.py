@@ -1,9 +1,11 @@
 """``serve``: one server a state folder, on a Unix socket that only its user can open."""
 
 import contextlib
+import errno
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
@@ -29,6 +31,7 @@ from hytnas_agent.stop import stop_server
 
 BACKLOG = 16
 TAKE_OVER_TIMEOUT_S = 60.0
+SHORT_OF_DESCRIPTORS_S = 0.05
 
 
 def serve(
@@ -62,6 +65,7 @@ def serve(
 class _Server:
     def __init__(self, state: StateFolder, idle_exit_s: float | None, spool_bytes: int) -> None:
         self.loop = EventLoop()
+        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._idle_exit_s = idle_exit_s
         self._idle_end = None if idle_exit_s is None else Deadline(idle_exit_s)
         self._fault: Exception | None = None
@@ -83,6 +87,7 @@ class _Server:
             on_start=self._job_started,
             on_end=self._job_ended,
             on_fault=self._runner_failed,
+            holder=self._holder,
         )
         self._client_lease = ClientLease(
             self._lease,
@@ -117,15 +122,32 @@ class _Server:
         self._lease.release()
         self._journal.close()
         self.loop.close()
+        with contextlib.suppress(OSError):
+            os.close(self._spare)
 
     def _accept(self, listener: socket.socket) -> None:
         try:
             sock, _ = listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._turn_away(listener)
             return
         self._service.connected(
             Connection(self.loop, sock, self._service.received, self._service.disconnected)
         )
+
+    def _turn_away(self, listener: socket.socket) -> None:
+        """Close a connection for which there is no descriptor: it would be offered again without end."""
+        with contextlib.suppress(OSError):  # of the descriptor that was kept for this, if it could be
+            os.close(self._spare)
+            self._spare = -1
+            listener.accept()[0].close()
+        with contextlib.suppress(OSError):
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        time.sleep(SHORT_OF_DESCRIPTORS_S)
+
+    def _holder(self) -> Connection | None:
+        return self._service.holder()
 
     def _pin(self) -> None:
         """Fix the clock while somebody holds the device, where that is permitted and the clock is its own."""

@@ -75,6 +75,8 @@ from hytnas_agent.wire import (
 MAX_CLIENTS = 32
 MAX_QUEUED_JOBS = 1000
 MAX_OPEN_REQUESTS = 2000
+MAX_CHORES = 64
+"""Requests of one client that wait for their turn between jobs: uploads to verify, examinations."""
 MAX_ERROR_CHARACTERS = 1000
 CAPABILITIES = (
     "measure.timed",
@@ -147,8 +149,9 @@ class Service:
         clients[connection] = Client(connection)
 
     def disconnected(self, connection: Connection) -> None:
-        """A client is gone: its lease ends, its waiting jobs are dropped, its running one goes on."""
+        """A client is gone: its lease ends, all that waits for it is dropped, its running job goes on."""
         client = self._parts.clients.pop(connection)
+        self._parts.runner.drop_chores(connection)
         for waiters in self._waiters.values():
             waiters[:] = [waiter for waiter in waiters if waiter.client is not client]
         if client.token is not None and client.token == self._parts.client_lease.token:
@@ -192,6 +195,24 @@ class Service:
         if client.open_requests >= MAX_OPEN_REQUESTS:
             raise RpcError(ErrorCode.INVALID_REQUEST, f"{MAX_OPEN_REQUESTS} requests wait already")
         return params
+
+    def holder(self) -> Connection | None:
+        """The connection of the client that holds the device."""
+        token = self._parts.client_lease.token
+        if token is None:
+            return None
+        clients = list(self._parts.clients.values())
+        return next((client.connection for client in clients if client.token == token), None)
+
+    def _check_holder(self, client: Client, token: int) -> None:
+        """Refuse a token that is not the present one, or that another connection was given.
+
+        Raises
+        ------
+        RpcError
+            STALE_TOKEN.
+        """
+        self._parts.client_lease.check(token if token == client.token else None)
 
     def lease_expired(self) -> None:
         """The holder was silent for too long."""
@@ -268,13 +289,13 @@ class Service:
         client.token = token
         return AcquireResult(token, params.ttl_s)
 
-    def _heartbeat(self, _: Client, params: TokenParams, __: RequestId) -> Nothing:
-        self._parts.client_lease.check(params.token)
+    def _heartbeat(self, client: Client, params: TokenParams, _: RequestId) -> Nothing:
+        self._check_holder(client, params.token)
         self._parts.client_lease.sign_of_life(params.token)
         return Nothing()
 
     def _release(self, client: Client, params: TokenParams, _: RequestId) -> Nothing:
-        self._parts.client_lease.check(params.token)
+        self._check_holder(client, params.token)
         self._end_lease("the lease was released")
         client.token = None
         return Nothing()
@@ -308,7 +329,7 @@ class Service:
             return MeasureResult(entry.result, replayed=True)
         before = 0
         if queued is None:
-            self._parts.client_lease.check(params.token)
+            self._check_holder(client, params.token)
             if len(runner.pending(client.hello.client_id)) >= MAX_QUEUED_JOBS:
                 raise RpcError(ErrorCode.INVALID_REQUEST, f"{MAX_QUEUED_JOBS} jobs wait already")
             with self._parts.spool.lock:
@@ -359,7 +380,11 @@ class Service:
                 line = _error_line(request_id, error)
             self._parts.loop.call(lambda: self._answer(client, line))
 
-        self._parts.runner.add_chore(chore)
+        if self._parts.runner.waiting_chores(client.connection) >= MAX_CHORES:
+            raise RpcError(
+                ErrorCode.INVALID_REQUEST, f"{MAX_CHORES} requests wait already", "Wait for an answer"
+            )
+        self._parts.runner.add_chore(chore, client.connection)
 
     def _answer(self, client: Client, line: bytes) -> None:
         """Send what a request has waited for."""

@@ -93,6 +93,9 @@ class QuietService:
         self.service.connected(client)
         return client
 
+    def leave(self, client: Client) -> None:
+        self.service.disconnected(client)
+
     def say(self, client: Client, line: bytes | None) -> list[wire.Response | wire.Request]:
         """Let a client send a line; the answers."""
         self.service.received(client, line)

@@ -12,11 +12,18 @@ from hypothesis import strategies as st
 from hytnas_agent import wire
 from hytnas_agent.errors import AgentError
 from hytnas_agent.protocol import METHODS, DescribeParams, ErrorCode, HelloParams, Nothing
-from hytnas_agent.server.service import MAX_CLIENTS, MAX_ERROR_CHARACTERS, MAX_OPEN_REQUESTS, MAX_QUEUED_JOBS
+from hytnas_agent.server.service import (
+    MAX_CHORES,
+    MAX_CLIENTS,
+    MAX_ERROR_CHARACTERS,
+    MAX_OPEN_REQUESTS,
+    MAX_QUEUED_JOBS,
+)
 
 from .harness import JOB, LINES, VALID, QuietService
 
 MAX_ANSWER_BYTES = 64 * 1024
+DESCRIBE = wire.encode_request(1, "describe", DescribeParams())[:-1]
 HOSTILE_VALUES = (
     b"1" * 400,
     b"-1e999",
@@ -114,13 +121,40 @@ def test_errors_quote_only_so_much(quiet: QuietService) -> None:
 
 
 def test_requests_that_wait_are_limited(quiet: QuietService) -> None:
-    client = quiet.connect()
-    quiet.say(client, LINES[0])
-    refused = 0
-    for number in range(MAX_OPEN_REQUESTS + 10):
-        answers = quiet.say(client, wire.encode_request(number, "describe", DescribeParams()))
-        refused += sum(answer.error.code == ErrorCode.INVALID_REQUEST for answer in answers)
-    assert refused == 10
+    for request, limit in ((LINES[list(VALID).index("measure")], MAX_OPEN_REQUESTS), (DESCRIBE, MAX_CHORES)):
+        client = quiet.connect()
+        quiet.say(client, LINES[0])
+        quiet.say(client, LINES[list(VALID).index("acquire")])
+        refused = 0
+        for _ in range(limit + 10):
+            answers = [answer for answer in quiet.say(client, request) if isinstance(answer, wire.Response)]
+            refused += sum(answer.error.code == ErrorCode.INVALID_REQUEST for answer in answers)
+        assert refused == 10
+        quiet.leave(client)
+
+
+def test_what_a_client_waits_for_is_dropped_when_it_leaves(quiet: QuietService) -> None:
+    staying, leaving = quiet.connect(), quiet.connect()
+    for client in (staying, leaving):
+        quiet.say(client, LINES[0].replace(b'"session"', b'"%d"' % id(client)))
+        for _ in range(40):
+            quiet.say(client, DESCRIBE)
+    quiet.leave(leaving)
+    waiting = [quiet.runner.waiting_chores(client) for client in (staying, leaving)]
+    assert waiting == [40, 0]
+
+
+@pytest.mark.parametrize("method", ["heartbeat", "release", "measure"])
+def test_a_token_is_of_no_use_to_another_connection(quiet: QuietService, method: str) -> None:
+    holder, other = quiet.connect(), quiet.connect()
+    for client in (holder, other):
+        quiet.say(client, LINES[0].replace(b'"session"', b'"%d"' % id(client)))
+    quiet.say(holder, LINES[list(VALID).index("acquire")])
+    line = LINES[list(VALID).index(method)]
+    (answer,) = quiet.say(other, line)
+    assert answer.error.code == ErrorCode.STALE_TOKEN
+    quiet.say(holder, line)
+    assert quiet.lease.held is (method != "release")
 
 
 def test_jobs_that_wait_are_limited(quiet: QuietService) -> None:
