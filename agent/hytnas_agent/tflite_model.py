@@ -47,6 +47,8 @@ class Tensor:
         The schema's ``TensorType``.
     constant : bool
         Whether the file holds its elements.
+    shape_at, signature_at : int
+        Where in the file the sizes of ``shape`` and ``signature`` stand, as int32; 0 where there are none.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Tensor:
     signature: tuple[int, ...]
     kind: int
     constant: bool
+    shape_at: int = 0
+    signature_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,8 @@ def _read_graph(
             tensor.integers(7),
             tensor.integer(1, "<b"),
             _item(filled, tensor.integer(2, "<I"), "buffer"),
+            tensor.vector(0, 4)[0],
+            tensor.vector(7, 4)[0],
         )
         for tensor in graph.tables(0)
     ]

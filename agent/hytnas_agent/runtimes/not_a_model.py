@@ -38,7 +38,8 @@ def what_it_is(path: Path, model_format: ModelFormat) -> str:
     """
     with open_regular(path) as file:
         head = file.read(_HEAD_BYTES)
-    return _by_its_beginning(head) or _by_its_format(path, head[4:8] == IDENTIFIER, model_format)
+    tflite = head[4:8] == IDENTIFIER  # what is before it may be any number
+    return ("" if tflite else _by_its_beginning(head)) or _by_its_format(path, tflite, model_format)
 
 
 def _by_its_beginning(head: bytes) -> str:

@@ -24,7 +24,8 @@ MAX_FIELDS = 1_000_000
 TOO_MANY_FIELDS = f"it has more than {MAX_FIELDS} fields: it is damaged, or no model"
 
 _MODEL_IR_VERSION, _MODEL_GRAPH = 1, 7
-_MODEL_FIELDS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})
+_MAX_MODEL_FIELD = 100
+"""The number of any field that a model may have; those of today go to 26."""
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT = 1, 5, 11
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE = 1, 2, 4, 5
 _ATTRIBUTE_NAME, _ATTRIBUTE_INTEGER, _ATTRIBUTE_TENSOR = 1, 3, 5
@@ -92,7 +93,7 @@ def flaw(path: Path) -> str:
     """
     with _opened(path) as reader:
         found = {number for number, _ in reader.fields(reader.whole)}
-        known = found <= _MODEL_FIELDS and bool(found & {_MODEL_IR_VERSION, _MODEL_GRAPH})
+        known = bool(found & {_MODEL_IR_VERSION, _MODEL_GRAPH}) and max(found) <= _MAX_MODEL_FIELD
         if reader.exhausted:
             return TOO_MANY_FIELDS
         if reader.cut_in is not None:

@@ -22,7 +22,8 @@ from hytnas_host.collect.label_rows import FAILURES, NOT_READ, GivenFile
 from hytnas_host.collect.model import Model
 from hytnas_host.export import ModelFileError, inspect_onnx
 from hytnas_host.export.external import MAX_MODEL_BYTES, packed
-from hytnas_host.export.shapes import AS_THEY_ARE, Shape, WantedShapes, with_fixed_shapes
+from hytnas_host.export.fixing import fix_onnx, fix_tflite
+from hytnas_host.export.shapes import AS_THEY_ARE, Shape, WantedShapes
 from hytnas_host.export.target import ModelKind
 
 FOLDER = "models/files"
@@ -117,7 +118,7 @@ class FileImporter:
     given : list of GivenFile
         Every file so far, those too that could not be read.
     input_names : set of str
-        What the inputs of ONNX files so far are called.
+        What the inputs of the files so far are called.
     """
 
     def __init__(
@@ -158,7 +159,7 @@ class FileImporter:
         self._study.failures.add(FAILURES[outcome], as_text(file), said)
 
     def _take(self, file: Path, kind: ModelKind) -> Model:
-        whole, shapes = self._prepared(file) if kind.format == "onnx" else (None, {})
+        whole, shapes = self._prepared(file, kind.format)
         with open_regular(file) if whole is None else io.BytesIO(whole) as source:
             sha256 = hashlib.file_digest(source, "sha256").hexdigest()
             path = f"{FOLDER}/{sha256[:16]}-{_short(as_text(file.name))}"
@@ -186,7 +187,7 @@ class FileImporter:
         return Model(sha256, kind.format, copy, inputs_file=self._inputs_file)
 
     def check_names(self, names: Collection[str]) -> None:
-        """Raise CollectError where no ONNX file so far has an input of one of the names."""
+        """Raise CollectError where no file so far has an input of one of the names."""
         missing = sorted(set(names) - self.input_names)
         if missing:
             raise CollectError(
@@ -194,9 +195,9 @@ class FileImporter:
                 f"name one of: {', '.join(sorted(self.input_names)) or 'there is none'}",
             )
 
-    def _prepared(self, file: Path) -> tuple[bytes | None, dict[str, Shape]]:
-        """An ONNX file with its weights and fixed inputs, and their shapes; ``None`` for it as it is."""
-        whole = packed(file)
+    def _prepared(self, file: Path, model_format: ModelFormat) -> tuple[bytes | None, dict[str, Shape]]:
+        """A file with its weights and fixed inputs, and the shapes of these; ``None`` for it as it is."""
+        whole = packed(file) if model_format == "onnx" else None
         if whole is None:
             with open_regular(file) as stream:
                 found = stream.read(MAX_MODEL_BYTES + 1)
@@ -204,7 +205,8 @@ class FileImporter:
                 return None, {}
         else:
             found = whole
-        fixed = with_fixed_shapes(file, found, self._wanted)
+        fix = fix_onnx if model_format == "onnx" else fix_tflite
+        fixed = fix(file, found, self._wanted)
         self.input_names.update(fixed.names)
         return (fixed.content if fixed.shapes else whole), fixed.shapes
 

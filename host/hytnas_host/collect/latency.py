@@ -145,7 +145,7 @@ def collect_files(
     model_format, precision : optional
         Measure only the files of this format and precision.
     shapes : mapping, optional
-        Shapes of inputs by name, for ONNX files that leave them open; they are fixed in the study's copy.
+        Shapes of inputs by name, for files that leave them open; they are fixed in the study's copy.
     resolution : int, optional
         Height and width to fix an image to that is the only input and open.
     inputs : Path, optional

@@ -54,6 +54,7 @@ def test_what_is_no_model_is_named(tmp_path: Path, content: bytes, words: str) -
     ("content", "words"),
     [
         (ONNX, ""),
+        (ONNX + b"\xda\x01\x00", ""),
         (TFLITE, "name it .tflite"),
         (ONNX[: len(ONNX) // 2], "its end is missing"),
         (ONNX[:-1], "its end is missing"),
@@ -62,7 +63,17 @@ def test_what_is_no_model_is_named(tmp_path: Path, content: bytes, words: str) -
         (bytes(range(256)) * 4, "no ONNX model"),
         (b"\xf8\x3f\x01" * 50, "no ONNX model"),
     ],
-    ids=["whole", "tflite", "half", "cut", "no graph", "numbers", "bytes", "other fields"],
+    ids=[
+        "whole",
+        "of later versions",
+        "tflite",
+        "half",
+        "cut",
+        "no graph",
+        "numbers",
+        "bytes",
+        "other fields",
+    ],
 )
 def test_a_file_that_is_called_onnx_is_looked_into(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "net.onnx"
@@ -76,8 +87,9 @@ def test_a_file_that_is_called_tflite_may_be_one_of_onnx(tmp_path: Path) -> None
     path = tmp_path / "net.tflite"
     path.write_bytes(ONNX)
     assert "name it .onnx" in what_it_is(path, "tflite")
-    path.write_bytes(TFLITE)
-    assert what_it_is(path, "tflite") == ""
+    for beginning in (b"", b"\x80\x02\0\0", b"\x1f\x8b\0\0"):
+        path.write_bytes(beginning + TFLITE[len(beginning) :])
+        assert what_it_is(path, "tflite") == ""
 
 
 @pytest.mark.parametrize(

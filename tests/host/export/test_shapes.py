@@ -6,10 +6,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tests.agent.runtimes.tflite_files import relu
 
+from hytnas_agent.runtimes.registry import create
 from hytnas_host.export import ModelFileError
+from hytnas_host.export.fixing import fix_onnx, fix_tflite
 from hytnas_host.export.inspect import TensorInfo, inspect_onnx
-from hytnas_host.export.shapes import WantedShapes, parse_shape, with_fixed_shapes
+from hytnas_host.export.shapes import WantedShapes, parse_shape
 
 PATH = Path("net.onnx")
 
@@ -49,7 +52,7 @@ def shape_of(content: bytes, name: str = "x") -> list:
     ],
 )
 def test_an_open_image_gets_the_resolution(shape: list | None, expected: tuple[int, ...]) -> None:
-    fixed = with_fixed_shapes(PATH, network(shape), WantedShapes(resolution=64))
+    fixed = fix_onnx(PATH, network(shape), WantedShapes(resolution=64))
     assert (fixed.names, fixed.shapes) == (("x",), {"x": expected})
     assert shape_of(fixed.content) == list(expected)
     assert shape_of(fixed.content, "y") == [expected[0], 4, 1, 1], "outputs follow"
@@ -57,7 +60,7 @@ def test_an_open_image_gets_the_resolution(shape: list | None, expected: tuple[i
 
 def test_an_image_may_have_its_channels_last() -> None:
     content = network(["n", None, None, 3], first="Relu")
-    fixed = with_fixed_shapes(PATH, content, WantedShapes(resolution=64))
+    fixed = fix_onnx(PATH, content, WantedShapes(resolution=64))
     assert fixed.shapes == {"x": (1, 64, 64, 3)}
 
 
@@ -83,7 +86,7 @@ def test_an_image_may_have_its_channels_last() -> None:
     ],
 )
 def test_what_is_fixed_or_no_image_stays_as_it_is(content: bytes) -> None:
-    fixed = with_fixed_shapes(PATH, content, WantedShapes(resolution=64))
+    fixed = fix_onnx(PATH, content, WantedShapes(resolution=64))
     assert (fixed.content, fixed.shapes) == (content, {})
 
 
@@ -91,7 +94,7 @@ def test_named_shapes_fix_all_dimensions_of_that_name(tmp_path: Path) -> None:
     values = [helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "length"]) for name in "abc"]
     graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "g", values[:2], values[2:])
     content = helper.make_model(graph).SerializeToString()
-    fixed = with_fixed_shapes(PATH, content, WantedShapes({"a": (1, 16)}, resolution=64))
+    fixed = fix_onnx(PATH, content, WantedShapes({"a": (1, 16)}, resolution=64))
     assert fixed.shapes == {"a": (1, 16)}
     path = tmp_path / "net.onnx"
     path.write_bytes(fixed.content)
@@ -99,14 +102,58 @@ def test_named_shapes_fix_all_dimensions_of_that_name(tmp_path: Path) -> None:
     assert info.inputs[1] == TensorInfo("b", "int64", (1, 16))
     assert info.outputs[0].shape == (1, 16)
     offered = WantedShapes(offered={"a": (1, 16), "b": (1, 16)})
-    assert with_fixed_shapes(PATH, content, offered).shapes == {"a": (1, 16), "b": (1, 16)}
-    assert with_fixed_shapes(PATH, fixed.content, offered).shapes == {}
+    assert fix_onnx(PATH, content, offered).shapes == {"a": (1, 16), "b": (1, 16)}
+    assert fix_onnx(PATH, fixed.content, offered).shapes == {}
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 8), (1, 4, 8, 8)])
 def test_a_shape_that_does_not_fit_is_an_error_that_names_it(shape: tuple[int, ...]) -> None:
     with pytest.raises(ModelFileError, match=r"net\.onnx cannot have the shape x:1,.*: (Rank|Can't)"):
-        with_fixed_shapes(PATH, network(["n", 3, "h", "w"]), WantedShapes({"x": shape}))
+        fix_onnx(PATH, network(["n", 3, "h", "w"]), WantedShapes({"x": shape}))
+
+
+def relu_of(tmp_path: Path, *signature: int, shape: tuple[int, ...]) -> Path:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(relu(signature=signature, shape=shape))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("signature", "wanted", "expected"),
+    [
+        ((1, -1), WantedShapes({"x": (1, 9)}), (1, 9)),
+        ((1, -1), WantedShapes(offered={"x": (2, 9)}), None),
+        ((-1, -1, -1, 3), WantedShapes(resolution=8), (1, 8, 8, 3)),
+        ((), WantedShapes(offered={"x": (1, 9)}, resolution=8), ()),
+        ((-1, 4), WantedShapes(resolution=8), ()),
+    ],
+    ids=["named", "does not fit", "image", "static", "free batch"],
+)
+def test_open_inputs_of_tflite_are_fixed_where_their_sizes_stand(
+    tmp_path: Path, signature: tuple, wanted: WantedShapes, expected: tuple | None
+) -> None:
+    path = relu_of(tmp_path, *signature, shape=tuple(abs(size) for size in signature) or (1, 4))
+    content = path.read_bytes()
+    if expected is None:
+        with pytest.raises(ModelFileError, match="dimension 1 is 1"):
+            fix_tflite(path, content, wanted)
+        return
+    fixed = fix_tflite(path, content, wanted)
+    assert fixed.names == ("x",)
+    assert fixed.shapes == ({"x": expected} if expected else {})
+    assert (fixed.content == content) == (not expected)
+    if expected:
+        path.write_bytes(fixed.content)
+        model = create("ai-edge-litert").load(path, threads=1)
+        assert model.inputs[0].shape == expected
+        assert model.run([np.ones(expected, np.float32)])[0].shape == expected
+
+
+def test_damaged_tflite_stays_as_it_is(tmp_path: Path) -> None:
+    path = relu_of(tmp_path, 1, -1, shape=(1, 1))
+    content = path.read_bytes()[:-4]
+    path.write_bytes(content[:30])
+    assert fix_tflite(path, content, WantedShapes({"x": (1, 9)})).content == content
 
 
 def test_shapes_are_read_as_people_write_them() -> None:
