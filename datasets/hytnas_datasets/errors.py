@@ -19,6 +19,10 @@ class SchemaVersionError(StudyError):
     """The study file was written by another version of the schema."""
 
 
+class DamagedRowsWarning(UserWarning):
+    """Rows of a study file cannot be read and are left out."""
+
+
 class NotEnoughDataError(HytnasError):
     """The study holds too few labels for what was asked."""
 

@@ -6,8 +6,8 @@ import sqlite3
 import msgspec
 
 from hytnas_datasets.errors import StudyError
-from hytnas_datasets.store.architectures import put_architecture
-from hytnas_datasets.store.database import Database
+from hytnas_datasets.store.architectures import Architectures, check_architecture, put_architecture
+from hytnas_datasets.store.database import Database, Row, decode
 from hytnas_datasets.store.records import AccuracyRecord, recipe_fingerprint
 
 
@@ -58,12 +58,18 @@ class Accuracies:
 
     def all(self) -> list[AccuracyRecord]:
         """Every training of the study, failed ones too, in the order they were stored."""
-        rows = self._database.query("SELECT record FROM accuracy ORDER BY id")
-        return [msgspec.msgpack.decode(row["record"], type=AccuracyRecord) for row in rows]
+        spaces = Architectures(self._database).known_spaces()
+
+        def make(row: Row) -> AccuracyRecord:
+            record = decode(row["record"], AccuracyRecord)
+            check_architecture(record.architecture, spaces)
+            return record
+
+        return self._database.read("accuracy", "SELECT id, record FROM accuracy ORDER BY id", make)
 
     def keys(self) -> set[tuple[str, int, str, str]]:
         """(plan hash, seed, recipe fingerprint, data fingerprint) of every training of the study."""
-        rows = self._database.query(
-            "SELECT plan_hash, seed, recipe_fingerprint, data_fingerprint FROM accuracy"
-        )
-        return {(row[0], row[1], row[2], row[3]) for row in rows}
+        return {
+            (record.plan_hash, record.seed, recipe_fingerprint(record.recipe), record.data_fingerprint)
+            for record in self.all()
+        }

@@ -1,14 +1,15 @@
 """Architectures that were sampled into a study, by purpose and in their order: the resume journal."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
 from hytnas_datasets.errors import SpaceError, StudyError
 from hytnas_datasets.spaces import Architecture, Space, get_space
 from hytnas_datasets.spaces.space import Choice
-from hytnas_datasets.store.database import Database
+from hytnas_datasets.store.database import Database, Row, decode
 from hytnas_datasets.store.records import Purpose
 
 
@@ -51,13 +52,11 @@ def put_space(connection: sqlite3.Connection, space: Space) -> None:
 
 def identifier(architecture: Architecture, stored: StoredSpace) -> str:
     """The architecture's id, or its choices' positions where this machine has another space, or none."""
-    try:
+    with suppress(SpaceError):
         space = get_space(stored.name)
-    except SpaceError:
-        space = None
-    if space is None or space.hash() != stored.hash:
-        return "-".join(map(str, architecture.indices))
-    return space.format(architecture)
+        if space.hash() == stored.hash:
+            return space.format(architecture)
+    return "-".join(map(str, architecture.indices))
 
 
 def put_architecture(connection: sqlite3.Connection, architecture: Architecture) -> int:
@@ -68,9 +67,22 @@ def put_architecture(connection: sqlite3.Connection, architecture: Architecture)
     return int(row["id"])
 
 
-def as_architecture(row: sqlite3.Row) -> Architecture:
-    """The architecture in the columns ``space`` and ``choices`` of a row."""
-    return Architecture(row["space"], msgspec.json.decode(row["choices"], type=tuple[int, ...]))
+def check_architecture(architecture: Architecture, spaces: Mapping[str, StoredSpace]) -> Architecture:
+    """The architecture, if it makes choices of a stored space; raises StudyError."""
+    space = spaces.get(architecture.space)
+    if space is None:
+        raise StudyError(f"an architecture is of the space {architecture.space!r}, which cannot be read")
+    counts = [len(variable.choices) for variable in space.variables]
+    if len(counts) != len(architecture.indices) or any(
+        not -1 <= index < count for index, count in zip(architecture.indices, counts, strict=True)
+    ):
+        raise StudyError(f"an architecture makes choices that {space.name} does not have")
+    return architecture
+
+
+def as_architecture(row: Row, spaces: Mapping[str, StoredSpace]) -> Architecture:
+    """The architecture in the columns ``space`` and ``choices`` of a row; raises StudyError."""
+    return check_architecture(Architecture(row["space"], decode(row["choices"], tuple[int, ...])), spaces)
 
 
 class Architectures:
@@ -104,22 +116,27 @@ class Architectures:
 
     def of(self, purpose: str) -> list[tuple[Architecture, str]]:
         """(architecture, plan hash) in sampled order: the resume journal of ``purpose``."""
-        rows = self._database.query(
-            "SELECT space, choices, plan_hash FROM sample "
+        spaces = self.known_spaces()
+        return self._database.read(
+            "sample",
+            "SELECT sample.id, space, choices, plan_hash FROM sample "
             "JOIN architecture ON architecture.id = architecture_id WHERE purpose = ? ORDER BY sample.id",
+            lambda row: (as_architecture(row, spaces), row["plan_hash"]),
             (purpose,),
         )
-        return [(as_architecture(row), row["plan_hash"]) for row in rows]
 
     def all(self) -> list[Architecture]:
         """The distinct architectures of the study, but for one that is there as the canary alone."""
-        rows = self._database.query(
-            "SELECT DISTINCT space, choices FROM architecture "
+        spaces = self.known_spaces()
+        found = self._database.read(
+            "architecture",
+            "SELECT id, space, choices FROM architecture "
             "WHERE id NOT IN (SELECT architecture_id FROM sample WHERE purpose = :canary) "
             "OR id IN (SELECT architecture_id FROM sample WHERE purpose != :canary)",
+            lambda row: as_architecture(row, spaces),
             {"canary": Purpose.CANARY},
         )
-        return [as_architecture(row) for row in rows]
+        return list(dict.fromkeys(found))
 
     def counts(self) -> dict[str, int]:
         """How many architectures were sampled for each purpose."""
@@ -130,19 +147,25 @@ class Architectures:
 
     def by_plan(self) -> dict[str, Architecture]:
         """An architecture of each network, by plan hash: the one that was sampled first."""
-        rows = self._database.query(
-            "SELECT plan_hash, space, choices FROM sample "
-            "JOIN architecture ON architecture.id = architecture_id ORDER BY sample.id DESC"
+        spaces = self.known_spaces()
+        found = self._database.read(
+            "sample",
+            "SELECT sample.id, plan_hash, space, choices FROM sample "
+            "JOIN architecture ON architecture.id = architecture_id ORDER BY sample.id DESC",
+            lambda row: (row["plan_hash"], as_architecture(row, spaces)),
         )
-        return {row["plan_hash"]: as_architecture(row) for row in rows}
+        return dict(found)
 
     def spaces(self) -> list[StoredSpace]:
         """Every space the study has architectures of, as it was defined when they were drawn."""
-        return [
-            StoredSpace(
-                row["name"],
-                row["hash"],
-                msgspec.json.decode(row["variables"], type=tuple[StoredVariable, ...]),
-            )
-            for row in self._database.query("SELECT * FROM space ORDER BY name")
-        ]
+        return self._database.read(
+            "space",
+            "SELECT rowid, name, hash, variables FROM space ORDER BY name",
+            lambda row: StoredSpace(
+                row["name"], row["hash"], decode(row["variables"], tuple[StoredVariable, ...])
+            ),
+        )
+
+    def known_spaces(self) -> dict[str, StoredSpace]:
+        """The same by name."""
+        return {space.name: space for space in self.spaces()}

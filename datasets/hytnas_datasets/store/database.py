@@ -2,15 +2,18 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from hytnas_datasets.errors import SchemaVersionError, StudyError
+from hytnas_agent.errors import HytnasError
+from hytnas_datasets.errors import DamagedRowsWarning, SchemaVersionError, StudyError
 from hytnas_datasets.store import schema
+from hytnas_datasets.store.soundness import find_fault
 
 Row = sqlite3.Row
 Value = str | int | float | bytes | None
@@ -55,15 +58,35 @@ def explain(error: sqlite3.Error, path: Path) -> StudyError:
     return StudyError(f"the study file {path}: {text}")
 
 
-def decode(blob: bytes, kind: type[T]) -> T:
-    """The stored record of ``kind``; raises StudyError where it cannot be read."""
+def decode(stored: bytes | str, kind: type[T]) -> T:
+    """What a column holds: a record in MessagePack, or JSON text. Raises StudyError where it is none."""
     try:
-        return msgspec.msgpack.decode(blob, type=kind)
-    except msgspec.MsgspecError as error:
-        raise StudyError(
-            f"a stored {kind.__name__} cannot be read ({error})",
-            "Read this study with the version that wrote it",
-        ) from error
+        if isinstance(stored, str):
+            return checked(msgspec.json.decode(stored, type=kind))
+        return checked(msgspec.msgpack.decode(stored, type=kind))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise _unreadable(kind, str(error)) from error
+    except HytnasError as error:  # of a record's own checks
+        raise _unreadable(kind, error.what) from error
+
+
+def checked(record: T) -> T:
+    """The record, if its numbers can be; raises StudyError."""
+    fault = find_fault(record)
+    if fault is not None:
+        raise _unreadable(type(record), fault)
+    return record
+
+
+def _unreadable(kind: Any, why: str) -> StudyError:
+    name = getattr(kind, "__name__", str(kind))
+    return StudyError(
+        f"a stored {name} cannot be read ({why})", "Read this study with the version that wrote it"
+    )
+
+
+def _as_text(stored: bytes) -> str:
+    return stored.decode(errors="replace")
 
 
 def unknown_model(model_sha256: str) -> StudyError:
@@ -116,6 +139,8 @@ class Database:
     def _prepare(self) -> None:
         connection = self._connection
         connection.row_factory = sqlite3.Row
+        connection.text_factory = _as_text
+        connection.execute("PRAGMA trusted_schema = OFF")
         self._check()
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -182,6 +207,36 @@ class Database:
                 return self._connection.execute(sql, parameters).fetchall()
             except sqlite3.Error as error:
                 raise explain(error, self.path) from error
+
+    def read(
+        self,
+        table: str,
+        sql: str,
+        make: Callable[[Row], T],
+        parameters: Sequence[Value] | Mapping[str, Value] = (),
+    ) -> list[T]:
+        """What ``make`` makes of each row of a reading statement, the first column of which numbers
+        rows of ``table``.
+
+        Rows that it cannot read (it raises a HytnasError) are left out, so that the rest of a damaged study
+        stays of use; a DamagedRowsWarning says which they are.
+        """
+        found: list[T] = []
+        damaged: list[str] = []
+        for row in self.query(sql, parameters):
+            try:
+                found.append(make(row))
+            except HytnasError as error:
+                damaged.append(f"row {row[0]}: {error.args[0]}")
+        if damaged:
+            rows = "1 row" if len(damaged) == 1 else f"{len(damaged)} rows"
+            warnings.warn(
+                f"{rows} of the table {table} in {self.path} cannot be read and are left out ({damaged[0]}). "
+                "Restore the study from a copy, or go on with what is left",
+                DamagedRowsWarning,
+                stacklevel=1,
+            )
+        return found
 
     def close(self) -> None:
         """Close the file; SQLite then folds the write-ahead log into it."""

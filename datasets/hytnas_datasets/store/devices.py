@@ -16,7 +16,8 @@ def put_context(connection: sqlite3.Connection, context: DeviceContext | None) -
         return ""
     fingerprint = context.fingerprint()
     connection.execute(
-        "INSERT INTO context (fingerprint, record) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO context (fingerprint, record) VALUES (?, ?) "
+        "ON CONFLICT DO UPDATE SET record = excluded.record WHERE record != excluded.record",
         (fingerprint, msgspec.msgpack.encode(context)),
     )
     return fingerprint
@@ -45,8 +46,11 @@ class Devices:
 
     def all(self) -> list[DeviceDescription]:
         """Every device and context seen, oldest first."""
-        rows = self._database.query("SELECT record FROM device ORDER BY seen_unix_s")
-        return [decode(row["record"], DeviceDescription) for row in rows]
+        return self._database.read(
+            "device",
+            "SELECT rowid, record FROM device ORDER BY seen_unix_s",
+            lambda row: decode(row["record"], DeviceDescription),
+        )
 
     def names(self) -> dict[str, str]:
         """What the person calls each device, by device id; the latest name, none where it was never said."""
@@ -57,5 +61,9 @@ class Devices:
 
     def contexts(self) -> dict[str, DeviceContext]:
         """Every context of the study by its fingerprint."""
-        rows = self._database.query("SELECT fingerprint, record FROM context")
-        return {row["fingerprint"]: decode(row["record"], DeviceContext) for row in rows}
+        found = self._database.read(
+            "context",
+            "SELECT rowid, fingerprint, record FROM context",
+            lambda row: (row["fingerprint"], decode(row["record"], DeviceContext)),
+        )
+        return dict(found)

@@ -1,8 +1,11 @@
 """The model files of a study."""
 
+from pathlib import Path
+
 import msgspec
 
-from hytnas_datasets.store.database import Database, decode
+from hytnas_datasets.errors import StudyError
+from hytnas_datasets.store.database import Database, Row, decode
 from hytnas_datasets.store.records import ExportRecord
 
 
@@ -42,16 +45,41 @@ class Exports:
         self, plan_hash: str, resolution: int, classes: int, *, format: str, precision: str, converter: str
     ) -> ExportRecord | None:
         """The newest model file of a network for a task, made like this, or ``None``."""
-        rows = self._database.query(
-            "SELECT record FROM export WHERE plan_hash = ? AND resolution = ? AND classes = ? "
-            "AND format = ? AND precision = ? AND converter = ? ORDER BY id DESC LIMIT 1",
+        found = self._database.read(
+            "export",
+            "SELECT id, sha256, record FROM export WHERE plan_hash = ? AND resolution = ? AND classes = ? "
+            "AND format = ? AND precision = ? AND converter = ? ORDER BY id DESC",
+            as_export,
             (plan_hash, resolution, classes, format, precision, converter),
         )
-        return decode(rows[0]["record"], ExportRecord) if rows else None
+        return found[0] if found else None
 
     def all(self) -> list[ExportRecord]:
         """Every model file of the study, in the order they were stored."""
-        return [
-            decode(row["record"], ExportRecord)
-            for row in self._database.query("SELECT record FROM export ORDER BY id")
-        ]
+        return self._database.read("export", "SELECT id, sha256, record FROM export ORDER BY id", as_export)
+
+
+def file_of(folder: Path, path: str) -> Path:
+    """The file of the study in ``folder`` at a relative path that a record of it gives.
+
+    Raises StudyError where that leads out of the study, also by way of a link.
+    """
+    found = folder / path
+    try:
+        inside = found.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # links in a circle, a zero byte
+        inside = False
+    if not inside:
+        raise StudyError(
+            f"the study {folder} names a model file outside of itself: {path}",
+            "Have its models made again, and mind where the study came from",
+        )
+    return found
+
+
+def as_export(row: Row) -> ExportRecord:
+    """The record in the columns ``sha256`` and ``record`` of a row; raises StudyError."""
+    record = decode(row["record"], ExportRecord)
+    if record.sha256 != row["sha256"]:
+        raise StudyError(f"the record of the model {row['sha256'][:16]} is one of {record.sha256[:16]}")
+    return record

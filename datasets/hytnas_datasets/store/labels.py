@@ -6,10 +6,12 @@ import msgspec
 
 from hytnas_agent.label import plausible_label
 from hytnas_agent.records import DeviceContext, LatencyLabel
+from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture
-from hytnas_datasets.store.architectures import as_architecture
-from hytnas_datasets.store.database import Database, decode, unknown_model
+from hytnas_datasets.store.architectures import Architectures, as_architecture
+from hytnas_datasets.store.database import Database, Row, decode, unknown_model
 from hytnas_datasets.store.devices import Devices, put_context
+from hytnas_datasets.store.exports import as_export
 from hytnas_datasets.store.records import ExportRecord
 
 
@@ -69,24 +71,34 @@ class Labels:
         one whose numbers cannot be, and was stored all the same, is INTERNAL.
         """
         contexts = Devices(self._database).contexts()
-        rows = self._database.query(
-            "SELECT label.record AS label, label.purpose, label.device_id, label.context_fingerprint, "
-            "export.record AS export, architecture.space, architecture.choices "
+        spaces = Architectures(self._database).known_spaces()
+
+        def make(row: Row) -> StoredLabel:
+            context = row["context_fingerprint"]
+            label = plausible_label(decode(row["label"], LatencyLabel))
+            if context and context not in contexts:
+                raise StudyError(f"its context {context} cannot be read")
+            if label.model_sha256 != row["sha256"]:
+                raise StudyError(f"a label of the model {row['sha256'][:16]} is one of another")
+            return StoredLabel(
+                architecture=None if row["space"] is None else as_architecture(row, spaces),
+                export=as_export(row),
+                label=label,
+                purpose=row["purpose"],
+                device_id=row["device_id"],
+                context=contexts.get(context),
+            )
+
+        return self._database.read(
+            "latency_label",
+            "SELECT label.id, label.record AS label, label.purpose, label.device_id, "
+            "label.context_fingerprint, export.sha256, export.record, "
+            "architecture.space, architecture.choices "
             "FROM latency_label AS label JOIN export ON export.sha256 = label.model_sha256 "
             "LEFT JOIN sample ON sample.plan_hash = export.plan_hash AND sample.purpose = label.purpose "
             "LEFT JOIN architecture ON architecture.id = sample.architecture_id "
             "WHERE :purpose IS NULL OR label.purpose = :purpose "
             "ORDER BY sample.id IS NULL, sample.id, label.id",
+            make,
             {"purpose": purpose},
         )
-        return [
-            StoredLabel(
-                architecture=None if row["space"] is None else as_architecture(row),
-                export=decode(row["export"], ExportRecord),
-                label=plausible_label(decode(row["label"], LatencyLabel)),
-                purpose=row["purpose"],
-                device_id=row["device_id"],
-                context=contexts.get(row["context_fingerprint"]),
-            )
-            for row in rows
-        ]

@@ -47,7 +47,9 @@ class Passes:
         found: dict[tuple[str, str], StoredPass] = {}
         for stored in Results(self._database).all(measure_pass):
             if stored.result.outcome is Outcome.OK:
-                record = records[stored.model_sha256]
+                record = records.get(stored.model_sha256)
+                if record is None:  # its row cannot be read
+                    continue
                 key = (stored.model_sha256, stored.result.identity.device_id)
                 found[key] = StoredPass(architectures.get(record.plan_hash or ""), record, stored.result)
         return list(found.values())

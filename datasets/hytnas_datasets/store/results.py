@@ -9,7 +9,7 @@ import msgspec
 from hytnas_agent.label import plausible
 from hytnas_agent.records import ProcessResult
 from hytnas_datasets.errors import StudyError
-from hytnas_datasets.store.database import Database, decode, unknown_model
+from hytnas_datasets.store.database import Database, Row, checked, decode, unknown_model
 from hytnas_datasets.store.devices import put_context
 from hytnas_datasets.store.records import DiscardRecord, Purpose
 
@@ -57,13 +57,9 @@ class Results:
                         "" if result.verdict is None else result.verdict.status,
                     ),
                 )
-                row = connection.execute(
-                    "SELECT model_sha256, purpose, replicate, record FROM result WHERE job_id = ?",
-                    (result.job_id,),
-                ).fetchone()
+                stored = _kept(connection, result)
         except sqlite3.IntegrityError as error:
             raise unknown_model(model_sha256) from error
-        stored = _stored(row)
         if (stored.model_sha256, stored.purpose, stored.replicate) != (model_sha256, purpose, replicate):
             raise StudyError(
                 f"the job {result.job_id} is stored as one of another model or purpose",
@@ -77,13 +73,14 @@ class Results:
         Not by ``started_unix_s``: the clock of a board may jump. What cannot have been measured, and was
         stored all the same, is INTERNAL.
         """
-        rows = self._database.query(
-            "SELECT model_sha256, purpose, replicate, record FROM result "
+        return self._database.read(
+            "result",
+            "SELECT rowid, job_id, model_sha256, purpose, replicate, record FROM result "
             "WHERE (:model IS NULL OR model_sha256 = :model) AND (:purpose IS NULL OR purpose = :purpose) "
             "ORDER BY rowid",
+            _as_result,
             {"model": model_sha256, "purpose": purpose},
         )
-        return [_stored(row) for row in rows]
 
     def standing(self, purpose: str | None = None) -> list[StoredResult]:
         """The jobs of a purpose (``None``: of all) that are not discarded, in the order they were stored."""
@@ -120,14 +117,32 @@ class Results:
 
     def discards(self) -> list[DiscardRecord]:
         """Every discarded result, in the order they were; those discarded at once have the same time."""
-        rows = self._database.query("SELECT job_id, reason, at_unix_s FROM discarded ORDER BY rowid")
-        return [DiscardRecord(*row) for row in rows]
+        return self._database.read(
+            "discarded",
+            "SELECT rowid, job_id, reason, at_unix_s FROM discarded ORDER BY rowid",
+            lambda row: checked(DiscardRecord(*row[1:])),
+        )
 
     def discarded(self) -> dict[str, str]:
         """Why each discarded result was, by job id, in the order they were."""
         return {record.job_id: record.reason for record in self.discards()}
 
 
-def _stored(row: sqlite3.Row) -> StoredResult:
+def _kept(connection: sqlite3.Connection, result: ProcessResult) -> StoredResult:
+    """What is stored of a job; ``result`` takes the place of what cannot be read."""
+    query = "SELECT job_id, model_sha256, purpose, replicate, record FROM result WHERE job_id = ?"
+    try:
+        return _as_result(connection.execute(query, (result.job_id,)).fetchone())
+    except StudyError:
+        connection.execute(
+            "UPDATE result SET outcome = ?, median_ms = ?, record = ? WHERE job_id = ?",
+            (result.outcome.value, result.median_ms, msgspec.msgpack.encode(result), result.job_id),
+        )
+    return _as_result(connection.execute(query, (result.job_id,)).fetchone())
+
+
+def _as_result(row: Row) -> StoredResult:
     result = plausible(decode(row["record"], ProcessResult))
+    if result.job_id != row["job_id"]:
+        raise StudyError(f"the result of the job {row['job_id']} is one of {result.job_id}")
     return StoredResult(row["model_sha256"], row["purpose"], row["replicate"], result)

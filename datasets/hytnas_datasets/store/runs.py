@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from hytnas_datasets.errors import StudyError
-from hytnas_datasets.store.database import Database
+from hytnas_datasets.store.database import Database, Row, checked, decode
 from hytnas_datasets.store.records import FailureRecord, RunRecord
 
 
@@ -46,18 +46,20 @@ class Runs:
 
     def all(self) -> list[RunRecord]:
         """Every command that wrote into the study, oldest first."""
-        return [
-            RunRecord(
-                row["id"],
-                row["command"],
-                msgspec.json.decode(row["config"]),
-                msgspec.json.decode(row["environment"]),
-                row["status"],
-                row["started_unix_s"],
-                row["ended_unix_s"],
-            )
-            for row in self._database.query("SELECT * FROM run ORDER BY id")
-        ]
+        return self._database.read("run", "SELECT * FROM run ORDER BY id", _as_run)
+
+
+def _as_run(row: Row) -> RunRecord:
+    record = RunRecord(
+        row["id"],
+        row["command"],
+        decode(row["config"], dict[str, Any]),
+        decode(row["environment"], dict[str, Any]),
+        row["status"],
+        row["started_unix_s"],
+        row["ended_unix_s"],
+    )
+    return checked(record)
 
 
 class Failures:
@@ -76,9 +78,10 @@ class Failures:
 
     def all(self, stage: str | None = None) -> list[FailureRecord]:
         """What did not work (in ``stage``), oldest first."""
-        rows = self._database.query(
-            "SELECT stage, subject, message, at_unix_s, run_id FROM failure "
+        return self._database.read(
+            "failure",
+            "SELECT id, stage, subject, message, at_unix_s, run_id FROM failure "
             "WHERE :stage IS NULL OR stage = :stage ORDER BY id",
+            lambda row: checked(FailureRecord(*row[1:])),
             {"stage": stage},
         )
-        return [FailureRecord(*row) for row in rows]

@@ -13,7 +13,7 @@ from hytnas_datasets.store.architectures import Architectures
 from hytnas_datasets.store.boards import Boards
 from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
-from hytnas_datasets.store.exports import Exports
+from hytnas_datasets.store.exports import Exports, file_of
 from hytnas_datasets.store.labels import Labels
 from hytnas_datasets.store.passes import Passes
 from hytnas_datasets.store.results import Results
@@ -101,6 +101,13 @@ class Study:
     def close(self) -> None:
         """Close the study file."""
         self._database.close()
+
+    def file(self, path: str) -> Path:
+        """The file of the study at a path that a record of it gives, relative to the folder.
+
+        Raises StudyError as `file_of`.
+        """
+        return file_of(self.folder, path)
 
     def labelled(
         self,

@@ -20,7 +20,7 @@ from hytnas_datasets.store.database import Database
 from hytnas_datasets.store.devices import Devices
 from hytnas_datasets.store.labels import Labels, StoredLabel
 from hytnas_datasets.store.pass_tables import PASS_COLUMNS, pass_tables
-from hytnas_datasets.store.records import RunRecord
+from hytnas_datasets.store.records import RunRecord, recipe_fingerprint
 from hytnas_datasets.store.results import Results
 from hytnas_datasets.store.table_files import Rows, TableFormat, write_table
 
@@ -189,7 +189,6 @@ def _latency_rows(
 
 
 def _accuracy_rows(database: Database, name: str, space: StoredSpace) -> list[dict[str, Any]]:
-    rows = database.query("SELECT id, recipe_fingerprint FROM accuracy ORDER BY id")
     return [
         _choices(record.architecture, space)
         | {
@@ -200,12 +199,12 @@ def _accuracy_rows(database: Database, name: str, space: StoredSpace) -> list[di
             "classes": record.classes,
             "epochs": record.epochs,
             "test_images": record.test_images,
-            "recipe": row["recipe_fingerprint"],
+            "recipe": recipe_fingerprint(record.recipe),
             "data": record.data_fingerprint,
             "seconds": record.seconds,
             "failure": record.failure,
         }
-        for row, record in zip(rows, Accuracies(database).all(), strict=True)
+        for record in Accuracies(database).all()
         if record.architecture.space == name
     ]
 

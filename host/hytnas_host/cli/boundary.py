@@ -2,6 +2,9 @@
 
 import errno
 import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import typer
@@ -9,6 +12,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from hytnas_agent.errors import HytnasError
+from hytnas_datasets.errors import DamagedRowsWarning
 from hytnas_host.cli.console import PlainConsole, plain
 
 INTERRUPTED_STATUS = 130
@@ -35,7 +39,8 @@ class ErrorBoundary(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; turn explained errors into a line and an exit status."""
         try:
-            return super().invoke(ctx)
+            with _damage_as_lines():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             _fail(
                 "interrupted: what was gathered is stored; the same command goes on",
@@ -46,6 +51,24 @@ class ErrorBoundary(TyperGroup):
             if line is None or ctx.params.get("debug"):
                 raise
             _fail(line, 1)
+
+
+@contextmanager
+def _damage_as_lines() -> Iterator[None]:
+    """What of a study is left out because it cannot be read is a line each, on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", DamagedRowsWarning)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, DamagedRowsWarning):
+                console = PlainConsole(stderr=True, soft_wrap=True)
+                console.print(f"[bold yellow]warning:[/] {escape(plain(str(message)))}")
+            else:
+                others(message, category, *place)
+
+        warnings.showwarning = show  # type: ignore[assignment]  # its other arguments are passed on
+        yield
 
 
 def _fail(line: str, status: int) -> NoReturn:

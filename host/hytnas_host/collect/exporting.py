@@ -9,10 +9,13 @@ from types import TracebackType
 from typing import Self
 
 from hytnas_agent.errors import HytnasError
+from hytnas_datasets.errors import StudyError
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.model import Model
 from hytnas_host.collect.sampling import Network
+from hytnas_host.devices.client import check_unchanged
+from hytnas_host.devices.errors import FileChangedError
 from hytnas_host.export import ExportedModel, ExportPool, ExportTarget
 
 MODELS = "models"
@@ -120,9 +123,13 @@ class Exporter:
         record = self._record(plan_hash)
         if record is None:
             return None
-        model = model_of(self._study, record)
-        files = (model.path, model.inputs_file, model.outputs_file)
-        return model if all(file is None or file.is_file() for file in files) else None
+        try:
+            model = model_of(self._study, record)
+            for file, sha256 in model.files:
+                check_unchanged(file, sha256)
+        except (StudyError, FileChangedError):
+            return None
+        return model
 
     def _submit(self, network: Network) -> Future[ExportedModel]:
         if self._pool is None:
@@ -175,14 +182,13 @@ def _interrupt_blocked() -> Iterator[None]:
 
 
 def model_of(study: Study, record: ExportRecord) -> Model:
-    """The files of a stored model, ready to be measured."""
-    folder = study.folder / MODELS
+    """The files of a stored model, ready to be measured; raises StudyError where they lie elsewhere."""
     reference = record.reference
     return Model(
         sha256=record.sha256,
         format=record.format,
-        path=study.folder / record.path,
+        path=study.file(record.path),
         reference=reference,
-        inputs_file=folder / f"{reference.inputs_sha256}.npz" if reference else None,
-        outputs_file=folder / f"{reference.outputs_sha256}.npz" if reference else None,
+        inputs_file=study.file(f"{MODELS}/{reference.inputs_sha256}.npz") if reference else None,
+        outputs_file=study.file(f"{MODELS}/{reference.outputs_sha256}.npz") if reference else None,
     )

@@ -20,6 +20,8 @@ from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.label_rows import FAILURES, NOT_READ, GivenFile
 from hytnas_host.collect.model import Model
+from hytnas_host.devices.client import check_unchanged
+from hytnas_host.devices.errors import FileChangedError
 from hytnas_host.export import ModelFileError, inspect_onnx
 from hytnas_host.export.external import MAX_MODEL_BYTES, packed
 from hytnas_host.export.fixing import fix_onnx, fix_tflite
@@ -164,7 +166,7 @@ class FileImporter:
             sha256 = hashlib.file_digest(source, "sha256").hexdigest()
             path = f"{FOLDER}/{sha256[:16]}-{_short(as_text(file.name))}"
             copy = self._study.folder / path
-            if not copy.is_file():
+            if not _holds(copy, sha256):
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 source.seek(0)
                 with replacing(copy) as content:
@@ -213,6 +215,15 @@ class FileImporter:
 
 def _too_much(file: Path, model_format: ModelFormat) -> str:
     return TOO_MANY_FIELDS if model_format == "onnx" and has_too_many_fields(file) else ""
+
+
+def _holds(copy: Path, sha256: str) -> bool:
+    """Whether the copy that an earlier call made is there and as it was."""
+    try:
+        check_unchanged(copy, sha256)
+    except FileChangedError:
+        return False
+    return True
 
 
 def as_text(name: Path | str) -> str:

@@ -21,6 +21,17 @@ class Model:
     inputs_file: Path | None = None
     outputs_file: Path | None = None
 
+    @property
+    def files(self) -> list[tuple[Path, str]]:
+        """Each file that the device needs, with the hash that it must have."""
+        found = [(self.path, self.sha256)]
+        if self.reference is not None and self.inputs_file is not None and self.outputs_file is not None:
+            found += [
+                (self.inputs_file, self.reference.inputs_sha256),
+                (self.outputs_file, self.reference.outputs_sha256),
+            ]
+        return found
+
     def job(
         self, journal: JobJournal, slot: Slot, runtime: str | None, *, may_end_early: bool = False
     ) -> MeasureJob:

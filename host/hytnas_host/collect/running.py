@@ -147,15 +147,10 @@ def _short(text: str) -> str:
 
 def _push(device: Device, model: Model, settings: MeasureSettings) -> None:
     """Put a model and its reference, or given inputs, into the device's spool, what is not there yet."""
-    device.push(model.path, model.sha256, f".{model.format}")
-    if model.reference is None:
-        if settings.inputs_sha256 is not UNSET and model.inputs_file is not None:
-            device.push(model.inputs_file, settings.inputs_sha256, ".npz")
-        return
-    assert model.inputs_file is not None
-    assert model.outputs_file is not None
-    device.push(model.inputs_file, model.reference.inputs_sha256, ".npz")
-    device.push(model.outputs_file, model.reference.outputs_sha256, ".npz")
+    for file, sha256 in model.files:
+        device.push(file, sha256, f".{model.format}" if file == model.path else ".npz")
+    if model.reference is None and settings.inputs_sha256 is not UNSET and model.inputs_file is not None:
+        device.push(model.inputs_file, settings.inputs_sha256, ".npz")
 
 
 def _with_context(result: ProcessResult, expected: DeviceContext) -> ProcessResult:

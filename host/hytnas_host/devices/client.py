@@ -43,8 +43,9 @@ from hytnas_agent.protocol import (
     TuneResult,
 )
 from hytnas_agent.records import EXTRA_PASSES, MeasureJob, ModelFormat, ProcessResult
+from hytnas_agent.regular_file import open_regular
 from hytnas_host.devices.base import Method
-from hytnas_host.devices.errors import DeviceError, DeviceRefusedError, DeviceSilentError
+from hytnas_host.devices.errors import DeviceError, DeviceRefusedError, DeviceSilentError, FileChangedError
 from hytnas_host.devices.quiet import quiet_machine
 from hytnas_host.devices.session import BACKOFF_S, MAX_SILENCES, REPLY_TIMEOUT_S, Result, Session
 from hytnas_host.devices.transport import Transport
@@ -340,6 +341,7 @@ class AgentDevice:
         stat = self._with_lease("spool_stat", SpoolStatParams((name,), size_bytes), SpoolStatResult)
         if name in stat.present:
             return
+        check_unchanged(file, name.partition(".")[0])
         # The same name each time: a part that a broken one left behind is written over.
         commit = SpoolCommitParams(f"{self._client_id[:32]}-{name[:32]}", name, size_bytes)
         for number in range(UPLOAD_TRIES):
@@ -347,7 +349,7 @@ class AgentDevice:
             try:
                 self._with_lease("spool_commit", commit, SpoolCommitResult, COMMIT_TIMEOUT_S)
             except RpcError as error:
-                _check_content(file, name)
+                check_unchanged(file, name.partition(".")[0])
                 if number == UPLOAD_TRIES - 1:
                     raise DeviceError(
                         f"{file.name} arrived damaged on {self.name!r} {UPLOAD_TRIES} times",
@@ -370,14 +372,13 @@ class AgentDevice:
             watcher(progress.stage)
 
 
-def _check_content(file: Path, name: str) -> None:
-    """Raise DeviceError where the file itself is not what its name in the spool says."""
+def check_unchanged(file: Path, sha256: str) -> None:
+    """Raise FileChangedError where a file is not what its hash says, or cannot be read."""
+    again = "Remove it, then run the same command again"
     try:
-        with file.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        with open_regular(file) as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise DeviceError(f"{file} cannot be read: {error.strerror}", "export the model again") from error
-    if sha256 != name.partition(".")[0]:
-        raise DeviceError(
-            f"{file} has changed since it was made", "remove it, then run the same command again"
-        )
+        raise FileChangedError(f"{file} cannot be read ({error.strerror})", again) from error
+    if found != sha256:
+        raise FileChangedError(f"{file} has changed since it was made", again)

@@ -15,6 +15,10 @@ class DeviceSilentError(DeviceError):
     """A device is connected, but a question got no answer in time."""
 
 
+class FileChangedError(HytnasError):
+    """A file is not any more what its hash says: it is at fault, and no device."""
+
+
 class UnknownDeviceError(DeviceError):
     """No device goes by this name."""
 

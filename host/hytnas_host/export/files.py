@@ -29,7 +29,7 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 def write_named_by_hash(content: bytes, folder: Path, suffix: str) -> Path:
     """Write ``<sha256><suffix>`` in ``folder`` by renaming a finished temporary file; return its path.
 
-    A file of that name and size is taken to be there already.
+    A file of that name and content is there already; one that was changed is replaced.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def write_named_by_hash(content: bytes, folder: Path, suffix: str) -> Path:
     path = folder / f"{sha256_of(content)}{suffix}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if path.is_file() and path.stat().st_size == len(content):
+        if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
             return path
         write_whole(path, content)
     except OSError as error:

@@ -30,8 +30,9 @@ class Profiled:
 
     @property
     def staged(self) -> bool:
-        """Whether stages are known, from a layer plan."""
-        return WHOLE not in self.breakdown.stages
+        """Whether stages are known, from a layer plan, and operators of them took any time."""
+        times = (time for stage in self.breakdown.stages.values() for time in stage.values())
+        return WHOLE not in self.breakdown.stages and any(times)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.quality_flags import DOUBTS, flags_of
 from hytnas_datasets.spaces import Space, get_space
 from hytnas_datasets.store import Purpose, Study
+from hytnas_datasets.store.exports import file_of
 from hytnas_datasets.store.labels import StoredLabel
 from hytnas_datasets.targets import LATENCY
 from hytnas_host.export.work import read_work
@@ -63,7 +64,7 @@ def read_labels_and_files(
         labelled = _none_of(get_space(space), stored[0])
     for each in stored:
         _refuse_other_conditions(labelled.context, each)
-    works = [read_work(study / each.export.path) for each in stored]
+    works = [read_work(file_of(study, each.export.path)) for each in stored]
     known = [place for place, work in enumerate(works) if not work.unknown]
     if not known:
         raise NotEnoughDataError(

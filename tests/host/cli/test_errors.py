@@ -1,5 +1,6 @@
 """What goes wrong is said in one line, with what to do, and an exit status."""
 
+import contextlib
 import errno
 import os
 import sqlite3
@@ -126,3 +127,18 @@ def test_an_error_of_the_family_is_its_own_line_and_a_defect_is_not_hidden() -> 
 def test_debug_shows_the_traceback() -> None:
     with pytest.raises(HytnasError):
         CliRunner().invoke(app, ["--debug", "space", "describe", "hit"], catch_exceptions=False)
+
+
+def test_rows_that_cannot_be_read_are_a_line_and_the_rest_is_shown(tmp_path: Path) -> None:
+    with Study.open(tmp_path) as study:
+        for command in ("one", "two"):
+            study.runs.end(study.runs.begin(command, {}, {}), "done")
+            study.failures.add("export", command, "did not work")
+    with contextlib.closing(sqlite3.connect(tmp_path / "study.sqlite")) as connection, connection:
+        connection.execute("UPDATE failure SET at_unix_s = -1 WHERE id = 1")
+    for _ in range(2):
+        result = run("dataset", "describe", "--study", str(tmp_path))
+        assert result.exit_code == 0
+        line = error_line(result)
+        assert line.startswith("warning: 1 row of the table failure in")
+        assert "row 1" in line

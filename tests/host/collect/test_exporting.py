@@ -5,12 +5,14 @@ from concurrent.futures import Future
 from multiprocessing import active_children
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from hytnas_datasets.errors import StudyError
 from hytnas_datasets.plan import LayerPlan, Task
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
-from hytnas_host.collect.exporting import Exporter
+from hytnas_host.collect.exporting import Exporter, model_of
 from hytnas_host.collect.sampling import sample_networks
 from hytnas_host.export import ExportedModel, ExportError, ExportTarget
 
@@ -65,10 +67,20 @@ def test_networks_are_exported_once_and_found_again(study, monkeypatch):
         assert again.prepare(networks) == models
         assert again.known_hashes(networks) == [model.sha256 for model in models]
 
-    models[0].path.unlink()
-    with Exporter(study, TASK, seed=0, target=TARGET) as lost:
-        assert lost.prepare(networks) == models[1:]
-        assert list(lost.failed) == [networks[0][1]]
+    whole = models[0].path.read_bytes()
+    for damaged in (whole[:-1] + b"!", None):
+        models[0].path.unlink() if damaged is None else models[0].path.write_bytes(damaged)
+        with Exporter(study, TASK, seed=0, target=TARGET) as lost:
+            assert lost.prepare(networks) == models[1:]
+            assert list(lost.failed) == [networks[0][1]]
+
+    outside = msgspec.structs.replace(study.exports.all()[1], path=f"../{models[1].path.name}")
+    models[1].path.rename(study.folder / outside.path)
+    study.exports.add(outside)
+    with Exporter(study, TASK, seed=0, target=TARGET) as outer:
+        assert outer.prepare(networks) == []
+    with pytest.raises(StudyError, match="outside of itself"):
+        model_of(study, outside)
 
 
 def test_network_that_cannot_be_exported_is_a_failure_and_left_out(study, failing_pool):

@@ -13,6 +13,7 @@ from hytnas_host.collect import files
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.files import FileImporter, by_kind, find_models, one_kind
 from hytnas_host.collect.label_rows import rows_of_study
+from hytnas_host.devices.client import check_unchanged
 from hytnas_host.export import inspect_onnx
 from hytnas_host.export.target import ModelKind
 
@@ -121,6 +122,11 @@ def test_equal_files_are_one_model(study, folder):
     assert len(importer.take(find_models(folder, "onnx"), ModelKind())) == 2
     assert len({file.sha256 for file in importer.given}) == 2
     assert [record.names for record in study.exports.all()] == [("a.onnx", "copy.onnx"), ("b.onnx",)]
+    for model in (models := importer.take(find_models(folder, "onnx"), ModelKind())):
+        model.path.write_bytes(b"changed")
+    FileImporter(study).take(find_models(folder, "onnx"), ModelKind())
+    for model in models:
+        check_unchanged(model.path, model.sha256)
 
 
 def test_a_model_beside_its_weights_is_one_file_in_the_study(study, tmp_path):
