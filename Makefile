@@ -28,6 +28,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Each process begins with its share of the tests in their order, so that it makes the fixtures of a file once.
 SIDE_BY_SIDE = --numprocesses $(JOBS) --dist worksteal
 
+# Compiled modules are kept, whatever the caller has set: else each process that is started compiles them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-system test-tflite board-image board-test board-full check lint types imports format lock lock-litert system-deps clean fuzz
 
 run: $(INSTALLED)

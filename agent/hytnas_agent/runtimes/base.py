@@ -112,12 +112,16 @@ class RuntimeEntry:
         The model formats it runs.
     extra : str
         The extra of ``hytnas`` that installs it; empty for a runtime that another package brings.
+    module : str
+        A module of the runtime by which one sees that it is not installed, without importing it; empty where
+        the adapter has to be imported to find out.
     """
 
     target: str
     distribution: str
     formats: tuple[ModelFormat, ...]
     extra: str = ""
+    module: str = ""
 
 
 _HINT: Final = "export with static shapes, or let the host fix them (collect latency --models --shape)"

@@ -6,6 +6,7 @@ node and prints the `RuntimeInfo` as the last line of its output.
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -14,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from hytnas_agent import __version__
-from hytnas_agent.launcher import current_launcher
+from hytnas_agent.launcher import NATIVE, current_launcher
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.runtimes.base import RuntimeFailure
-from hytnas_agent.runtimes.registry import RUNTIMES, create
+from hytnas_agent.runtimes.registry import RUNTIMES, create, reason_absent
 from hytnas_agent.throwaway import Died, last_words, run_apart
 from hytnas_agent.whole_file import write_whole
 
@@ -42,7 +43,11 @@ def probe_runtimes(cache: Path) -> tuple[RuntimeInfo, ...]:
 
 
 def probe_runtime(name: str) -> RuntimeInfo:
-    """Try one runtime in a process of its own."""
+    """Try one runtime in a process of its own; a bundled one that is not installed needs none."""
+    if name in RUNTIMES.bundled and _is_absent(name):
+        entry = RUNTIMES.get(name)
+        reason = reason_absent(name, f"{entry.distribution} is not installed")
+        return RuntimeInfo(name, "", "", entry.formats, usable=False, reason=reason)
     try:
         with current_launcher().launch("-P", "-m", "hytnas_agent.runtimes.probe", name) as launch:
             process = run_apart(
@@ -57,6 +62,11 @@ def probe_runtime(name: str) -> RuntimeInfo:
         return msgspec.json.decode(process.stdout.splitlines()[-1], type=RuntimeInfo)
     except (IndexError, ValueError):
         return _gave_no_answer(name, last_words(process))
+
+
+def _is_absent(name: str) -> bool:
+    """Whether this Python, which would try the runtime, does not have it; another one is not asked here."""
+    return current_launcher() is NATIVE and importlib.util.find_spec(RUNTIMES.get(name).module) is None
 
 
 def _gave_no_answer(name: str, reason: str) -> RuntimeInfo:

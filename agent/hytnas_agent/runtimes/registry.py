@@ -84,8 +84,12 @@ def create(name: str) -> Runtime:
     try:
         runtime: Runtime = getattr(importlib.import_module(module), attribute)()
     except ImportError as error:
-        source = f"hytnas[{entry.extra}]" if entry.extra else entry.distribution
-        raise RuntimeFailure(
-            Outcome.UNSUPPORTED, f"{name} is not usable here ({error}); it comes with {source}"
-        ) from error
+        raise RuntimeFailure(Outcome.UNSUPPORTED, reason_absent(name, str(error))) from error
     return runtime
+
+
+def reason_absent(name: str, why: str) -> str:
+    """Why a runtime that is not installed cannot be used, and what it comes with."""
+    entry = RUNTIMES.get(name)
+    source = f"hytnas[{entry.extra}]" if entry.extra else entry.distribution
+    return f"{name} is not usable here ({why}); it comes with {source}"

@@ -1,5 +1,7 @@
 """Runtimes of other packages: found after the bundled ones, and told of where they are broken."""
 
+import re
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -61,6 +63,19 @@ def test_all_are_tried_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     assert set(found) == {"onnxruntime", "ai-edge-litert", "tflite-runtime", "mine", "broken"}
     assert not found["mine"].usable
     assert "my-runtime" in found["mine"].reason
+
+
+def test_no_process_is_started_for_a_bundled_one_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hytnas_agent.runtimes.probe.run_apart", lambda *_, **__: pytest.fail("a process"))
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "path_importer_cache", {})
+    for name in RUNTIMES.bundled:
+        monkeypatch.delitem(sys.modules, RUNTIMES.get(name).module, raising=False)
+        info = probe_runtime(name)
+        assert (info.usable, info.version, info.formats) == (False, "", RUNTIMES.get(name).formats)
+        assert re.search(rf"{name} is not installed.* comes with hytnas\[\w+\]$", info.reason)
 
 
 def test_what_ends_its_own_process_is_not_imported_into_another(

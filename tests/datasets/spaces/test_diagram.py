@@ -123,7 +123,8 @@ def test_a_space_beyond_64_bits_is_counted_and_coded_exactly():
     assert not set(again) & set(architectures)
 
 
-def test_constraints_too_entangled_to_count_are_refused_in_one_line():
+def test_constraints_too_entangled_to_count_are_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr("hytnas_datasets.spaces.diagram.MAX_BRANCHES", 5_000)
     variables = tuple(Variable(f"v{i}", tuple(2**k for k in range(8 * i, 8 * i + 8))) for i in range(20))
     space = Space(
         "tangle", variables, "none", (Bounded("sum", tuple(v.name for v in variables), at_least=1),)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -49,6 +50,16 @@ def p_values(codes, space, *, pairs):
             yield stats.chisquare(observed[possible], shares[possible] * len(codes)).pvalue
 
 
+@lru_cache
+def sampled(space):
+    """Codes of 50,000 sampled architectures, all distinct; not to be written to."""
+    architectures = space.sample(50_000, np.random.default_rng(SEED))
+    assert len(set(architectures)) == 50_000
+    codes = space.encode(architectures)
+    codes.flags.writeable = False
+    return codes
+
+
 def is_uniform(codes, space, *, pairs):
     """Whether no variable, or no pair, is off, at `LEVEL` corrected for their number."""
     found = list(p_values(codes, space, pairs=pairs))
@@ -58,21 +69,18 @@ def is_uniform(codes, space, *, pairs):
 @pytest.mark.parametrize("space", [HYT, HYT_RELEASED, HYT_MIXED], ids=lambda space: space.name)
 @pytest.mark.parametrize("pairs", [False, True], ids=["variables", "pairs"])
 def test_bundled_spaces_are_sampled_uniformly(space, pairs):
-    architectures = space.sample(50_000, np.random.default_rng(SEED))
-    assert len(set(architectures)) == 50_000
-    assert is_uniform(space.encode(architectures), space, pairs=pairs)
+    assert is_uniform(sampled(space), space, pairs=pairs)
 
 
 def test_a_skew_towards_small_values_would_be_noticed():
-    rng = np.random.default_rng(SEED)
-    codes = HYT.encode(HYT.sample(50_000, rng))
-    smaller = np.minimum(codes, HYT.encode(HYT.sample(50_000, rng)))
+    codes = sampled(HYT).copy()
+    smaller = np.minimum(codes, np.random.default_rng(SEED).permutation(codes))
     codes[:3_000] = smaller[:3_000]
     assert not is_uniform(codes, HYT, pairs=False)
 
 
 def test_a_correlation_between_two_uniform_variables_would_be_noticed():
-    codes = HYT.encode(HYT.sample(50_000, np.random.default_rng(SEED)))
+    codes = sampled(HYT).copy()
     codes[:3_000, 4] = codes[:3_000, 1]
     assert is_uniform(codes, HYT, pairs=False)
     assert not is_uniform(codes, HYT, pairs=True)

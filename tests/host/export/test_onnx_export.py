@@ -79,27 +79,22 @@ def test_the_runtime_is_left_with_two_transposes_a_block(exported, tmp_path):
 
 
 def test_one_seed_gives_one_file_in_any_process(exported, plan, tmp_path):
-    assert export_onnx(plan, tmp_path, seed=3).sha256 == exported.sha256
-    assert export_onnx(plan, tmp_path, seed=4).sha256 != exported.sha256
+    other = export_onnx(plan, tmp_path, seed=4)
+    assert other.sha256 != exported.sha256
+    assert other.inputs_file.name == exported.inputs_file.name, "models of one shape share their inputs"
+    assert other.outputs_file.name != exported.outputs_file.name
     script = (
-        "import pathlib, sys, numpy as np\n"
+        "import pathlib, sys\n"
         "from hytnas_datasets.plan import Task, build_plan\n"
         "from hytnas_datasets.spaces import get_space\n"
         "from hytnas_host.export import export_onnx\n"
-        "architecture = get_space('hyt').sample(1, np.random.default_rng(1))[0]\n"
-        "plan = build_plan(architecture, Task(resolution=56, classes=3))\n"
+        "plan = build_plan(get_space('hyt').parse('hyt-0000000dt'), Task(resolution=56, classes=3))\n"
         "sys.stdout.write(export_onnx(plan, pathlib.Path(sys.argv[1]), seed=3).sha256)\n"
     )
     found = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert found.stdout == exported.sha256
-
-
-def test_models_of_one_shape_share_their_inputs(exported, plan, tmp_path):
-    other = export_onnx(plan, tmp_path, seed=9)
-    assert other.inputs_file.name == exported.inputs_file.name
-    assert other.outputs_file.name != exported.outputs_file.name
 
 
 @pytest.mark.parametrize("space", ["hyt", "hyt-released", "hyt-mixed"])
