@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 
 from hytnas_predictors import metrics
 
@@ -24,6 +25,15 @@ def tau_b_by_pairs(y: np.ndarray, predicted: np.ndarray) -> float:
 @given(values, values)
 def test_tau_is_that_of_the_definition(y: np.ndarray, predicted: np.ndarray) -> None:
     assert metrics.kendall_tau(y, predicted) == pytest.approx(tau_b_by_pairs(y, predicted), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [metrics.MAX_COMPARED, metrics.MAX_COMPARED + 1])
+@pytest.mark.parametrize("most", [3, 10**6])
+def test_tau_of_few_and_of_many_labels_is_scipys(n: int, most: int) -> None:
+    y, noise = np.random.default_rng(n).integers(0, most, size=(2, n)).astype(float)
+    y[:2] = np.inf, -np.inf
+    expected = stats.kendalltau(y, y + noise).statistic
+    assert metrics.kendall_tau(y, y + noise) == expected, "to the last bit"
 
 
 @given(values)
