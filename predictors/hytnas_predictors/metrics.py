@@ -100,7 +100,7 @@ def within_5_percent(y: Floats, predicted: Floats, /) -> float:
 
 
 def _order(values: Floats) -> NDArray[np.int8]:
-    """(n, n) 1 where a row's value is greater than a column's, -1 where it is less, 0 where they are equal."""
+    """(n, n) the sign of each row's value less each column's, which may be infinite."""
     return np.subtract(values[:, None] > values, values[:, None] < values, dtype=np.int8)
 
 
