@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from hytnas_agent.errors import HytnasError
 from hytnas_datasets.errors import DamagedRowsWarning, SchemaVersionError, StudyError
 from hytnas_datasets.store import schema
+from hytnas_datasets.store.read_only import connect_to_read, copied, lacks_permission
 from hytnas_datasets.store.soundness import find_fault
 
 Row = sqlite3.Row
@@ -102,7 +104,8 @@ class Database:
     Parameters
     ----------
     path : Path
-        The study file; created with its tables where there is none.
+        The study file; created with its tables where there is none. One that cannot be written is opened to
+        be read, be it as a copy where it is of an older schema.
 
     Attributes
     ----------
@@ -121,36 +124,59 @@ class Database:
         self.path = path
         self.run_id: int | None = None
         self._lock = threading.RLock()
+        self._copy: TemporaryDirectory[str] | None = None
         try:
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
+            try:
+                self._connection = self._opened(path)
+            except sqlite3.OperationalError as error:
+                if not (path.is_file() and lacks_permission(error)):
+                    raise
+                self._connection = self._opened_to_read()
         except sqlite3.Error as error:
             raise explain(error, path) from error
-        try:
-            self._prepare()
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise explain(error, path) from error
-        except BaseException:
-            self._connection.close()
-            raise
 
-    def _prepare(self) -> None:
-        connection = self._connection
-        connection.row_factory = sqlite3.Row
-        connection.text_factory = _as_text
-        connection.execute("PRAGMA trusted_schema = OFF")
-        self._check()
+    def _opened(self, path: Path) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _opened_to_read(self) -> sqlite3.Connection:
+        """The study that cannot be written, be it as a copy; whoever writes into it is told so."""
+        connection = connect_to_read(self.path)
+        try:
+            if connection is not None:
+                self._check(connection)
+            if connection is None or _version(connection) < len(schema.MIGRATIONS):
+                self._copy = copied(self.path)
+                connection = self._opened(Path(self._copy.name) / self.path.name)
+            _distrust(connection)
+            connection.execute("PRAGMA query_only = ON")
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            if self._copy is not None:
+                self._copy.cleanup()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        _distrust(connection)
+        self._check(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         current = len(schema.MIGRATIONS)
-        if self._version() == current:
+        if _version(connection) == current:
             return
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for version in range(self._version(), current):
+            for version in range(_version(connection), current):
                 for step in schema.MIGRATIONS[version]:
                     if isinstance(step, str):
                         connection.execute(step)
@@ -163,14 +189,11 @@ class Database:
             raise
         connection.execute("COMMIT")
 
-    def _version(self) -> int:
-        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-
-    def _check(self) -> None:
-        application_id = int(self._connection.execute("PRAGMA application_id").fetchone()[0])
-        version, current = self._version(), len(schema.MIGRATIONS)
+    def _check(self, connection: sqlite3.Connection) -> None:
+        application_id = int(connection.execute("PRAGMA application_id").fetchone()[0])
+        version, current = _version(connection), len(schema.MIGRATIONS)
         if application_id != schema.APPLICATION_ID:
-            objects = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            objects = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if objects or application_id or version:
                 raise StudyError(
                     f"{self.path} is a database, but not a study",
@@ -242,3 +265,16 @@ class Database:
         """Close the file; SQLite then folds the write-ahead log into it."""
         with self._lock:
             self._connection.close()
+            if self._copy is not None:
+                self._copy.cleanup()
+
+
+def _distrust(connection: sqlite3.Connection) -> None:
+    """Read rows by name, and run nothing that the file itself brings."""
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _as_text
+    connection.execute("PRAGMA trusted_schema = OFF")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

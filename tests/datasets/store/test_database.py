@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import sqlite3
@@ -6,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -180,6 +182,42 @@ def test_a_study_that_may_not_be_written_says_so(study: Study) -> None:
     study._database._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(StudyError, match="cannot be written"):
         study.failures.add("export", "x", "y")
+
+
+@pytest.mark.parametrize("state", ["closed", "open elsewhere", "of the first schema"])
+def test_a_study_on_a_read_only_disk_is_read_and_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    path = tmp_path / STUDY_FILE
+    connect, copied = sqlite3.connect, []
+    if state == "of the first schema":
+        with contextlib.closing(connect(path)) as first:
+            first.executescript(FIRST_SCHEMA.read_text(encoding="utf-8"))
+    writer = Study.open(tmp_path) if state != "of the first schema" else contextlib.nullcontext()
+    if isinstance(writer, Study):
+        writer.failures.add("export", "stored", "before")
+        if state == "closed":
+            writer.close()
+
+    def read_only(database: Path | str, **options: Any) -> sqlite3.Connection:
+        """As SQLite does where it can make no file beside the study."""
+        if str(tmp_path) in str(database) and "immutable" not in str(database):
+            raise sqlite3.OperationalError("unable to open database file")
+        copied.append(database)
+        return connect(database, **options)
+
+    before = path.read_bytes()
+    monkeypatch.setattr(sqlite3, "connect", read_only)
+    with writer, Study.open(tmp_path, create=False) as study:
+        assert study.describe().exports == (0 if isinstance(writer, Study) else 3)
+        assert [failure.subject for failure in study.failures.all()]
+        with pytest.raises(StudyError, match="cannot be written"):
+            study.failures.add("export", "x", "y")
+        assert [Path(copy).exists() for copy in copied[-1:] if isinstance(copy, Path)] == [True] * (
+            state != "closed"
+        )
+        assert path.read_bytes() == before
+    assert not any(Path(copy).exists() for copy in copied if isinstance(copy, Path))
 
 
 def test_threads_may_write_at_the_same_time(study: Study) -> None:
