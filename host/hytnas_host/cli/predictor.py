@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import typer
 
-from hytnas_host.cli.console import BarProgress, out, print_json, print_table
+from hytnas_host.cli.console import BarProgress, err, out, print_json, print_table
 from hytnas_host.cli.options import (
     DEFAULT_STUDY,
     DEFAULT_TARGET,
@@ -176,6 +176,7 @@ def leaderboard(
         curve_samples=CURVE_SAMPLES if curves else 0,
         seed=seed,
         progress=BarProgress,
+        say=lambda line: err.print(line, markup=False, soft_wrap=True),
     )
     if csv is not None:
         write_csv(board, csv)

@@ -1,5 +1,8 @@
 """`hytnas-profile report`: the HTML report."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from hytnas_host.cli.console import out
@@ -11,11 +14,28 @@ def register(app: typer.Typer) -> None:
     app.command()(report)
 
 
-def report(study: StudyOption = DEFAULT_STUDY) -> None:
+def report(
+    study: StudyOption = DEFAULT_STUDY,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help=(
+                "Folder to write to; by default the study's own. Name one where you may not write into the "
+                "study."
+            ),
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Write one self-contained HTML file about the study, and its figures as SVG and PNG.
 
-    Example: hytnas-profile report --study runs/default
+    Examples:
+
+      hytnas-profile report --study runs/default
+
+      hytnas-profile report --study /mnt/archive/pi --out ./pi-report
     """
     from hytnas_host.report import write_report
 
-    out.print(f"report: {write_report(study).resolve()}", highlight=False)
+    out.print(f"report: {write_report(study, folder).resolve()}", highlight=False)

@@ -17,6 +17,7 @@ from hytnas_host.collect.sampling import Network
 from hytnas_host.devices.client import check_unchanged
 from hytnas_host.devices.errors import FileChangedError
 from hytnas_host.export import ExportedModel, ExportPool, ExportTarget
+from hytnas_host.export.errors import NoRoomError, names_full_disk
 
 MODELS = "models"
 
@@ -74,7 +75,10 @@ class Exporter:
         It is then a failure of the study and in ``failed``. After the ``last`` ones the worker processes end:
         what is measured then may need the memory that they hold. Another export would start them again.
 
-        Raises StudyError where the study cannot be written.
+        Raises
+        ------
+        StudyError, NoRoomError
+            The study, or a model file, cannot be written: no fault of a network.
         """
         started_s = time.monotonic()
         ready = {plan_hash: self._stored(plan_hash) for _, plan_hash in networks}
@@ -145,7 +149,11 @@ class Exporter:
             exported = future.result()
         except CancelledError:
             return None
+        except NoRoomError:
+            raise
         except HytnasError as error:
+            if names_full_disk(str(error)):  # of a converter that writes files of its own
+                raise NoRoomError(error.what, "Free some space and run the same command again") from error
             self.failed[plan_hash] = str(error)
             self._study.failures.add("export", plan_hash, str(error))
             return None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hytnas_agent.whole_file import write_whole
-from hytnas_host.export.errors import ExportError
+from hytnas_host.export.errors import NoRoomError
 
 
 def sha256_of(content: bytes) -> str:
@@ -33,8 +33,8 @@ def write_named_by_hash(content: bytes, folder: Path, suffix: str) -> Path:
 
     Raises
     ------
-    ExportError
-        If the folder cannot be written or the disk is full.
+    NoRoomError
+        The folder cannot be written or the disk is full, which is no fault of the content.
     """
     path = folder / f"{sha256_of(content)}{suffix}"
     try:
@@ -44,7 +44,7 @@ def write_named_by_hash(content: bytes, folder: Path, suffix: str) -> Path:
         write_whole(path, content)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise ExportError(
+        raise NoRoomError(
             f"{path} cannot be written: {error.strerror or error}",
             f"Free {len(content)} bytes and run the command again" if full else "Check the folder",
         ) from error

@@ -40,8 +40,10 @@ def export_model(plan: LayerPlan, folder: Path, *, seed: int, target: ExportTarg
     Raises
     ------
     ExportError
-        If the converter is not there, the conversion fails, the result does not compute what torch computes,
-        or a file cannot be written.
+        If the converter is not there, the conversion fails, or the result does not compute what torch
+        computes.
+    NoRoomError
+        A file cannot be written.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Write the report of a study into its folder."""
+"""Write the report of a study into its folder, or another one."""
 
 from pathlib import Path
 
@@ -15,10 +15,11 @@ class ReportError(HytnasError):
     """The report cannot be written."""
 
 
-def write_report(study_folder: Path) -> Path:
-    """Write ``report.html`` and ``figures/`` into the study's folder; returns the page's path.
+def write_report(study_folder: Path, out: Path | None = None) -> Path:
+    """Write ``report.html`` and ``figures/`` into the study's folder, or ``out``; returns the page's path.
 
-    The page appears whole or not at all. Figures are of the toolkit where a page is beside them.
+    The page appears whole or not at all. Figures are of the toolkit where a page is beside them. With ``out``
+    nothing is written into the study.
 
     Raises
     ------
@@ -28,8 +29,9 @@ def write_report(study_folder: Path) -> Path:
         The report cannot be written.
     """
     data = load_report_data(study_folder)
-    files = StudyFiles(study_folder)
+    files = StudyFiles(study_folder if out is None else out)
     try:
+        files.folder.mkdir(parents=True, exist_ok=True)
         check_replaceable(files.report, lambda content: _TITLE in content)
         if not files.report.exists():
             _check_no_figures(files.figures)
@@ -37,8 +39,8 @@ def write_report(study_folder: Path) -> Path:
         write_figures(data, files.figures)
     except OSError as error:
         raise ReportError(
-            f"the report cannot be written into {study_folder} ({error.strerror})",
-            "Make room or give write permission, then run: hytnas-profile report",
+            f"the report cannot be written into {files.folder} ({error.strerror})",
+            "Make room or give write permission, or name a folder with: hytnas-profile report --out FOLDER",
         ) from error
     return files.report
 

@@ -1,6 +1,7 @@
 """Leaderboards of a study."""
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from hytnas_predictors.result import Leaderboard
 
 CURVE_SAMPLES: Final = 5
 """Random samples for each point of a learning curve, where nobody asks for another number."""
+
+NOT_TO_BE_WRITTEN: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def make_leaderboard(
@@ -29,10 +32,12 @@ def make_leaderboard(
     with_files: bool = False,
     curve_samples: int = CURVE_SAMPLES,
     progress: ProgressFactory = SilentProgress,
+    say: Callable[[str], None] | None = None,
 ) -> Leaderboard:
     """Compare the predictors on the chosen labels and write ``leaderboard-<target>.json``.
 
-    ``with_files`` adds the labels of model files from elsewhere.
+    ``with_files`` adds the labels of model files from elsewhere. ``say`` is told in a line where the study is
+    not to be written, so that the leaderboard is not kept; without it that is an error.
 
     Raises
     ------
@@ -40,6 +45,8 @@ def make_leaderboard(
         See `read_any_labels` and `build_leaderboard`.
     ResultFileError
         A file of that name is there that is no leaderboard.
+    OSError
+        It cannot be written.
     """
     path = StudyFiles(study).leaderboard(target)
     check_json_replaceable(path, Leaderboard)
@@ -56,5 +63,10 @@ def make_leaderboard(
             curve_samples=curve_samples,
             progress=progress,
         )
-    write_json(path, board)
+    try:
+        write_json(path, board)
+    except OSError as error:
+        if say is None or error.errno not in NOT_TO_BE_WRITTEN:
+            raise
+        say(f"{path} is not kept: {error.strerror}")
     return board

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hytnas_agent.errors import HytnasError
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.plan import LayerPlan, Task
 from hytnas_datasets.spaces import get_space
@@ -15,6 +16,7 @@ from hytnas_datasets.store import Study
 from hytnas_host.collect.exporting import Exporter, model_of
 from hytnas_host.collect.sampling import sample_networks
 from hytnas_host.export import ExportedModel, ExportError, ExportTarget
+from hytnas_host.export.errors import NoRoomError
 
 TASK = Task(resolution=32)
 TARGET = ExportTarget()
@@ -30,13 +32,15 @@ def study(tmp_path):
 class FailingPool:
     """Fails every export."""
 
+    error: HytnasError = ExportError("it does not convert", "choose another")
+
     def __init__(self, workers: int | None, *, target: ExportTarget) -> None:
         self.masks: list[set[signal.Signals]] = []
 
     def submit(self, plan: LayerPlan, folder: Path, *, seed: int) -> Future[ExportedModel]:
         self.masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
         future: Future[ExportedModel] = Future()
-        future.set_exception(ExportError("it does not convert", "choose another"))
+        future.set_exception(self.error)
         return future
 
     def shutdown(self, *, cancel: bool = False) -> None:
@@ -91,6 +95,24 @@ def test_network_that_cannot_be_exported_is_a_failure_and_left_out(study, failin
     failures = study.failures.all("export")
     assert [failure.subject for failure in failures] == [plan_hash for _, plan_hash in networks]
     assert "it does not convert. choose another" in failures[0].message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoRoomError("models/a.onnx cannot be written: No space left on device", "Free 7 bytes"),
+        ExportError("onnx2tf cannot convert network 0123: OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_a_full_disk_is_no_fault_of_a_network(study, failing_pool, monkeypatch, error):
+    monkeypatch.setattr(FailingPool, "error", error)
+    networks = sample_networks(study, get_space("hyt"), 2, TASK, purpose="latency", seed=0)
+    with (
+        pytest.raises(NoRoomError, match="No space left on device"),
+        Exporter(study, TASK, seed=0, target=TARGET) as exporter,
+    ):
+        exporter.prepare(networks)
+    assert study.failures.all("export") == []
 
 
 def test_cancelled_exporter_starts_nothing(study):

@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 
-from hytnas_host.export.errors import ExportError
+from hytnas_host.export.errors import NoRoomError
 from hytnas_host.export.files import npz_bytes, sha256_of, write_named_by_hash
 
 
@@ -32,14 +32,14 @@ def test_a_full_disk_is_said_so_and_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ExportError, match=r"No space left on device\. Free 7 bytes"):
+    with pytest.raises(NoRoomError, match=r"No space left on device\. Free 7 bytes"):
         write_named_by_hash(b"content", tmp_path, ".onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_a_file_is_said_so(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ExportError, match="cannot be written"):
+    with pytest.raises(NoRoomError, match="cannot be written"):
         write_named_by_hash(b"content", tmp_path / "file", ".onnx")
 
 

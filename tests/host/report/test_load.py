@@ -231,7 +231,7 @@ def store_what_cannot_be(study, synthetic):
         study.labels.add(label("0" * 64, [odd] * 3), "latency", f"{device_id}-{number}", synthetic.CONTEXT)
 
 
-def test_the_report_and_its_figures_are_written_into_the_study_whatever_numbers_are_stored(
+def test_the_report_and_its_figures_are_written_whatever_numbers_are_stored(
     study_folder, synthetic, tmp_path
 ):
     with Study.open(study_folder) as study:
@@ -241,11 +241,12 @@ def test_the_report_and_its_figures_are_written_into_the_study_whatever_numbers_
     assert described.outcomes["INTERNAL"] == 10
     assert described.latency_range_ms == (1.01, 3.01)
     assert [len(canary.points) for canary in load_report_data(study_folder).canary] == [3]
-    page = write_report(study_folder)
-    assert page == study_folder / "report.html"
+    page = write_report(study_folder, tmp_path / "elsewhere")
+    assert page == tmp_path / "elsewhere" / "report.html"
+    assert not StudyFiles(study_folder).report.exists()
     assert "12\u00a0networks on the Pareto front" in page.read_text(encoding="utf-8")
-    assert (study_folder / "figures" / "overview.png").is_file()
-    assert not list(study_folder.glob("*.part"))
+    assert (page.parent / "figures" / "overview.png").is_file()
+    assert not list(page.parent.glob("*.part"))
     assert b"HyT-NAS report</title>" in page.read_bytes()  # by which it is known when it is written again
 
 

@@ -1,5 +1,6 @@
 """A predictor fitted to latencies of model files: with networks of a space, and alone."""
 
+import errno
 from pathlib import Path
 
 import msgspec
@@ -95,10 +96,18 @@ def test_files_join_the_labels_of_networks(study, tmp_path):
     assert joined.std / joined.mean < alone.std / alone.mean
 
 
-def test_predictors_of_files_are_compared_and_files_of_one_graph_stay_together(study, context):
+def test_predictors_of_files_are_compared_and_files_of_one_graph_stay_together(study, context, monkeypatch):
+    def read_only(path, value):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr("hytnas_host.workflow.leaderboards.write_json", read_only)
+    said = []
     for name, size in (("pool72", 72), ("pool80", 80), ("again", 80)):
         add_file(study, name, size**2 / 500, size, context)
-    board = make_leaderboard(study.folder, LATENCY, "hyt", estimators=["layerwise", "ridge"], with_files=True)
+    board = make_leaderboard(
+        study.folder, LATENCY, "hyt", estimators=["layerwise", "ridge"], with_files=True, say=said.append
+    )
+    assert said == [f"{study.folder / 'leaderboard-latency_ms.json'} is not kept: Read-only file system"]
     assert (board.labels, board.networks, board.folds) == (9, 8, 8)
     assert {score.features for score in board.scores} == {"work"}
     assert [score.predictor for score in board.baselines] == ["macs", "mean"]
