@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from hytnas_datasets.errors import StudyError
+from hytnas_datasets.plan import Task
 from hytnas_datasets.store.database import Database, Row, decode
 from hytnas_datasets.store.records import ExportRecord
 
@@ -22,17 +23,14 @@ class Exports:
         """
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO export (sha256, plan_hash, resolution, classes, format, precision, converter, "
-                "run_id, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET "
-                "plan_hash = excluded.plan_hash, resolution = excluded.resolution, "
-                "classes = excluded.classes, precision = excluded.precision, "
+                "INSERT INTO export (sha256, plan_hash, format, precision, converter, run_id, record) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET "
+                "plan_hash = excluded.plan_hash, precision = excluded.precision, "
                 "converter = excluded.converter, record = excluded.record "
                 "WHERE excluded.plan_hash IS NOT NULL OR export.plan_hash IS NULL",
                 (
                     record.sha256,
                     record.plan_hash,
-                    record.resolution,
-                    record.classes,
                     record.format,
                     record.precision,
                     record.converter,
@@ -42,17 +40,17 @@ class Exports:
             )
 
     def find(
-        self, plan_hash: str, resolution: int, classes: int, *, format: str, precision: str, converter: str
+        self, plan_hash: str, task: Task, *, format: str, precision: str, converter: str
     ) -> ExportRecord | None:
         """The newest model file of a network for a task, made like this, or ``None``."""
         found = self._database.read(
             "export",
-            "SELECT id, sha256, record FROM export WHERE plan_hash = ? AND resolution = ? AND classes = ? "
-            "AND format = ? AND precision = ? AND converter = ? ORDER BY id DESC",
+            "SELECT id, sha256, record FROM export WHERE plan_hash = ? AND format = ? AND precision = ? "
+            "AND converter = ? ORDER BY id DESC",
             as_export,
-            (plan_hash, resolution, classes, format, precision, converter),
+            (plan_hash, format, precision, converter),
         )
-        return found[0] if found else None
+        return next((record for record in found if record.task == task), None)
 
     def all(self) -> list[ExportRecord]:
         """Every model file of the study, in the order they were stored."""

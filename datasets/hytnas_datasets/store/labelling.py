@@ -11,6 +11,7 @@ from hytnas_agent.records import MeasurePass
 from hytnas_datasets.errors import NotEnoughDataError, StudyError
 from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.store.accuracies import Accuracies
 from hytnas_datasets.store.architectures import Architectures
@@ -34,8 +35,7 @@ class Conditions:
     """Which labels to take, where a study holds several kinds; ``None`` takes any, if there is only one."""
 
     context_fingerprint: str | None = None
-    resolution: int | None = None
-    classes: int | None = None
+    task: Task | None = None
     recipe: str | None = None
     device: str | None = None
     model_format: str | None = None
@@ -61,8 +61,7 @@ def _measured(
     refuse_mixed(
         (label.context.fields() | {"opset": label.export.opset} | dict(label.method) for label in usable),
         f"labels of {target.words}",
-        "a device (--device), model files (--format, --precision, --converter), context_fingerprint, "
-        "resolution or classes",
+        "a device (--device), model files (--format, --precision, --converter), context_fingerprint or task",
     )
     refuse_unlike_boards(database, [(label.device_id, label.context.device) for label in usable])
     groups: dict[Architecture, list[StoredReading]] = {}
@@ -82,8 +81,7 @@ def _chosen(database: Database, target: Target, space: Space, conditions: Condit
         label
         for label in device_readings(database, target)
         if label.architecture.space == space.name
-        if conditions.resolution in (None, label.context.task.resolution)
-        if conditions.classes in (None, label.context.task.classes)
+        if conditions.task in (None, label.context.task)
         if conditions.context_fingerprint
         in (None, label.context.device.fingerprint() if label.context.device else None)
         if chosen in (None, label.device_id)
@@ -148,14 +146,11 @@ def _trained(
         record
         for record in Accuracies(database).all()
         if record.architecture.space == space.name
-        if conditions.resolution in (None, record.resolution)
-        if conditions.classes in (None, record.classes)
+        if conditions.task in (None, record.task)
         if conditions.recipe in (None, recipe_fingerprint(record.recipe))
     ]
     usable = sorted((record for record in stored if record.accuracy is not None), key=lambda r: r.seed)
-    refuse_mixed(
-        (training_conditions(record) for record in usable), "accuracies", "recipe, resolution or classes"
-    )
+    refuse_mixed((training_conditions(record) for record in usable), "accuracies", "recipe or task")
     by_network: dict[str, list[AccuracyRecord]] = {}
     for record in usable:
         by_network.setdefault(record.plan_hash, []).append(record)

@@ -25,7 +25,7 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 
 class ExportRecord(msgspec.Struct, frozen=True):
-    """One model file. ``plan_hash`` is ``None`` for a file that did not come from a layer plan.
+    """One model file. ``plan_hash`` and ``task`` are ``None`` for one that did not come from a layer plan.
 
     ``path`` is relative to the study's folder. ``parity_error`` is the largest absolute error against torch
     and ``output_spread`` the standard deviation of the outputs over inputs, both in the outputs' unit;
@@ -38,8 +38,7 @@ class ExportRecord(msgspec.Struct, frozen=True):
     path: str
     size_bytes: int
     plan_hash: str | None = None
-    resolution: int | None = None
-    classes: int | None = None
+    task: Task | None = None
     precision: str = "fp32"
     opset: int | None = None
     converter: str = ""
@@ -51,13 +50,6 @@ class ExportRecord(msgspec.Struct, frozen=True):
     seconds: float | None = None
     names: tuple[str, ...] = ()
     shapes: dict[str, tuple[int, ...]] = {}
-
-    @property
-    def task(self) -> Task | None:
-        """The task that the network was built for; ``None`` for a file without a layer plan."""
-        if not self.resolution or not self.classes:
-            return None
-        return Task(resolution=self.resolution, classes=self.classes)
 
     @property
     def shapes_text(self) -> str:
@@ -91,19 +83,13 @@ class AccuracyRecord(msgspec.Struct, frozen=True):
     accuracy: float | None
     recipe: dict[str, Any]
     data_fingerprint: str
-    resolution: int
-    classes: int
+    task: Task
     epochs: int
     test_images: int
     curve: tuple[CurvePoint, ...] = ()
     seconds: float = 0.0
     label: str = ""
     failure: str = ""
-
-    @property
-    def task(self) -> Task:
-        """The task that the network was trained for."""
-        return Task(resolution=self.resolution, classes=self.classes)
 
 
 class Purpose(StrEnum):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hytnas_datasets.store.label_jobs import name_jobs
+from hytnas_datasets.store.record_tasks import carry_tasks
 
 APPLICATION_ID: Final = 0x48795453
 """Marks an SQLite file as a study ("HyTS"), see https://www.sqlite.org/pragma.html#pragma_application_id."""
@@ -150,6 +151,15 @@ _VERSION_6: Final = ("ALTER TABLE result ADD COLUMN verdict TEXT NOT NULL DEFAUL
 # A label names the jobs that it is made of.
 _VERSION_7: Final = (name_jobs,)
 
+# Records carry their task whole.
+_VERSION_8: Final = (
+    carry_tasks,
+    "DROP INDEX export_plan",
+    "ALTER TABLE export DROP COLUMN resolution",
+    "ALTER TABLE export DROP COLUMN classes",
+    "CREATE INDEX export_plan ON export(plan_hash, format)",
+)
+
 Step = str | Callable[[sqlite3.Connection], None]
 """A statement, or what statements cannot do."""
 
@@ -161,5 +171,6 @@ MIGRATIONS: Final[tuple[tuple[Step, ...], ...]] = (
     _VERSION_5,
     _VERSION_6,
     _VERSION_7,
+    _VERSION_8,
 )
 """Steps that lead from schema version ``i`` to ``i + 1``; their count is the current version."""

@@ -7,7 +7,7 @@ import msgspec
 
 from hytnas_agent.label.plausible import MAX_NUMBER, MAX_UNIX_S
 from hytnas_agent.records import LatencyLabel, ProcessResult
-from hytnas_datasets.store.records import AccuracyRecord, ExportRecord
+from hytnas_datasets.store.records import AccuracyRecord
 
 _AMOUNTS: Final = ("_ms", "_us", "_s", "_j", "_bytes", "_mhz")
 """Ends of the names of durations, energies, sizes and clocks: finite and not negative."""
@@ -68,14 +68,10 @@ def _of_kind(record: object) -> str | None:
     """What one kind of record needs beside numbers that can be."""
     needed: dict[str, bool] = {}
     match record:
-        case ExportRecord():
-            sizes = (record.resolution, record.classes)
-            needed = {"a task": all(size is None or 0 <= size <= MAX_NUMBER for size in sizes)}
         case AccuracyRecord():
             fraction = record.accuracy
             needed = {
                 "an accuracy in [0, 1]": fraction is None or (math.isfinite(fraction) and 0 <= fraction <= 1),
-                "a task": record.resolution > 0 and record.classes > 0,
                 "epochs": record.epochs >= 0,
                 "test images": record.test_images > 0 or fraction is None,
             }

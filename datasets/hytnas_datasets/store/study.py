@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.labelled import LabelledSet
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Space
 from hytnas_datasets.store import labelling, summary
 from hytnas_datasets.store.accuracies import Accuracies
@@ -115,8 +116,7 @@ class Study:
         *,
         space: Space,
         context_fingerprint: str | None = None,
-        resolution: int | None = None,
-        classes: int | None = None,
+        task: Task | None = None,
         recipe: str | None = None,
         device: str | None = None,
         model_format: str | None = None,
@@ -135,7 +135,7 @@ class Study:
         target : str
             The name of a target, see `hytnas_datasets.targets`.
         space : Space
-        context_fingerprint, resolution, classes : optional
+        context_fingerprint, task : optional
             Take only the labels of this device context and task.
         recipe : str, optional
             Take only the accuracies of this recipe fingerprint.
@@ -160,8 +160,7 @@ class Study:
         """
         conditions = labelling.Conditions(
             context_fingerprint,
-            resolution,
-            classes,
+            task,
             recipe,
             device,
             model_format,

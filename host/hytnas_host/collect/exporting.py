@@ -116,8 +116,7 @@ class Exporter:
     def _record(self, plan_hash: str) -> ExportRecord | None:
         return self._study.exports.find(
             plan_hash,
-            self._task.resolution,
-            self._task.classes,
+            self._task,
             format=self._target.format,
             precision=self._target.precision,
             converter=self._target.converter,
@@ -164,8 +163,7 @@ class Exporter:
             path=f"{MODELS}/{exported.path.name}",
             size_bytes=exported.size_bytes,
             plan_hash=plan_hash,
-            resolution=self._task.resolution,
-            classes=self._task.classes,
+            task=self._task,
             opset=exported.opset,
             converter=self._target.converter,
             converter_version=exported.converter_version,

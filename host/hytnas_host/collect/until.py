@@ -133,8 +133,7 @@ def _labelled(
     return study.labelled(
         LATENCY.name,
         space=space,
-        resolution=task.resolution,
-        classes=task.classes,
+        task=task,
         device=device,
         model_format=options.target.format,
         precision=options.target.precision,

@@ -250,8 +250,8 @@ def accuracy_training(records: Sequence[AccuracyRecord], summary: StudySummary) 
     facts = [
         ("Trainings", f"{len(good)}, {sum(record.seconds for record in good) / 60:.1f} minutes together"),
         ("Epochs", str(last.epochs)),
-        ("Resolution", f"{last.resolution} \u00d7 {last.resolution} pixels"),
-        ("Classes", str(last.classes)),
+        ("Resolution", f"{last.task.resolution} \u00d7 {last.task.resolution} pixels"),
+        ("Classes", str(last.task.classes)),
         ("Tested on", plural(last.test_images, "image")),
         ("Data fingerprint", last.data_fingerprint[:16]),
     ]
@@ -263,7 +263,7 @@ def accuracy_training(records: Sequence[AccuracyRecord], summary: StudySummary) 
         summary.trained_networks,
         summary.repeated_trainings,
         summary.seed_noise,
-        1 / last.classes,
+        1 / last.task.classes,
         tuple(facts),
     )
 

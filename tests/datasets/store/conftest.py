@@ -16,6 +16,7 @@ from hytnas_agent.records import (
     ProcessResult,
 )
 from hytnas_agent.statistics import median
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Space, Variable
 from hytnas_datasets.spaces.space import Architecture
 from hytnas_datasets.store import AccuracyRecord, ExportRecord, Study
@@ -123,8 +124,7 @@ def make_export() -> Make:
             "format": "onnx",
             "path": f"models/{sha256}.onnx",
             "size_bytes": 1000,
-            "resolution": 224,
-            "classes": 2,
+            "task": Task(),
             "opset": 17,
             "converter": "torch",
             "converter_version": "2.13.0",
@@ -141,8 +141,7 @@ def make_accuracy() -> Make:
             "accuracy": 0.5,
             "recipe": {"epochs": 2, "learning_rate": 0.002},
             "data_fingerprint": "digits",
-            "resolution": 32,
-            "classes": 10,
+            "task": Task(resolution=32, classes=10),
             "epochs": 2,
             "test_images": 800,
             "label": "accuracy after 2 epochs",

@@ -12,6 +12,7 @@ import pytest
 
 from hytnas_agent.records import HealthSnapshot
 from hytnas_datasets.errors import DamagedRowsWarning, StudyError
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Space
 from hytnas_datasets.spaces.space import Architecture
 from hytnas_datasets.store import AccuracyRecord, ExportRecord, Study
@@ -38,7 +39,7 @@ def full(
     connection.close()
 
 
-ACCURACY = AccuracyRecord(Architecture("tiny", (0,)), "p", 0, 0.5, {}, "digits", 32, 10, 2, 100)
+ACCURACY = AccuracyRecord(Architecture("tiny", (0,)), "p", 0, 0.5, {}, "digits", Task(), 2, 100)
 DEEP = b"\x91" * 5000
 CASES = [
     ("run", "config", "{", 3),
@@ -108,16 +109,21 @@ def test_a_model_file_outside_of_the_study_is_refused(study: Study, tmp_path: Pa
     assert study.file("models/a.onnx") == study.folder / "models/a.onnx"
 
 
+@pytest.mark.parametrize("task", [{"resolution": -1}, {"classes": 0}, {"resolution": 2**62}, {"sizes": 3}, 5])
+def test_a_task_that_no_network_has_is_a_fault(task: object) -> None:
+    fields = msgspec.to_builtins(ExportRecord("a", "onnx", "a.onnx", 1))
+    with pytest.raises(StudyError, match=r"-1|0|resolution is|unknown field|Expected `object"):
+        decode(msgspec.msgpack.encode(fields | {"task": task}), ExportRecord)
+
+
 @pytest.mark.parametrize(
     ("record", "fault"),
     [
         (HealthSnapshot(-1.0), "at_unix_s is -1.0"),
         (HealthSnapshot(1.0, clock_mhz=math.nan), "clock_mhz is nan"),
         (ExportRecord("a", "onnx", "a.onnx", -1), "size_bytes is -1"),
-        (ExportRecord("a", "onnx", "a.onnx", 1, resolution=-1), "it lacks a task"),
         (ACCURACY, None),
         (msgspec.structs.replace(ACCURACY, accuracy=math.nan), "it lacks an accuracy in"),
-        (msgspec.structs.replace(ACCURACY, classes=0), "it lacks a task"),
         (msgspec.structs.replace(ACCURACY, test_images=0), "it lacks test images"),
         (msgspec.structs.replace(ACCURACY, curve=(CurvePoint(2**60, 0.1),)), "epoch is"),
     ],

@@ -14,6 +14,7 @@ import pytest
 from hytnas_agent.records import Outcome, Reference
 from hytnas_datasets.errors import SchemaVersionError, StudyError
 from hytnas_datasets.label_context import ModelFiles
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Space
 from hytnas_datasets.store import STUDY_FILE, Study, schema
 
@@ -82,7 +83,7 @@ def test_a_study_of_the_first_schema_is_read_back_whole(tmp_path: Path, space: S
         labelled = study.labelled("latency_ms", space=space)
         jobs = [stored.label.jobs for stored in study.labels.all()]
         accuracies = study.labelled("accuracy", space=space)
-        exports, found = study.exports.all(), study.exports.find("plan-1", 224, 2, **made)
+        exports, found = study.exports.all(), study.exports.find("plan-1", Task(), **made)
         crashed = study.results.of_model("foreign", "latency")
         described, (run,), (failure,) = study.devices.all(), study.runs.all(), study.failures.all()
         results, names = study.results.of_model("model-0", "latency"), study.describe().boards
@@ -100,6 +101,7 @@ def test_a_study_of_the_first_schema_is_read_back_whole(tmp_path: Path, space: S
         ("foreign", None),
     ]
     assert found == exports[1]
+    assert [export.task for export in exports] == [Task(), Task(), None]
     assert found.reference == Reference("inputs", "outputs", 0.5)
     assert [(each.outcome, each.signal) for each in crashed] == [(Outcome.CRASH, "SIGSEGV")]
     assert [each.samples_ms for each in results] == [(8.5, 9.0, 9.5), (9.5, 10.0, 10.5), (10.5, 11.0, 11.5)]

@@ -113,12 +113,12 @@ def test_two_resolutions_are_told_apart(
     study: Study, space: Space, measured: list[Architecture], make: Make
 ) -> None:
     study.architectures.add(space, [measured[0]], ["p0-96"], "latency")
-    study.exports.add(make.export("m96", "p0-96", resolution=96))
+    study.exports.add(make.export("m96", "p0-96", task=Task(resolution=96)))
     study.labels.add(make.label("m96", (2.0,)), "latency", "board-1", make.context())
     with pytest.raises(StudyError, match=r"resolution: 96 / 224|resolution: 224 / 96"):
         study.labelled("latency_ms", space=space)
-    assert study.labelled("latency_ms", space=space, resolution=96).y.tolist() == [2.0]
-    assert len(study.labelled("latency_ms", space=space, resolution=224)) == 3
+    assert study.labelled("latency_ms", space=space, task=Task(resolution=96)).y.tolist() == [2.0]
+    assert len(study.labelled("latency_ms", space=space, task=Task())) == 3
 
 
 def test_two_boards_of_one_context_share_a_label(

@@ -78,7 +78,7 @@ def architecture(study: Study, make: Make) -> Architecture:
     plan = build_plan(architecture, Task(resolution=224, classes=2))
     study.architectures.add(space, [architecture], [plan.hash], "latency")
     study.exports.add(make.export("m", plan.hash))
-    study.exports.add(make.export("foreign", None, path="models/foreign.onnx", resolution=None, classes=None))
+    study.exports.add(make.export("foreign", None, path="models/foreign.onnx", task=None))
     add_passes(study, make, "m")
     add_passes(study, make, "foreign")
     return architecture

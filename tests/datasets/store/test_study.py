@@ -12,6 +12,7 @@ from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.protocol import DeviceDescription
 from hytnas_agent.records import DeviceIdentity, HealthSnapshot, Outcome, ParityResult
 from hytnas_datasets.errors import StudyError
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space, Variable
 from hytnas_datasets.store import CurvePoint, Purpose, Study, verification_purpose
 
@@ -61,14 +62,14 @@ MADE = {"format": "onnx", "precision": "fp32", "converter": "torch"}
 
 def test_the_newest_export_of_a_network_is_found(study: Study, make: Make) -> None:
     old, new = make.export("m1", "p"), make.export("m2", "p", converter_version="2.14.0")
-    foreign = make.export("m3", None, resolution=None, classes=None)
-    for record in (old, new, foreign, make.export("m4", "p", resolution=96)):
+    foreign = make.export("m3", None, task=None)
+    for record in (old, new, foreign, make.export("m4", "p", task=Task(resolution=96))):
         study.exports.add(record)
-    assert study.exports.find("p", 224, 2, **MADE) == new
-    assert study.exports.find("p", 224, 10, **MADE) is None
-    assert study.exports.find("p", 224, 2, **MADE | {"format": "tflite"}) is None
-    assert study.exports.find("p", 224, 2, **MADE | {"precision": "int8"}) is None
-    assert study.exports.find("p", 224, 2, **MADE | {"converter": "another"}) is None
+    assert study.exports.find("p", Task(), **MADE) == new
+    assert study.exports.find("p", Task(classes=10), **MADE) is None
+    assert study.exports.find("p", Task(), **MADE | {"format": "tflite"}) is None
+    assert study.exports.find("p", Task(), **MADE | {"precision": "int8"}) is None
+    assert study.exports.find("p", Task(), **MADE | {"converter": "another"}) is None
     assert foreign in study.exports.all()
 
 
@@ -80,12 +81,12 @@ def test_an_export_stored_again_replaces_its_record(study: Study, make: Make) ->
 
 def test_an_imported_file_does_not_take_the_place_of_an_export(study: Study, make: Make) -> None:
     exported = make.export("m", "p", parity_error=1e-6)
-    foreign = make.export("m", None, resolution=None, classes=None, opset=None, converter="")
+    foreign = make.export("m", None, task=None, opset=None, converter="")
     study.exports.add(foreign)
     study.exports.add(exported)
     study.exports.add(foreign)
     assert study.exports.all() == [exported]
-    assert study.exports.find("p", 224, 2, **MADE) == exported
+    assert study.exports.find("p", Task(), **MADE) == exported
 
 
 def test_results_come_back_whole_and_once(study: Study, make: Make) -> None:

@@ -64,7 +64,7 @@ def test_networks_are_exported_once_and_found_again(study, monkeypatch):
     for model in models:
         assert model.reference is not None
         assert all(file.is_file() for file in (model.path, model.inputs_file, model.outputs_file))
-    assert study.exports.find(networks[0][1], 32, 2, **MADE).sha256 == models[0].sha256
+    assert study.exports.find(networks[0][1], TASK, **MADE).sha256 == models[0].sha256
 
     monkeypatch.setattr("hytnas_host.collect.exporting.ExportPool", FailingPool)
     with Exporter(study, TASK, seed=0, target=TARGET) as again:

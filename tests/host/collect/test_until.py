@@ -60,8 +60,7 @@ class Measured:
                     f"models/{sha256}.onnx",
                     1,
                     plan_hash,
-                    task.resolution,
-                    task.classes,
+                    task,
                     converter=TORCH_ONNX,
                 )
             )

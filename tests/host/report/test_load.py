@@ -9,6 +9,7 @@ import pytest
 from hytnas_agent.core_speed import CoreSpeed
 from hytnas_agent.records import LatencyLabel, MeasureSettings, Outcome, ProcessResult
 from hytnas_datasets.errors import StudyError
+from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Space, Variable, get_space, registry, to_toml
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_datasets.store.records import AccuracyRecord
@@ -89,7 +90,7 @@ def study_folder(synthetic, tmp_path):
         study.architectures.add(SPACE, architectures, plans, "latency")
         for i, plan in enumerate(plans):
             sha = f"{i}" * 64
-            study.exports.add(ExportRecord(sha, "onnx", f"models/{i}.onnx", 1000, plan, 224, 2))
+            study.exports.add(ExportRecord(sha, "onnx", f"models/{i}.onnx", 1000, plan, Task()))
             if i == 3:
                 bad = label(sha, [], Outcome.TIMEOUT, "took too long")
                 study.labels.add(bad, "latency", identity.device_id, context)
@@ -112,8 +113,7 @@ def study_folder(synthetic, tmp_path):
                     0.8 + 0.02 * seed,
                     {"epochs": 3},
                     "digits",
-                    32,
-                    10,
+                    Task(resolution=32, classes=10),
                     3,
                     297,
                     label="short training on scikit-learn digits",
