@@ -268,11 +268,18 @@ class Measurer:
             self._timed_since_canary = 0
 
     def _read_canary(self) -> Reading | None:
-        """One process of the canary that is over, as those are that it is compared with."""
+        """One process of the canary that is over, as those are that it is compared with.
+
+        Where the time is limited a disturbed one is gone on with at the next look: in the meantime models are
+        measured.
+        """
         if self._series is None:
             return None
         slot = self._series.next_slot
-        self.settle_canary()
+        if self._budget.limited:
+            self.measure_canary()
+        else:
+            self.settle_canary()
         reading = self._series.reading(slot)
         if reading is None and (failed := self._series.failure(slot)) is not None:
             self.guard.failed(failed)

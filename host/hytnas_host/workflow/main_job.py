@@ -44,6 +44,8 @@ BUDGETS: Final = ("latency_n", "accuracy_n", "evaluations")
 """What of the configuration may be raised in a study that was begun with less."""
 FREE: Final = ("measure_budget_s", "train_budget_s", "verify_budget_s", "strategy", "batch")
 """What of it may change in any way: searches of other ways have checkpoints of their own."""
+WINDOW: Final = 10
+"""Networks that are exported at once, and then measured by turns."""
 DRIFT_PAUSES_S: Final = (1.0, 2.0)
 """How long the canary is waited for each time that it has drifted."""
 
@@ -295,7 +297,7 @@ def _verify(study: Path, config: RunConfig, progress: ProgressFactory) -> str:
 
 
 def _measure_options(config: RunConfig, device: Device) -> MeasureOptions:
-    """A fixed number of processes, and short waits for drift: the job is to end in its time."""
+    """A fixed number of processes, short waits for drift, little prepared in vain: the job has its times."""
     processes = config.processes or device.method.processes
     return MeasureOptions.of(
         device.method,
@@ -303,6 +305,7 @@ def _measure_options(config: RunConfig, device: Device) -> MeasureOptions:
         processes=processes,
         max_processes=processes,
         drift_pauses_s=DRIFT_PAUSES_S,
+        window=WINDOW,
     )
 
 

@@ -1,6 +1,8 @@
 """Collections on boards whose health says that processes were disturbed."""
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -114,6 +116,17 @@ class EarlyBoard(HoggedBoard):
         if outcome is Outcome.OK:
             return super()._result(job, outcome)
         return msgspec.structs.replace(ScriptedBoard._result(self, job, outcome), verdict=HOG)
+
+
+@pytest.mark.parametrize(("budget_s", "attempts"), [(math.inf, 9), (1e6, 1)])
+def test_where_time_is_limited_a_disturbed_canary_does_not_keep_the_models_waiting(
+    study: Study, budget_s: float, attempts: int
+) -> None:
+    board = HoggedBoard(lambda number: True)
+    collected = run(study, [board], 4, replace(OPTIONS, budget_s=budget_s))
+    first = next(place for place, job in enumerate(board.measured) if job.model_sha256 != CANARY)
+    assert first == attempts
+    assert len(collected.labels) == 4
 
 
 @pytest.mark.parametrize("disturbed", [lambda number: True, lambda number: number % 3 > 0])
