@@ -13,7 +13,11 @@ from hytnas_datasets.spaces import Architecture
 
 
 class RunRecord(msgspec.Struct, frozen=True):
-    """One command that wrote into the study. ``status`` stays "running" if it was killed."""
+    """One command that wrote into the study.
+
+    ``status`` is "running", "done", "failed", "interrupted", or "killed" for one whose process was gone when
+    the next began; nobody saw its end, so ``ended_unix_s`` is None.
+    """
 
     run_id: int
     command: str

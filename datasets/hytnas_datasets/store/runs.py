@@ -1,5 +1,6 @@
 """The commands that wrote into a study, and what did not work in them outside a measurement."""
 
+import contextlib
 import time
 from typing import Any
 
@@ -8,6 +9,7 @@ import msgspec
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store.database import Database, Row, checked, decode
 from hytnas_datasets.store.records import FailureRecord, RunRecord
+from hytnas_datasets.store.run_locks import RunLocks
 
 
 class Runs:
@@ -15,10 +17,17 @@ class Runs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._locks = RunLocks(database.path)
 
     def begin(self, command: str, config: dict[str, Any], environment: dict[str, Any]) -> int:
-        """Register the command that writes from here on; all that is added next carries its id."""
+        """Register the command that writes from here on; all that is added next carries its id.
+
+        Runs that nobody ended and whose process is gone become "killed".
+        """
         with self._database.transaction() as connection:
+            for row in connection.execute("SELECT id FROM run WHERE status = 'running'").fetchall():
+                if not self._locks.goes_on(row["id"]):
+                    connection.execute("UPDATE run SET status = 'killed' WHERE id = ?", (row["id"],))
             cursor = connection.execute(
                 "INSERT INTO run (command, config, environment, status, started_unix_s) "
                 "VALUES (?, ?, ?, ?, ?)",
@@ -30,10 +39,12 @@ class Runs:
                     time.time(),
                 ),
             )
-            self._database.run_id = cursor.lastrowid
-        if self._database.run_id is None:
-            raise StudyError("the run could not be registered")
-        return self._database.run_id
+            run_id = cursor.lastrowid
+            if run_id is None:
+                raise StudyError("the run could not be registered")
+            self._locks.hold(run_id)
+        self._database.run_id = run_id
+        return run_id
 
     def end(self, run_id: int, status: str) -> None:
         """Say how a run ended, e.g. "done", "failed" or "interrupted"."""
@@ -41,8 +52,16 @@ class Runs:
             connection.execute(
                 "UPDATE run SET status = ?, ended_unix_s = ? WHERE id = ?", (status, time.time(), run_id)
             )
+            self._locks.let_go(run_id)
         if self._database.run_id == run_id:
             self._database.run_id = None
+
+    def close(self) -> None:
+        """What was begun here goes on no more, whether or not somebody said how it ended."""
+        if self._locks.held:
+            with contextlib.suppress(StudyError), self._database.transaction():  # at the worst a file stays
+                for run_id in self._locks.held:
+                    self._locks.let_go(run_id)
 
     def all(self) -> list[RunRecord]:
         """Every command that wrote into the study, oldest first."""

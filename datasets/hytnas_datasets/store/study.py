@@ -101,6 +101,7 @@ class Study:
 
     def close(self) -> None:
         """Close the study file."""
+        self.runs.close()
         self._database.close()
 
     def file(self, path: str) -> Path:

@@ -104,7 +104,7 @@ class StageJournal:
                 "give at least that, or another folder with --study",
             )
         self.config = config
-        self._stages = {stage.stage: stage for stage in record.stages}
+        self._stages = {stage.stage: _ended(stage) for stage in record.stages}
 
     @property
     def stages(self) -> tuple[StageRecord, ...]:
@@ -146,3 +146,8 @@ class StageJournal:
         self._stages[record.stage] = record
         write_json(self._path, JobRecord(self.config, self.stages))
         return record
+
+
+def _ended(stage: StageRecord) -> StageRecord:
+    """A stage that a former process began: if it was killed, nobody wrote down that it goes on no more."""
+    return replace(stage, status="interrupted") if stage.status == "running" else stage

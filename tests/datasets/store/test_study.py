@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +30,36 @@ def test_runs_are_registered_and_end(study: Study) -> None:
     assert records[run].ended_unix_s is not None
     assert (records[killed].status, records[killed].ended_unix_s) == ("running", None)
     assert records[run].environment == {"torch": "2.13.0"}
+
+
+def test_a_run_whose_process_is_gone_was_killed_and_one_that_goes_on_was_not(study: Study) -> None:
+    code = (
+        "import os, sys; from hytnas_datasets.store import Study\n"
+        "study = Study.open(sys.argv[1]); study.runs.begin('gone', {}, {})\n"
+        "print(study.runs.all()[-1].status, flush=True); os._exit(9)"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code, str(study.folder)], check=False, capture_output=True, text=True
+    )
+    with Study.open(study.folder) as other:
+        other.runs.begin("elsewhere", {}, {})
+        study.runs.begin("here", {}, {})
+        study.runs.begin("next", {}, {})
+        statuses = {run.command: (run.status, run.ended_unix_s) for run in study.runs.all()}
+    assert child.stdout == "running\n"
+    assert statuses == {"gone": ("killed", None)} | dict.fromkeys(
+        ("elsewhere", "here", "next"), ("running", None)
+    )
+    study.runs.begin("last", {}, {})  # `elsewhere` was closed without an end
+    assert [run.command for run in study.runs.all() if run.status == "killed"] == ["gone", "elsewhere"]
+
+
+def test_runs_are_registered_where_no_lock_can_be_had(study: Study) -> None:
+    study.path.with_name(f"{study.path.name}-runs").mkdir()
+    run = study.runs.begin("first", {}, {})
+    study.runs.begin("second", {}, {})
+    study.runs.end(run, "done")
+    assert [run.status for run in study.runs.all()] == ["done", "running"]
 
 
 def test_samples_keep_their_order_and_add_nothing_twice(study: Study, space: Space) -> None:
