@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from hytnas_agent.regular_file import open_regular
 from hytnas_predictors.errors import PredictorError
 
 HEADER = "estimator.json"
@@ -103,7 +104,7 @@ def read_header(folder: Path) -> Header:
 def read_limited(path: Path, limit: int, folder: Path) -> bytes:
     """The content of a file of at most ``limit`` bytes; raises PredictorError."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(limit + 1)
     except OSError as error:
         raise unusable(folder, f"{path.name} cannot be read ({error.strerror})") from error

@@ -1,7 +1,15 @@
 """Checks on decision trees read from a file, before native code follows their links."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
+
+MAX_TREES: Final = 20_000
+"""Of a member; whoever fits more waits for hours."""
+
+MAX_DEPTH: Final = 1000
+"""Readers follow a tree by recursion: a deeper one would exhaust their stack."""
 
 
 def links_are_sound(
@@ -21,7 +29,7 @@ def links_are_sound(
     Notes
     -----
     Libraries number a child after its parent, so a child that comes first is refused: without it, links
-    cannot form a circle.
+    cannot form a circle. Every node but the root is the child of one other.
     """
     nodes = len(left)
     if nodes == 0:
@@ -32,9 +40,20 @@ def links_are_sound(
     at = np.flatnonzero(inner)
     children = np.concatenate([left[at], right[at]])
     parents = np.concatenate([at, at])
-    return bool(
+    sound = bool(
         np.all(children > parents)
         and np.all(children < nodes)
-        and len(np.unique(children)) == len(children)
+        and len(np.unique(children)) == len(children) == nodes - 1
         and np.all((split_feature[at] >= 0) & (split_feature[at] < features))
     )
+    return sound and _depth_is_sound(left, right)
+
+
+def _depth_is_sound(left: NDArray[np.int64], right: NDArray[np.int64]) -> bool:
+    level = np.zeros(1, dtype=np.int64)
+    for _ in range(MAX_DEPTH):
+        level = np.concatenate([left[level], right[level]])
+        level = level[level >= 0]
+        if not len(level):
+            return True
+    return False

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,12 +29,16 @@ def save_with(name: str, folder: Path, change: Callable[[bytes], bytes], **param
     (folder / files.HEADER).write_text(json.dumps(header))
 
 
-def in_first_tree(key: str, index: int, value: int) -> Callable[[bytes], bytes]:
-    """Change one entry of an array of the first tree that has it, in XGBoost's JSON."""
+def in_first_tree(key: str, index: int | None, value: object) -> Callable[[bytes], bytes]:
+    """Change one entry of an array of the first tree, or what the key holds, in XGBoost's JSON."""
 
     def change(data: bytes) -> bytes:
         model = json.loads(data)
-        model["learner"]["gradient_booster"]["model"]["trees"][0][key][index] = value
+        tree = model["learner"]["gradient_booster"]["model"]["trees"][0]
+        if index is None:
+            tree[key] = value
+        else:
+            tree[key][index] = value
         return json.dumps(model).encode()
 
     return change
@@ -82,6 +87,17 @@ def put(index: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
         pytest.param(in_first_tree("right_children", 0, -1), id="half a leaf"),
         pytest.param(in_first_tree("split_indices", 0, 99_999), id="feature outside"),
         pytest.param(in_first_tree("split_type", 0, 1), id="categories"),
+        pytest.param(in_first_tree("categories_sizes", None, [1]), id="sizes of categories"),
+        pytest.param(in_first_tree("categories_nodes", None, [10**6]), id="nodes of categories"),
+        pytest.param(in_first_tree("parents", 1, 10**6), id="parent outside"),
+        pytest.param(in_first_tree("parents", 1, 2**31 - 1), id="two roots"),
+        pytest.param(in_first_tree("left_children", 0, 2**32 + 1), id="child that wraps"),
+        pytest.param(in_first_tree("id", None, 1), id="two trees of a number"),
+        pytest.param(in_first_tree("default_left", 0, 7), id="neither left nor right"),
+        pytest.param(in_first_tree("split_conditions", 0, 1e300), id="beyond single precision"),
+        pytest.param(lambda data: data.replace(b'"num_nodes":"', b'"num_nodes":"0'), id="octal"),
+        pytest.param(lambda data: data.replace(b'"num_deleted":"0"', b'"num_deleted":"9"'), id="deleted"),
+        pytest.param(lambda data: data.replace(b'"base_score":"', b'"base_score":"1_0'), id="score"),
         pytest.param(lambda data: data.replace(b'"num_feature":"3"', b'"num_feature":"9"'), id="features"),
         pytest.param(lambda data: data.replace(b'"gbtree"', b'"dart"'), id="another booster"),
         pytest.param(lambda data: data[:-20], id="cut off"),
@@ -104,6 +120,14 @@ def test_xgboost_trees_that_mislead_are_refused(change: Callable[[bytes], bytes]
         pytest.param(in_lightgbm("split_feature", "99999"), id="feature outside"),
         pytest.param(in_lightgbm("num_leaves", "1000000000"), id="leaves"),
         pytest.param(in_lightgbm("decision_type", "1"), id="categories"),
+        pytest.param(in_lightgbm("decision_type", "256"), id="kind that wraps"),
+        pytest.param(in_lightgbm("num_leaves", "0_8"), id="number that C reads otherwise"),
+        pytest.param(in_lightgbm("left_child", "+1"), id="sign that C reads otherwise"),
+        pytest.param(in_lightgbm("threshold", "0x1p3"), id="hexadecimal"),
+        pytest.param(in_lightgbm("threshold", "nan"), id="not a number"),
+        pytest.param(in_lightgbm("leaf_value", "1e999"), id="infinite"),
+        pytest.param(in_lightgbm("split_feature", "0\x0bsplit_feature=9"), id="white space as a line"),
+        pytest.param(in_lightgbm("Tree", "1"), id="number of a tree"),
         pytest.param(in_lightgbm("max_feature_idx", "7"), id="features"),
         pytest.param(lambda data: data.replace(b"is_linear=0", b"is_linear=1"), id="linear trees"),
         pytest.param(lambda data: data[: len(data) // 3], id="cut off"),
@@ -198,3 +222,17 @@ def test_sound_links_pass_and_unsound_ones_do_not() -> None:
     assert not links_are_sound(left, np.array([1, 4, -1, -1, -1]), feature, 1)
     assert not links_are_sound(left, right, feature, 0)
     assert not links_are_sound(left[:0], right[:0], feature[:0], 1)
+    assert not links_are_sound(np.full(2, -1), np.full(2, -1), feature[:2], 1), "a node that nothing leads to"
+
+
+def test_a_tree_too_deep_for_a_stack_is_refused() -> None:
+    inner = np.arange(5000)
+    left = np.concatenate([np.append(inner[1:], 5000), np.full(5001, -1)])
+    right = np.concatenate([inner + 5001, np.full(5001, -1)])
+    assert not links_are_sound(left, right, np.zeros(10001, dtype=int), 1)
+
+
+def test_a_pipe_is_no_file_of_an_estimator(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / files.HEADER)
+    with pytest.raises(PredictorError, match="no regular file"):
+        estimator_class("mlp2").load(tmp_path)
