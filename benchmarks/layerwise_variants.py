@@ -3,7 +3,7 @@
 Fits to samples of the bundled instruction counts and tests on 230 other networks. Prints Kendall's tau and
 the mean relative error; for the last part, also how often the nominal 90 % interval holds.
 
-    python benchmarks/layerwise_variants.py [--samples 12] [--json FILE]
+    python benchmarks/layerwise_variants.py [--samples 12] [--only TEXT] [--json FILE]
 """
 
 import argparse
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hytnas_datasets.bundled import load
 from hytnas_datasets.work import KIND_COLUMNS, QUANTITIES, WORK_KINDS
+from hytnas_predictors.estimators import make_estimator
 from hytnas_predictors.estimators.gaussian_process import fit_process
 from hytnas_predictors.estimators.layer_costs import fit_costs, fit_layer_costs, left_out_residuals
 from hytnas_predictors.features import make_features
@@ -74,6 +75,18 @@ def process(*, left_out: bool, unlike: bool) -> Variant:
     return predict
 
 
+def boosted(name: str) -> Variant:
+    """Boosted trees on the left-out residuals of the sum, in place of the process."""
+
+    def predict(work: Floats, y: Floats, new: Floats, rng: np.random.Generator) -> tuple[Floats, None]:
+        costs = fit_layer_costs(work, y, ridge=RIDGE, resamples=1, rng=rng)
+        residuals = left_out_residuals(work, y, ridge=RIDGE, folds=10, rng=rng)
+        trees = make_estimator(name).fit(np.log1p(work), residuals, rng=rng)
+        return costs.log_sum(new) + trees.predict(np.log1p(new)), None
+
+    return predict
+
+
 def variants() -> Iterator[tuple[str, Variant]]:
     """All of them by name; the shipped choice of each part has a star."""
     yield "sum: macs, elements moved, kernels", plain_sum(with_bytes, RIDGE)
@@ -84,6 +97,8 @@ def variants() -> Iterator[tuple[str, Variant]]:
     yield "process on residuals of the fit", process(left_out=False, unlike=True)
     yield "process on left-out residuals *", process(left_out=True, unlike=True)
     yield "the same without the sum's spread", process(left_out=True, unlike=False)
+    for name in ("xgboost", "lightgbm"):
+        yield f"{name} on left-out residuals", boosted(name)
 
 
 def main() -> None:
@@ -92,6 +107,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--samples", type=int, default=12)
+    parser.add_argument("--only", default="", help="variants whose name holds this text; all without")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     labels = load("hyt-icount-a53")
@@ -99,6 +115,8 @@ def main() -> None:
     y, rows = labels.y, []
     print(f"{'variant':<40}" + "".join(f"{f'{size} labels':>22}" for size in SIZES))
     for name, predict in variants():
+        if options.only not in name:
+            continue
         cells = []
         for size in SIZES:
             found = []

@@ -60,6 +60,7 @@ FEATURES = (
     ("ordinal", "physical"),
     ("work",),
     ("physical", "work"),
+    ("widths", "ordinal"),
 )
 PAPER = ("xgboost", "lightgbm", "mlp2", "mlp3")
 PARTS = ("defaults", "few-labels", "leaderboard", "training-rows", "choices")
@@ -76,6 +77,14 @@ KNOWN = {
 SMALL = 80
 SMALL_SAMPLES = 5
 FEW = (20, 40, 80, 160)
+
+
+def reference_folder() -> Path:
+    """Where the published files are; ends the program where they are not."""
+    folder = Path(os.environ.get("HYTNAS_REFERENCE_DATA", "../shared/reference")) / "hytnas_released"
+    if not folder.is_dir():
+        sys.exit(f"There is no {folder}. Set HYTNAS_REFERENCE_DATA to the folder of the reference data.")
+    return folder
 
 
 def read_labels(folder: Path) -> dict[str, LabelledSet]:
@@ -262,9 +271,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="samples of 80 only, and one repeat")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    folder = Path(os.environ.get("HYTNAS_REFERENCE_DATA", "../shared/reference")) / "hytnas_released"
-    if not folder.is_dir():
-        sys.exit(f"There is no {folder}. Set HYTNAS_REFERENCE_DATA to the folder of the reference data.")
+    folder = reference_folder()
     repeats = options.repeats or (1 if options.quick else 3)
     asked = {each for name in options.predictor or () for each in (PAPER if name == "paper" else (name,))}
     results: dict[str, Any] = {}

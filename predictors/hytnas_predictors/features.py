@@ -13,9 +13,9 @@ from hytnas_datasets.spaces import INACTIVE, Architecture, Choice, Space, Variab
 from hytnas_datasets.work import STAGE_COLUMNS, WORK, WORK_COLUMNS, sum_stages, tabulate_stages
 from hytnas_predictors.errors import PredictorError
 
-FeatureSet = Literal["ordinal", "one-hot", "numeric", "physical", "work"]
+FeatureSet = Literal["ordinal", "one-hot", "numeric", "widths", "physical", "work"]
 FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
-OF_NETWORKS: Final[tuple[FeatureSet, ...]] = ("physical", "work")
+OF_NETWORKS: Final[tuple[FeatureSet, ...]] = ("widths", "physical", "work")
 """The feature sets that need layer plans."""
 
 MAX_NUMBER: Final = 1e300
@@ -52,8 +52,8 @@ def make_features(
     Raises
     ------
     PredictorError
-        For unknown sets, for "physical" and "work" in a space that has no layer plans, and for "numeric" in
-        one where no variable has numbers for choices.
+        For unknown sets, for those of layer plans in a space that has none, and for "numeric" in one where no
+        variable has numbers for choices.
     """
     if not sets:
         raise PredictorError("no feature set was chosen", f"Choose among {', '.join(FEATURE_SETS)}.")
@@ -84,7 +84,8 @@ def physical_names(stage_names: Sequence[str]) -> tuple[str, ...]:
 
 def _builder(name: FeatureSet, space: Space) -> Callable[[Space, Sequence[Architecture], Task], FeatureTable]:
     builders = {
-        "ordinal": _ordinal, "one-hot": _one_hot, "numeric": _numeric, "physical": _physical, "work": _work,
+        "ordinal": _ordinal, "one-hot": _one_hot, "numeric": _numeric, "widths": _widths,
+        "physical": _physical, "work": _work,
     }  # fmt: skip
     if name not in builders:
         raise PredictorError(f"unknown feature set {name!r}", f"Choose among {', '.join(FEATURE_SETS)}.")
@@ -155,6 +156,19 @@ def _unevenness(values: NDArray[np.float64]) -> float:
     """Standard deviation of the gaps between neighbours, over their mean; 0 for less than two gaps."""
     gaps = np.diff(np.sort(values))
     return float(np.std(gaps) / np.mean(gaps)) if len(gaps) > 1 else 0.0
+
+
+def _widths(space: Space, architectures: Sequence[Architecture], task: Task) -> FeatureTable:
+    """Logarithms of the channels that the first convolution of each stage writes, and that the stage gives.
+
+    A choice of a width is often a factor of the width before. Here is what comes of it.
+    """
+    stages = get_family(space.family).stages
+    names = tuple(f"{stage} log {what}" for stage in stages for what in ("inner width", "width"))
+    if not len(architectures):
+        return FeatureTable(np.empty((0, len(names))), names)
+    tables = tabulate_stages(space, architectures, task)
+    return FeatureTable(np.log(np.hstack([table.widths for table in tables])), names)
 
 
 def _physical(space: Space, architectures: Sequence[Architecture], task: Task) -> FeatureTable:

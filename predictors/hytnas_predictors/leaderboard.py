@@ -32,6 +32,7 @@ from hytnas_predictors.entries import add_edges, compare_with_best, draw_curves,
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import ESTIMATORS, estimator_class
 from hytnas_predictors.estimators.base import check_labels
+from hytnas_predictors.feature_comparison import compare_features
 from hytnas_predictors.intervals import (
     DEFAULT_RESAMPLES,
     TauBootstrap,
@@ -65,6 +66,7 @@ def build_leaderboard(
     resamples: int = DEFAULT_RESAMPLES,
     edges: bool = False,
     curve_samples: int = 0,
+    feature_sets: bool = False,
     progress: ProgressFactory | None = None,
 ) -> Leaderboard:
     """Cross-validate predictors on the same folds and rank them by Kendall's tau-b.
@@ -91,6 +93,8 @@ def build_leaderboard(
         others.
     curve_samples : int
         Random samples for each point of the learning curves; none are drawn up for 0.
+    feature_sets : bool
+        Whether to try a straight line and boosted trees on each feature set alone.
     progress : callable, optional
         Makes a bar for a number of fits.
 
@@ -173,6 +177,7 @@ def build_leaderboard(
         ),
         quality_flags=labelled.flag_count,
         curves=draw_curves(trial, entries, curve_samples, bars),
+        feature_scores=compare_features(labelled, trial.folds, seed=seed, bars=bars) if feature_sets else (),
     )
 
 

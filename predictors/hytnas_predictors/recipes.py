@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hytnas_datasets.families import has_networks
+from hytnas_datasets.families import get_family, has_networks
 from hytnas_datasets.spaces import Space
 from hytnas_datasets.targets import Scale, Target
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import Estimator, make_estimator
-from hytnas_predictors.features import FeatureSet, usable_sets
+from hytnas_predictors.features import FeatureSet, make_features, usable_sets
 
 Floats = NDArray[np.float64]
 SMOOTH = ("gp", "ridge", "mlp2", "mlp3", "ensemble")
@@ -71,6 +71,8 @@ def default_recipe(estimator: str, target: Target, space: Space) -> Recipe:
     """
     if estimator in (LAYERWISE, TRANSFER):
         return Recipe(estimator, ("work",), "log")
+    if estimator == "ensemble" and has_networks(space):
+        return _default_ensemble(target, space)
     sets: Sequence[FeatureSet] = ("ordinal", "physical")
     if estimator in SMOOTH:
         sets = ("physical",) if has_networks(space) else ("one-hot", "numeric")
@@ -78,6 +80,23 @@ def default_recipe(estimator: str, target: Target, space: Space) -> Recipe:
         estimator=estimator,
         features=usable_sets(space, sets),
         scale=target.scale,
+    )
+
+
+def _default_ensemble(target: Target, space: Space) -> Recipe:
+    """Smooth members see the physical quantities, trees these or the widths, each with the ordinal codes."""
+    sets: tuple[FeatureSet, ...] = ("widths", "ordinal", "physical")
+    task = get_family(space.family).default_task  # the names of columns are the same for any
+    width, ordinal, physical = np.cumsum([len(make_features(space, (), task, [name]).names) for name in sets])
+    columns = (ordinal, physical, ordinal, physical, width, physical, 0, ordinal)
+    return Recipe(
+        "ensemble",
+        sets,
+        target.scale,
+        {
+            "estimators": ("gp", "ridge", "lightgbm", "lightgbm"),
+            "columns": tuple(int(column) for column in columns),
+        },
     )
 
 

@@ -52,6 +52,15 @@ class Score(msgspec.Struct, frozen=True):
     p_against_best: float | None = None
 
 
+class FeatureScore(msgspec.Struct, frozen=True):
+    """Out-of-fold Kendall's tau-b and mean relative error of a predictor on one feature set alone."""
+
+    features: str
+    predictor: str
+    kendall_tau: float
+    mape: float
+
+
 class CurvePoint(msgspec.Struct, frozen=True):
     """Scores of a predictor fitted to so many labels, on networks that are left out.
 
@@ -118,3 +127,4 @@ class Leaderboard(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     quality_flags: FlagCount | None = None
     curves: tuple[LearningCurve, ...] = ()
+    feature_scores: tuple[FeatureScore, ...] = ()

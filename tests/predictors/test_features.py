@@ -75,6 +75,19 @@ def test_work_columns_are_those_of_the_plan(name: str) -> None:
     assert table.names == WORK_COLUMNS
 
 
+def test_widths_are_those_of_the_convolutions() -> None:
+    space = get_space("hyt-released")  # widths follow from factors, and are capped
+    architectures = space.sample(8, np.random.default_rng(4))
+    table = make_features(space, architectures, TASK, ["widths"])
+    for row, architecture in zip(table.x, architectures, strict=True):
+        found = dict(zip(table.names, np.exp(row), strict=True))
+        layers = build_plan(architecture, TASK).layers
+        for stage in ("stage1", "stage3", "stage5"):
+            written = [layer.shape[0] for layer in layers if layer.stage == stage and layer.kind == "conv"]
+            assert found[f"{stage} log inner width"] == pytest.approx(written[0])
+            assert found[f"{stage} log width"] == pytest.approx(written[-1])
+
+
 def test_numbers_are_scaled_evenly_and_words_left_out() -> None:
     """256, 512, 1024 are even by their logarithms, 0.0003, 0.0006, 0.001 more so as they are."""
     space = Space(

@@ -18,6 +18,7 @@ from hytnas_predictors.candidates import suitable_estimators
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import ESTIMATORS, list_estimators
 from hytnas_predictors.estimators.mlp import MLP2Estimator
+from hytnas_predictors.features import FEATURE_SETS
 from hytnas_predictors.leaderboard import build_leaderboard, to_rows, write_csv
 from hytnas_predictors.progress import SilentProgress
 from hytnas_predictors.recipes import Recipe, suits
@@ -174,7 +175,13 @@ def test_the_best_is_compared_with_each_other_and_spreads_are_held_against_label
 def test_edges_and_curves_are_there_where_they_are_asked_for(make_labelled, board: Leaderboard) -> None:
     assert not board.curves
     assert board.scores[0].lowest is None
-    full = quick(make_labelled(40), repeats=1, edges=True, curve_samples=2)
+    wanted = {"edges": True, "curve_samples": 2, "feature_sets": True}
+    full = quick(make_labelled(40), repeats=1, folds=2, **wanted)
+    assert {score.features for score in full.feature_scores} == set(FEATURE_SETS)
+    taus = {(score.features, score.predictor): score.kendall_tau for score in full.feature_scores}
+    assert taus["physical", "ridge"] > 0.8  # the rule of these labels is of the multiply-accumulates
+    assert taus["physical", "ridge"] > taus["ordinal", "ridge"]
+    assert not board.feature_scores
     assert [curve.predictor for curve in full.curves] == [score.predictor for score in full.scores]
     assert [point.labels for point in full.curves[0].points] == [10, 20]
     for score in full.scores:

@@ -32,6 +32,18 @@ def test_each_estimator_gets_features_that_the_space_has(name: str, space: Space
         assert make_features(space, (), Task(), recipe.features).names
 
 
+def test_each_member_of_the_ensemble_sees_the_columns_that_suit_it() -> None:
+    recipe = default_recipe("ensemble", LATENCY, HYT)
+    names = make_features(HYT, (), Task(), recipe.features).names
+    ends = recipe.params["columns"]
+    seen = [names[first:end] for first, end in zip(ends[::2], ends[1::2], strict=True)]
+    physical = make_features(HYT, (), Task(), ("physical",)).names
+    ordinal, widths = HYT.feature_names(), make_features(HYT, (), Task(), ("widths",)).names
+    assert recipe.params["estimators"] == ("gp", "ridge", "lightgbm", "lightgbm")
+    assert seen == [physical, physical, (*ordinal, *physical), (*widths, *ordinal)]
+    assert recipe.make().get_params()["columns"] == recipe.params["columns"]
+
+
 def test_what_is_smooth_gets_indicators_where_there_is_nothing_physical() -> None:
     assert default_recipe("ridge", ACCURACY, HYT).features == ("physical",)
     assert default_recipe("ridge", ACCURACY, TABLE).features == ("one-hot", "numeric")

@@ -48,11 +48,14 @@ class StageTable:
         Which rows each network has.
     times : (n, k) float64
         How often it has each of them.
+    widths : (n, 2) float64
+        Channels that the first convolution of the stage writes, and that the stage gives.
     """
 
     rows: Floats
     index: Ints
     times: Floats
+    widths: Floats
 
 
 def sum_stages(tables: Sequence[StageTable], columns: slice | Sequence[int]) -> Floats:
@@ -86,11 +89,11 @@ def tabulate_stages(space: Space, architectures: Sequence[Architecture], task: T
         stages = choices.stages(stage, first)
         rest = [cast(RepeatingStage, each).rest for each in stages] if repeated else stages
         entries = [shapes[received] for received in choices.received[first]]
-        rows, given = _count_all(rest, entries)
+        rows, given, widths = _count_all(rest, entries)
         shapes = list(dict.fromkeys(given))
         number = {shape: position for position, shape in enumerate(shapes)}
         choices.received = np.array([number[shape] for shape in given], dtype=np.int64)[index]
-        once = StageTable(rows, index[:, None], np.ones((len(index), 1)))
+        once = StageTable(rows, index[:, None], np.ones((len(index), 1)), widths[index])
         tables.append(_with_blocks(once, choices, stage, repeated, shapes) if repeated else once)
     return tables
 
@@ -135,27 +138,31 @@ def _with_blocks(
     """The table of a stage that repeats a block, from that of its rest and the (s,) shapes that it gives."""
     first, index = choices.different(names.block)
     blocks = [cast(RepeatingStage, each).block for each in choices.stages(stage, first)]
-    rows, _ = _count_all(blocks, [shapes[given] for given in choices.received[first]])
+    rows, _, _ = _count_all(blocks, [shapes[given] for given in choices.received[first]])
     first, number = choices.different(names.times)
     times = np.array([float(cast(RepeatingStage, each).times) for each in choices.stages(stage, first)])
     return StageTable(
         np.vstack([rest.rows, rows]),
         np.hstack([rest.index, len(rest.rows) + index[:, None]]),
         np.hstack([rest.times, times[number][:, None]]),
+        rest.widths,
     )
 
 
-def _count_all(stages: Sequence[Stage], entries: Sequence[Shape]) -> tuple[Floats, list[Shape]]:
-    """(m, c) the columns ``STAGE_COLUMNS`` of m stages, and the shapes of the maps that they give."""
+def _count_all(stages: Sequence[Stage], entries: Sequence[Shape]) -> tuple[Floats, list[Shape], Floats]:
+    """(m, c) the columns ``STAGE_COLUMNS`` of m stages, the maps that they give, and their (m, 2) widths."""
     found = [_count(stage, entry) for stage, entry in zip(stages, entries, strict=True)]
-    return np.stack([row for row, _ in found]), [shape for _, shape in found]
+    rows, shapes, widths = zip(*found, strict=True)
+    return np.stack(rows), list(shapes), np.array(widths, dtype=np.float64)
 
 
 @lru_cache(maxsize=131072)
-def _count(stage: Stage, entry: Shape) -> tuple[Floats, Shape]:
+def _count(stage: Stage, entry: Shape) -> tuple[Floats, Shape, tuple[int, int]]:
     fragment = build_fragment(stage, entry)
     counts = fragment.counts
     totals = (counts.params, counts.macs, counts.activations, len(fragment.layers))
     row = np.concatenate([np.array(totals, dtype=np.float64), work_of(fragment.layers)])
     row.flags.writeable = False
-    return row, fragment.shape
+    given = fragment.shape
+    first = next((layer.shape[0] for layer in fragment.layers if layer.kind == "conv"), given[0])
+    return row, given, (first, given[0])

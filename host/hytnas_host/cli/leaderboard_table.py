@@ -40,6 +40,7 @@ def print_leaderboard(board: Leaderboard) -> None:
         )
     _print_edges(board)
     _print_curves(board)
+    _print_features(board)
     if board.ceiling is None:
         out.print("noise ceiling: unknown, no label was repeated")
     else:
@@ -118,6 +119,21 @@ def _print_edges(board: Leaderboard) -> None:
             )
             for score in scores
         ],
+    )
+
+
+def _print_features(board: Leaderboard) -> None:
+    """Tau and mean error of the same predictors on each feature set."""
+    if not board.feature_scores:
+        return
+    predictors = list(dict.fromkeys(score.predictor for score in board.feature_scores))
+    rows: dict[str, list[str]] = {}
+    for score in board.feature_scores:
+        rows.setdefault(score.features, []).append(f"{score.kendall_tau:.3f}, {100 * score.mape:.1f} %")
+    print_table(
+        "Which features help: tau and MAPE of the same predictor on each set alone",
+        ["features", *predictors],
+        [(name, *cells) for name, cells in rows.items()],
     )
 
 

@@ -61,6 +61,7 @@ def make_leaderboard(
             seed=seed,
             edges=True,
             curve_samples=curve_samples,
+            feature_sets=True,
             progress=progress,
         )
     try:

@@ -6,6 +6,7 @@ References
 """
 
 from dataclasses import dataclass
+from operator import ge
 from pathlib import Path
 
 import numpy as np
@@ -38,27 +39,38 @@ class StackedEstimator(BundledEstimator):
     Parameters
     ----------
     estimators : tuple of str
-        Registered names, each once, with their default parameters. All see the same columns, so ``layerwise``
-        can be one of them where the feature set is "work".
+        Registered names, with their default parameters. ``layerwise`` can be one of them where the columns
+        that it sees are the feature set "work".
+    columns : tuple of int
+        The columns that each estimator sees, as first and end of a range, one pair behind the other; where it
+        is empty, all see all. A name can come again with another range: so the inner folds choose between
+        feature sets.
     """
 
     name = "ensemble"
     suffix = "safetensors"
 
-    def __init__(self, *, estimators: tuple[str, ...] = ("gp", "ridge", "lightgbm")) -> None:
+    def __init__(
+        self,
+        *,
+        estimators: tuple[str, ...] = ("gp", "ridge", "lightgbm"),
+        columns: tuple[int, ...] = (),
+    ) -> None:
         self.estimators = estimators
+        self.columns = columns
 
     def save(self, folder: Path) -> None:
         """Write the weights, and each estimator into a folder of its name."""
         super().save(folder)
-        for name, estimator in zip(self.estimators, self.model_.estimators, strict=True):
-            estimator.save(folder / name)
+        for place, estimator in zip(self._folders(folder), self.model_.estimators, strict=True):
+            estimator.save(place)
 
     def _fit(self, x: Floats, y: Floats, rng: np.random.Generator) -> Stack:
-        self._check_names()
+        self._check_members(x.shape[1])
         weights, spread = self._weigh(x, y, rng)
+        members = zip(self.estimators, self._views(x), strict=True)
         return Stack(
-            tuple(make_estimator(name).fit(x, y, rng=rng) for name in self.estimators), weights, spread
+            tuple(make_estimator(name).fit(view, y, rng=rng) for name, view in members), weights, spread
         )
 
     def _weigh(self, x: Floats, y: Floats, rng: np.random.Generator) -> tuple[Floats, float]:
@@ -70,16 +82,17 @@ class StackedEstimator(BundledEstimator):
         folds = rng.permutation(len(y)) % INNER_FOLDS
         for fold in range(INNER_FOLDS):
             held_out = folds == fold
-            for row, name in enumerate(self.estimators):
-                fitted = _quick(name).fit(x[~held_out], y[~held_out], rng=rng)
-                mean[row, held_out], std[row, held_out] = fitted.predict_with_std(x[held_out])
+            for row, (name, view) in enumerate(zip(self.estimators, self._views(x), strict=True)):
+                fitted = _quick(name).fit(view[~held_out], y[~held_out], rng=rng)
+                mean[row, held_out], std[row, held_out] = fitted.predict_with_std(view[held_out])
         weights = weigh(mean - y)
         stacked, deviation = mix(mean, std, weights)
         error = np.sqrt(np.mean((stacked - y) ** 2))
         return weights, float(error / np.sqrt(np.mean(deviation**2))) if deviation.any() else 1.0
 
     def _predict(self, model: Stack, x: Floats) -> tuple[Floats, Floats]:
-        both = np.array([each.predict_with_std(x) for each in model.estimators])
+        members = zip(model.estimators, self._views(x), strict=True)
+        both = np.array([each.predict_with_std(view) for each, view in members])
         mean, deviation = mix(both[:, 0], both[:, 1], model.weights)
         return mean, deviation * model.spread
 
@@ -87,7 +100,7 @@ class StackedEstimator(BundledEstimator):
         return [tensors.dump({"weights": model.weights, "spread": np.array([model.spread])})]
 
     def _load(self, folder: Path, contents: list[bytes], features: int) -> Stack:
-        self._check_names()
+        self._check_members(features)
         try:
             (data,) = contents
             arrays = tensors.parse(data)
@@ -97,17 +110,39 @@ class StackedEstimator(BundledEstimator):
                 raise ValueError("its weights do not sum to 1")
         except ValueError as error:
             raise files.unusable(folder, f"its arrays are not those of an ensemble: {error}") from error
-        loaded = tuple(estimator_class(name).load(folder / name) for name in self.estimators)
-        for each in loaded:
-            each.predict(np.zeros((1, features)))  # raises for one that was fitted to other columns
+        members = zip(self.estimators, self._folders(folder), strict=True)
+        loaded = tuple(estimator_class(name).load(place) for name, place in members)
+        for each, view in zip(loaded, self._views(np.zeros((1, features))), strict=True):
+            each.predict(view)  # raises for one that was fitted to other columns
         return Stack(loaded, weights, spread)
 
-    def _check_names(self) -> None:
-        names = self.estimators
-        if not names or len(set(names)) < len(names) or self.name in names:
+    def _views(self, x: Floats) -> list[Floats]:
+        """What each estimator sees of (n, d) columns."""
+        return [x[:, first:end] for first, end in self._ranges(x.shape[1])]
+
+    def _ranges(self, features: int) -> list[tuple[int, int]]:
+        ends = self.columns or (0, features) * len(self.estimators)
+        return list(zip(ends[::2], ends[1::2], strict=True))
+
+    def _folders(self, folder: Path) -> list[Path]:
+        """Where each estimator is kept: in a folder of its name, numbered from the second of a name on."""
+        before = [self.estimators[:place].count(name) for place, name in enumerate(self.estimators)]
+        named = zip(self.estimators, before, strict=True)
+        return [folder / (f"{name}-{count + 1}" if count else name) for name, count in named]
+
+    def _check_members(self, features: int) -> None:
+        names, ends = self.estimators, self.columns
+        sound = isinstance(ends, tuple) and all(isinstance(e, int) and 0 <= e <= features for e in ends)
+        if not sound or len(ends) not in (0, 2 * len(names)) or any(map(ge, ends[::2], ends[1::2])):
+            raise PredictorError(
+                f"the ensemble was given the columns {ends}, and there are {features}",
+                "Give each estimator the first column and the end of a range.",
+            )
+        members = {(name, *each) for name, each in zip(names, self._ranges(features), strict=True)}
+        if not names or len(members) < len(names) or self.name in names:
             raise PredictorError(
                 f"the ensemble was given {', '.join(names) or 'no estimator'}",
-                f"Name each once, and not {self.name} itself.",
+                f"Name each once, or with other columns, and not {self.name} itself.",
             )
 
 

@@ -65,8 +65,25 @@ def test_too_few_rows_for_inner_folds_get_equal_weights() -> None:
 
 @pytest.mark.parametrize("names", [(), ("gp", "gp"), ("gp", "ensemble")])
 def test_members_that_cannot_be_are_refused(names: tuple[str, ...]) -> None:
-    with pytest.raises(PredictorError, match="Name each once, and not ensemble itself"):
+    with pytest.raises(PredictorError, match="Name each once, or with other columns, and not ensemble"):
         fitted(*names)
+
+
+def test_a_name_can_come_again_with_other_columns_and_what_helps_gets_the_weight(tmp_path: Path) -> None:
+    x, y = line(60)
+    ensemble = make_estimator("ensemble", estimators=("ridge", "ridge"), columns=(1, 3, 0, 2))
+    ensemble.fit(x, y, rng=np.random.default_rng(0))
+    assert ensemble.model_.weights[1] > 0.9  # the first column is what the labels follow
+    ensemble.save(tmp_path)
+    new, _ = line(20, seed=1)
+    loaded = estimator_class("ensemble").load(tmp_path)
+    np.testing.assert_array_equal(loaded.predict_with_std(new), ensemble.predict_with_std(new))
+    header = json.loads((tmp_path / files.HEADER).read_text())
+    for wrong in ([0, 3], [0, 9, 0, 2], ["a", 3, 0, 2], [3, 1, 0, 2], [-1, 3, 0, 2], None, 7, "all"):
+        header["params"]["columns"] = wrong
+        (tmp_path / files.HEADER).write_text(json.dumps(header))
+        with pytest.raises(PredictorError, match="was given the columns"):
+            estimator_class("ensemble").load(tmp_path)
 
 
 def test_a_member_that_nobody_registered_is_refused() -> None:
