@@ -148,6 +148,7 @@ def build_leaderboard(
         baseline_columns(labelled, trial.folds) if more is None else {"macs": fixed_column(rows.log_macs)}
     )
     baselines, rivals = _baselines(columns, trial, bootstrap, entries[0].recipe)
+    flag_count = labelled.flag_count if more is None else more.count_flags(labelled)
     return Leaderboard(
         target=labelled.target.name,
         unit=labelled.target.unit,
@@ -170,12 +171,13 @@ def build_leaderboard(
         ),
         verdict=make_verdict([entry.contender for entry in entries], rivals),
         notes=(
+            *([describe_flags(flag_count)] if labelled.target.has_flags else []),
             *_notes(labelled, scores, ceiling_note, [entry.recipe for entry in entries]),
             *_notes_on_rows(rows, 0 if more is None else len(more.y)),
             *(describe_table(labelled, [score.predictor for score in baselines]) if more is None else ()),
             *describe_failures(failures),
         ),
-        quality_flags=labelled.flag_count,
+        quality_flags=flag_count,
         curves=draw_curves(trial, entries, curve_samples, bars),
         feature_scores=compare_features(labelled, trial.folds, seed=seed, bars=bars) if feature_sets else (),
     )
@@ -278,8 +280,7 @@ def _score_of_chance(y: Floats, predicted: Floats) -> Score:
 def _notes(
     labelled: LabelledSet, scores: Sequence[Score], ceiling_note: str, recipes: Sequence[Recipe]
 ) -> tuple[str, ...]:
-    notes = [describe_flags(labelled.flag_count)] if labelled.target.has_flags else []
-    notes.append(ceiling_note)
+    notes = [ceiling_note]
     if labelled.context.execution != "native":
         notes.append(f"No device was measured: {EXECUTION_WORDS[labelled.context.execution]}.")
     if any(recipe.scale == "log" for recipe in recipes):
@@ -304,7 +305,7 @@ def _notes_on_rows(rows: Rows, files: int) -> list[str]:
     if rows.networks < FOLDED_FROM:
         notes.append(
             f"{rows.networks} networks are few: each is predicted by what was fitted to all others, and the "
-            "intervals are rough."
+            "intervals are rough. What has learned nothing then ranks backwards, with a tau down to -1."
         )
     if np.ptp(rows.y) == 0:
         notes.append("All labels are equal: there is nothing to rank.")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_datasets.label_context import LabelContext
 from hytnas_datasets.labelled import LabelledSet
-from hytnas_datasets.quality_flags import FlagCount
+from hytnas_datasets.quality_flags import FlagCount, QualityFlags
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_datasets.targets import Scale
 from hytnas_datasets.work import WORK_COLUMNS
@@ -95,7 +95,7 @@ class WorkRows:
         In the unit of the target.
     names : tuple of n str
         What a person calls them.
-    repeats : tuple of n (r_i,) float64 arrays
+    repeats, quality_flags, left_out : tuples
         As of a `LabelledSet`.
     """
 
@@ -103,6 +103,15 @@ class WorkRows:
     y: Floats
     names: tuple[str, ...]
     repeats: tuple[Floats, ...]
+    quality_flags: tuple[QualityFlags, ...] = ()
+    left_out: tuple[QualityFlags, ...] = ()
+
+    def count_flags(self, labelled: LabelledSet) -> FlagCount | None:
+        """How many of these labels and of the set's have which flag; ``None`` where that is not known."""
+        if labelled.flag_count is None or len(self.quality_flags) < len(self.y):
+            return None
+        kept = (*labelled.quality_flags, *self.quality_flags)
+        return FlagCount.of(kept, (*labelled.left_out, *self.left_out))
 
 
 @dataclass(frozen=True)
@@ -217,7 +226,7 @@ def fit_predictor(
         context=labelled.context,
         provenance=labelled.provenance,
         libraries=_library_versions(),
-        quality_flags=labelled.flag_count,
+        quality_flags=labelled.flag_count if more is None else more.count_flags(labelled),
     )
     return Predictor(info, labelled.space, estimator)
 

@@ -64,19 +64,25 @@ def read_labels_and_files(
         labelled = _none_of(get_space(space), stored[0])
     for each in stored:
         _refuse_other_conditions(labelled.context, each)
-    works = [read_work(file_of(study, each.export.path)) for each in stored]
-    known = [place for place, work in enumerate(works) if not work.unknown]
+    doubtful = [each for each in stored if choice.stable_only and flags_of(each.label) & DOUBTS]
+    works = {
+        each.export.sha256: read_work(file_of(study, each.export.path))
+        for each in stored
+        if each not in doubtful
+    }
+    known = [each for each in stored if each not in doubtful and not works[each.export.sha256].unknown]
     if not known:
         raise NotEnoughDataError(
             "the study holds no latency of a model file whose operators are all known",
             "Measure some with: hytnas-profile collect latency --models FOLDER",
         )
-    labels = [stored[place].label for place in known]
     return labelled, WorkRows(
-        x=np.array([works[place].columns for place in known]),
-        y=np.array([label.median_ms for label in labels], dtype=np.float64),
-        names=tuple(Path(stored[place].export.path).name for place in known),
-        repeats=tuple(np.array(label.process_medians_ms, dtype=np.float64) for label in labels),
+        x=np.array([works[each.export.sha256].columns for each in known]),
+        y=np.array([each.label.median_ms for each in known], dtype=np.float64),
+        names=tuple(next(iter(each.export.names), Path(each.export.path).name) for each in known),
+        repeats=tuple(np.array(each.label.process_medians_ms, dtype=np.float64) for each in known),
+        quality_flags=tuple(flags_of(each.label) for each in known),
+        left_out=tuple(flags_of(each.label) for each in doubtful),
     )
 
 
@@ -90,7 +96,6 @@ def _file_labels(study: Path, choice: LabelChoice) -> list[StoredLabel]:
             if choice.device in (None, stored.device_id, names.get(stored.device_id))
             if choice.model_format in (None, stored.export.format)
             if choice.precision in (None, stored.export.precision)
-            if not (choice.stable_only and flags_of(stored.label) & DOUBTS)
         ]
 
 

@@ -113,6 +113,8 @@ def test_predictors_of_files_are_compared_and_files_of_one_graph_stay_together(s
     assert [score.predictor for score in board.baselines] == ["macs", "mean"]
     assert board.architectures[-2:] == ("pool80.onnx", "again.onnx")
     assert any(note.startswith("9 of 9 labels are of model files") for note in board.notes)
+    assert board.quality_flags is not None
+    assert board.quality_flags.labels == 9
     predicted = {each.predictor: each.predicted for each in board.out_of_fold}
     assert predicted["layerwise"][-1] == predicted["layerwise"][-2]
     assert predicted["layerwise"][4] == pytest.approx(board.measured[4], rel=0.1)
@@ -128,8 +130,11 @@ def test_files_join_the_networks_of_a_leaderboard(study):
 def test_doubtful_labels_of_files_are_left_out_where_stable_ones_are_asked_for(study, context):
     (label,) = [each.label for each in study.labels.all() if each.label.model_sha256 == "pool8"]
     study.labels.add(msgspec.structs.replace(label, too_few_undisturbed=True), "latency", "device-1", context)
-    _, rows = read_labels_and_files(study.folder, LATENCY, "hyt", LabelChoice(stable_only=True))
+    labelled, rows = read_labels_and_files(study.folder, LATENCY, "hyt", LabelChoice(stable_only=True))
     assert len(rows.y) == 5
+    count = rows.count_flags(labelled)
+    assert count is not None
+    assert (count.labels, count.disturbed, count.left_out) == (6, 1, 1)
 
 
 def test_other_estimators_learn_nothing_from_files(study):
