@@ -12,6 +12,7 @@ from hytnas_agent.device.describe import describe_device
 from hytnas_agent.device.doctor import examine
 from hytnas_agent.direct import measure_file
 from hytnas_agent.errors import AgentError
+from hytnas_agent.label import few_words
 from hytnas_agent.passes import describe_pass, pass_settings
 from hytnas_agent.paths import StateFolder
 from hytnas_agent.protocol import DescribeParams, RuntimeInfo, TuneResult
@@ -113,7 +114,7 @@ def _extra_passes(
 def summarise(name: str, label: LatencyLabel, executions: Collection[Execution]) -> str:
     """The label in a few lines for a person, who must see how its latencies came about."""
     if label.outcome is not Outcome.OK or label.median_ms is None:
-        return f"{name}: {label.outcome}: {label.message}"
+        return f"{name}: {label.outcome}: {few_words(label.message)}"
     interval = (
         f", 95 % interval {label.ci_low_ms:.4g} to {label.ci_high_ms:.4g}"
         if label.ci_low_ms is not None and label.ci_high_ms is not None

@@ -20,7 +20,7 @@ results are attempts at the same process), ``stopping`` (which process is next, 
 (which results and labels cannot be).
 """
 
-from hytnas_agent.label.aggregate import MIN_OK_PROCESSES, aggregate, made_of
+from hytnas_agent.label.aggregate import MIN_OK_PROCESSES, aggregate, few_words, made_of
 from hytnas_agent.label.alike import alike_but_for_deadline, board_of, measured_with
 from hytnas_agent.label.attempts import (
     DISTURBED_ATTEMPTS,
@@ -66,6 +66,7 @@ __all__ = [
     "came_to",
     "counting",
     "ending",
+    "few_words",
     "geometric_t_interval",
     "given_up",
     "impossible_number",

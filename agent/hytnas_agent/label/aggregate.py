@@ -1,6 +1,7 @@
 """From the processes of a model to its label."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from hytnas_agent.label.stopping import StoppingRule
 from hytnas_agent.records import LatencyLabel, MeasurePass, Outcome, ProcessResult
 from hytnas_agent.statistics import mad, mean, median, quantile
 
+_ALL_ALIKE: Final = re.compile(r"(\d+) [A-Z_]+ of \1 processes: ")
 MIN_OK_PROCESSES: Final = 3
 """Timed processes that must have ended OK for a label with a latency, unless fewer were asked for."""
 
@@ -80,6 +82,15 @@ def aggregate(results: Sequence[ProcessResult], /, rule: StoppingRule | None = N
         disturbed_processes=len(disturbed),
         too_few_undisturbed=too_few,
     )
+
+
+def few_words(message: str, /) -> str:
+    """What a label's message says, without the count where all of its processes ended alike.
+
+    >>> few_words("5 CRASH of 5 processes: killed by SIGSEGV")
+    'killed by SIGSEGV'
+    """
+    return _ALL_ALIKE.sub("", message, count=1)
 
 
 def made_of(label: LatencyLabel, results: Mapping[str, ProcessResult], /) -> list[ProcessResult]:

@@ -161,7 +161,8 @@ def _fix_inputs(graph: "onnx.GraphProto") -> None:
             if axis > 0:
                 raise ModelGraphError(
                     f"axis {axis} of the input {value.name!r} has no fixed size",
-                    "export the model with fixed sizes; only the batch may be free",
+                    "export the model with fixed sizes, or give them (--shape, --resolution); only the batch "
+                    "may be free",
                 )
             extent.dim_value = 1
             free = True

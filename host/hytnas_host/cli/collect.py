@@ -10,7 +10,14 @@ import typer
 
 from hytnas_host.cli import passes
 from hytnas_host.cli.console import BarProgress, err, out, print_json
-from hytnas_host.cli.formats import ConverterOption, FormatOption, PrecisionOption, export_target
+from hytnas_host.cli.formats import (
+    ConverterOption,
+    FormatOption,
+    PrecisionOption,
+    ShapeOption,
+    export_target,
+    read_shapes,
+)
 from hytnas_host.cli.options import (
     DEFAULT_STUDY,
     ClassesOption,
@@ -62,17 +69,6 @@ ModelsOption = Annotated[
         help=(
             "Measure the ONNX or TFLite files in this folder (or one file) instead of sampling a space. "
             "Those of each kind, such as fp32 and fp16, are measured by themselves."
-        ),
-    ),
-]
-ShapeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--shape",
-        metavar="NAME:SIZES",
-        help=(
-            "With --models: the shape of an input that a model leaves open, such as images:1,3,224,224; "
-            "repeat it for several. An image that is the only input gets that of --resolution by default."
         ),
     ),
 ]
@@ -281,7 +277,7 @@ def latency(
         "until_mape": until_mape,
         "max_n": max_n if until else None,
         "models": None if models is None else str(models),
-        "shape": _shapes(shape or ()),
+        "shape": read_shapes(shape),
         "inputs": None if inputs is None else str(inputs),
         "resolution": task.resolution,
         "classes": task.classes,
@@ -305,15 +301,6 @@ def latency(
     out.print(summary.describe(), markup=False, soft_wrap=True)
     if isinstance(summary, FilesSummary):
         print_label_rows(summary.labels)
-
-
-def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    from hytnas_host.export.shapes import parse_shape
-
-    try:
-        return dict(parse_shape(text) for text in texts)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--shape") from error
 
 
 def _collect_latency(

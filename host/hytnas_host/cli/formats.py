@@ -1,5 +1,6 @@
 """Options that say what networks are exported to, or which of several kinds of labels is meant."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -34,6 +35,29 @@ ConverterOption = Annotated[
         ),
     ),
 ]
+
+
+ShapeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shape",
+        metavar="NAME:SIZES",
+        help=(
+            "The shape of an input that a model file leaves open, such as images:1,3,224,224; repeat it for "
+            "several. An image that is the only input gets that of --resolution by default."
+        ),
+    ),
+]
+
+
+def read_shapes(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]]:
+    """The shapes that `ShapeOption` names; a wrong use of the command where one cannot be read."""
+    from hytnas_host.export.shapes import parse_shape
+
+    try:
+        return dict(parse_shape(text) for text in texts or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--shape") from error
 
 
 def export_target(

@@ -7,10 +7,12 @@ import numpy as np
 import typer
 
 from hytnas_host.cli.console import BarProgress, err, out, print_json, print_table
+from hytnas_host.cli.formats import ShapeOption, read_shapes
 from hytnas_host.cli.options import (
     DEFAULT_STUDY,
     DEFAULT_TARGET,
     JsonOption,
+    ResolutionOption,
     SeedOption,
     SpaceOption,
     StudyOption,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:  # the command line starts without them
     from collections.abc import Sequence
 
     from hytnas_datasets.spaces import Architecture
+    from hytnas_host.export.shapes import WantedShapes
     from hytnas_predictors.predictor import Predictor, PredictorInfo
 
 MeasuredOnOption = Annotated[
@@ -279,6 +282,8 @@ def predict(
             help="CSV or Parquet file with a column for each variable of the space: predict its rows.",
         ),
     ] = None,
+    shape: ShapeOption = None,
+    resolution: ResolutionOption = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -301,17 +306,19 @@ def predict(
     from hytnas_datasets.importing import candidates_of, read_foreign_table
     from hytnas_datasets.spaces import get_space
     from hytnas_datasets.targets import get_target
+    from hytnas_host.export.shapes import WantedShapes
     from hytnas_host.workflow.predictors import load_trained
 
     if explained is not None and architectures:
         raise typer.BadParameter("give the ids to predict, or one to explain", param_hint="--explain")
     if table is not None and (architectures or explained is not None):
         raise typer.BadParameter("give a table, or ids and files", param_hint="--table")
+    shapes = WantedShapes(read_shapes(shape), resolution=resolution)
     if files := _model_files(architectures or ()):
-        _predict_files(study, target, files, force=force, as_json=as_json)
+        _predict_files(study, target, files, shapes, force=force, as_json=as_json)
         return
     if explained is not None and (files := _model_files([explained])):
-        _explain_file(study, target, files[0], force=force, as_json=as_json)
+        _explain_file(study, target, files[0], shapes, force=force, as_json=as_json)
         return
     chosen, predicted = get_space(space), get_target(target)
     predictor = load_trained(study, target, chosen, force=force)
@@ -366,14 +373,16 @@ def _model_files(given: "Sequence[str]") -> list[Path]:
     return files
 
 
-def _predict_files(study: Path, target: str, files: list[Path], *, force: bool, as_json: bool) -> None:
+def _predict_files(
+    study: Path, target: str, files: list[Path], shapes: "WantedShapes", *, force: bool, as_json: bool
+) -> None:
     """Print what is predicted of model files, and which of their operators the predictor does not know."""
     from hytnas_datasets.targets import get_target
     from hytnas_host.cli.file_predictions import print_file_predictions
     from hytnas_host.collect.files import as_text
     from hytnas_host.workflow.file_predictions import predict_files
 
-    found = predict_files(study, target, files, force=force)
+    found = predict_files(study, target, files, force=force, wanted=shapes)
     if not as_json:
         print_file_predictions(found, _prediction_title(found.info))
         return
@@ -394,12 +403,14 @@ def _predict_files(study: Path, target: str, files: list[Path], *, force: bool, 
     )
 
 
-def _explain_file(study: Path, target: str, file: Path, *, force: bool, as_json: bool) -> None:
+def _explain_file(
+    study: Path, target: str, file: Path, shapes: "WantedShapes", *, force: bool, as_json: bool
+) -> None:
     """Print what the operators of a model file take."""
     from hytnas_host.cli.file_predictions import print_file_explanation
     from hytnas_host.workflow.file_predictions import explain_file
 
-    info, explanation = explain_file(study, target, file, force=force)
+    info, explanation = explain_file(study, target, file, force=force, wanted=shapes)
     if as_json:
         print_json(explanation)
     else:

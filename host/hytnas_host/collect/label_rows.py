@@ -1,12 +1,12 @@
 """What is known of each model: its latency, or in a few words why there is none."""
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from hytnas_agent.label import few_words
 from hytnas_agent.records import Execution, Outcome
 from hytnas_datasets.store import Purpose, Study
 from hytnas_datasets.store.architectures import StoredSpace, identifier
@@ -18,8 +18,6 @@ NOT_MEASURED: Final = "not measured"
 
 FAILURES: Final = {NOT_READ: "file", Outcome.INVALID_MODEL.value: "model"}
 """The stage of a study's failures for each way in which a file could not be taken: unread, or no model."""
-
-_ALL_ALIKE: Final = re.compile(r"(\d+) [A-Z_]+ of \1 processes: ")
 
 
 class GivenFile(msgspec.Struct, frozen=True):
@@ -136,15 +134,6 @@ def rows_of_files(
                 )
             )
     return _told_apart(rows)
-
-
-def few_words(message: str) -> str:
-    """What an agent says of a label, without the count where all of its processes ended alike.
-
-    >>> few_words("5 CRASH of 5 processes: killed by SIGSEGV")
-    'killed by SIGSEGV'
-    """
-    return _ALL_ALIKE.sub("", message, count=1)
 
 
 def _names(stored: StoredLabel, spaces: Mapping[str, StoredSpace]) -> Iterator[str]:

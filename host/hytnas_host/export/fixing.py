@@ -10,6 +10,7 @@ from onnx import TensorProto
 
 from hytnas_agent.tflite_model import Graph, TfliteFileError, open_tflite
 from hytnas_host.export.errors import ModelFileError
+from hytnas_host.export.inspect import load_onnx
 from hytnas_host.export.shapes import FixedModel, ModelInput, Shape, Sizes, WantedShapes, chosen_shapes
 
 _PIXELS: Final = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT8)
@@ -39,6 +40,13 @@ def fix_onnx(path: Path, content: bytes, wanted: WantedShapes) -> FixedModel:
     if chosen:
         content = model.SerializeToString(deterministic=True)
     return FixedModel(content, tuple(each.name for each in inputs), chosen)
+
+
+def onnx_with_shapes(path: Path, wanted: WantedShapes) -> onnx.ModelProto:
+    """The checked model of a file, with its open inputs fixed; raises ModelFileError."""
+    content, model = load_onnx(path)
+    fixed = fix_onnx(path, content, wanted)
+    return onnx.load_model_from_string(fixed.content) if fixed.shapes else model
 
 
 def _onnx_inputs(model: onnx.ModelProto) -> list[ModelInput]:
@@ -94,6 +102,7 @@ def _fix_in_graph(path: Path, model: onnx.ModelProto, name: str, shape: Shape) -
         onnx_model_utils.make_input_shape_fixed(model.graph, name, list(shape))
     except ValueError as error:
         raise _does_not_fit(path, name, shape, str(error)) from error
+    del model.graph.value_info[:]  # of before
     try:
         inferred = onnx.shape_inference.infer_shapes(model)
     except (onnx.shape_inference.InferenceError, RuntimeError):

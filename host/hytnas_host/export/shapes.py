@@ -1,5 +1,6 @@
 """Which inputs of a model leave sizes open, or say nothing of their shape, and what they are fixed to."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -86,11 +87,11 @@ def parse_shape(text: str) -> tuple[str, Shape]:
     >>> parse_shape("images:0:1,3,224,224")
     ('images:0', (1, 3, 224, 224))
     """
-    name, _, sizes = text.rpartition(":")
-    shape = tuple(int(size) for size in sizes.split(",")) if sizes else ()
-    if not name or not shape or any(size < 1 for size in shape):
+    found = re.fullmatch(r"(.+):(\d{1,9}(?:,\d{1,9})*)", text)
+    shape = tuple(map(int, found[2].split(","))) if found else ()
+    if found is None or 0 in shape:
         raise ValueError(f"{text!r} is no NAME:1,3,224,224")
-    return name, shape
+    return found[1], shape
 
 
 def chosen_shapes(inputs: Sequence[ModelInput], wanted: WantedShapes) -> dict[str, Shape]:

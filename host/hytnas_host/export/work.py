@@ -5,11 +5,12 @@ from pathlib import Path
 from hytnas_datasets.errors import ModelGraphError
 from hytnas_datasets.work import GraphWork, work_of_onnx, work_of_tflite
 from hytnas_host.export.errors import ModelFileError
-from hytnas_host.export.inspect import load_onnx
+from hytnas_host.export.fixing import onnx_with_shapes
+from hytnas_host.export.shapes import AS_THEY_ARE, WantedShapes
 
 
-def read_work(path: Path) -> GraphWork:
-    """The work of an ONNX file, or of a TFLite file by its name.
+def read_work(path: Path, wanted: WantedShapes = AS_THEY_ARE) -> GraphWork:
+    """The work of an ONNX file with its open inputs fixed, or of a TFLite file by its name.
 
     Raises
     ------
@@ -20,7 +21,7 @@ def read_work(path: Path) -> GraphWork:
     try:
         if path.suffix.lower() == ".tflite":
             return work_of_tflite(path)
-        return work_of_onnx(load_onnx(path)[1])
+        return work_of_onnx(onnx_with_shapes(path, wanted))
     except ModelGraphError as error:
         raise ModelFileError(f"{path}: {error.what}", error.next_step) from error
     except OSError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hytnas_datasets.spaces import get_space
 from hytnas_host.collect.files import find_models, one_kind
+from hytnas_host.export.shapes import AS_THEY_ARE, WantedShapes
 from hytnas_host.export.target import ModelKind
 from hytnas_host.export.work import read_work
 from hytnas_host.workflow.predictors import load_trained, trained_info
@@ -38,7 +39,14 @@ class FilePredictions:
     predictions: tuple[GraphPrediction, ...]
 
 
-def predict_files(study: Path, target: str, files: Sequence[Path], *, force: bool = False) -> FilePredictions:
+def predict_files(
+    study: Path,
+    target: str,
+    files: Sequence[Path],
+    *,
+    force: bool = False,
+    wanted: WantedShapes = AS_THEY_ARE,
+) -> FilePredictions:
     """Predict the label of ONNX or TFLite files, all of one format and precision, without running them.
 
     Parameters
@@ -49,6 +57,8 @@ def predict_files(study: Path, target: str, files: Sequence[Path], *, force: boo
         Folders stand for the model files in them.
     force : bool
         Predict in spite of a format or precision other than that of the labels.
+    wanted : WantedShapes
+        What open inputs of ONNX files are fixed to.
 
     Raises
     ------
@@ -64,19 +74,19 @@ def predict_files(study: Path, target: str, files: Sequence[Path], *, force: boo
         A file cannot be read.
     """
     info, estimator, found = _open(study, target, files, force=force)
-    works = [read_work(path) for path in found]
+    works = [read_work(path, wanted) for path in found]
     return FilePredictions(info, tuple(found), tuple(predict_graphs(estimator, works)))
 
 
 def explain_file(
-    study: Path, target: str, file: Path, *, force: bool = False
+    study: Path, target: str, file: Path, *, force: bool = False, wanted: WantedShapes = AS_THEY_ARE
 ) -> tuple[PredictorInfo, GraphExplanation]:
     """What the study's predictor was fitted to, and its prediction for one file, operator by operator.
 
     Raises as `predict_files`.
     """
     info, estimator, (path,) = _open(study, target, [file], force=force)
-    return info, explain_graph(estimator, read_work(path))
+    return info, explain_graph(estimator, read_work(path, wanted))
 
 
 def _open(

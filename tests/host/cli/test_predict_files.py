@@ -130,6 +130,21 @@ def test_a_model_is_predicted_wherever_its_weights_lie(study, stranger, tmp_path
     assert {**split, "file": ""} == {**whole, "file": ""}
 
 
+def test_open_sizes_are_given(study, stranger, tmp_path):
+    model = onnx.load(stranger)
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            if axis != 1:
+                dim.dim_param = f"{value.name}{axis}"
+    path = tmp_path / "open.onnx"
+    onnx.save(model, path)
+    assert "--shape, --resolution" in " ".join(invoke("predict", path, "--study", study, status=1).split())
+    (static,) = json.loads(invoke("predict", stranger, "--study", study, "--json"))
+    for option in (("--shape", "x:1,8,16,16"), ("--resolution", 16)):
+        (given,) = json.loads(invoke("predict", path, "--study", study, "--json", *option))
+        assert given | {"file": ""} == static | {"file": ""}
+
+
 def test_a_damaged_file_is_refused(study, tmp_path):
     path = tmp_path / "damaged.onnx"
     path.write_bytes(b"not a model")

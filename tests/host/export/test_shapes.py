@@ -159,5 +159,5 @@ def test_damaged_tflite_stays_as_it_is(tmp_path: Path) -> None:
 def test_shapes_are_read_as_people_write_them() -> None:
     assert parse_shape("input:0:1,16") == ("input:0", (1, 16))
     for text in ("x", "x:", ":1,2", "x:1,a", "x:0,3", "x:1,-1"):
-        with pytest.raises(ValueError, match=r"is no NAME|invalid literal"):
+        with pytest.raises(ValueError, match="is no NAME:1,3"):
             parse_shape(text)
