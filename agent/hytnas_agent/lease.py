@@ -104,16 +104,21 @@ def busy_error(holder: BusyHolder | None) -> RpcError:
     """The error for someone who finds the device held."""
     if holder is None:
         return RpcError(ErrorCode.BUSY, "the device is in use", "Try again when it is free")
-    try:
-        since = time.strftime("%H:%M:%S", time.localtime(holder.since_unix_s))
-    except (OverflowError, ValueError, OSError):  # whatever the file says
-        since = "a time that makes no sense"
+    since = clock_time(holder.since_unix_s, "%H:%M:%S")
     return RpcError(
         ErrorCode.BUSY,
         f"the device is in use by {holder.holder} (pid {holder.pid}) since {since}: {holder.reason}",
         "Wait for it to finish, or end that process",
         busy=holder,
     )
+
+
+def clock_time(unix_s: float, form: str = "%H:%M") -> str:
+    """When something was, as people here read it; any number may be in a file or an answer."""
+    try:
+        return time.strftime(form, time.localtime(unix_s))
+    except (OverflowError, ValueError, OSError):
+        return "a time that makes no sense"
 
 
 def _opened(path: Path) -> int:

@@ -160,8 +160,9 @@ def decode_reply(line: bytes) -> Response | Request:
     try:
         reply = _REPLY.decode(line)
     except _MALFORMED as error:
+        begin = line[:60].decode(errors="replace")
         raise RpcError(
-            ErrorCode.PARSE_ERROR, f"the agent sent something that is not JSON-RPC: {error}"
+            ErrorCode.PARSE_ERROR, f"the agent sent something that is not JSON-RPC: {begin!r} ({error})"
         ) from error
     if reply.method is not None:
         return Request("2.0", reply.method, params=reply.params)

@@ -1,12 +1,11 @@
 """One collection a study at a time: what two store of one process would depend on chance."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from hytnas_agent.lease import DeviceLease
+from hytnas_agent.lease import DeviceLease, clock_time
 from hytnas_agent.protocol import RpcError
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.store import Study
@@ -49,7 +48,7 @@ def _held(study: Study, error: RpcError) -> StudyError:
     holder = error.busy
     who = "somebody else"
     if holder is not None:
-        since = time.strftime("%H:%M", time.localtime(holder.since_unix_s))
+        since = clock_time(holder.since_unix_s)
         who = f"{holder.holder} (process {holder.pid}, since {since}: {holder.reason})"
     return StudyError(
         f"{who} is measuring into the study {study.folder}",

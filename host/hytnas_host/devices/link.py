@@ -37,12 +37,13 @@ SEND_TIMEOUT_S = 10.0
 class LinkLostError(Exception):
     """The connection ended or stopped answering; what had been asked may be asked again on a new one.
 
-    ``silent`` is true where the agent is connected but did not answer in time.
+    ``silent`` is true where the agent is connected but did not answer in time, ``senseless`` where what it
+    sent is not the protocol.
     """
 
-    def __init__(self, why: str, *, silent: bool = False) -> None:
+    def __init__(self, why: str, *, silent: bool = False, senseless: bool = False) -> None:
         super().__init__(why)
-        self.silent = silent
+        self.silent, self.senseless = silent, senseless
 
 
 class Link:
@@ -64,6 +65,7 @@ class Link:
         self._sending = threading.Lock()
         self._pending: dict[int, Future[Response]] = {}
         self._lost: str | None = None
+        self._senseless = False
         self._reader = threading.Thread(target=self._read, name="agent-link", daemon=True)
         self._reader.start()
 
@@ -105,7 +107,7 @@ class Link:
         answer: Future[Response] = Future()
         with self._lock:
             if self._lost is not None:
-                raise LinkLostError(self._lost)
+                raise self._lost_error()
             request_id = next(self._ids)
             self._pending[request_id] = answer
         try:
@@ -113,9 +115,9 @@ class Link:
             return answer.result(timeout_s)
         except TimeoutError as error:
             self._lose(f"no answer to {method} within {timeout_s:.0f} s")
-            raise LinkLostError(self._lost or "", silent=True) from error
+            raise self._lost_error(silent=True) from error
         except OSError as error:
-            raise LinkLostError(self._lost or "") from error
+            raise self._lost_error() from error
         finally:
             with self._lock:
                 self._pending.pop(request_id, None)
@@ -146,12 +148,12 @@ class Link:
         while data := self._connection.receive():
             for line in splitter.feed(data):
                 if line is None:
-                    self._lose("the agent sent a message over the size limit")
+                    self._lose("the agent sent a message over the size limit", senseless=True)
                     return
                 try:
                     self._dispatch(line)
                 except RpcError as error:
-                    self._lose(error.what)
+                    self._lose(error.what, senseless=True)
                     return
         self._lose(self._connection.diagnosis() or "the connection ended")
 
@@ -178,10 +180,13 @@ class Link:
             raise RpcError(ErrorCode.PARSE_ERROR, f"the agent sent a malformed progress: {error}") from error
         self._on_progress(progress)
 
-    def _lose(self, why: str) -> None:
+    def _lost_error(self, *, silent: bool = False) -> LinkLostError:
+        return LinkLostError(self._lost or "", silent=silent, senseless=self._senseless)
+
+    def _lose(self, why: str, *, senseless: bool = False) -> None:
         with self._lock:
             if self._lost is None:
-                self._lost = why
+                self._lost, self._senseless = why, senseless
             waiting = list(self._pending.values())
         for answer in waiting:
             with contextlib.suppress(InvalidStateError):

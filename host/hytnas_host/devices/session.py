@@ -5,7 +5,6 @@ import getpass
 import os
 import platform
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from hytnas_agent import __version__
+from hytnas_agent.lease import clock_time
 from hytnas_agent.protocol import (
     PROTOCOL_MAJOR,
     PROTOCOL_MINOR,
@@ -46,6 +46,8 @@ HELLO_TIMEOUT_S = 60.0
 LEASE_TTL_S = 120.0
 CLOSE_TIMEOUT_S = 2.0
 MAX_SILENCES = 2
+MAX_SENSELESS = 2
+"""After how much that is no protocol instead of an answer asking ends; at the greeting once is enough."""
 
 
 class Session:
@@ -109,6 +111,7 @@ class Session:
                 assert self._hello is not None
                 return self._hello
             except LinkLostError as error:
+                self._judge_senseless(error, None, 0)
                 lost = str(error)
             except RpcError as error:
                 self._judge(error, None)
@@ -147,7 +150,7 @@ class Session:
             The agent refused with NOT_SPOOLED or HASH_MISMATCH: the caller has the file.
         """
         lost = ""
-        silences = 0
+        silences = senseless = 0
         for _ in self._attempts():
             link = None
             try:
@@ -158,6 +161,7 @@ class Session:
                 lost = str(error)
                 silences += error.silent
                 self._drop(link)
+                senseless = self._judge_senseless(error, link, senseless)
             except RpcError as error:
                 self._judge(error, link)
                 lost = error.what
@@ -179,6 +183,7 @@ class Session:
             nobody in any more.
         """
         lost = ""
+        senseless = 0
         for _ in self._attempts():
             link = None
             try:
@@ -189,6 +194,7 @@ class Session:
             except (OSError, LinkLostError) as error:
                 lost = _in_short(error)
                 self._drop(link)
+                senseless = self._judge_senseless(error, link, senseless)
             except RpcError as error:
                 self._judge(error, link)
                 lost = error.what
@@ -314,6 +320,17 @@ class Session:
         if link is not None:
             link.close()
 
+    def _judge_senseless(self, error: Exception, link: Link | None, before: int) -> int:
+        """How often something senseless came, with those before; raises where asking again cannot help."""
+        if not (isinstance(error, LinkLostError) and error.senseless):
+            return before
+        if link is not None and before + 1 < MAX_SENSELESS:
+            return before + 1
+        raise DeviceRefusedError(
+            f"device {self.name!r}: {error}",
+            f"see what answers there with: hytnas-profile device doctor {self.name}; {self._upgrade}",
+        ) from error
+
     def _judge(self, error: RpcError, link: Link | None) -> None:
         """Raise what cannot be helped by asking again; return for what can."""
         if error.code == ErrorCode.STALE_TOKEN:
@@ -356,7 +373,7 @@ def _busy(name: str, error: RpcError) -> DeviceBusyError:
     holder = error.busy
     if holder is None:
         return DeviceBusyError(f"device {name!r}: {error.what}", error.next_step)
-    since = time.strftime("%H:%M", time.localtime(holder.since_unix_s))
+    since = clock_time(holder.since_unix_s)
     return DeviceBusyError(
         f"device {name!r} is held by {holder.holder} (process {holder.pid}) since {since}: {holder.reason}",
         "wait until it is done, or end that process",

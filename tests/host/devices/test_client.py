@@ -224,16 +224,33 @@ def test_a_board_that_only_sends_progress_is_given_up_and_told_of(device_with, m
 
 
 @pytest.mark.parametrize(
-    "rubbish", [b"hello?\n", b'{"jsonrpc": "2.0", "id": 1}\n', b"x" * (MAX_MESSAGE_BYTES + 2), b"[]\n"]
+    ("rubbish", "said"),
+    [
+        (b"hello?\x1b[2J\n", r"not JSON-RPC: 'hello\?\\x1b\[2J'"),
+        (b'{"jsonrpc": "2.0", "id": 1}\n', "without either result or error"),
+        (b"x" * (MAX_MESSAGE_BYTES + 2), "over the size limit"),
+        (b"[]\n", r"not JSON-RPC: '\[\]'"),
+    ],
 )
-def test_rubbish_ends_the_connection_and_a_new_one_is_tried(device_with, rubbish):
+def test_rubbish_ends_the_connection_and_a_new_one_is_tried_once(device_with, tmp_path, rubbish, said):
     device, _ = device_with(polite(lambda request: rubbish), polite(measured))
     device.acquire("test")
     assert device.measure(JOB).outcome is Outcome.OK
+    told = rf"^device 'board': the agent sent .*{said}.*\. see what answers there with: .* doctor board"
+    for polite_at_first, connections in ((True, 2), (False, 1)):
+        script = polite(lambda request: rubbish) if polite_at_first else lambda request: rubbish
+        device, transport = device_with(*[script] * 9, backoff_s=(0.0,) * 8)
+        with pytest.raises(DeviceRefusedError, match=told):
+            device.describe() if polite_at_first else device.hello()
+        assert transport.connections == connections
+    with pytest.raises(DeviceRefusedError, match=told):
+        device.acquire("test")
+    assert transport.connections == 2
 
 
-def test_busy_names_the_holder(device_with):
-    holder = BusyHolder("ada@desk", 4711, 0.0, "collect latency")
+@pytest.mark.parametrize(("since_unix_s", "said"), [(0.0, r"\d\d:00"), (1e300, "a time that makes no sense")])
+def test_busy_names_the_holder(device_with, since_unix_s, said):
+    holder = BusyHolder("ada@desk", 4711, since_unix_s, "collect latency")
 
     def answer(request: Request) -> bytes:
         if request.method == "hello":
@@ -241,7 +258,9 @@ def test_busy_names_the_holder(device_with):
         return refuse(request, ErrorCode.BUSY, "busy", busy=holder)
 
     device, transport = device_with(answer)
-    with pytest.raises(DeviceBusyError, match=r"held by ada@desk \(process 4711\).*collect latency.*wait"):
+    with pytest.raises(
+        DeviceBusyError, match=rf"held by ada@desk \(process 4711\) since {said}: collect latency.*wait"
+    ):
         device.acquire("test")
     assert transport.connections == 1
 
