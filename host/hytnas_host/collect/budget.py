@@ -12,7 +12,7 @@ from hytnas_host.collect.schedule import FEW_MODELS
 GRACE: Final = 0.5
 """Share of the time for which models that are begun may still be finished when it is over."""
 
-ENDED_BEFORE: Final = 5
+ENDED_BEFORE: Final = 2
 """The pace is that of the processes so far and of so many more that took no time: few say little of it."""
 
 

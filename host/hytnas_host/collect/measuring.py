@@ -173,8 +173,8 @@ class Measurer:
         return [sha256 for sha256 in wanted if sha256 in kept]
 
     def _unfinished(self, sha256: str) -> Unfinished:
-        over = self._journal.progress(sha256, self._passes)
-        return Unfinished(sha256, self._passes.count - over, begun=over > 0)
+        left = self._passes.count - self._journal.progress(sha256, self._passes)
+        return Unfinished(sha256, left, begun=bool(self._journal.timed_attempts(sha256)))
 
     def _next_timed(self, sha256: str) -> Slot | None:
         return self._journal.next_timed(sha256, self._passes.rule)

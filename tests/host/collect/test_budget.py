@@ -5,9 +5,10 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from hytnas_agent.records import MeasureJob, Outcome
+from hytnas_agent.records import MeasureJob, Outcome, ProcessResult, Verdict
 from hytnas_datasets.store import Study
 from hytnas_host.collect.budget import DeviceBudget, TimeBudget, Unfinished
 
@@ -57,7 +58,7 @@ NEW = [Unfinished(f"new-{number}", 5, False) for number in range(6)]
 @pytest.mark.parametrize(
     ("now_s", "needed", "kept"),
     [
-        # 15 processes took 30 s, so that 30 more fit into the time and 52 into that and its grace.
+        # 15 processes took 30 s, the two before included: 30 more fit into the time, 52 with its grace.
         (30.0, 0, ["a", "b", "c", "new-0", "new-1", "new-2", "new-3"]),
         (30.0, 8, ["a", "b", "c", "new-0", "new-1", "new-2", "new-3", "new-4"]),
         (89.0, 8, ["b", "c"]),
@@ -72,7 +73,7 @@ def test_a_device_goes_on_with_what_it_can_finish(now_s: float, needed: int, kep
     budget = DeviceBudget(TimeBudget(90.0, clock=clock), needed=lambda: needed)
     with budget.window():
         clock.now_s = now_s
-        for _ in range(10):
+        for _ in range(13):
             budget.end_process()
     with budget.window():
         assert sorted(budget.keep([*NEW, *BEGUN], done=0)) == kept
@@ -91,6 +92,23 @@ class SlowBoard(ScriptedBoard):
         self.began.setdefault(job.model_sha256, self.clock.now_s)
         self.clock.now_s += self.seconds
         return super()._run(job)
+
+
+def test_a_model_whose_only_attempt_was_disturbed_is_gone_on_with_in_the_grace(tmp_path: Path) -> None:
+    clock = Clock()
+    board = SlowBoard(clock, 12.0)
+    judge = board._result
+
+    def result(job: MeasureJob, outcome: Outcome) -> ProcessResult:
+        verdict = Verdict("INVALID" if clock.now_s <= 112 else "VALID")
+        return msgspec.structs.replace(judge(job, outcome), verdict=verdict)
+
+    board._result = result  # type: ignore[method-assign]
+    options = replace(OPTIONS, processes=1, memory_pass=False, canary_every=0, budget_s=100.0, clock=clock)
+    with Study.open(tmp_path / "study") as study:
+        collected = run(study, [board], 8, replace(options, window=8))
+    assert 0 < len(collected.labels) < 8
+    assert any(label.disturbed_processes == 0 for label in collected.labels.values())
 
 
 @pytest.mark.parametrize(
