@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hytnas_agent.account import base_folder
 from hytnas_agent.errors import AgentError
 from hytnas_agent.own_folder import is_own, make_own, mark, place_for, unmark
 from hytnas_agent.whole_file import is_draft_of
@@ -204,14 +205,13 @@ def _remove_empty(folder: Path) -> bool:
 
 
 def _default_folder() -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return (Path(base) / FOLDER_NAME).expanduser().absolute()
+    return base_folder("XDG_STATE_HOME", ".local/state") / FOLDER_NAME
 
 
 def _is_unmarked_default(state: StateFolder) -> bool:
     """Whether it is the default folder, which nobody has named, and nothing of somebody else's is in it."""
     root = state.root
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AgentError):  # without a home there is no default
         return (
             root == _default_folder()
             and not root.is_symlink()
@@ -227,6 +227,6 @@ def state_folder(path: str | os.PathLike[str] | None = None) -> StateFolder:
     is: the state folder is ``hytnas-agent`` inside it.
     """
     chosen = path or os.environ.get(STATE_VARIABLE)
-    folder = Path(chosen).expanduser().absolute() if chosen else _default_folder()
+    folder = Path(os.path.expanduser(chosen)).absolute() if chosen else _default_folder()
     state = StateFolder(folder)
     return state if _is_unmarked_default(state) else StateFolder(place_for(folder, FOLDER_NAME))

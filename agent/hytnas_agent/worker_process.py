@@ -23,6 +23,7 @@ import msgspec
 from hytnas_agent.deadline import Deadline
 from hytnas_agent.device.files import read_counters, read_text
 from hytnas_agent.launcher import Launch, current_launcher
+from hytnas_agent.limits import at_most
 from hytnas_agent.protocol import RuntimeInfo
 from hytnas_agent.records import MeasurePass, Outcome
 from hytnas_agent.signals import signal_name
@@ -145,7 +146,7 @@ def _start(request: WorkerRequest, launch: Launch, stderr: BinaryIO) -> tuple[su
         os.close(worker_end)
     # The worker sets this limit too, but an emulator does not pass it on for fear of its own memory.
     with contextlib.suppress(ProcessLookupError):
-        resource.prlimit(process.pid, resource.RLIMIT_DATA, (request.data_limit_bytes,) * 2)
+        at_most(resource.RLIMIT_DATA, request.data_limit_bytes, process.pid)
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
         stdin.write(msgspec.json.encode(request))

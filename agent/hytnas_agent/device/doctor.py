@@ -2,11 +2,13 @@
 
 import os
 import platform
+import resource
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hytnas_agent.core_speed import OWN_QUANTILE, is_fast
+from hytnas_agent.device.cgroup import CgroupLimits, cgroup_limits
 from hytnas_agent.device.core_watch import CoreWatch, watch_core
 from hytnas_agent.device.files import ROOT, meminfo_bytes
 from hytnas_agent.device.health import health_snapshot
@@ -33,6 +35,13 @@ LOW_MEMORY_BYTES = 256 * 1024**2
 MANY_STEAL_SHARE = 0.01
 SLOW_SHARE = 0.1
 MIN_WATCHED = 50
+NO_LIMITS = CgroupLimits()
+ULIMITS = {
+    "seconds of processor time (-t)": resource.RLIMIT_CPU,
+    "bytes of address space (-v)": resource.RLIMIT_AS,
+    "bytes of data (-d)": resource.RLIMIT_DATA,
+}
+"""Hard limits of a login that end, or starve, what is measured."""
 OF_TIME = {
     "cores",
     "governor",
@@ -70,6 +79,7 @@ def examine(
     sleep(LOOK_S)
     health = health_snapshot(measuring, sources)
     names = busiest(times, processor_times(sources.root))
+    root_limits = cgroup_limits(sources.root)
     native = read_hardware(sources.root).execution == "native"
     watched = watch(allowed[-1]) if native else CoreWatch(reason="emulated: a speed says nothing")
     checks = (
@@ -81,11 +91,13 @@ def examine(
         check_clock(health),
         check_throttling(health, sources),
         check_temperature(health),
-        check_memory(sources.root),
+        check_memory(sources.root, root_limits),
         check_swap(health),
         check_load(health),
+        check_limits(),
+        check_processor_share(root_limits, len(allowed)),
         check_other_processes(earlier, health, names),
-        check_core_speed(allowed[-1], watched),
+        check_core_speed(allowed[-1], watched, root_limits),
         check_steal(sources.root),
         check_disk(state),
     )
@@ -228,11 +240,17 @@ def check_temperature(health: HealthSnapshot) -> Check:
     return Check("temperature", "ok", text)
 
 
-def check_memory(root: Path = ROOT) -> Check:
+def check_memory(root: Path = ROOT, limits: CgroupLimits = NO_LIMITS) -> Check:
     """Whether there is room for a runtime and a model."""
     available = meminfo_bytes("MemAvailable", root)
     if available is None:
         return Check("memory", "unknown", "/proc/meminfo does not say")
+    left = limits.memory_left_bytes
+    if left is not None and left < available:
+        found = f"{left >> 20} MiB left to this control group, of {available >> 20} MiB available"
+        if left < LOW_MEMORY_BYTES:
+            return Check("memory", "warn", found, "Raise its limit (MemoryMax of a service, docker -m)")
+        return Check("memory", "ok", found)
     found = f"{available >> 20} MiB available"
     if available < LOW_MEMORY_BYTES:
         return Check("memory", "warn", found, "End other programs, a desktop for one")
@@ -264,6 +282,33 @@ def check_load(health: HealthSnapshot) -> Check:
     return Check("load", "ok", found)
 
 
+def check_processor_share(limits: CgroupLimits, cores: int) -> Check:
+    """Whether a control group stops what it measures once it has had its share of a period."""
+    if limits.processors is None or limits.processors >= cores:
+        return Check("processor quota", "ok", "no control group limits the processor's time")
+    found = f"this control group may use the time of {limits.processors:g} of {cores} processors"
+    return Check(
+        "processor quota",
+        "warn",
+        found,
+        "Whatever uses more is stopped for the rest of each period, measured processes too: take the limit "
+        "away (CPUQuota of a service, docker --cpus), or pin the container to whole cores (--cpuset-cpus)",
+    )
+
+
+def check_limits() -> Check:
+    """Whether limits of the login (``ulimit``) may end what is measured."""
+    found = [
+        f"{words}: {hard}"
+        for words, limit in ULIMITS.items()
+        if (hard := resource.getrlimit(limit)[1]) != resource.RLIM_INFINITY
+    ]
+    if found:
+        advice = "Raise them where processes end before their time: see limits.conf(5), or systemd's Limit..."
+        return Check("limits", "warn", "; ".join(found), advice)
+    return Check("limits", "ok", "neither processor time nor memory is limited (ulimit)")
+
+
 def check_other_processes(earlier: HealthSnapshot, health: HealthSnapshot, names: Sequence[str]) -> Check:
     """Whether somebody else works on the measuring core now, and what works most anywhere."""
     if earlier.core_busy_s is None or health.core_busy_s is None or not health.cores:
@@ -281,7 +326,7 @@ def check_other_processes(earlier: HealthSnapshot, health: HealthSnapshot, names
     return Check("other processes", "ok", found)
 
 
-def check_core_speed(core: int, watched: CoreWatch) -> Check:
+def check_core_speed(core: int, watched: CoreWatch, limits: CgroupLimits = NO_LIMITS) -> Check:
     """Whether the measuring core keeps its speed for a second, or somebody whom no counter shows has a part.
 
     What the work takes is counted, not added up: one that waited for another process says little of the core.
@@ -295,6 +340,9 @@ def check_core_speed(core: int, watched: CoreWatch) -> Check:
     slow_us = [each for each in durations_us if not is_fast(each, best_us)]
     if len(slow_us) > SLOW_SHARE * many:
         slower, share = median(slow_us) / best_us - 1, len(slow_us) / many
+        if limits.processors is not None and limits.processors < 1:
+            found = f"core {core} was {slower:.0%} slower than at best for {share:.0%} of a second"
+            return Check("core speed", "warn", found, "The processor quota of this control group does that")
         return Check(
             "core speed",
             "warn",

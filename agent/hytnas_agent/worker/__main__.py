@@ -10,6 +10,7 @@ import traceback
 
 import msgspec
 
+from hytnas_agent.limits import at_most
 from hytnas_agent.records import Outcome
 from hytnas_agent.worker.messages import Report, WorkerMessage, WorkerRequest
 
@@ -24,9 +25,9 @@ def confine(request: WorkerRequest) -> None:
         raise SystemExit("the agent is gone")
     if request.cores:
         os.sched_setaffinity(0, request.cores)
-    resource.setrlimit(resource.RLIMIT_DATA, (request.data_limit_bytes, request.data_limit_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))
+    at_most(resource.RLIMIT_DATA, request.data_limit_bytes)
+    at_most(resource.RLIMIT_CORE, 0)
+    at_most(resource.RLIMIT_FSIZE, MAX_FILE_BYTES)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
 

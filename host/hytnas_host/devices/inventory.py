@@ -16,6 +16,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
 
+from hytnas_agent.account import base_folder
 from hytnas_agent.own_folder import make_private
 from hytnas_agent.records import DeviceContext
 from hytnas_agent.whole_file import write_whole
@@ -208,7 +209,7 @@ def inventory_path() -> Path:
     """``$HYTNAS_DEVICES``, else ``$XDG_CONFIG_HOME/hytnas/devices.toml``."""
     if chosen := os.environ.get(INVENTORY_VARIABLE):
         return Path(os.path.expanduser(chosen))  # as it is where it names an unknown user
-    return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "hytnas" / "devices.toml"
+    return base_folder("XDG_CONFIG_HOME", ".config") / "hytnas" / "devices.toml"
 
 
 def check_name(name: str) -> None:

@@ -1,7 +1,6 @@
 """A conversation with an agent that outlives its connections: hello, lease, reconnection with backoff."""
 
 import contextlib
-import getpass
 import os
 import platform
 import threading
@@ -13,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from hytnas_agent import __version__
+from hytnas_agent.account import user_name
 from hytnas_agent.lease import clock_time
 from hytnas_agent.protocol import (
     PROTOCOL_MAJOR,
@@ -387,8 +387,4 @@ def _in_short(error: Exception) -> str:
 
 def person() -> str:
     """Who holds the device, or a study, as others are told."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{user}@{platform.node()}"
+    return f"{user_name()}@{platform.node()}"

@@ -1,16 +1,16 @@
 """What outlives a command on this user's host: the state folder, and who the host is to agents."""
 
-import os
 import uuid
 from pathlib import Path
 
+from hytnas_agent.account import base_folder
 from hytnas_agent.whole_file import written_once
 from hytnas_host.devices.errors import DeviceError
 
 
 def host_state_folder() -> Path:
     """Where this user's host keeps what outlives a command: ``$XDG_STATE_HOME/hytnas``."""
-    return Path(os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")) / "hytnas"
+    return base_folder("XDG_STATE_HOME", ".local/state") / "hytnas"
 
 
 def client_id() -> str:

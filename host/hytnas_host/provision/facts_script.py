@@ -60,10 +60,17 @@ def _markers() -> "dict[str, str]":
     }
 
 
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
 def _facts(folder: str) -> "dict[str, object]":
     home = os.path.expanduser("~")
     root = os.path.join(home, folder)
-    user = pwd.getpwuid(os.getuid()).pw_name
+    user = _user()
     wheels = glob.glob(os.path.join(root, "wheels", "*", "*"))
     complete = glob.glob(os.path.join(root, "environments", "*", "hytnas.json"))
     return {

@@ -6,7 +6,6 @@ where the list is there, and needs no network then.
 
 import contextlib
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 import msgspec
 from packaging.requirements import Requirement
 
+from hytnas_agent.account import base_folder
 from hytnas_host.provision.errors import ProvisionError
 from hytnas_host.provision.targets import WheelTarget
 from hytnas_host.provision.wheels import Wheel, closure, read_wheel
@@ -71,7 +71,7 @@ class Request:
 
 def cache_folder() -> Path:
     """Where downloaded wheels are kept: ``$XDG_CACHE_HOME/hytnas/wheels``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hytnas" / "wheels"
+    return base_folder("XDG_CACHE_HOME", ".cache") / "hytnas" / "wheels"
 
 
 def resolve(request: Request, cache: Path) -> tuple[tuple[Wheel, ...], Wheel]:

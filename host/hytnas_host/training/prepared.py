@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from hytnas_agent.account import base_folder
 from hytnas_host.training.data import CHANNELS, ImageData, chance_of, split_counts, stratified_split
 from hytnas_host.training.readers import LabelledImages, UnreadableImageError
 from hytnas_host.training.recipe import TrainingError
@@ -57,7 +58,7 @@ class _Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def cache_folder() -> Path:
     """Where prepared images are kept: ``$XDG_CACHE_HOME/hytnas/images``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hytnas" / "images"
+    return base_folder("XDG_CACHE_HOME", ".cache") / "hytnas" / "images"
 
 
 def prepare(

@@ -1,4 +1,5 @@
 import os
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -258,3 +259,45 @@ def test_an_answer_without_end_is_not_read_to_its_end(
     monkeypatch.setattr(core_watch, "MAX_OUTPUT_BYTES", 20)
     python("echo '{\"durations_us\": [100.0, 100.0, 100.0]}'")
     assert watch_core(0).reason.startswith("gave an answer that is malformed")
+
+
+CGROUP = "proc/self/cgroup"
+V2, V1 = "sys/fs/cgroup/user.slice/mine", "sys/fs/cgroup/cpu,cpuacct/docker/1f"
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "found"),
+    [
+        ({CGROUP: "0::/user.slice/mine", f"{V2}/cpu.max": "50000 100000"}, "processor quota", "of 0.5 of 1"),
+        ({CGROUP: "0::/user.slice/mine", "sys/fs/cgroup/user.slice/cpu.max": "20000 100000"},
+         "processor quota", "of 0.2 of 1"),
+        ({CGROUP: "2:cpu,cpuacct:/docker/1f", f"{V1}/cpu.cfs_quota_us": "25000",
+          f"{V1}/cpu.cfs_period_us": "100000"}, "processor quota", "of 0.25 of 1"),
+        ({CGROUP: "0::/not/of/this/container", "sys/fs/cgroup/cpu.max": "50000 100000"},
+         "processor quota", "of 0.5 of 1"),
+        ({CGROUP: "0::/user.slice/mine", f"{V2}/memory.max": "200000000",
+          f"{V2}/memory.current": "100000000"}, "memory", "95 MiB left to this control group"),
+        ({CGROUP: "4:memory:/box", "sys/fs/cgroup/memory/box/memory.limit_in_bytes": "200000000",
+          "sys/fs/cgroup/memory/box/memory.usage_in_bytes": "150000000"}, "memory", "47 MiB left"),
+    ],
+)  # fmt: skip
+def test_what_control_groups_leave_is_what_there_is(
+    pi, pi_files, tmp_path: Path, *, files, name, found
+) -> None:
+    check = checks(pi(pi_files | files), tmp_path)[name]
+    assert check.status == "warn"
+    assert found in check.found
+    assert check.advice
+
+
+def test_a_slow_core_under_a_quota_is_blamed_on_the_quota(pi, pi_files, tmp_path: Path) -> None:
+    files = pi_files | {CGROUP: "0::/", "sys/fs/cgroup/cpu.max": "50000 100000"}
+    stopped = CoreWatch((100.0, 100.0, 100.0, 900.0) * 250)
+    check = checks(pi(files), tmp_path, stopped)["core speed"]
+    assert (check.status, check.advice) == ("warn", "The processor quota of this control group does that")
+
+
+def test_limits_of_the_login_are_named(pi, pi_files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda limit: (60, 60 if limit == resource.RLIMIT_CPU else -1))
+    check = checks(pi(pi_files), tmp_path)["limits"]
+    assert (check.status, check.found) == ("warn", "seconds of processor time (-t): 60")

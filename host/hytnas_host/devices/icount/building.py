@@ -2,7 +2,6 @@
 
 import fcntl
 import importlib.util
-import os
 import shutil
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from hytnas_agent.account import base_folder
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.icount.packages import KEYRING, PackageSource, run
 from hytnas_host.devices.icount.recipe import CPUINFO, PLUGIN_SOURCE, RECIPE, EmulatorRecipe
@@ -74,8 +74,7 @@ class Built:
 
 def cache_folder(recipe: EmulatorRecipe = RECIPE) -> Path:
     """Where the system of a recipe is kept: ``$XDG_CACHE_HOME/hytnas/icount/<hash>``."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
-    return cache / "hytnas" / "icount" / recipe.hash()
+    return base_folder("XDG_CACHE_HOME", ".cache") / "hytnas" / "icount" / recipe.hash()
 
 
 def is_built(recipe: EmulatorRecipe = RECIPE) -> bool:

@@ -1,12 +1,12 @@
 """From what a person calls a device to the hosts to connect to, by way of the SSH configuration."""
 
-import getpass
 import os
 import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from hytnas_agent.account import user_name
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.config import Options, SshConfig, home_path, seconds_of, text_of
 from hytnas_host.devices.ssh.settings import Address, SshSettings
@@ -111,7 +111,7 @@ def _endpoint(
     return Endpoint(
         host=host,
         port=address.port or _port(text_of(found, "port"), address.host),
-        user=address.user or text_of(found, "user") or getpass.getuser(),
+        user=address.user or text_of(found, "user") or user_name(),
         known_as=text_of(found, "hostkeyalias") or host,
         known_hosts=tuple(home_path(file) for file in hosts_files),
         key_files=tuple(home_path(file) for file in chosen or DEFAULT_KEYS),
