@@ -14,7 +14,7 @@ import pytest
 from hytnas_agent.protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR, HelloParams
 from hytnas_agent.records import MeasureJob, MeasureSettings, Outcome
 from hytnas_agent.wire import encode_request
-from hytnas_host.devices.errors import DeviceBusyError, DeviceError
+from hytnas_host.devices.errors import DeviceBusyError, DeviceError, FileChangedError
 
 QUICK = MeasureSettings(
     warmup_window=3, warmup_max_runs=6, min_runs=5, max_runs=5, timed_budget_s=0.01, deadline_s=60
@@ -97,7 +97,7 @@ def test_corrupt_model_is_an_outcome(ready, tmp_path):
 def test_file_that_is_not_what_it_is_said_to_be_is_refused(open_device, model):
     device = open_device()
     device.acquire("test")
-    with pytest.raises(DeviceError):
+    with pytest.raises(FileChangedError, match="has changed since it was made"):
         device.push(model[0], "0" * 64, ".onnx")
 
 
