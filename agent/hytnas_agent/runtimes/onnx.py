@@ -127,15 +127,12 @@ class OnnxModel:
     def __init__(self, ort: Any, session: Any, path: Path) -> None:
         self._ort, self._session = ort, session
         nodes = session.get_inputs()
+        types = [_dtype(node.name, node.type) for node in nodes]
         # Of a scalar the runtime says the same as of an input whose shape is absent.
         shapeless = inputs_without_shape(path) if any(not node.shape for node in nodes) else set()
         self._inputs = tuple(
-            TensorSpec(
-                node.name,
-                fix_shape(node.name, None if node.name in shapeless else node.shape),
-                _dtype(node.name, node.type),
-            )
-            for node in nodes
+            TensorSpec(node.name, fix_shape(node.name, None if node.name in shapeless else node.shape), dtype)
+            for node, dtype in zip(nodes, types, strict=True)
         )
         self._names = [spec.name for spec in self._inputs]
         self._gives_arrays = all(node.type in _AS_ARRAYS for node in session.get_outputs())

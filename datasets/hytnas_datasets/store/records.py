@@ -56,6 +56,12 @@ class ExportRecord(msgspec.Struct, frozen=True):
     shapes: dict[str, tuple[int, ...]] = {}
 
     @property
+    def file_names(self) -> tuple[str, ...]:
+        """``names``; studies of before have the name in the path alone, behind a part of the hash."""
+        name = self.path.rpartition("/")[2]
+        return self.names or (name.partition("-")[2] or name,)
+
+    @property
     def shapes_text(self) -> str:
         """``shapes`` as an option takes them, one behind the other."""
         return " ".join(f"{name}:{','.join(map(str, shape))}" for name, shape in self.shapes.items())

@@ -141,9 +141,8 @@ def _names(stored: StoredLabel, spaces: Mapping[str, StoredSpace]) -> Iterator[s
     architecture = stored.architecture
     if architecture is not None and architecture.space in spaces:
         yield identifier(architecture, spaces[architecture.space])
-    else:  # a study of former versions has the name in the path alone, behind a part of the hash
-        name = stored.export.path.rpartition("/")[2]
-        yield from stored.export.names or (name.partition("-")[2] or name,)
+    else:
+        yield from stored.export.file_names
 
 
 def _row(name: str, stored: StoredLabel, devices: Mapping[str, str]) -> LabelRow:

@@ -79,7 +79,7 @@ def read_labels_and_files(
     return labelled, WorkRows(
         x=np.array([works[each.export.sha256].columns for each in known]),
         y=np.array([each.label.median_ms for each in known], dtype=np.float64),
-        names=tuple(next(iter(each.export.names), Path(each.export.path).name) for each in known),
+        names=tuple(each.export.file_names[0] for each in known),
         repeats=tuple(np.array(each.label.process_medians_ms, dtype=np.float64) for each in known),
         quality_flags=tuple(flags_of(each.label) for each in known),
         left_out=tuple(flags_of(each.label) for each in doubtful),

@@ -113,6 +113,17 @@ def test_an_input_without_a_shape_or_of_no_elements_is_unsupported(
     assert raised.value.outcome is Outcome.UNSUPPORTED
 
 
+def test_an_input_that_is_no_tensor_is_unsupported_for_its_type(tmp_path: Path) -> None:
+    x = helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, None)
+    y = helper.make_tensor_value_info("y", TensorProto.INT64, [])
+    graph = helper.make_graph([helper.make_node("SequenceLength", ["x"], ["y"])], "g", [x], [y])
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(RuntimeFailure, match=r"input 'x' has the type seq\(") as raised:
+        OnnxRuntime().load(tmp_path / "m.onnx", threads=1)
+    assert raised.value.outcome is Outcome.UNSUPPORTED
+
+
 def test_a_message_names_no_path_of_the_device(models) -> None:
     with pytest.raises(RuntimeFailure) as raised:
         OnnxRuntime().load(models.corrupt, threads=1)

@@ -860,8 +860,22 @@ def test_watcher_that_fails_ends_the_connection_and_not_the_patience(device_with
     assert transport.connections == 2
 
 
-@pytest.mark.parametrize("measure_pass", ["profile", "energy", "sustained"])
-def test_a_pass_that_the_agent_is_too_old_for_is_not_asked_of_it(device_with, measure_pass):
+@pytest.mark.parametrize(
+    ("job", "what"),
+    [
+        (msgspec.structs.replace(JOB, measure_pass="profile"), "measure profile"),
+        (msgspec.structs.replace(JOB, measure_pass="energy"), "measure energy"),
+        (msgspec.structs.replace(JOB, measure_pass="sustained"), "measure sustained"),
+        (
+            msgspec.structs.replace(
+                JOB, settings=msgspec.structs.replace(JOB.settings, inputs_sha256="a" * 64)
+            ),
+            "run models with inputs that are given",
+        ),
+    ],
+    ids=["profile", "energy", "sustained", "inputs"],
+)
+def test_what_the_agent_is_too_old_for_is_not_asked_of_it(device_with, job, what):
     asked: list[str] = []
 
     def answer(request: Request) -> bytes | None:
@@ -872,7 +886,7 @@ def test_a_pass_that_the_agent_is_too_old_for_is_not_asked_of_it(device_with, me
 
     device, _ = device_with(answer)
     device.acquire("test")
-    with pytest.raises(DeviceError, match=f"too old to measure {measure_pass}") as raised:
-        device.measure(msgspec.structs.replace(JOB, measure_pass=measure_pass))
+    with pytest.raises(DeviceError, match=f"too old to {what}") as raised:
+        device.measure(job)
     assert "device provision" in raised.value.next_step
     assert "measure" not in asked
