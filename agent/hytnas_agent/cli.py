@@ -32,7 +32,7 @@ EXAMPLES = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status: 0 done, 1 failed, 2 wrong usage."""
-    make_output_last()
+    make_output_last(lines_only=True)
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options, state_folder(options.state).create()))

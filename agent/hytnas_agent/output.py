@@ -10,6 +10,20 @@ _NOBODY_READS = (errno.EPIPE, errno.EIO, errno.EBADF)
 """A pipe whose reader has ended, a terminal that is gone, a stream that was closed."""
 
 
+def plain(text: str, kept: str = "") -> str:
+    """Text from elsewhere in one line: what a terminal would obey is blank, but for ``kept``."""
+    return "".join(c if c.isprintable() or c in kept else " " for c in text)
+
+
+class _PlainText(io.TextIOWrapper):
+    """A stream of lines whose terminal obeys nothing that is in them; a carriage return may begin one."""
+
+    def write(self, text: str, /) -> int:
+        begun = text[:1] if text.startswith("\r") else ""
+        super().write(begun + plain(text[len(begun) :], kept="\n"))
+        return len(text)
+
+
 class _LastingFile(io.FileIO):
     """A descriptor that takes what nobody reads any more; a full disk is an error still."""
 
@@ -22,19 +36,20 @@ class _LastingFile(io.FileIO):
             return memoryview(data).nbytes
 
 
-def make_output_last() -> None:
+def make_output_last(*, lines_only: bool = False) -> None:
     """Let printing go on where a reader has left, a stream is closed, or a character cannot be shown.
 
     Standard streams that the process was started without are those of the null device, so that no other file
     takes their number. What the encoding of a terminal lacks is printed as ``?``. Streams that somebody has
-    put in the place of the standard ones stay.
+    put in the place of the standard ones stay. With ``lines_only`` nothing that is printed can move a cursor,
+    change a colour or the like: it may come from a file's name, a model or another user.
     """
     _fill_closed()
     sys.stdin = sys.stdin or open(0, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
     if sys.stdout is sys.__stdout__:
-        sys.stdout = _lasting(sys.stdout, 1)
+        sys.stdout = _lasting(sys.stdout, 1, lines_only)
     if sys.stderr is sys.__stderr__:
-        sys.stderr = _lasting(sys.stderr, 2)
+        sys.stderr = _lasting(sys.stderr, 2, lines_only)
 
 
 def _fill_closed() -> None:
@@ -43,12 +58,12 @@ def _fill_closed() -> None:
     os.close(descriptor)
 
 
-def _lasting(stream: io.TextIOWrapper | Any, descriptor: int) -> io.TextIOWrapper:
+def _lasting(stream: io.TextIOWrapper | Any, descriptor: int, lines_only: bool) -> io.TextIOWrapper:
     if stream is not None:
         stream.flush()
     raw = _LastingFile(descriptor, "w", closefd=False)
     at_once = stream is not None and (stream.line_buffering or stream.write_through)  # python -u
-    return io.TextIOWrapper(
+    return (_PlainText if lines_only else io.TextIOWrapper)(
         io.BufferedWriter(raw),
         encoding=stream.encoding if stream is not None else "utf-8",
         errors="replace",

@@ -45,6 +45,15 @@ def test_what_a_terminal_cannot_show_is_replaced() -> None:
     assert ran(code, PYTHONIOENCODING="utf-8").stdout == "café → ?\n".encode()
 
 
+def test_nothing_printed_moves_a_cursor_but_the_return_of_a_line() -> None:
+    code = "print('\\r1 of 2', end=''); print('a\\x1b[2J\\r\\x9bb\\tc\\u2028d', file=sys.stdout)\n"
+    code += "raise ValueError('e\\x1b[31mf')"
+    lines = START.replace("make_output_last()", "make_output_last(lines_only=True)")
+    done = subprocess.run([sys.executable, "-c", lines + code], capture_output=True, check=False)
+    assert done.stdout == b"\r1 of 2a [2J  b c d\n"
+    assert b"\x1b" not in done.stderr
+
+
 def test_a_full_disk_is_an_error() -> None:
     done = ran("print('a', flush=True)", ">/dev/full")
     assert done.returncode != 0

@@ -175,9 +175,19 @@ class Study:
         return summary.summarise(self._database)
 
     def export_tables(
-        self, folder: Path, *, licence: str = "unspecified", table_format: Literal["csv", "parquet"] = "csv"
+        self,
+        folder: Path,
+        *,
+        licence: str = "unspecified",
+        table_format: Literal["csv", "parquet"] = "csv",
+        keep_hostnames: bool = False,
     ) -> list[Path]:
-        """Write the study as tables with a JSON data sheet; the files written are returned."""
+        """Write the study as tables with a JSON data sheet; the files written are returned.
+
+        Host names, user names and places on a disk are left out unless ``keep_hostnames``.
+        """
         from hytnas_datasets.store import tables  # noqa: PLC0415  pandas takes a while to import
 
-        return tables.write(self._database, self.runs.all(), folder, licence, table_format)
+        return tables.write(
+            self._database, self.runs.all(), folder, licence, table_format, keep_hostnames=keep_hostnames
+        )

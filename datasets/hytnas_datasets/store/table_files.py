@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import pandas as pd
 
 from hytnas_agent.whole_file import replacing
+from hytnas_datasets.sharing import cell
 
 TableFormat = Literal["csv", "parquet"]
 Rows = Iterable[dict[str, Any]]
@@ -32,12 +33,13 @@ def write_table(folder: Path, name: str, rows: Rows, table_format: TableFormat =
 
 
 def write_csv(path: Path, rows: Rows) -> None:
-    """Write rows as CSV to ``path``, as `write_table` does. Raises OSError."""
+    """Write rows as CSV to ``path``, as `write_table` does, each text a `cell`. Raises OSError."""
     with replacing(path) as content:
         text = io.TextIOWrapper(content, "utf-8", newline="")
         for number, chunk in enumerate(_chunks(rows)):
             # Of objects: pandas would make 3.0 of the 3 of a column in which a value is missing.
-            frame = pd.DataFrame(chunk, columns=list(chunk[0]), dtype=object)
+            cells = [{cell(name): cell(value) for name, value in row.items()} for row in chunk]
+            frame = pd.DataFrame(cells, columns=list(cells[0]), dtype=object)
             frame.to_csv(text, index=False, header=number == 0, lineterminator="\n")
         text.detach()
 

@@ -11,6 +11,7 @@ import msgspec
 from hytnas_agent.whole_file import write_whole
 from hytnas_datasets.claim import claim
 from hytnas_datasets.errors import StudyError
+from hytnas_datasets.sharing import Places
 from hytnas_datasets.spaces import Architecture
 from hytnas_datasets.store import schema
 from hytnas_datasets.store.accuracies import Accuracies
@@ -104,19 +105,24 @@ def write(
     folder: Path,
     licence: str,
     table_format: TableFormat = "csv",
+    *,
+    keep_hostnames: bool = False,
 ) -> list[Path]:
     """Write ``latency-<space>``, ``accuracy-<space>``, processes, samples and the data sheet.
 
     What the passes beside the timed one found is in ``profile*``, ``energy`` and ``sustained*``. Each file
-    replaces the one before it in one step. Raises StudyError where the folder cannot be written.
+    replaces the one before it in one step. Host names, user names and places on a disk are left out unless
+    ``keep_hostnames``. Raises StudyError where the folder cannot be written.
     """
+    hostnames = [device.identity.hostname for device in Devices(database).all()]
+    places = None if keep_hostnames else Places(hostnames)
     spaces = {space.name: space for space in Architectures(database).spaces()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tables = _tables(database, spaces)
         claim(folder, [f"{name}.{table_format}" for name, _ in tables], DATA_SHEET)
-        files = [write_table(folder, name, rows, table_format) for name, rows in tables]
-        sheet = _data_sheet(database, runs, files, licence, spaces)
+        files = [write_table(folder, name, _shared(rows, places), table_format) for name, rows in tables]
+        sheet = _data_sheet(database, runs, files, licence, spaces, places=places)
         content = msgspec.json.format(msgspec.json.encode(sheet), indent=2)
         write_whole(folder / DATA_SHEET, content + b"\n")
         files.append(folder / DATA_SHEET)
@@ -146,6 +152,13 @@ def _tables(database: Database, spaces: Mapping[str, StoredSpace]) -> list[tuple
     if labels or Results(database).all():
         tables += [("processes", _process_rows(database)), ("samples", _sample_rows(database))]
     return [*tables, *pass_tables(database)]
+
+
+def _shared(rows: Rows, places: Places | None) -> Rows:
+    """The rows without places in what devices and trainings said in words."""
+    for row in rows:
+        said = {name: row[name] for name in ("message", "failure") if name in row}
+        yield row | {name: places.text(text) for name, text in said.items()} if places else row
 
 
 def _choices(architecture: Architecture, space: StoredSpace | None) -> dict[str, Any]:
@@ -254,6 +267,8 @@ def _data_sheet(
     files: Sequence[Path],
     licence: str,
     spaces: dict[str, StoredSpace],
+    *,
+    places: Places | None,
 ) -> dict[str, Any]:
     """What a reader of the tables must know: where from, in which units, made how, and which bytes."""
     recipes = {
@@ -261,6 +276,7 @@ def _data_sheet(
         for record in Accuracies(database).all()
     }
     names = Devices(database).names()
+    shared = msgspec.to_builtins if places is None else places.out_of
     return {
         "schema_version": len(schema.MIGRATIONS),
         "written_unix_s": time.time(),
@@ -272,13 +288,13 @@ def _data_sheet(
         "columns": COLUMNS,
         "spaces": [msgspec.to_builtins(space) for space in spaces.values()],
         "devices": [
-            {"name": names.get(device.identity.device_id, ""), **msgspec.to_builtins(device)}
+            {"name": names.get(device.identity.device_id, ""), **shared(device)}
             for device in Devices(database).all()
         ],
         "board_agreements": msgspec.to_builtins(Boards(database).agreements()),
         "contexts": {
             name: msgspec.to_builtins(context) for name, context in Devices(database).contexts().items()
         },
-        "recipes": list(recipes.values()),
-        "provenance": [msgspec.to_builtins(run) for run in runs],
+        "recipes": shared(list(recipes.values())),
+        "provenance": [shared(run) for run in runs],
     }

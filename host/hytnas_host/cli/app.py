@@ -1,5 +1,6 @@
 """The root command and its groups."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -7,7 +8,7 @@ import typer
 from hytnas_agent import __version__
 from hytnas_agent.output import make_output_last
 from hytnas_host.cli import collect, dataset, device, model, predictor, report, run, search, space, transfer
-from hytnas_host.cli.boundary import ErrorBoundary
+from hytnas_host.cli.boundary import ErrorBoundary, show_traceback
 from hytnas_host.cli.console import out
 
 HELP = """Find the best hybrid convolution-attention networks for a small board.
@@ -64,4 +65,5 @@ for module in (run, predictor, transfer, search, report, model):
 def main() -> None:
     """Entry point of the console script `hytnas-profile`."""
     make_output_last()
+    sys.excepthook = show_traceback
     app(prog_name="hytnas-profile")

@@ -2,9 +2,12 @@
 
 import errno
 import sqlite3
+import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, NoReturn
 
 import typer
@@ -12,8 +15,9 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from hytnas_agent.errors import HytnasError
+from hytnas_agent.output import plain
 from hytnas_datasets.errors import DamagedRowsWarning
-from hytnas_host.cli.console import PlainConsole, plain
+from hytnas_host.cli.console import PlainConsole
 
 INTERRUPTED_STATUS = 130
 AFTER_FULL_DISK = "Nothing already gathered is lost: free some space and run the same command again"
@@ -69,6 +73,12 @@ def _damage_as_lines() -> Iterator[None]:
 
         warnings.showwarning = show  # type: ignore[assignment]  # its other arguments are passed on
         yield
+
+
+def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print a traceback, whose texts may come from elsewhere, as lines that no terminal obeys."""
+    text = "".join(traceback.format_exception(kind, error, trace))
+    sys.stderr.write(plain(text, kept="\n"))
 
 
 def _fail(line: str, status: int) -> NoReturn:

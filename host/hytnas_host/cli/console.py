@@ -27,6 +27,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from hytnas_agent.output import plain
+
 PIPED_WIDTH = 140
 """Columns where standard output is no terminal and says none."""
 
@@ -36,11 +38,6 @@ LONGEST_NAME = 40
 
 ARCHITECTURE: Final = "architecture"
 """Title of a column of ids, which stay whole on any terminal: they are copied into other commands."""
-
-
-def plain(text: str, kept: str = "") -> str:
-    """Text from elsewhere in one line: what a terminal would obey is blank, but for ``kept``."""
-    return "".join(c if c.isprintable() or c in kept else " " for c in text)
 
 
 class PlainConsole(Console):

@@ -10,6 +10,7 @@ from hytnas_host.cli.options import (
     DEFAULT_STUDY,
     DEFAULT_TARGET,
     JsonOption,
+    KeepHostnamesOption,
     LabelsCsvOption,
     SpaceOption,
     StudyOption,
@@ -151,6 +152,7 @@ def export(
             ),
         ),
     ] = "csv",
+    keep_hostnames: KeepHostnamesOption = False,
 ) -> None:
     """Write all that a study holds as tables with a JSON data sheet, for other programs.
 
@@ -163,7 +165,9 @@ def export(
     from hytnas_datasets.store import Study
 
     with Study.open(study, create=False) as opened:
-        for path in opened.export_tables(folder, licence=licence, table_format=table_format):
+        for path in opened.export_tables(
+            folder, licence=licence, table_format=table_format, keep_hostnames=keep_hostnames
+        ):
             out.print(str(path), highlight=False)
 
 

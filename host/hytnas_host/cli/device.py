@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from hytnas_agent.output import plain
 from hytnas_host.cli import enrol, provision
-from hytnas_host.cli.console import out, plain, print_json, print_table
+from hytnas_host.cli.console import out, print_json, print_table
 from hytnas_host.cli.options import JsonOption
 
 if TYPE_CHECKING:

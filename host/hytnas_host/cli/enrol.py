@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from hytnas_host.cli.console import err, out, plain, print_json
+from hytnas_agent.output import plain
+from hytnas_host.cli.console import err, out, print_json
 from hytnas_host.cli.options import JsonOption
 
 if TYPE_CHECKING:

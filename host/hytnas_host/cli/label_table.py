@@ -6,9 +6,10 @@ from typing import Final
 
 import msgspec
 
+from hytnas_agent.output import plain
 from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_datasets.store.table_files import write_csv
-from hytnas_host.cli.console import LONGEST_NAME, out, plain, print_table
+from hytnas_host.cli.console import LONGEST_NAME, out, print_table
 from hytnas_host.collect.errors import CollectError
 from hytnas_host.collect.label_rows import LabelRow
 

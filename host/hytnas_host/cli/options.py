@@ -7,6 +7,16 @@ import typer
 
 from hytnas_datasets.targets import LATENCY, TARGETS
 
+KeepHostnamesOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-hostnames",
+        help=(
+            "Keep host names, user names and places on a disk. By default they are left out, "
+            "because what is written here is often given to others."
+        ),
+    ),
+]
 StudyOption = Annotated[
     Path,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hytnas_host.cli.console import out
-from hytnas_host.cli.options import DEFAULT_STUDY, StudyOption
+from hytnas_host.cli.options import DEFAULT_STUDY, KeepHostnamesOption, StudyOption
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +27,7 @@ def report(
             show_default=False,
         ),
     ] = None,
+    keep_hostnames: KeepHostnamesOption = False,
 ) -> None:
     """Write one self-contained HTML file about the study, and its figures as SVG and PNG.
 
@@ -38,4 +39,6 @@ def report(
     """
     from hytnas_host.report import write_report
 
-    out.print(f"report: {write_report(study, folder).resolve()}", highlight=False)
+    out.print(
+        f"report: {write_report(study, folder, keep_hostnames=keep_hostnames).resolve()}", highlight=False
+    )

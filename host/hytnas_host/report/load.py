@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -21,6 +22,7 @@ from hytnas_agent.records import (
     ProcessResult,
 )
 from hytnas_datasets.errors import SpaceError
+from hytnas_datasets.sharing import Places
 from hytnas_datasets.spaces import Architecture, Choice, Space, get_space
 from hytnas_datasets.store import STUDY_FILE, Purpose, Study
 from hytnas_datasets.store.records import AccuracyRecord
@@ -53,7 +55,7 @@ class StageTimes(msgspec.Struct, frozen=True):
     stages: tuple[StageTime, ...]
 
 
-def load_report_data(study_folder: Path) -> ReportData:
+def load_report_data(study_folder: Path, *, keep_hostnames: bool = True) -> ReportData:
     """Everything the report shows of the study in ``study_folder``; parts that were not made yet stay empty.
 
     Raises
@@ -98,7 +100,7 @@ def load_report_data(study_folder: Path) -> ReportData:
     shown += [member.architecture for member in ((*search.front, *behind(search)) if search else ())]
     shown += [row.architecture for row in (verification.rows if verification else ())]
     shown += [spaces.name(s.architecture, s.export.sha256) for some in passes.values() for s in some]
-    return ReportData(
+    data = ReportData(
         study=study_folder.resolve().name,
         version=__version__,
         started=_date(runs[0].started_unix_s) if runs else None,
@@ -126,6 +128,27 @@ def load_report_data(study_folder: Path) -> ReportData:
             {sha for sha, label in measured.items() if label.outcome is Outcome.UNSTABLE},
         ),
         qualities=summary.qualities,
+    )
+    return data if keep_hostnames else _shared(data, Places(device.identity.hostname for device in devices))
+
+
+def _shared(data: ReportData, places: Places) -> ReportData:
+    """The data without host names, user names and places on a disk."""
+    failures = tuple(
+        replace(failure, model=places.text(failure.model), message=places.text(failure.message))
+        for failure in data.sheet.failures
+    )
+    device = data.device
+    if device is not None:
+        identity = msgspec.structs.replace(device.identity, hostname="")
+        device = msgspec.structs.replace(device, identity=identity, spool_path="")
+    return replace(
+        data,
+        device=device,
+        sheet=replace(data.sheet, failures=failures),
+        commands=tuple(places.text(command) for command in data.commands),
+        settings=tuple((name, places.text(value)) for name, value in data.settings),
+        environment=tuple((name, places.text(value)) for name, value in data.environment),
     )
 
 

@@ -353,7 +353,7 @@ def device_facts(data: ReportData) -> Facts:
     return (
         ("Latencies", f"{EXECUTION_WORDS[context.execution]} ({context.execution})"),
         ("Board", context.board),
-        ("Device", f"{device.identity.hostname} ({device.identity.device_id[:16]})"),
+        ("Device", f"{device.identity.hostname} ({device.identity.device_id[:16]})".lstrip()),
         ("Processor", device.cpu_model or context.soc),
         ("System on chip", context.soc),
         ("Cores", f"{context.cores}, {context.threads} used"),

@@ -15,11 +15,12 @@ class ReportError(HytnasError):
     """The report cannot be written."""
 
 
-def write_report(study_folder: Path, out: Path | None = None) -> Path:
+def write_report(study_folder: Path, out: Path | None = None, *, keep_hostnames: bool = False) -> Path:
     """Write ``report.html`` and ``figures/`` into the study's folder, or ``out``; returns the page's path.
 
     The page appears whole or not at all. Figures are of the toolkit where a page is beside them. With ``out``
-    nothing is written into the study.
+    nothing is written into the study. Host names, user names and places on a disk are left out unless
+    ``keep_hostnames``.
 
     Raises
     ------
@@ -28,7 +29,7 @@ def write_report(study_folder: Path, out: Path | None = None) -> Path:
     ReportError
         The report cannot be written.
     """
-    data = load_report_data(study_folder)
+    data = load_report_data(study_folder, keep_hostnames=keep_hostnames)
     files = StudyFiles(study_folder if out is None else out)
     try:
         files.folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from hytnas_agent.statistics import median
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.merging import merge
 from hytnas_datasets.portable import DataSheet, write_set
+from hytnas_datasets.sharing import Places
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Purpose, Study
 from hytnas_datasets.targets import get_target
@@ -35,12 +36,14 @@ def pack(
     """
     sets: list[LabelledSet] = []
     provenance: list[dict[str, Any]] = []
+    hostnames: list[str] = []
     for study in studies:
         with Study.open(study, create=False) as opened:
             sets.append(opened.labelled(target, space=get_space(space)))
             provenance.append(_provenance(opened, target))
+            hostnames += [device.identity.hostname for device in opened.devices.all()]
     labelled = merge(sets)
-    made: dict[str, Any] = {"studies": provenance}
+    made: dict[str, Any] = {"studies": Places(hostnames).out_of(provenance)}
     if labelled.context.execution == "instruction_count" and icount.is_built():
         made["emulated_system"] = msgspec.to_builtins(icount.build().manifest)
     return write_set(labelled, folder, name=name, summary=summary, licence=licence, provenance=made)

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from hytnas_agent.core_speed import CoreSpeed
-from hytnas_agent.records import Verdict
+from hytnas_agent.protocol import DeviceDescription
+from hytnas_agent.records import DeviceIdentity, HealthSnapshot, Outcome, Verdict
 from hytnas_datasets.errors import StudyError
 from hytnas_datasets.spaces import Architecture, Space, Variable, When, get_space
 from hytnas_datasets.store import Study
@@ -167,3 +168,38 @@ def test_architectures_carry_the_ids_that_commands_take(study: Study, make: Make
     study.export_tables(tmp_path)
     (row,) = read(tmp_path / "accuracy-hyt.csv")
     assert space.parse(row["architecture"]) == architecture
+
+
+def test_names_of_hosts_and_people_and_their_places_are_left_out_unless_asked_for(
+    study: Study, make: Make, tmp_path: Path
+) -> None:
+    config = {"models": "/home/jane roe/nets", "device": ["jane@box-17.lan"], "on": "box-17"}
+    study.runs.begin("hytnas-profile collect latency --study /srv/jane/s", config, {})
+    study.devices.add(
+        DeviceDescription(
+            DeviceIdentity("board-1", "box-17"),
+            make.context(),
+            (),
+            HealthSnapshot(1.0),
+            "0.1",
+            spool_path="/home/jane/.local/state/hytnas/spool",
+        )
+    )
+    study.exports.add(make.export("m", None))
+    said = {"outcome": Outcome.INTERNAL, "message": "box-17: no /home/jane/spool/m.onnx"}
+    study.results.add(make.result("job", "m", **said), model_sha256="m", purpose="latency", replicate=0)
+    for keep, kept in ((False, set()), (True, {"jane", "box-17"})):
+        files = study.export_tables(tmp_path / str(keep), keep_hostnames=keep)
+        text = "".join(path.read_text() for path in files)
+        assert {name for name in ("jane", "roe", "box-17") if name in text} - {"roe"} == kept
+    assert read(tmp_path / "False" / "processes.csv")[0]["message"] == "\u2026: no \u2026/m.onnx"
+
+
+def test_text_from_elsewhere_is_no_formula_and_moves_no_cursor(
+    study: Study, make: Make, tmp_path: Path
+) -> None:
+    study.exports.add(make.export("m", None, path='=HYPERLINK("x")'))
+    study.labels.add(make.label("m", message="\x1b[2Ja\r\nb"), "latency", "board-1", make.context())
+    study.export_tables(tmp_path)
+    (row,) = read(tmp_path / "latency-files.csv")
+    assert (row["model"], row["message"]) == ('\'=HYPERLINK("x")', " [2Ja  b")

@@ -7,10 +7,11 @@ import pytest
 from rich.table import Table
 from typer.testing import CliRunner
 
+from hytnas_agent.output import plain
 from hytnas_agent.protocol import Check
 from hytnas_host.cli import console
 from hytnas_host.cli.app import app
-from hytnas_host.cli.console import BarProgress, PlainConsole, plain, print_json, print_table
+from hytnas_host.cli.console import BarProgress, PlainConsole, print_json, print_table
 from hytnas_host.devices.errors import DeviceError
 
 HOSTILE = "Pi\x1b]0;owned\x07\x1b[2J\x9b31m\r\x08\u202e\udcff\x7f end"

@@ -13,7 +13,7 @@ from hytnas_agent.errors import HytnasError
 from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import Study
 from hytnas_host.cli.app import app
-from hytnas_host.cli.boundary import explain
+from hytnas_host.cli.boundary import explain, show_traceback
 from hytnas_host.devices import AgentDevice, registry
 from hytnas_host.devices.transport import LocalTransport
 
@@ -142,3 +142,9 @@ def test_rows_that_cannot_be_read_are_a_line_and_the_rest_is_shown(tmp_path: Pat
         line = error_line(result)
         assert line.startswith("warning: 1 row of the table failure in")
         assert "row 1" in line
+
+
+def test_a_traceback_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ValueError("a\x1b[2Jb\x9bc")
+    show_traceback(ValueError, error, None)
+    assert capsys.readouterr().err == "ValueError: a [2Jb c\n"

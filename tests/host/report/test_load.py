@@ -244,10 +244,23 @@ def test_the_report_and_its_figures_are_written_whatever_numbers_are_stored(
     page = write_report(study_folder, tmp_path / "elsewhere")
     assert page == tmp_path / "elsewhere" / "report.html"
     assert not StudyFiles(study_folder).report.exists()
-    assert "12\u00a0networks on the Pareto front" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "12\u00a0networks on the Pareto front" in text
+    assert "(0123456789abcdef)" in text
+    assert "example (0123456789abcdef)" not in text, "the name of the host"
     assert (page.parent / "figures" / "overview.png").is_file()
     assert not list(page.parent.glob("*.part"))
     assert b"HyT-NAS report</title>" in page.read_bytes()  # by which it is known when it is written again
+
+
+def test_names_of_people_and_places_are_left_out_where_that_is_said(study_folder):
+    with Study.open(study_folder) as study:
+        study.runs.begin("hytnas-profile run --study /home/jane/s", {"models": "/home/jane/nets"}, {})
+        study.failures.add("file", "/home/jane/a.onnx", "/home/jane/a.onnx cannot be read")
+    data = load_report_data(study_folder, keep_hostnames=False)
+    assert "jane" not in str(data)
+    assert (data.device.identity.hostname, data.settings) == ("", (("models", "\u2026/nets"),))
+    assert "jane" in str(load_report_data(study_folder))
 
 
 @pytest.mark.parametrize("name", ["report.html", "figures/overview.png"])
