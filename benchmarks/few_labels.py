@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from hytnas_datasets.bundled import set_folder
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.portable import read_set
+from hytnas_predictors.leaderboard.validation import HALF_WIDTH
 from hytnas_predictors.metrics import kendall_tau, mape
 from hytnas_predictors.predictor import fit_predictor
-from hytnas_predictors.validation import HALF_WIDTH
 
 SIZES = (10, 20, 40, 80, 200)
 Rows = NDArray[np.int64]

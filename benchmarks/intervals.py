@@ -21,11 +21,11 @@ from typing import Any, Self
 import numpy as np
 
 from hytnas_datasets.targets import LATENCY
-from hytnas_predictors.ceiling import noise_ceiling
-from hytnas_predictors.comparison import Contender, difference, tells_apart
 from hytnas_predictors.intervals import bootstrap_tau, percentile_interval, resample_weights
+from hytnas_predictors.leaderboard.ceiling import noise_ceiling
+from hytnas_predictors.leaderboard.comparison import Contender, difference, tells_apart
+from hytnas_predictors.leaderboard.validation import cross_validate, grouped_folds
 from hytnas_predictors.metrics import kendall_tau
-from hytnas_predictors.validation import cross_validate, grouped_folds
 
 FEATURES = 10
 RESAMPLES = 500

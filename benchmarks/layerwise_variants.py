@@ -20,8 +20,8 @@ from hytnas_predictors.estimators import make_estimator
 from hytnas_predictors.estimators.gaussian_process import fit_process
 from hytnas_predictors.estimators.layer_costs import fit_costs, fit_layer_costs, left_out_residuals
 from hytnas_predictors.features import make_features
+from hytnas_predictors.leaderboard.validation import HALF_WIDTH
 from hytnas_predictors.metrics import kendall_tau, mape
-from hytnas_predictors.validation import HALF_WIDTH
 
 Floats = NDArray[np.float64]
 SIZES = (10, 20, 40, 80)

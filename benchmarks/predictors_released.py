@@ -48,10 +48,15 @@ from hytnas_predictors.estimators import list_estimators, make_estimator
 from hytnas_predictors.features import make_features
 from hytnas_predictors.intervals import group_codes
 from hytnas_predictors.leaderboard import build_leaderboard
+from hytnas_predictors.leaderboard.validation import (
+    HALF_WIDTH,
+    CrossValidation,
+    cross_validate,
+    grouped_folds,
+)
 from hytnas_predictors.metrics import kendall_tau, mape, spearman
 from hytnas_predictors.predictor import fit_predictor
 from hytnas_predictors.recipes import LAYERWISE, Recipe, default_estimator, default_recipe, suits, to_scale
-from hytnas_predictors.validation import HALF_WIDTH, CrossValidation, cross_validate, grouped_folds
 
 FEATURES = (
     ("ordinal",),

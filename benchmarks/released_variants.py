@@ -25,9 +25,9 @@ from sklearn.svm import SVR
 from hytnas_predictors.estimators import make_estimator
 from hytnas_predictors.features import FeatureSet, make_features
 from hytnas_predictors.intervals import group_codes
+from hytnas_predictors.leaderboard.validation import grouped_folds
 from hytnas_predictors.metrics import kendall_tau, mape
 from hytnas_predictors.recipes import default_recipe
-from hytnas_predictors.validation import grouped_folds
 
 Floats = np.ndarray
 Fit = Callable[[Floats, Floats, int], Callable[[Floats], Floats]]

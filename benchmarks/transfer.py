@@ -42,10 +42,10 @@ from hytnas_datasets.work import WORK_COLUMNS
 from hytnas_predictors.design import choose_networks
 from hytnas_predictors.estimators.gaussian_process import fit_process
 from hytnas_predictors.features import make_features
+from hytnas_predictors.leaderboard.validation import HALF_WIDTH
 from hytnas_predictors.metrics import kendall_tau, mape
 from hytnas_predictors.predictor import Predictor, fit_predictor
 from hytnas_predictors.transfer import transfer_predictor
-from hytnas_predictors.validation import HALF_WIDTH
 
 Floats = NDArray[np.float64]
 FEW = (10, 20)

@@ -7,7 +7,6 @@ when they are first used.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hytnas_predictors.ceiling import noise_ceiling as noise_ceiling
     from hytnas_predictors.design import choose_networks as choose_networks
     from hytnas_predictors.errors import PredictorError as PredictorError
     from hytnas_predictors.errors import PredictorMismatchError as PredictorMismatchError
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from hytnas_predictors.explanation import unit_costs as unit_costs
     from hytnas_predictors.leaderboard import build_leaderboard as build_leaderboard
     from hytnas_predictors.leaderboard import write_csv as write_csv
+    from hytnas_predictors.leaderboard.ceiling import noise_ceiling as noise_ceiling
     from hytnas_predictors.metrics import kendall_tau as kendall_tau
     from hytnas_predictors.metrics import mape as mape
     from hytnas_predictors.metrics import rmse as rmse
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from hytnas_predictors.transfer import transfer_predictor as transfer_predictor
 
 _EXPORTS = {
-    "hytnas_predictors.ceiling": ("noise_ceiling",),
+    "hytnas_predictors.leaderboard.ceiling": ("noise_ceiling",),
     "hytnas_predictors.design": ("choose_networks",),
     "hytnas_predictors.errors": ("PredictorError", "PredictorMismatchError"),
     "hytnas_predictors.estimators": ("Estimator", "list_estimators", "make_estimator"),

@@ -26,10 +26,10 @@ from hytnas_datasets.spaces import Architecture
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.features import make_features
 from hytnas_predictors.intervals import group_codes
+from hytnas_predictors.leaderboard.validation import cross_validate, grouped_folds
 from hytnas_predictors.metrics import mape
 from hytnas_predictors.predictor import Predictor, fit_predictor
 from hytnas_predictors.recipes import default_estimator, default_recipe
-from hytnas_predictors.validation import cross_validate, grouped_folds
 
 Floats = NDArray[np.float64]
 

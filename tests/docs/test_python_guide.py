@@ -11,8 +11,8 @@ from hytnas_agent.records import MeasureSettings
 from hytnas_host.collect import accuracy
 from hytnas_host.devices import AgentDevice, registry
 from hytnas_host.training import TrainingRecipe
-from hytnas_predictors import leaderboard
 from hytnas_predictors.estimators import ESTIMATORS
+from hytnas_predictors.leaderboard import build
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "python.md"
 MAX_LINES = 40
@@ -49,7 +49,7 @@ def test_the_main_job_fits_on_a_page_and_runs(
         small = small.replace(normal, tiny)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(leaderboard, "MINIMUM_NETWORKS", 5)
+    monkeypatch.setattr(build, "MINIMUM_NETWORKS", 5)
     cheap = {name: ESTIMATORS.bundled[name] for name in ("lightgbm", "layerwise", "ridge")}
     monkeypatch.setattr(ESTIMATORS, "bundled", cheap)
     monkeypatch.setattr(accuracy, "TrainingRecipe", lambda: SHORT)

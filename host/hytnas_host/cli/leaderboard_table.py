@@ -5,7 +5,7 @@ from rich.markup import escape
 from hytnas_agent.records import EXECUTION_WORDS
 from hytnas_datasets.targets import get_target
 from hytnas_host.cli.console import out, print_table
-from hytnas_predictors.comparison import describe_p
+from hytnas_predictors.leaderboard.comparison import describe_p
 from hytnas_predictors.result import Leaderboard, Score
 
 TAU = "Kendall tau [95 %]"

@@ -22,7 +22,7 @@ from hytnas_host.report.words import (
     significant,
 )
 from hytnas_host.search.result import Pick, VerifiedRow
-from hytnas_predictors.comparison import describe_p
+from hytnas_predictors.leaderboard.comparison import describe_p
 from hytnas_predictors.result import EdgeScore, Leaderboard, Score
 
 Facts = tuple[tuple[str, str], ...]

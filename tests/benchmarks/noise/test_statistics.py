@@ -19,7 +19,7 @@ from noise.statistics import (
 from noise_intervals import coverage
 
 from hytnas_datasets.targets import LATENCY
-from hytnas_predictors.ceiling import noise_ceiling
+from hytnas_predictors.leaderboard.ceiling import noise_ceiling
 from hytnas_predictors.metrics import kendall_tau
 
 MODELS, PASSES, RESAMPLES = 60, 20, 400

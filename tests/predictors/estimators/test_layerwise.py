@@ -10,8 +10,8 @@ from hytnas_predictors.estimators import files, make_estimator, tensors
 from hytnas_predictors.estimators.layer_costs import fit_costs, left_out_residuals
 from hytnas_predictors.estimators.layerwise import LayerwiseEstimator
 from hytnas_predictors.features import make_features
+from hytnas_predictors.leaderboard.validation import grouped_folds
 from hytnas_predictors.metrics import kendall_tau, mape
-from hytnas_predictors.validation import grouped_folds
 
 NOMINAL = 1.645
 

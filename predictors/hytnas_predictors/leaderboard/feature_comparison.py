@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_predictors.features import FEATURE_SETS, make_features, usable_sets
+from hytnas_predictors.leaderboard.validation import cross_validate
 from hytnas_predictors.metrics import kendall_tau, mape
 from hytnas_predictors.progress import ProgressFactory
 from hytnas_predictors.recipes import Recipe
 from hytnas_predictors.result import FeatureScore
-from hytnas_predictors.validation import cross_validate
 
 PROBES: Final = {"ridge": {}, "lightgbm": {"members": 1}}
 """Estimators that any features suit, and that are fitted in an instant."""

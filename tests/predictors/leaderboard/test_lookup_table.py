@@ -7,7 +7,7 @@ from hytnas_agent.pass_records import OperatorProfile, OperatorTime
 from hytnas_datasets.plan import LayerPlan, Task, build_plan, count_layer
 from hytnas_datasets.plan.layers import Layer, size
 from hytnas_datasets.spaces import get_space
-from hytnas_predictors.lookup_table import ProfiledLayers
+from hytnas_predictors.leaderboard.lookup_table import ProfiledLayers
 
 SOME = np.arange(12) < 6
 

@@ -7,10 +7,10 @@ import numpy as np
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import ESTIMATORS, estimator_class, list_estimators
+from hytnas_predictors.leaderboard.trial import Trial
+from hytnas_predictors.leaderboard.validation import CrossValidation, cross_validate
 from hytnas_predictors.progress import ProgressFactory
 from hytnas_predictors.recipes import Recipe, suits
-from hytnas_predictors.trial import Trial
-from hytnas_predictors.validation import CrossValidation, cross_validate
 
 
 def cross_validate_all(

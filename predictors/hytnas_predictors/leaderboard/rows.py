@@ -10,9 +10,9 @@ from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.work import WORK_COLUMNS
 from hytnas_predictors.features import FeatureSet
 from hytnas_predictors.intervals import group_codes
+from hytnas_predictors.leaderboard.trial import feature_tables
 from hytnas_predictors.predictor import WorkRows
 from hytnas_predictors.recipes import Recipe
-from hytnas_predictors.trial import feature_tables
 
 Floats = NDArray[np.float64]
 WORK: tuple[FeatureSet, ...] = ("work",)

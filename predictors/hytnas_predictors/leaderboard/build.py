@@ -16,7 +16,15 @@ from hytnas_datasets.families import has_networks
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.quality_flags import describe_flags
 from hytnas_datasets.targets import get_target
-from hytnas_predictors.baselines import (
+from hytnas_predictors.errors import PredictorError
+from hytnas_predictors.estimators import ESTIMATORS, estimator_class
+from hytnas_predictors.estimators.base import check_labels
+from hytnas_predictors.intervals import (
+    DEFAULT_RESAMPLES,
+    TauBootstrap,
+    resample_weights,
+)
+from hytnas_predictors.leaderboard.baselines import (
     Column,
     baseline_columns,
     cross_validate_baseline,
@@ -25,26 +33,22 @@ from hytnas_predictors.baselines import (
     fit_mean,
     fixed_column,
 )
-from hytnas_predictors.candidates import cross_validate_all, describe_failures, suitable_estimators
-from hytnas_predictors.ceiling import noise_ceiling
-from hytnas_predictors.comparison import Contender, make_verdict
-from hytnas_predictors.entries import add_edges, compare_with_best, draw_curves, enter, make_score
-from hytnas_predictors.errors import PredictorError
-from hytnas_predictors.estimators import ESTIMATORS, estimator_class
-from hytnas_predictors.estimators.base import check_labels
-from hytnas_predictors.feature_comparison import compare_features
-from hytnas_predictors.intervals import (
-    DEFAULT_RESAMPLES,
-    TauBootstrap,
-    resample_weights,
+from hytnas_predictors.leaderboard.candidates import (
+    cross_validate_all,
+    describe_failures,
+    suitable_estimators,
 )
+from hytnas_predictors.leaderboard.ceiling import noise_ceiling
+from hytnas_predictors.leaderboard.comparison import Contender, make_verdict
+from hytnas_predictors.leaderboard.entries import add_edges, compare_with_best, draw_curves, enter, make_score
+from hytnas_predictors.leaderboard.feature_comparison import compare_features
+from hytnas_predictors.leaderboard.rows import WORK, Rows, gather_rows
+from hytnas_predictors.leaderboard.trial import Trial
+from hytnas_predictors.leaderboard.validation import CrossValidation, grouped_folds
 from hytnas_predictors.predictor import WorkRows
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 from hytnas_predictors.recipes import Recipe, default_recipe
 from hytnas_predictors.result import Interval, Leaderboard, OutOfFold, Score
-from hytnas_predictors.rows import WORK, Rows, gather_rows
-from hytnas_predictors.trial import Trial
-from hytnas_predictors.validation import CrossValidation, grouped_folds
 
 Floats = NDArray[np.float64]
 MINIMUM_NETWORKS: Final = 8

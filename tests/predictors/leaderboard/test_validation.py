@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hytnas_datasets.errors import NotEnoughDataError
 from hytnas_predictors.estimators import make_estimator
-from hytnas_predictors.validation import cross_validate, grouped_folds
+from hytnas_predictors.leaderboard.validation import cross_validate, grouped_folds
 
 
 @given(st.lists(st.integers(0, 12), min_size=10, max_size=60), st.integers(2, 5), st.integers(0, 99))

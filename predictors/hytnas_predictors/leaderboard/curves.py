@@ -4,10 +4,10 @@ from typing import Final
 
 import numpy as np
 
+from hytnas_predictors.leaderboard.trial import Trial
 from hytnas_predictors.progress import Progress
 from hytnas_predictors.recipes import Recipe
 from hytnas_predictors.result import CurvePoint, Interval, LearningCurve
-from hytnas_predictors.trial import Trial
 
 SMALLEST: Final = 10
 MIN_LEFT_OUT: Final = 10

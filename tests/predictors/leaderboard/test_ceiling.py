@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hytnas_datasets.targets import ACCURACY, LATENCY, MODEL_SIZE
-from hytnas_predictors.ceiling import moderate, noise_ceiling, noise_of_repeats, shrink
+from hytnas_predictors.leaderboard.ceiling import moderate, noise_ceiling, noise_of_repeats, shrink
 from hytnas_predictors.metrics import kendall_tau
 
 

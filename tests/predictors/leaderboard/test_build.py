@@ -13,13 +13,13 @@ from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import Task, build_plan, count_layer
 from hytnas_datasets.spaces import Space, Variable
 from hytnas_datasets.targets import ACCURACY, get_target
-from hytnas_predictors.baselines import baseline_columns
-from hytnas_predictors.candidates import suitable_estimators
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.estimators import ESTIMATORS, list_estimators
 from hytnas_predictors.estimators.mlp import MLP2Estimator
 from hytnas_predictors.features import FEATURE_SETS
 from hytnas_predictors.leaderboard import build_leaderboard, to_rows, write_csv
+from hytnas_predictors.leaderboard.baselines import baseline_columns
+from hytnas_predictors.leaderboard.candidates import suitable_estimators
 from hytnas_predictors.progress import SilentProgress
 from hytnas_predictors.recipes import Recipe, suits
 from hytnas_predictors.result import Leaderboard

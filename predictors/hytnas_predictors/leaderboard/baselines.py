@@ -15,7 +15,7 @@ from hytnas_datasets.families import has_networks
 from hytnas_datasets.labelled import LabelledSet
 from hytnas_datasets.plan import build_plan, count_network
 from hytnas_datasets.targets import Scale
-from hytnas_predictors.lookup_table import ProfiledLayers
+from hytnas_predictors.leaderboard.lookup_table import ProfiledLayers
 from hytnas_predictors.recipes import from_scale, to_scale
 from hytnas_predictors.roofline import estimate_latency_ms
 

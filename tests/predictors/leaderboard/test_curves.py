@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from hytnas_predictors.curves import curve_sizes, learning_curve
-from hytnas_predictors.edges import edge_rows
+from hytnas_predictors.leaderboard.curves import curve_sizes, learning_curve
+from hytnas_predictors.leaderboard.edges import edge_rows
+from hytnas_predictors.leaderboard.trial import Trial
+from hytnas_predictors.leaderboard.validation import grouped_folds
 from hytnas_predictors.progress import SilentProgress
 from hytnas_predictors.recipes import Recipe
-from hytnas_predictors.trial import Trial
-from hytnas_predictors.validation import grouped_folds
 
 TREES = Recipe("lightgbm", ("ordinal",), "identity", {"members": 1, "n_estimators": 60})
 

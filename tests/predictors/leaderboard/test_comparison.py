@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hytnas_predictors.comparison import (
+from hytnas_predictors.leaderboard.comparison import (
     Contender,
     corrected_p_value,
     difference,

@@ -9,15 +9,15 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from hytnas_predictors import metrics
-from hytnas_predictors.comparison import Contender, corrected_p_value
-from hytnas_predictors.curves import curve_sizes, learning_curve
-from hytnas_predictors.edges import edge_rows
 from hytnas_predictors.intervals import TauBootstrap, percentile_interval
+from hytnas_predictors.leaderboard.comparison import Contender, corrected_p_value
+from hytnas_predictors.leaderboard.curves import curve_sizes, learning_curve
+from hytnas_predictors.leaderboard.edges import edge_rows
+from hytnas_predictors.leaderboard.trial import Trial
+from hytnas_predictors.leaderboard.validation import CrossValidation
 from hytnas_predictors.progress import ProgressFactory
 from hytnas_predictors.recipes import Recipe
 from hytnas_predictors.result import EdgeScore, LearningCurve, NoiseCeiling, Score
-from hytnas_predictors.trial import Trial
-from hytnas_predictors.validation import CrossValidation
 
 Floats = NDArray[np.float64]
 ROUNDING: Final = 1e-9
