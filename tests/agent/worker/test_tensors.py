@@ -1,4 +1,5 @@
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ from hytnas_agent.runtimes.base import RuntimeFailure, TensorSpec
 from hytnas_agent.runtimes.integer_inputs import Range
 from hytnas_agent.worker import tensors
 from hytnas_agent.worker.tensors import (
+    ArchiveError,
     ParityFailure,
     check_parity,
     given_inputs,
     load_arrays,
     random_inputs,
+    read_archive,
     reference_cases,
 )
 
@@ -105,6 +108,26 @@ def test_given_inputs_that_do_not_fit_are_no_fault_of_the_model(
     np.savez(tmp_path / "pickled.npz", ids=np.array([{}]), allow_pickle=True)
     with pytest.raises(RuntimeFailure, match="cannot be read"):
         given_inputs([spec], tmp_path / "pickled.npz")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776,), }\n",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (1180591620717411303424,), }\n",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }\n",
+        b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n",
+        b"(" * 5000,
+    ],
+    ids=["4 TiB", "beyond 64 bits", "negative", "objects", "nested"],
+)
+def test_an_array_that_lies_about_itself_is_refused(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "lies.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64)
+        archive.writestr("ids.npy", content)
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        read_archive(path)
 
 
 def test_arrays_come_in_their_order(tmp_path: Path) -> None:

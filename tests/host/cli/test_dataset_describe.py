@@ -3,6 +3,7 @@
 import json
 
 import msgspec
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -17,9 +18,11 @@ from hytnas_agent.records import (
     ProcessResult,
     Verdict,
 )
+from hytnas_datasets.spaces import get_space
 from hytnas_datasets.store import ExportRecord, Study
 from hytnas_host.cli import console
 from hytnas_host.cli.app import app
+from hytnas_host.collect.label_rows import rows_of_study
 
 CONTEXT = DeviceContext("Pi", "bcm", "aarch64", 4, 2**30, "Debian", "6.1", "onnxruntime", "1", "x", 1, "fast")
 
@@ -95,3 +98,16 @@ def test_the_latency_of_each_file_is_shown_or_why_there_is_none(folder, tmp_path
     assert rows[0].startswith('a.onnx,onnx fp32,"x:1,3,8,8",board-1,native,UNSTABLE')
     found = json.loads(CliRunner().invoke(app, [*command, "--json"]).output)
     assert [row["file"] for row in found] == ["a.onnx", "b.onnx", "c.onnx"]
+
+
+def test_networks_are_called_by_their_ids(folder, tmp_path):
+    space = get_space("hyt")
+    (architecture,) = space.sample(1, np.random.default_rng(0))
+    with Study.open(folder) as study:
+        (stored,) = study.labels.all()
+    with Study.open(tmp_path) as study:
+        study.architectures.add(space, [architecture], ["p"], "latency")
+        study.exports.add(ExportRecord("a", "onnx", "models/a.onnx", 1, plan_hash="p"))
+        study.labels.add(stored.label, "latency", "board-1", CONTEXT)
+        (row,) = rows_of_study(study)
+    assert (row.file, row.kind, row.median_ms) == (space.format(architecture), "onnx fp32", 11.0)
