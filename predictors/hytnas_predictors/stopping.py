@@ -26,7 +26,7 @@ from hytnas_datasets.spaces import Architecture
 from hytnas_predictors.errors import PredictorError
 from hytnas_predictors.features import make_features
 from hytnas_predictors.intervals import group_codes
-from hytnas_predictors.leaderboard.validation import cross_validate, grouped_folds
+from hytnas_predictors.leaderboard.validation import MIN_SCORED, cross_validate, grouped_folds
 from hytnas_predictors.metrics import mape
 from hytnas_predictors.predictor import Predictor, fit_predictor
 from hytnas_predictors.recipes import default_estimator, default_recipe
@@ -38,7 +38,6 @@ GROWTH: Final = 2.0**0.5
 RISK: Final = 0.05
 RANDOM_SHARE: Final = 0.5
 FOLDS: Final = 5
-MIN_SCORED: Final = 8
 PLACES: Final = 500
 """Random networks whose predictions stand for those of the space."""
 CANDIDATES: Final = 200

@@ -49,7 +49,7 @@ def test_the_main_job_fits_on_a_page_and_runs(
         small = small.replace(normal, tiny)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(build, "MINIMUM_NETWORKS", 5)
+    monkeypatch.setattr(build, "MIN_SCORED", 5)
     cheap = {name: ESTIMATORS.bundled[name] for name in ("lightgbm", "layerwise", "ridge")}
     monkeypatch.setattr(ESTIMATORS, "bundled", cheap)
     monkeypatch.setattr(accuracy, "TrainingRecipe", lambda: SHORT)

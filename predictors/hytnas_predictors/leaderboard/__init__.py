@@ -7,7 +7,6 @@ they are first used.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hytnas_predictors.leaderboard.build import FOLDED_FROM as FOLDED_FROM
-    from hytnas_predictors.leaderboard.build import MINIMUM_NETWORKS as MINIMUM_NETWORKS
     from hytnas_predictors.leaderboard.build import build_leaderboard as build_leaderboard
     from hytnas_predictors.leaderboard.build import to_rows as to_rows
     from hytnas_predictors.leaderboard.build import write_csv as write_csv
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "hytnas_predictors.leaderboard.build": (
         "FOLDED_FROM",
-        "MINIMUM_NETWORKS",
         "build_leaderboard",
         "to_rows",
         "write_csv",

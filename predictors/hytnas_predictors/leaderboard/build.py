@@ -44,15 +44,13 @@ from hytnas_predictors.leaderboard.entries import add_edges, compare_with_best, 
 from hytnas_predictors.leaderboard.feature_comparison import compare_features
 from hytnas_predictors.leaderboard.rows import WORK, Rows, gather_rows
 from hytnas_predictors.leaderboard.trial import Trial
-from hytnas_predictors.leaderboard.validation import CrossValidation, grouped_folds
+from hytnas_predictors.leaderboard.validation import MIN_SCORED, CrossValidation, grouped_folds
 from hytnas_predictors.predictor import WorkRows
 from hytnas_predictors.progress import ProgressFactory, SilentProgress
 from hytnas_predictors.recipes import Recipe, default_recipe
 from hytnas_predictors.result import Interval, Leaderboard, OutOfFold, Score
 
 Floats = NDArray[np.float64]
-MINIMUM_NETWORKS: Final = 8
-"""Of fewer even the interval of a perfect order says little."""
 FOLDED_FROM: Final = 20
 """From so many networks on folds are drawn; of fewer each network is a fold."""
 CHANCE: Final = "mean"
@@ -249,11 +247,11 @@ def _check_names(recipes: Sequence[Recipe]) -> None:
 
 
 def _check_rows(rows: Rows, labelled: LabelledSet) -> None:
-    if rows.networks < MINIMUM_NETWORKS:
+    if rows.networks < MIN_SCORED:
         target = labelled.target
         raise NotEnoughDataError(
             f"{rows.networks} labelled networks are too few for a leaderboard of {target.words}, "
-            f"which takes at least {MINIMUM_NETWORKS}{labelled.describe_left_out()}",
+            f"which takes at least {MIN_SCORED}{labelled.describe_left_out()}",
             f"Collect more: {target.collect} --n {4 * FOLDED_FROM}.",
         )
     check_labels(rows.y)

@@ -22,6 +22,8 @@ from hytnas_predictors.recipes import from_scale, to_scale
 
 Floats = NDArray[np.float64]
 Folds = NDArray[np.int64]
+MIN_SCORED: Final = 8
+"""On fewer networks scores say too little: even the interval of a perfect order is wide."""
 HALF_WIDTH: Final = float(norm.ppf(0.95))
 """Standard deviations from the mean to the ends of a nominal 90 % interval."""
 
