@@ -307,7 +307,7 @@ def _notes_on_rows(rows: Rows, files: int) -> list[str]:
     if rows.networks < FOLDED_FROM:
         notes.append(
             f"{rows.networks} networks are few: each is predicted by what was fitted to all others, and the "
-            "intervals are rough. What has learned nothing then ranks backwards, with a tau down to -1."
+            "intervals are wide. What has learned nothing then ranks backwards, with a tau down to -1."
         )
     if np.ptp(rows.y) == 0:
         notes.append("All labels are equal: there is nothing to rank.")
