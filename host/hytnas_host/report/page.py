@@ -1,5 +1,7 @@
 """From the data of a study to one self-contained page, and the figures as files beside it."""
 
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,17 +40,30 @@ DEFAULT_COMMANDS = ("hytnas-profile run",)
 
 @dataclass(frozen=True)
 class DrawnFigure:
-    """A figure inlined in the page, in two widths, with the tooltips of its marks."""
+    """A figure inlined in the page, in two widths, with the tooltips of its marks.
+
+    ``drawing`` and ``vector`` are the wide one, from which `write_figures` makes files.
+    """
 
     spec: FigureSpec
     wide: Markup
     narrow: Markup
     points: dict[str, list[dict[str, Any]]]
+    drawing: Drawing
+    vector: ET.Element
 
 
-def build_report(data: ReportData) -> str:
-    """The report as one HTML document without any external reference; equal data give equal text."""
-    figures = {key: _draw(spec) for key, spec in describe_figures(data).items()}
+def draw_figures(data: ReportData) -> dict[str, DrawnFigure]:
+    """The figures of a report by key, for the page and for files: to draw them takes most of the time."""
+    return {key: _draw(spec) for key, spec in describe_figures(data).items()}
+
+
+def build_report(data: ReportData, figures: Mapping[str, DrawnFigure] | None = None) -> str:
+    """The report as one HTML document without any external reference; equal data give equal text.
+
+    ``figures`` are those of `draw_figures`, which are drawn if they are not given.
+    """
+    figures = draw_figures(data) if figures is None else figures
     environment = Environment(
         loader=PackageLoader("hytnas_host.report"),
         autoescape=True,
@@ -100,18 +115,25 @@ def build_report(data: ReportData) -> str:
     )
 
 
-def write_figures(data: ReportData, folder: Path) -> list[Path]:
-    """Write every figure as PNG and SVG into ``folder``, and ``overview`` for a README; the files written."""
+def write_figures(
+    data: ReportData, folder: Path, figures: Mapping[str, DrawnFigure] | None = None
+) -> list[Path]:
+    """Write every figure as PNG and SVG into ``folder``, and ``overview`` for a README; the files written.
+
+    ``figures`` are those of `draw_figures`, which are drawn, in one width, if they are not given.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    specs = describe_figures(data)
+    if figures is None:
+        drawn = {key: (spec, *_draw_wide(spec)) for key, spec in describe_figures(data).items()}
+    else:
+        drawn = {key: (each.spec, each.drawing, each.vector) for key, each in figures.items()}
     overview = describe_overview(data)
     if overview is not None:
-        specs[overview.key] = overview
+        drawn[overview.key] = (overview, *_draw_wide(overview))
     written = []
-    for key, spec in specs.items():
-        drawing = spec.draw(spec.sizes[0])
+    for key, (spec, drawing, tree) in drawn.items():
         vector, raster = folder / f"{key}.svg", folder / f"{key}.png"
-        vector.write_text(svg.standalone(svg.render(drawing.figure, key), spec.alt), encoding="utf-8")
+        vector.write_text(svg.standalone(tree, spec.alt), encoding="utf-8")
         with mpl.rc_context(theme.RC):
             drawing.figure.savefig(
                 raster, dpi=72 * PNG_SCALE, facecolor=theme.LIGHT["surface"], metadata={"Software": None}
@@ -125,20 +147,36 @@ def _template_text(environment: Environment, name: str) -> str:
     return environment.loader.get_source(environment, name)[0]
 
 
+def _draw_wide(spec: FigureSpec) -> tuple[Drawing, ET.Element]:
+    drawing = spec.draw(spec.sizes[0])
+    return drawing, svg.render(drawing.figure, spec.key)
+
+
 def _draw(spec: FigureSpec) -> DrawnFigure:
-    drawings = {size: spec.draw(size) for size in spec.sizes}
-    inlined = {size.narrow: _inline(spec, size, drawing) for size, drawing in drawings.items()}
+    wide, narrow = spec.sizes
+    drawing, vector = _draw_wide(spec)
+    small = spec.draw(narrow)
     points = {
         name: [{"title": tip.title, "rows": tip.rows, "architecture": tip.architecture} for tip in tips]
-        for name, tips in drawings[spec.sizes[0]].points.items()
+        for name, tips in drawing.points.items()
     }
-    return DrawnFigure(spec, inlined[False], inlined[True], points)
+    return DrawnFigure(
+        spec,
+        _inline(spec, wide, drawing, vector),
+        _inline(spec, narrow, small, svg.render(small.figure, _key(spec, narrow))),
+        points,
+        drawing,
+        vector,
+    )
 
 
-def _inline(spec: FigureSpec, size: Size, drawing: Drawing) -> Markup:
-    key = f"{spec.key}-narrow" if size.narrow else spec.key
+def _key(spec: FigureSpec, size: Size) -> str:
+    return f"{spec.key}-narrow" if size.narrow else spec.key
+
+
+def _inline(spec: FigureSpec, size: Size, drawing: Drawing, tree: ET.Element) -> Markup:
     focusable = spec.focusable & drawing.points.keys()
     labels = {name: [tip.spoken() for tip in drawing.points[name]] for name in focusable}
     kind = "narrow" if size.narrow else "wide"
-    text = svg.inline(svg.render(drawing.figure, key), key, spec.alt, labels, kind=kind)
+    text = svg.inline(tree, _key(spec, size), spec.alt, labels, kind=kind)
     return Markup(text)  # noqa: S704  # serialised by ElementTree, which escapes all text

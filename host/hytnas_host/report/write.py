@@ -5,7 +5,7 @@ from pathlib import Path
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.whole_file import write_whole
 from hytnas_host.report.load import load_report_data
-from hytnas_host.report.page import build_report, write_figures
+from hytnas_host.report.page import build_report, draw_figures, write_figures
 from hytnas_host.study_files import ResultFileError, StudyFiles, check_replaceable
 
 _TITLE = b"HyT-NAS report</title>"
@@ -36,8 +36,10 @@ def write_report(study_folder: Path, out: Path | None = None, *, keep_hostnames:
         check_replaceable(files.report, lambda content: _TITLE in content)
         if not files.report.exists():
             _check_no_figures(files.figures)
-        write_whole(files.report, build_report(data).encode())
-        write_figures(data, files.figures)
+        files.figures.mkdir(exist_ok=True)  # what is in the way is told before anything is drawn
+        figures = draw_figures(data)
+        write_whole(files.report, build_report(data, figures).encode())
+        write_figures(data, files.figures, figures)
     except OSError as error:
         raise ReportError(
             f"the report cannot be written into {files.folder} ({error.strerror})",

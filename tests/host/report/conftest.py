@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+from hytnas_host.report import build_report
+
 
 def load_synthetic() -> ModuleType:
     """Import ``synthetic.py`` beside this file; tests are no package."""
@@ -23,3 +25,8 @@ def load_synthetic() -> ModuleType:
 @pytest.fixture(scope="session")
 def synthetic() -> ModuleType:
     return load_synthetic()
+
+
+@pytest.fixture(scope="session")
+def full_page(synthetic: ModuleType) -> str:
+    return build_report(synthetic.full_report())

@@ -47,10 +47,9 @@ def test_every_part_of_a_bar_says_what_it_is(synthetic):
     assert tips[0].architecture == data.passes.profiles[0].model
 
 
-def test_the_marks_in_the_page_are_as_many_as_their_tooltips(synthetic):
-    page = build_report(synthetic.full_report())
+def test_the_marks_in_the_page_are_as_many_as_their_tooltips(full_page):
     for key, marks in (("profile-stages", 21), ("profile-operators", 33)):
-        figure = page[page.index(f'data-figure="{key}"') :]
+        figure = full_page[full_page.index(f'data-figure="{key}"') :]
         parts = figure[figure.index('data-s="parts"') : figure.index("</svg>")]
         assert parts.count("data-p=") == marks
 
