@@ -4,8 +4,11 @@
 Handwritten Digits", UCI Machine Learning Repository, 1998, CC BY 4.0).
 """
 
+import gzip
 import hashlib
+import importlib.util
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +25,7 @@ from hytnas_host.training.data import (
 from hytnas_host.training.recipe import TrainingError
 
 _PIXEL_MAX = 16.0
+_SIDE = 8
 
 
 @lru_cache(maxsize=4)
@@ -37,11 +41,7 @@ def load_digits_images(
     TrainingError
         Either side of the split has fewer than 50 images, or both have more than there are.
     """
-    from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import, and only needed here)
-
-    bunch = load_digits()
-    pixels: NDArray[np.uint8] = bunch.images.astype(np.uint8)
-    labels: NDArray[np.int64] = bunch.target.astype(np.int64)
+    pixels, labels = read_digits()
     train_images, test_images = split_counts(len(labels), train_images, test_images)
     if min(train_images, test_images) < 50:
         raise TrainingError(
@@ -61,7 +61,7 @@ def load_digits_images(
     return ImageData(
         name="scikit-learn digits",
         resolution=resolution,
-        classes=len(bunch.target_names),
+        classes=int(labels.max()) + 1,
         train_images=images[train],
         train_labels=targets[train],
         test_images=images[test],
@@ -69,6 +69,26 @@ def load_digits_images(
         fingerprint=_fingerprint(pixels, labels, train, test, resolution),
         chance=chance_of(labels[test]),
     )
+
+
+def read_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """(1797, 8, 8) pixels and (1797,) labels of `sklearn.datasets.load_digits`.
+
+    They are read from the file that comes with scikit-learn: its import takes every process that trains
+    longer than a whole training of the smallest networks.
+    """
+    found = importlib.util.find_spec("sklearn")
+    file = Path(found.origin if found and found.origin else "").parent / "datasets/data/digits.csv.gz"
+    if file.is_file():
+        with gzip.open(file, "rt") as text:
+            table = np.loadtxt(text, delimiter=",")
+        pixels, labels = table[:, :-1].reshape(-1, _SIDE, _SIDE), table[:, -1]
+    else:  # a version that keeps it elsewhere
+        from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import, and only needed here)
+
+        bunch = load_digits()
+        pixels, labels = bunch.images, bunch.target
+    return pixels.astype(np.uint8), labels.astype(np.int64)
 
 
 def _fingerprint(

@@ -287,7 +287,8 @@ def test_no_study_is_one_clear_line(tmp_path):
         load_report_data(tmp_path)
 
 
-def test_a_study_of_data_sets_alone_has_no_store_and_still_a_report(study_folder):
+def test_a_study_of_data_sets_alone_has_no_store_and_still_a_report(study_folder, monkeypatch):
+    monkeypatch.setattr("hytnas_host.report.page.describe_figures", lambda data: {})
     (study_folder / "study.sqlite").unlink()
     data = load_report_data(study_folder)
     assert data.search is not None

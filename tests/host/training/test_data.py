@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from hytnas_host.training import load_digits_images
+from hytnas_host.training.digits import read_digits
 from hytnas_host.training.recipe import TrainingError
 
 
@@ -28,6 +29,18 @@ def test_the_split_is_stratified_and_disjoint() -> None:
     test = {image.numpy().tobytes() for image in data.test_images}
     assert not train & test
     assert 0.09 < data.chance < 0.12
+
+
+@pytest.mark.parametrize("file_is_found", [True, False])
+def test_the_digits_are_scikit_learns(monkeypatch: pytest.MonkeyPatch, file_is_found: bool) -> None:
+    from sklearn.datasets import load_digits
+
+    if not file_is_found:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    pixels, labels = read_digits()
+    assert (pixels.dtype, labels.dtype) == (np.uint8, np.int64)
+    np.testing.assert_array_equal(pixels, load_digits().images)
+    np.testing.assert_array_equal(labels, load_digits().target)
 
 
 def test_at_its_own_size_an_image_is_the_original() -> None:
