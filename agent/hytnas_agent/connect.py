@@ -4,6 +4,7 @@ This is what a host runs over an SSH channel, or as a child process for the mach
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import selectors
@@ -13,10 +14,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import BinaryIO
 
 from hytnas_agent.deadline import Deadline
 from hytnas_agent.errors import AgentError
+from hytnas_agent.instance import unusable
 from hytnas_agent.paths import StateFolder
+from hytnas_agent.regular_file import open_own, open_regular
 
 PROGRAM = (sys.executable, "-P", "-m", "hytnas_agent")
 """The agent's command line, without its arguments."""
@@ -37,6 +41,8 @@ def open_socket(state: StateFolder) -> socket.socket | None:
         return None
     except OSError as error:
         sock.close()
+        if error.errno == errno.ELOOP:  # a server puts its socket in the place of a link
+            return None
         raise AgentError(f"the agent's socket {state.socket} cannot be opened: {error.strerror}") from error
     return sock
 
@@ -72,13 +78,21 @@ def connect_or_start(state: StateFolder, server_options: Sequence[str] = ()) -> 
 
 def _start_server(state: StateFolder, options: Sequence[str]) -> subprocess.Popen[bytes]:
     command = [*PROGRAM, "--state", str(state.root), "serve", *options]
-    with contextlib.suppress(FileNotFoundError):
-        if state.server_log.stat().st_size > MAX_LOG_BYTES:
-            state.server_log.unlink()
-    with state.server_log.open("ab") as log:
+    with _server_log(state) as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
         )
+
+
+def _server_log(state: StateFolder) -> BinaryIO:
+    """What the server writes is added to it; a long one is begun anew."""
+    try:
+        log = os.fdopen(open_own(state.server_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
+        if os.fstat(log.fileno()).st_size > MAX_LOG_BYTES:
+            log.truncate(0)
+    except OSError as error:
+        raise unusable(state.server_log, error) from error
+    return log
 
 
 def _peer_pid(sock: socket.socket) -> int:
@@ -88,18 +102,29 @@ def _peer_pid(sock: socket.socket) -> int:
 
 
 def someone_serves(state: StateFolder) -> bool:
-    """Whether a server holds the state folder, on its way up or down included."""
-    with contextlib.suppress(FileNotFoundError), state.server_lock.open("rb") as file:
-        try:
+    """Whether a server holds the state folder, on its way up or down included.
+
+    Raises
+    ------
+    AgentError
+        If the lock file cannot be used.
+    """
+    try:
+        with open_regular(state.server_lock) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise unusable(state.server_lock, error) from error
     return False
 
 
 def _last_log_line(state: StateFolder) -> str:
     try:
-        lines = state.server_log.read_text(errors="replace").strip().splitlines()
+        with open_regular(state.server_log) as log:
+            lines = log.read().decode(errors="replace").strip().splitlines()
     except OSError:
         lines = []
     return lines[-1] if lines else f"see {state.server_log}"

@@ -4,9 +4,11 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import StateFolder
+from hytnas_agent.regular_file import open_own
 
 
 class AlreadyServingError(AgentError):
@@ -21,6 +23,8 @@ def single_instance(state: StateFolder) -> Iterator[None]:
     ------
     AlreadyServingError
         If another process does.
+    AgentError
+        If the lock file cannot be used.
     """
     descriptor = _opened(state)
     try:
@@ -37,7 +41,15 @@ def single_instance(state: StateFolder) -> Iterator[None]:
 
 
 def _opened(state: StateFolder) -> int:
-    return os.open(state.server_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return open_own(state.server_lock)
+    except OSError as error:
+        raise unusable(state.server_lock, error) from error
+
+
+def unusable(path: Path, error: OSError) -> AgentError:
+    """The error for a file of the state folder that something else has taken the place of."""
+    return AgentError(f"{path} cannot be used: {error.strerror}", "Move it away, and run the same again")
 
 
 def _lock(descriptor: int, state: StateFolder) -> None:

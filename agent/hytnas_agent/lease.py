@@ -8,16 +8,18 @@ import fcntl
 import os
 import time
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from hytnas_agent.errors import AgentError
 from hytnas_agent.paths import LEASE_VARIABLE
 from hytnas_agent.protocol import BusyHolder, ErrorCode, RpcError
+from hytnas_agent.regular_file import open_own
 
 
 class _Record(msgspec.Struct, frozen=True):
-    token: int = 0
+    token: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)] = 0
     holder: BusyHolder | None = None
 
 
@@ -126,13 +128,12 @@ def _opened(path: Path) -> int:
 
     Linux refuses O_CREAT for a file of another user in a folder such as /tmp (fs.protected_regular).
     """
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     with contextlib.suppress(FileNotFoundError):
-        return os.open(path, flags)
+        return open_own(path, os.O_RDWR)
     try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = open_own(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except FileExistsError:  # another process was faster
-        return os.open(path, flags)
+        return open_own(path, os.O_RDWR)
     os.fchmod(descriptor, 0o666)
     return descriptor
 
@@ -146,7 +147,7 @@ def _is_lease(descriptor: int) -> bool:
 def _read(descriptor: int) -> _Record:
     try:
         return msgspec.json.decode(os.pread(descriptor, 1 << 16, 0), type=_Record)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _Record()
 
 

@@ -190,7 +190,7 @@ class StateFolder:
             self.incoming.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise AgentError(
-                f"the state folder {self.root} cannot be used: {error.strerror or error}",
+                f"the state folder {self.root} cannot be used: {error.filename}: {error.strerror or error}",
                 f"Choose another with --state or {STATE_VARIABLE}",
             ) from error
         return self

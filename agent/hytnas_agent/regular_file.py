@@ -15,14 +15,46 @@ def open_regular(path: Path) -> BufferedReader:
     OSError
         It cannot be read, or is no regular file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    return os.fdopen(_regular(path, os.O_RDONLY, 0), "rb")
+
+
+def open_own(path: Path, flags: int = os.O_RDWR | os.O_CREAT, mode: int = 0o600) -> int:
+    """A descriptor of a file that the toolkit keeps for itself; a link in its place is not followed.
+
+    Parameters
+    ----------
+    path : Path
+    flags, mode : int
+        As of open(2).
+
+    Raises
+    ------
+    OSError
+        It cannot be opened, is a link, or is no regular file.
+    """
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
+        return _regular(path, flags | os.O_NOFOLLOW, mode)
+    except OSError as error:
+        if error.errno == errno.ELOOP and path.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link", str(path)) from error
+        if error.errno == errno.ENXIO:  # a pipe that nobody reads, or a socket
+            raise _not_regular(path) from error
+        raise
+
+
+def _regular(path: Path, flags: int, mode: int) -> int:
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, mode)
+    try:
+        found = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(found):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        return os.fdopen(descriptor, "rb")
+        if not stat.S_ISREG(found):
+            raise _not_regular(path)
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
+
+
+def _not_regular(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "it is no regular file", str(path))

@@ -15,6 +15,7 @@ from hytnas_agent.errors import AgentError
 from hytnas_agent.journal import Journal
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
+from hytnas_agent.regular_file import open_regular
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -68,6 +69,7 @@ def check_fetched(state: StateFolder) -> None:
 def _named_pid(state: StateFolder) -> int | None:
     """The process id in the lock file; None while its server is about to write it."""
     try:
-        return int(state.server_lock.read_text())
+        with open_regular(state.server_lock) as file:
+            return int(file.read(32))
     except (OSError, ValueError):
         return None

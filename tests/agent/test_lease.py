@@ -104,6 +104,12 @@ def test_a_holder_since_no_time_is_named_all_the_same(path: Path, since: float) 
     first.release()
 
 
+@pytest.mark.parametrize("token", ["18446744073709551615", "-7", "[" * 9000])
+def test_a_token_that_cannot_be_counted_on_begins_anew(path: Path, token: str) -> None:
+    path.write_text(f'{{"token":{token}}}')
+    assert DeviceLease(path).acquire("me@here", "latencies", 1234) == 1
+
+
 def test_another_user_may_take_the_lease_when_it_is_free(path: Path) -> None:
     before = os.umask(0o077)
     try:

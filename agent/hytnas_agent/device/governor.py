@@ -17,6 +17,7 @@ from hytnas_agent.device.files import ROOT, read_text
 from hytnas_agent.errors import AgentError
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.protocol import RpcError
+from hytnas_agent.regular_file import open_regular
 from hytnas_agent.whole_file import write_whole
 
 PINNED: Final = "performance"
@@ -137,7 +138,7 @@ class PinnedGovernors:
 
     def _remembered(self) -> FoundGovernors | None:
         try:
-            with self._memory.open("rb") as file:
+            with open_regular(self._memory) as file:
                 remembered = msgspec.json.decode(file.read(MAX_FILE_BYTES), type=FoundGovernors)
         except (OSError, ValueError):
             return None

@@ -13,6 +13,7 @@ import msgspec
 from hytnas_agent.core_speed import OWN_QUANTILE, CoreSpeed, is_fast
 from hytnas_agent.device.identity import read_hardware
 from hytnas_agent.records import HealthSnapshot
+from hytnas_agent.regular_file import open_regular
 from hytnas_agent.statistics import quantile
 from hytnas_agent.whole_file import write_whole
 
@@ -81,7 +82,7 @@ class SpeedMemory:
         self._path = path
         self._kinds: dict[str, KnownSpeed] = {}
         if path is not None:
-            with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
+            with contextlib.suppress(OSError, ValueError), open_regular(path) as file:
                 found = msgspec.json.decode(file.read(MAX_FILE_BYTES), type=dict[str, KnownSpeed])
                 self._kinds = {kind: known for kind, known in found.items() if known.bests_us}
 

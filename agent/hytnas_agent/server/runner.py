@@ -20,6 +20,7 @@ from hytnas_agent.errors import AgentError
 from hytnas_agent.journal import Journal
 from hytnas_agent.protocol import ErrorCode, RpcError
 from hytnas_agent.records import DeviceIdentity, MeasureJob, MeasurePass, Outcome, ProcessResult
+from hytnas_agent.regular_file import open_own
 from hytnas_agent.spool import check_content, names_of
 from hytnas_agent.supervisor import JobFiles, run_job
 from hytnas_agent.worker_process import Cancellation
@@ -299,13 +300,12 @@ class Runner:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the lock if it can be had at once; it only informs others."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        with contextlib.suppress(BlockingIOError):
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            descriptor = open_own(path)
+            held.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    finally:
-        os.close(descriptor)
 
 
 def unrun_result(
