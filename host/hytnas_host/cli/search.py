@@ -1,5 +1,6 @@
 """`hytnas-profile search | verify`: the best trade-offs, and whether they hold on the device."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -72,6 +73,20 @@ def search(
             ),
         ),
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            help=(
+                "A setting of the strategy, such as 'surrogate=gp', 'acquisition=ei' or 'design=beta'; the "
+                "guide to searching lists them. By default each strategy has its own. Repeatable."
+            ),
+        ),
+    ] = None,
+    options_file: Annotated[
+        Path | None,
+        typer.Option("--options-file", help="TOML file with settings of the strategy; --option goes first."),
+    ] = None,
     extrapolated: ExtrapolatedOption = "allow",
     seed: SeedOption = 0,
     force: Annotated[
@@ -99,6 +114,7 @@ def search(
       hytnas-profile search --objectives max:accuracy,min:energy_mj --constraint "latency <= 50 ms"
     """
     from hytnas_host.cli.search_tables import print_search
+    from hytnas_host.search.options import parse_options
     from hytnas_host.workflow.searches import search_study
 
     result = search_study(
@@ -109,6 +125,7 @@ def search(
         constraints=constraint or (),
         evaluations=evaluations,
         batch=batch,
+        options=parse_options(option or (), file=options_file),
         seed=seed,
         extrapolated=extrapolated,
         force=force,

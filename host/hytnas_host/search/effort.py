@@ -45,11 +45,11 @@ def default_effort(space: Space, cost_s: float, strategy: str | None = None) -> 
     >>> default_effort(get_space("hyt"), cost_s=1e-4).strategy
     'nsga2'
     >>> default_effort(get_space("hyt"), cost_s=60.0)
-    Effort(strategy='hyt', evaluations=200, batch=10, initial=30)
+    Effort(strategy='hyt-plus', evaluations=200, batch=10, initial=30)
     """
     cheap = cost_s <= CHEAP_S
     if strategy is None:
-        strategy = "hyt" if not cheap else "exhaustive" if space.size <= MANY else "nsga2"
+        strategy = "hyt-plus" if not cheap else "exhaustive" if space.size <= MANY else "nsga2"
     if cheap and not STRATEGIES.get(strategy).learns:
         return Effort(strategy, MANY, batch=100, initial=100)
     return Effort(strategy, FEW, batch=10, initial=30)

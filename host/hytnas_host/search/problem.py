@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from hytnas_host.search.constraints import Constraint, satisfied, violation
 from hytnas_host.search.errors import ConstraintError
 from hytnas_host.search.exact_metrics import ExactMetrics
 from hytnas_host.search.objectives import check_objectives
+from hytnas_host.search.repair import as_codes
 from hytnas_host.search.result import Objective
 
 ENUMERABLE: Final = 5_000
@@ -36,6 +38,8 @@ class SearchProblem:
     excluded : callable or None
         Takes n architectures and gives (n,) bool: which are not admissible for another reason than a
         constraint, such as being outside the range of a predictor's training.
+    candidates : tuple of Architecture, optional
+        The only architectures that may be evaluated, where not all of the space: the rows of a table.
 
     Raises
     ------
@@ -50,6 +54,7 @@ class SearchProblem:
     exact_metrics: ExactMetrics
     constraints: tuple[Constraint, ...] = ()
     excluded: Callable[[Sequence[Architecture]], NDArray[np.bool_]] | None = None
+    candidates: tuple[Architecture, ...] | None = None
 
     def __post_init__(self) -> None:
         check_objectives(self.objectives)
@@ -97,6 +102,8 @@ class SearchProblem:
         """(n,) bool: which keep to every constraint that is decided without evaluation."""
         exact = {c.name: self.exact_metrics.values(c.name, architectures) for c in self.exact_constraints}
         keeps = satisfied(self.exact_constraints, exact, len(architectures))
+        if self.candidates is not None:
+            keeps &= np.array([each in self._candidates for each in architectures], dtype=np.bool_)
         if self.excluded is not None and keeps.any():
             left = np.flatnonzero(keeps)
             keeps[left] = ~self.excluded([architectures[index] for index in left.tolist()])
@@ -154,6 +161,31 @@ class SearchProblem:
                 chosen.append(architecture)
         return chosen
 
+    def nearest(
+        self, architectures: Sequence[Architecture], seen: Collection[str], n: int | None = None
+    ) -> list[Architecture]:
+        """``architectures`` as they are, or where only candidates may be evaluated, the nearest of those.
+
+        Each of the first ``n`` gives the nearest candidate that is new, admissible, and not given for one
+        before it; near in the places of the choices, each variable's scaled to [0, 1].
+        """
+        if self.candidates is None or not architectures:
+            return list(architectures)
+        left = self.select_new(self.candidates, seen)
+        spans = np.array([max(len(variable.choices) - 1, 1) for variable in self.space.variables])
+        places = as_codes(left, self.space) / spans
+        found = []
+        for architecture in list(architectures)[: len(left) if n is None else min(n, len(left))]:
+            distance = np.abs(places - np.array(architecture.indices) / spans).sum(axis=1)
+            index = int(np.argmin(distance))
+            found.append(left[index])
+            places[index] = np.inf
+        return found
+
+    @cached_property
+    def _candidates(self) -> frozenset[Architecture]:
+        return frozenset(self.candidates or ())
+
     def draw_new(self, n: int, seen: Collection[str], rng: np.random.Generator) -> list[Architecture]:
         """Up to ``n`` random admissible networks that are not ``seen``; fewer where no more are found.
 
@@ -162,6 +194,9 @@ class SearchProblem:
         """
         if n <= 0:
             return []
+        if self.candidates is not None:
+            order = rng.permutation(len(self.candidates)).tolist()
+            return self.select_new([self.candidates[index] for index in order], seen, n)
         if self.space.size <= ENUMERABLE:
             return self.select_new(self.space.sample(self.space.size, rng), seen, n)
         chosen: list[Architecture] = []

@@ -1,5 +1,6 @@
 """The search itself: ask, evaluate, tell, checkpoint, until the evaluations are spent."""
 
+import hashlib
 import itertools
 import json
 import time
@@ -52,6 +53,7 @@ def run_search(
     options: Mapping[str, Any] | None = None,
     reference_point: Sequence[float] | None = None,
     exact_metrics: ExactMetrics | None = None,
+    candidates: Sequence[Architecture] | None = None,
     extrapolated: Extrapolated = "allow",
     checkpoint: Path | None = None,
     progress: ProgressFactory = SilentProgress,
@@ -87,6 +89,8 @@ def run_search(
         In natural units; chosen from the initial design with a margin of 10 % of its range without.
     exact_metrics : ExactMetrics, optional
         Identity and exact metrics; by default those that the space offers, see `exact_metrics_of`.
+    candidates : sequence of Architecture, optional
+        The only architectures that may be evaluated, such as the rows of a table.
     extrapolated : "allow" or "avoid"
         Whether architectures outside the range of the predictors' training may be evaluated. They are marked;
         a search is drawn to them, because predictors err most there.
@@ -139,6 +143,7 @@ def run_search(
         exact_metrics or exact_metrics_of(space, task),
         parsed,
         evaluator.extrapolates if extrapolated == "avoid" else None,
+        None if candidates is None else tuple(candidates),
     )
     extra = dict(options or {})
     searcher = make_strategy(strategy, problem, np.random.default_rng(seed), initial=initial, **extra)
@@ -151,6 +156,7 @@ def run_search(
         "initial": str(initial),
         "reference point": str(list(reference_point)) if reference_point is not None else "chosen",
         "extrapolated": extrapolated,
+        "candidates": "all" if candidates is None else _digest(space, candidates),
     }
     reference = _minimised_reference(reference_point, problem)
     file = None if checkpoint is None else CheckpointFile(checkpoint, config)
@@ -354,6 +360,10 @@ def _minimised_reference(given: Sequence[float] | None, problem: SearchProblem) 
             "Give one finite number for each, in natural units",
         )
     return np.asarray(point[0] * signs(problem.objectives), dtype=np.float64)
+
+
+def _digest(space: Space, candidates: Sequence[Architecture]) -> str:
+    return hashlib.sha256("\n".join(space.format_all(candidates)).encode()).hexdigest()[:16]
 
 
 def _describe(problem: SearchProblem, evaluator: Evaluator, task: Task) -> dict[str, str]:

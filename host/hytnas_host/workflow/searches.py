@@ -31,6 +31,7 @@ from hytnas_host.search import (
     parse_objectives,
     run_search,
 )
+from hytnas_host.search.options import Option
 from hytnas_host.search.result import SearchResult, Verification
 from hytnas_host.search.run import Extrapolated
 from hytnas_host.search.verify import verify
@@ -90,6 +91,7 @@ def search_study(
     constraints: Sequence[str] = (),
     evaluations: int | None = None,
     batch: int | None = None,
+    options: Mapping[str, Option] | None = None,
     seed: int = 0,
     extrapolated: Extrapolated = "allow",
     force: bool = False,
@@ -141,7 +143,16 @@ def search_study(
     )
     usual = default_effort(chosen, evaluator.cost_s, strategy)
     strategy, batch = usual.strategy, usual.batch if batch is None else batch
-    described = (chosen.hash(), evaluator.objectives, strategy, tuple(constraints), batch, seed, extrapolated)
+    described = (
+        chosen.hash(),
+        evaluator.objectives,
+        strategy,
+        tuple(sorted((options or {}).items())),
+        tuple(constraints),
+        batch,
+        seed,
+        extrapolated,
+    )
     predicted_by = digest(files.predictor(LATENCY.name).parent)[:8]
     key = hashlib.sha256(repr((evaluator.fingerprint, described)).encode()).hexdigest()[:8]
     checkpoint = files.search_checkpoint(f"{predicted_by}-{key}")
@@ -154,6 +165,7 @@ def search_study(
             evaluations=evaluations,
             batch=batch,
             initial=usual.initial,
+            options=options,
             seed=seed,
             task=task,
             extrapolated=extrapolated,

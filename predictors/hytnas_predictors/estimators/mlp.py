@@ -143,6 +143,13 @@ class MLPEstimator(ArrayEstimator):
         return (self.width,) * self.hidden_layers
 
 
+class MLP1Estimator(MLPEstimator):
+    """One hidden layer; for few labels that are fitted again and again, as a search does."""
+
+    name = "mlp1"
+    hidden_layers = 1
+
+
 class MLP2Estimator(MLPEstimator):
     """Two hidden layers."""
 

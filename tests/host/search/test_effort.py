@@ -12,7 +12,7 @@ from hytnas_host.search.toy import grid_space
         ((51, 400), 0.0005, None, ("nsga2", MANY, 100, 100)),
         ((51, 400), 0.0005, "random", ("random", MANY, 100, 100)),
         ((51, 400), 0.0005, "hyt", ("hyt", FEW, 10, 30)),
-        ((2, 2), 60.0, None, ("hyt", FEW, 10, 30)),
+        ((2, 2), 60.0, None, ("hyt-plus", FEW, 10, 30)),
         ((51, 400), 60.0, "nsga2", ("nsga2", FEW, 10, 30)),
     ],
 )

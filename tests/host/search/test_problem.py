@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from hytnas_datasets.spaces import Architecture
 from hytnas_host.search import ConstraintError, SearchError, get_objective, parse_constraint
 from hytnas_host.search.problem import SearchProblem
 
@@ -71,3 +72,14 @@ def test_a_small_space_is_drawn_to_its_end(make_problem, small_space):
 def test_draws_from_a_large_space_give_up(make_problem, wide_space):
     problem = make_problem(wide_space, [parse_constraint("params <= 1")])
     assert problem.draw_new(1, (), np.random.default_rng(0)) == []
+
+
+def test_the_nearest_new_candidate_stands_for_what_is_none(small_space, exact_metrics, objectives):
+    rows = tuple(Architecture("toy-small", each) for each in ((0, 0, 0, 0), (3, 2, 1, 0), (3, 0, 0, 0)))
+    problem = SearchProblem(small_space, objectives, exact_metrics, candidates=rows)
+    wanted = [Architecture("toy-small", each) for each in ((2, 0, 0, 0), (3, 0, 0, 1), (0, 1, 0, 0))]
+    assert problem.nearest(wanted, ()) == [rows[2], rows[0], rows[1]]
+    assert problem.nearest(wanted, set(problem.identities(rows[2:])), 1) == [rows[0]]
+    assert problem.nearest(wanted, set(problem.identities(rows))) == []
+    assert problem.admissible(wanted).tolist() == [False, False, False]
+    assert set(problem.draw_new(5, (), np.random.default_rng(0))) == set(rows)

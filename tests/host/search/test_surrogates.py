@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from hytnas_datasets.spaces import Architecture, Space, Variable
 from hytnas_host.search import SearchError
-from hytnas_host.search.acquisition import confidence_bound
-from hytnas_host.search.surrogates import GRID, XGBoostSet
+from hytnas_host.search.acquisition import ConfidenceBound
+from hytnas_host.search.surrogates import GRID, XGBoostSet, surrogate_features
 
 
 @pytest.fixture
@@ -44,6 +45,12 @@ def test_impossible_sizes_are_refused(members):
 
 
 def test_confidence_bound_credits_uncertainty():
-    mean, std = np.array([[0.5, 0.2]]), np.array([[0.1, 0.3]])
-    assert np.allclose(confidence_bound(mean, std, kappa=2.0), [[0.3, -0.4]])
-    assert np.array_equal(confidence_bound(mean, std, kappa=0.0), mean)
+    mean, std, best = np.array([[0.5, 0.2]]), np.array([[0.1, 0.3]]), np.zeros(2)
+    assert np.allclose(ConfidenceBound(2.0)(mean, std, best), [[0.3, -0.4]])
+    assert np.array_equal(ConfidenceBound(0.0)(mean, std, best), mean)
+
+
+def test_words_are_indicators_and_numbers_are_places():
+    space = Space("toy", (Variable("kind", ("a", "b", "c")), Variable("width", (8, 64))), family="none")
+    found = surrogate_features(space, [Architecture("toy", (2, 1)), Architecture("toy", (0, 0))])
+    assert found.tolist() == [[0, 0, 1, 1], [1, 0, 0, 0]]

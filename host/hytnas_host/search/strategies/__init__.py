@@ -15,8 +15,11 @@ STRATEGIES: Final[Registry[type[Strategy]]] = Registry(
     "hytnas.strategies",
     "search strategy",
     {
-        "hyt": "hytnas_host.search.strategies.hyt:HytStrategy",
+        "hyt": "hytnas_host.search.strategies.bayesian:HytStrategy",
+        "hyt-plus": "hytnas_host.search.strategies.bayesian:HytPlusStrategy",
+        "mobo-gp": "hytnas_host.search.strategies.bayesian:MoboGpStrategy",
         "nsga2": "hytnas_host.search.strategies.nsga2:Nsga2Strategy",
+        "cmaes": "hytnas_host.search.strategies.cmaes:CmaesStrategy",
         "exhaustive": "hytnas_host.search.strategies.exhaustive:ExhaustiveStrategy",
         "random": "hytnas_host.search.strategies.random:RandomStrategy",
     },
@@ -32,7 +35,7 @@ def list_strategies() -> tuple[str, ...]:
     Examples
     --------
     >>> list_strategies()[:3]
-    ('hyt', 'nsga2', 'exhaustive')
+    ('hyt', 'hyt-plus', 'mobo-gp')
     """
     return STRATEGIES.names()
 

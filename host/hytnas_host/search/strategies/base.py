@@ -61,18 +61,29 @@ class Strategy(ABC):
         Its bit generator must be a PCG64 (``numpy.random.default_rng``), whose state is checkpointed.
     initial : int
         Size of the initial design.
+    design : str, optional
+        Its name in `hytnas_host.search.initial.DESIGNS`; each strategy has its own default.
     """
 
     name: ClassVar[str]
     learns: ClassVar[bool] = False
     """Whether it fits a model before each batch, which takes longer than cheap evaluations do."""
+    default_design: ClassVar[str] = "uniform"
 
-    def __init__(self, problem: SearchProblem, rng: np.random.Generator, *, initial: int = 30) -> None:
+    def __init__(
+        self,
+        problem: SearchProblem,
+        rng: np.random.Generator,
+        *,
+        initial: int = 30,
+        design: str | None = None,
+    ) -> None:
         if initial < 1:
             raise SearchError(f"An initial design of {initial} architectures is too small", "Take at least 1")
         self.problem = problem
         self.rng = rng
         self.initial = initial
+        self._draw_design = designs.DESIGNS.get(design or self.default_design)
         self._forget()
         self._designed = False
         self._design: list[Architecture] = []
@@ -120,7 +131,9 @@ class Strategy(ABC):
         chosen = self._take(self._design, n)
         self._design = self._design[len(chosen) :] if len(chosen) == n else []
         if len(chosen) < n and len(self.architectures) > 1:
-            chosen += self._take(self._propose(n - len(chosen), self.seen), n - len(chosen))
+            missing = n - len(chosen)
+            proposed = self._propose(missing, self.seen)
+            chosen += self._take(self.problem.nearest(proposed, self.seen, missing), missing)
         if len(chosen) < n:
             chosen += self._take(self.problem.draw_new(n - len(chosen), self.seen, self.rng), n - len(chosen))
         return chosen
@@ -211,8 +224,8 @@ class Strategy(ABC):
             raise ValueError(f"{self.name} has no memory")
 
     def _initial_design(self, n: int) -> list[Architecture]:
-        """The architectures to begin with; uniform unless a strategy says otherwise."""
-        return designs.uniform(self.problem, n, self.seen, self.rng)
+        """The architectures to begin with."""
+        return self._draw_design(self.problem, n, self.seen, self.rng)
 
     @abstractmethod
     def _propose(self, n: int, seen: Collection[str]) -> list[Architecture]:

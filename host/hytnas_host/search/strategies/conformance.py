@@ -14,6 +14,8 @@ from hytnas_host.search.toy import conditional_space, small_space, toy_evaluator
 
 QUICK: Final[dict[str, dict[str, Any]]] = {
     "hyt": {"members": 2, "population": 16, "generations": 3},
+    "hyt-plus": {"members": 2, "population": 16, "generations": 3},
+    "mobo-gp": {"population": 16, "generations": 3},
     "nsga2": {"population": 8},
 }
 """Options with which bundled strategies are quick; others run with their defaults."""

@@ -26,8 +26,15 @@ class ExhaustiveStrategy(Strategy):
 
     name: ClassVar[str] = "exhaustive"
 
-    def __init__(self, problem: SearchProblem, rng: np.random.Generator, *, initial: int = 30) -> None:
-        super().__init__(problem, rng, initial=initial)
+    def __init__(
+        self,
+        problem: SearchProblem,
+        rng: np.random.Generator,
+        *,
+        initial: int = 30,
+        design: str | None = None,
+    ) -> None:
+        super().__init__(problem, rng, initial=initial, design=design)
         if problem.space.size > MAX_SPACE:
             raise SearchError(
                 f"{problem.space.name} has {problem.space.size:,} architectures, too many to evaluate each",

@@ -42,9 +42,10 @@ class Nsga2Strategy(Strategy):
         rng: np.random.Generator,
         *,
         initial: int = 30,
+        design: str | None = None,
         population: int | None = None,
     ) -> None:
-        super().__init__(problem, rng, initial=initial)
+        super().__init__(problem, rng, initial=initial, design=design)
         population = max(initial, 2) if population is None else population
         if population < 2:
             raise SearchError(f"A population of {population} cannot breed", "Take at least 2")
@@ -70,7 +71,7 @@ class Nsga2Strategy(Strategy):
         born: list[Architecture] = []
         for _ in range(MAX_BROODS):
             born += breed(self.problem.space, parents, offspring=n, rng=self.rng)
-            born = self.problem.select_new(born, seen, n)
+            born = self.problem.select_new(self.problem.nearest(born, seen, n), seen, n)
             if len(born) >= n:
                 break
         return born

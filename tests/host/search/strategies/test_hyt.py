@@ -20,7 +20,13 @@ from hytnas_host.search.problem import SearchProblem
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"surrogate": "oracle"}, "Choose from xgboost"),
+        ({"surrogate": "oracle"}, "Choose from xgboost-set"),
+        ({"surrogate": "gp+oracle"}, "no surrogate 'oracle'"),
+        ({"acquisition": "luck"}, "no acquisition 'luck'"),
+        ({"selection": "luck"}, "no selection 'luck'"),
+        ({"solver": "luck"}, "solver"),
+        ({"design": "luck"}, "no initial design 'luck'"),
+        ({"fronts": 0}, "a front"),
         ({"members": 1}, "2 to 36"),
         ({"population": 2}, "population"),
         ({"kappa": -1.0}, "kappa"),
@@ -33,7 +39,7 @@ def test_impossible_options_are_refused(make_problem, wide_space, options, says)
 
 
 def test_unknown_strategy(make_problem, wide_space):
-    with pytest.raises(SearchError, match="Known: hyt, nsga2, exhaustive, random"):
+    with pytest.raises(SearchError, match="Known: hyt, hyt-plus, mobo-gp, nsga2, cmaes, exhaustive, random"):
         make_strategy("cma", make_problem(wide_space), np.random.default_rng(0))
 
 
