@@ -11,9 +11,9 @@ import typer
 from hytnas_host.cli import passes
 from hytnas_host.cli.console import BarProgress, err, out, print_json
 from hytnas_host.cli.formats import (
+    AnyPrecisionOption,
     ConverterOption,
     FormatOption,
-    PrecisionOption,
     ShapeOption,
     export_target,
     read_shapes,
@@ -211,7 +211,7 @@ def latency(
     resolution: ResolutionOption = None,
     classes: ClassesOption = None,
     model_format: FormatOption = None,
-    precision: PrecisionOption = None,
+    precision: AnyPrecisionOption = None,
     converter: ConverterOption = None,
     processes: ProcessesOption = None,
     max_processes: MaxProcessesOption = None,
@@ -314,10 +314,15 @@ def _collect_latency(
     from hytnas_host.collect.latency import collect_files, collect_latency
     from hytnas_host.collect.options import MeasureOptions
     from hytnas_host.collect.until import collect_until
+    from hytnas_host.export.target import ExportTarget
     from hytnas_host.workflow.recorded import recorded_study
     from hytnas_predictors.stopping import Goal
 
-    target = export_target(config["format"], config["precision"], config["converter"])
+    target = (
+        export_target(config["format"], config["precision"], config["converter"])
+        if config["models"] is None
+        else ExportTarget()  # files are there already
+    )
     chosen = {name: config[name] for name in MEASURE_OPTIONS}
     paths = {name: None if config[name] is None else as_text(config[name]) for name in ("models", "inputs")}
     recorded = {**config, **paths}

@@ -1,12 +1,12 @@
 """Options that say what networks are exported to, or which of several kinds of labels is meant."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 if TYPE_CHECKING:
-    from hytnas_host.export.target import ExportTarget
+    from hytnas_host.export.target import ExportTarget, Precision
 
 FormatOption = Annotated[
     Literal["onnx", "tflite"] | None,
@@ -22,6 +22,16 @@ PrecisionOption = Annotated[
         help=(
             "Precision of the model files; fp32 by default. int8 stores weights in 8 bits "
             "(dynamic range), for TFLite only."
+        ),
+    ),
+]
+AnyPrecisionOption = Annotated[
+    Literal["fp32", "fp16", "int8"] | None,
+    typer.Option(
+        "--precision",
+        help=(
+            "Precision of the model files; fp32 by default. int8 stores weights in 8 bits (dynamic range), "
+            "for TFLite only. With --models: which files of a folder to measure; all by default."
         ),
     ),
 ]
@@ -62,10 +72,10 @@ def read_shapes(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]]:
 
 def export_target(
     model_format: Literal["onnx", "tflite"] | None,
-    precision: Literal["fp32", "int8"] | None,
+    precision: Literal["fp32", "fp16", "int8"] | None,
     converter: str | None,
 ) -> "ExportTarget":
     """The target the options mean; raises ExportError where they do not go together."""
     from hytnas_host.export.target import ExportTarget
 
-    return ExportTarget(model_format or "onnx", precision or "fp32", converter or "")
+    return ExportTarget(model_format or "onnx", cast("Precision", precision or "fp32"), converter or "")

@@ -17,6 +17,8 @@ from hytnas_host.cli.boundary import explain, show_traceback
 from hytnas_host.devices import AgentDevice, registry
 from hytnas_host.devices.transport import LocalTransport
 
+from ..export.test_inspect import empty_graph
+
 
 def run(*words: str) -> Result:
     return CliRunner().invoke(app, list(words), env={"COLUMNS": "400"})
@@ -67,6 +69,18 @@ def test_a_folder_whose_name_is_no_text_is_recorded(tmp_path: Path, monkeypatch:
     assert "there is no model in" in error_line(result)
     with Study.open(tmp_path / "s", create=False) as study:
         assert [run.status for run in study.runs.all()] == ["failed"]
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_files_are_chosen_by_precisions_that_nothing_is_exported_in(
+    tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYTNAS_AGENT_STATE", str(tmp_path / "agent"))
+    (tmp_path / "net.onnx").write_bytes(empty_graph("fp32"))
+    arguments = ("collect", "latency", "--study", str(tmp_path / "s"), "--precision", precision)
+    assert f"onnx is not exported in {precision}" in error_line(run(*arguments))
+    result = run(*arguments, "--models", str(tmp_path))
+    assert f"there is no model of precision {precision}" in error_line(result)
 
 
 def test_wrong_usage_exits_with_two() -> None:
