@@ -17,7 +17,7 @@ are a little too good.
     python benchmarks/predictors_released.py [--part P ...] [--target T] [--predictor NAME ...] [--repeats N]
         [--quick] [--json FILE]
 
-The leaderboard of the paper's four on the 1,769 latencies takes less than three minutes on two cores:
+The leaderboard of the paper's four on the 1,769 latencies, all of it, takes two minutes of one quiet core:
 
     python benchmarks/predictors_released.py --part leaderboard --target latency_ms --predictor paper
 

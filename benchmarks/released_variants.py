@@ -86,6 +86,11 @@ VARIANTS: tuple[tuple[str, tuple[FeatureSet, ...], Fit], ...] = (
     ("boosted trees", ("ordinal",), ours("lightgbm")),
     ("boosted trees", ("widths", "ordinal", "physical"), ours("lightgbm")),
     ("boosted trees", WIDTHS, ours("lightgbm")),
+    (
+        "the same, 400 of four leaves",
+        WIDTHS,
+        ours("lightgbm", num_leaves=4, n_estimators=400, learning_rate=0.05),
+    ),
     ("the same, Huber's loss", WIDTHS, boosted("huber", alpha=0.1)),
     ("the same, absolute loss", WIDTHS, boosted("regression_l1")),
     ("extremely randomised trees", WIDTHS, others(extra_trees)),

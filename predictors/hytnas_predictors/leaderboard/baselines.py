@@ -59,8 +59,8 @@ def describe_table(labelled: LabelledSet, baselines: Collection[str]) -> list[st
     if TABLE in baselines:
         return [f"The baseline {TABLE} rests on the profiles of {count} of {len(labelled)} networks."]
     return [
-        f"There is no baseline {TABLE} of single layers' times, because {count or 'none'} of these networks "
-        "have a profile. In a study, this makes some: hytnas-profile collect passes --profile --n 20."
+        f"There is no baseline {TABLE} of single layers' times, because {count} of {len(labelled)} networks "
+        "were profiled. In a study, this profiles some: hytnas-profile collect passes --profile --n 20."
     ]
 
 
