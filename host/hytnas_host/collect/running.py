@@ -137,7 +137,8 @@ def check_asked_for(name: str, job_ids: Collection[str], result: ProcessResult) 
 def _wrong_answer(name: str, differing: str) -> WrongAnswerError:
     return WrongAnswerError(
         f"device {name!r} answered with the result of something else ({differing}), which is not stored",
-        f"its agent is damaged or of another version: hytnas-profile device provision {name}",
+        f"its agent is damaged or of another version: end it there with hytnas-agent stop, or install this "
+        f"host's with: hytnas-profile device provision {name}",
     )
 
 

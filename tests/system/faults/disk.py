@@ -34,6 +34,10 @@ class SmallDisk:
     def __exit__(self, *_: object) -> None:
         subprocess.run(["umount", "--lazy", self.folder], check=True)
 
+    def protect(self) -> None:
+        """Let nothing be written from here on."""
+        subprocess.run(["mount", "-o", "remount,ro", self.folder], check=True)
+
     def fill(self, leave_bytes: int = 0) -> None:
         """Take all space but so much."""
         with self._filler.open("ab", buffering=0) as file:

@@ -4,14 +4,16 @@ import itertools
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .board import Board, wait_until
+from .collection import PROFILE
 from .conftest import Collect, Reference
-from .dataset import assert_same
+from .dataset import assert_same, read_dataset
 from .disk import SmallDisk
 from .table import FaultTable
 from .test_link import during_a_measurement
@@ -214,6 +216,75 @@ def test_spool_over_its_cap(
         "spool over its cap",
         f"--spool-mib {mib} for models of {sum(sizes) / 2**20:.0f} MiB together",
         "the least recently used were evicted, never what a job needed, and pushed again in their turn",
+    )
+
+
+# Python runs it as it starts, in the agent: what the board says of a measurement is of another model.
+LIE = """
+import os
+from pathlib import Path
+
+import msgspec
+
+from hytnas_agent import wire
+from hytnas_agent.protocol import MeasureResult
+
+_encode = wire.encode_result
+
+
+def lying(request_id, answer):
+    if isinstance(answer, MeasureResult) and Path(os.environ["LIES"]).exists():
+        result = msgspec.structs.replace(answer.result, model_sha256="f" * 64)
+        answer = msgspec.structs.replace(answer, result=result)
+    return _encode(request_id, answer)
+
+
+wire.encode_result = lying
+"""
+
+
+def test_board_that_answers_with_another_result(
+    tmp_path: Path, collect: Collect, reference: Reference, faults: FaultTable
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(LIE)
+    lies = tmp_path / "lies"
+    path = ":".join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    with Board(tmp_path / "board", wrapper=("env", f"PYTHONPATH={path}", f"LIES={lies}")) as board:
+        lies.touch()
+        collection = collect(board)
+        status, said = collection.run()
+        assert status == 1, said
+        one_line(said, "result of something else (model", "-> ffffffffffff")
+        assert collection.stored == set()
+        lies.unlink()
+        collection.finish()
+        found = read_dataset(collection.study)
+        assert {name: found.rows[name] for name in ("labels", "results")} == {
+            name: reference.data.rows[name] for name in ("labels", "results")
+        }
+    faults.add(
+        "a board answers with another result",
+        "the agent says of a measurement that it is of another model",
+        "one line that says what differs, nothing of it stored, exit status 1; with an honest agent the same "
+        "command went on",
+    )
+
+
+def test_study_on_a_read_only_disk(
+    small_disk: SmallDisk, reference: Reference, tmp_path: Path, faults: FaultTable
+) -> None:
+    study = small_disk.folder / "study"
+    shutil.copytree(reference.exported, study, ignore=shutil.ignore_patterns("*-shm"))
+    small_disk.protect()
+    for command in (["dataset", "describe"], ["dataset", "export", tmp_path / "csv"]):
+        done = subprocess.run(
+            [PROFILE, *command, "--study", study], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    faults.add(
+        "study on a read-only disk",
+        "the study's file system is mounted read-only, a write-ahead log beside the study",
+        "`dataset describe` and `dataset export` read it",
     )
 
 
