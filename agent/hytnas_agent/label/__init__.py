@@ -40,7 +40,7 @@ from hytnas_agent.label.attempts import (
     well_timed,
 )
 from hytnas_agent.label.intervals import geometric_t_interval, t_quantile
-from hytnas_agent.label.plausible import impossible_number, plausible, plausible_label
+from hytnas_agent.label.plausible import impossible_number, internal_label, plausible, plausible_label
 from hytnas_agent.label.stopping import (
     DEFAULT_MAX_PROCESSES,
     DEFAULT_TARGET,
@@ -70,6 +70,7 @@ __all__ = [
     "geometric_t_interval",
     "given_up",
     "impossible_number",
+    "internal_label",
     "least_disturbed",
     "made_of",
     "may_be_discarded",

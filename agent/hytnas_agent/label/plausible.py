@@ -66,8 +66,13 @@ def plausible_label(label: LatencyLabel, /) -> LatencyLabel:
     well = all(value is None or MIN_MS <= value <= MAX_MS for value in millis)
     if well and not impossible_number(label):
         return label
+    return internal_label(label.model_sha256, "the stored label says what cannot be")
+
+
+def internal_label(model_sha256: str, message: str) -> LatencyLabel:
+    """The label of a model that could not be measured, through no fault of its own."""
     return LatencyLabel(
-        model_sha256=label.model_sha256,
+        model_sha256=model_sha256,
         outcome=Outcome.INTERNAL,
         processes=0,
         samples=0,
@@ -86,7 +91,7 @@ def plausible_label(label: LatencyLabel, /) -> LatencyLabel:
         peak_rss_bytes=None,
         model_bytes=None,
         steady_processes=0,
-        message="the stored label says what cannot be",
+        message=message,
     )
 
 

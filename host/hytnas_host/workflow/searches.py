@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hytnas_agent.records import LatencyLabel, Outcome
+from hytnas_agent.label import internal_label
+from hytnas_agent.records import LatencyLabel
 from hytnas_datasets.families import has_networks
 from hytnas_datasets.label_context import LabelContext, ModelFiles, describe
 from hytnas_datasets.plan import Task, build_plan
@@ -45,28 +46,7 @@ from hytnas_predictors.progress import ProgressFactory, SilentProgress
 
 PROBES = 32
 """Architectures whose predictions tell whether predictors are the same."""
-NOT_EXPORTED = LatencyLabel(
-    model_sha256="",
-    outcome=Outcome.INTERNAL,
-    processes=0,
-    samples=0,
-    median_ms=None,
-    process_medians_ms=(),
-    jobs=(),
-    ci_low_ms=None,
-    ci_high_ms=None,
-    mad_ms=None,
-    mean_ms=None,
-    p90_ms=None,
-    p99_ms=None,
-    cold_ms=None,
-    load_ms=None,
-    throughput_per_s=None,
-    peak_rss_bytes=None,
-    model_bytes=None,
-    steady_processes=0,
-    message="it could not be exported",
-)
+NOT_EXPORTED = internal_label("", "it could not be exported")
 
 
 def check_search_options(strategy: str | None, constraints: Sequence[str]) -> None:
