@@ -6,7 +6,7 @@ import pytest
 from hytnas_datasets.plan import Task, build_plan
 from hytnas_datasets.plan.layers import Layer
 from hytnas_datasets.spaces import get_space
-from hytnas_datasets.work import WORK_COLUMNS, OperatorWork, add_up, layer_work, work_of
+from hytnas_datasets.work import WORK_COLUMNS, OperatorWork, add_up, layer_work, tabulate_stages, work_of
 
 
 def layer(kind, shape, *inputs, **attributes):
@@ -63,3 +63,16 @@ def test_the_products_of_a_network_are_its_multiply_accumulates():
         plan = build_plan(architecture, Task())
         work = dict(zip(WORK_COLUMNS, work_of(plan.layers), strict=True))
         assert sum(value for name, value in work.items() if name.endswith(" macs")) == plan.macs
+
+
+def test_what_a_stage_repeats_is_written_out_once_whatever_is_repeated_how_often():
+    space = get_space("hyt-released")
+    (code,) = space.encode(space.sample(1, np.random.default_rng(0)))
+    place = {name: position for position, name in enumerate(space.feature_names())}
+    codes = np.repeat(code[None], 36, axis=0)
+    for name, column in zip(
+        ("blocks", "heads", "ff_ratio"), np.indices((4, 3, 3)).reshape(3, -1), strict=True
+    ):
+        codes[:, place[f"stage5.{name}"]] = column
+    sizes = [len(table.rows) for table in tabulate_stages(space, space.decode(codes), Task())]
+    assert sizes == [1, 2, 2, 2, 2, 1 + 9, 1]
