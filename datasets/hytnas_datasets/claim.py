@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hytnas_agent.regular_file import open_regular
 from hytnas_agent.whole_file import write_whole
 
 MAX_SHEET_BYTES: Final = 64 << 20
@@ -48,7 +49,7 @@ def claim(folder: Path, names: Collection[str], sheet: str) -> None:
 def _named(sheet: Path) -> dict[str, Any]:
     """What the data sheet says of its files; nothing where there is none yet."""
     try:
-        with sheet.open("rb") as file:
+        with open_regular(sheet) as file:
             return msgspec.json.decode(file.read(MAX_SHEET_BYTES), type=_Sheet).files
     except FileNotFoundError:
         return {}

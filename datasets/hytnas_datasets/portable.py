@@ -11,6 +11,7 @@ import numpy as np
 
 from hytnas_agent.errors import HytnasError
 from hytnas_agent.records import EXECUTION_WORDS, Execution
+from hytnas_agent.regular_file import open_regular
 from hytnas_agent.whole_file import write_whole
 from hytnas_datasets.claim import claim
 from hytnas_datasets.errors import DataSetError
@@ -289,7 +290,7 @@ def _execution_cell(target: Target, context: LabelContext) -> str:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(limit + 1)
     except OSError as error:
         raise DataSetError(f"{path} cannot be read: {error.strerror}", _ADVICE) from error

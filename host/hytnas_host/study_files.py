@@ -10,12 +10,16 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from hytnas_agent.errors import HytnasError
+from hytnas_agent.regular_file import open_regular
 from hytnas_agent.whole_file import write_whole
 
 T = TypeVar("T")
 
 MAX_JSON_BYTES: Final = 256 * 1024 * 1024
 """What a JSON file of a study may have; a larger one is none of ours, or damaged."""
+
+MAX_NUMBER: Final = 1e100
+"""No result is near it, and what is reckoned with smaller ones stays finite."""
 
 _COMMANDS: Final = {"search.json": "search", "verification.json": "verify", "run.json": "run"}
 
@@ -123,8 +127,11 @@ def check_json_replaceable(path: Path, kind: type) -> None:
 def check_replaceable(path: Path, is_own: Callable[[bytes], bool]) -> None:
     """Refuse to replace a file whose content ``is_own`` says no to; raises ResultFileError."""
     try:
-        if not path.exists() or (path.stat().st_size <= MAX_JSON_BYTES and is_own(path.read_bytes())):
+        content = _read(path)
+        if content is not None and is_own(content):
             return
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise ResultFileError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from error
     raise ResultFileError(
@@ -137,7 +144,7 @@ def _is_json_of(content: bytes, kind: type) -> bool:
     """Whether it is JSON of such a struct, be it of another version: most of its names are fields of it."""
     try:
         names = msgspec.json.decode(content, type=dict[str, msgspec.Raw]).keys()
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     fields = {field.encode_name for field in msgspec.structs.fields(kind)}
     return 2 * len(names & fields) > len(names)
@@ -168,12 +175,39 @@ def read_json_if_there(path: Path, kind: type[T]) -> T | None:
     """As `read_json`, but ``None`` where the file has not been made yet."""
     again = f"Delete it and make it again with: {command_for(path)}"
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ResultFileError(f"{path} is larger than {MAX_JSON_BYTES // 2**20} MiB", again)
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        content = _read(path)
     except FileNotFoundError:
         return None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ResultFileError(f"{path} is damaged ({error})", again) from error
     except OSError as error:
         raise ResultFileError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from error
+    if content is None:
+        raise ResultFileError(f"{path} is larger than {MAX_JSON_BYTES // 2**20} MiB", again)
+    try:
+        found = msgspec.json.decode(content, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ResultFileError(f"{path} is damaged ({error})", again) from error
+    except HytnasError as error:  # of a struct that checks itself
+        raise ResultFileError(f"{path} is damaged ({error.what})", again) from error
+    if number := _beyond(found):
+        raise ResultFileError(f"{path} is damaged ({number} can be no result)", again)
+    return found
+
+
+def _read(path: Path) -> bytes | None:
+    """The content of a regular file; ``None`` for one that is too large. Raises OSError."""
+    with open_regular(path) as file:
+        content = file.read(MAX_JSON_BYTES + 1)
+    return content if len(content) <= MAX_JSON_BYTES else None
+
+
+def _beyond(value: Any) -> str:
+    """The first number of a decoded value that is too large to reckon with; empty without."""
+    if isinstance(value, int | float):
+        return "" if -MAX_NUMBER <= value <= MAX_NUMBER else f"{value:.3g}"
+    if isinstance(value, msgspec.Struct):
+        value = [getattr(value, name) for name in value.__struct_fields__]
+    elif isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return next((found for each in value if (found := _beyond(each))), "")
+    return ""

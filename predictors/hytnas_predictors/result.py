@@ -127,4 +127,13 @@ class Leaderboard(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     quality_flags: FlagCount | None = None
     curves: tuple[LearningCurve, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a value is missing, as in a file that was changed."""
+        series = [len(each.predicted) for each in self.out_of_fold]
+        if any(length != len(self.measured) for length in (len(self.architectures), *series)):
+            raise ValueError("it does not have a measured and a predicted value for each network")
+        if not self.scores:
+            raise ValueError("it has no score")
+
     feature_scores: tuple[FeatureScore, ...] = ()

@@ -1,5 +1,6 @@
 """The results of a study beside its store: written whole, read back, and named with what makes them."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,17 @@ def test_a_damaged_result_is_one_clear_line(tmp_path: Path, content: bytes) -> N
         read_json(path, Result)
     assert "hytnas-profile leaderboard --target latency_ms" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_what_no_result_can_be_is_damage(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path)
+    os.mkfifo(files.run)
+    with pytest.raises(ResultFileError, match="no regular file"):
+        read_json(files.run, Result)
+    for content in (b'{"value": 1e200}', b"[" * 100_000):
+        files.search.write_bytes(content)
+        with pytest.raises(ResultFileError, match=r"search\.json is damaged .*Delete it and make it again"):
+            read_json(files.search, Result)
 
 
 def test_whoever_reads_a_result_has_the_same_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

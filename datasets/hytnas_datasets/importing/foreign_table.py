@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from hytnas_agent.regular_file import open_regular
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.spaces.variables import Choice
 
@@ -136,11 +137,10 @@ def _read_csv(path: Path, *, header: bool) -> ForeignTable:
 
 
 def _unpacked(path: Path) -> bytes:
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
     try:
-        with gzip.open(path, "rb") if packed else path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        with open_regular(path) as file:
+            packed = file.peek(2).startswith(b"\x1f\x8b")
+            content = (gzip.GzipFile(fileobj=file) if packed else file).read(MAX_BYTES + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataSetError(f"{path} is damaged: {error}", "Get it again") from error
     if len(content) > MAX_BYTES:

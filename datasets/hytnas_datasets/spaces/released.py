@@ -26,6 +26,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_agent.regular_file import open_regular
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.spaces.bundled import HYT_RELEASED
 from hytnas_datasets.spaces.space import Architecture
@@ -164,7 +165,8 @@ def read_released_file(path: Path | str) -> ReleasedSet:
     if form is None:
         raise SpaceError(f"{path} is not a released file", f"Known names: {', '.join(FORMATS)}")
     try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        with open_regular(path) as file:
+            lines = [line for line in file.read().decode().splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise SpaceError(f"Cannot read the released file {path}: {error}") from error
     kept: list[tuple[int, ReleasedRow, float]] = []

@@ -37,6 +37,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hytnas_agent.regular_file import open_regular
 from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.families.registry import check_family
 from hytnas_datasets.spaces.constraints import Bounded, Constraint, Forbidden, Ordering, Relation
@@ -132,7 +133,7 @@ def load_toml(path: Path | str) -> Space:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise SpaceError(f"Cannot read the space file {path}: {error.strerror or error}") from error

@@ -19,6 +19,7 @@ from tomlkit.items import Table
 from hytnas_agent.account import base_folder
 from hytnas_agent.own_folder import make_private
 from hytnas_agent.records import DeviceContext
+from hytnas_agent.regular_file import open_regular
 from hytnas_agent.whole_file import write_whole
 from hytnas_host.devices.errors import DeviceError, UnknownDeviceError
 from hytnas_host.devices.ssh.hostkeys import HostKey
@@ -175,7 +176,7 @@ class Inventory:
 
     def _read(self) -> tomlkit.TOMLDocument:
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 content = file.read(MAX_INVENTORY_BYTES + 1)
         except FileNotFoundError:
             return tomlkit.document()

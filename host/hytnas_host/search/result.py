@@ -63,6 +63,14 @@ class SearchResult(msgspec.Struct, frozen=True):
     execution: Execution = "native"
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where a value is missing, as in a file that was changed."""
+        rows = [each.values for each in (*self.evaluated, *self.front)] + [each.values for each in self.picks]
+        if not self.objectives or any(len(row) != len(self.objectives) for row in rows):
+            raise ValueError("its networks do not have a value for each objective")
+        if len(self.reference_point) != len(self.objectives):
+            raise ValueError("its reference point does not have a value for each objective")
+
 
 class VerifiedRow(msgspec.Struct, frozen=True):
     """One architecture measured afresh: predicted beside measured."""

@@ -1,5 +1,7 @@
 """TOML files: reading back what was written, and one clear line for whatever is wrong."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,6 +99,9 @@ def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path):
         load_toml(path)
     with pytest.raises(SpaceError, match=r"Cannot read the space file .*Is a directory"):
         load_toml(tmp_path)
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(SpaceError, match="no regular file"):
+        load_toml(tmp_path / "pipe.toml")
     path.write_text(HEAD + "variables = " + "[" * 5_000)
     with pytest.raises(SpaceError, match="Not valid TOML"):
         load_toml(path)

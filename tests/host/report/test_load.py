@@ -316,6 +316,15 @@ DAMAGED = [
     ("run.json", b"[1, 2]", "hytnas-profile run"),
 ]
 
+MISFIT = [
+    ("search.json", "objectives", []),
+    ("search.json", "reference_point", [1.0]),
+    ("search.json", "task", {"resolution": 0}),
+    ("leaderboard-accuracy.json", "measured", [0.5]),
+    ("leaderboard-accuracy.json", "scores", []),
+    ("leaderboard-latency_ms.json", "out_of_fold", [{"predictor": "xgboost", "predicted": []}]),
+]
+
 
 @pytest.mark.parametrize(("name", "content", "command"), DAMAGED)
 def test_a_damaged_result_is_named_with_the_command_that_makes_it(study_folder, name, content, command):
@@ -325,6 +334,14 @@ def test_a_damaged_result_is_named_with_the_command_that_makes_it(study_folder, 
     assert name in str(raised.value)
     assert command in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("name", "field", "value"), MISFIT)
+def test_a_result_whose_parts_do_not_fit_each_other_is_damaged(study_folder, name, field, value):
+    changed = msgspec.json.decode((study_folder / name).read_bytes()) | {field: value}
+    (study_folder / name).write_bytes(msgspec.json.encode(changed))
+    with pytest.raises(ResultFileError, match=r"is damaged .*Delete it and make it again with: hytnas"):
+        load_report_data(study_folder)
 
 
 def test_a_result_that_is_too_large_is_not_read(study_folder, monkeypatch):

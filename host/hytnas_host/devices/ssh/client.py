@@ -12,6 +12,7 @@ from typing import BinaryIO, Self
 
 import paramiko
 
+from hytnas_agent.regular_file import open_regular
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.channel import ChannelConnection
 from hytnas_host.devices.ssh.connection import SshConnection, open_connection
@@ -121,7 +122,7 @@ class SshClient:
         What could not be removed because the connection broke is removed on the next connection.
         """
         try:
-            source = file.open("rb")
+            source = open_regular(file)
         except OSError as error:
             raise DeviceError(
                 f"{file.name} cannot be read: {error.strerror}", f"Check that {file} is still there"

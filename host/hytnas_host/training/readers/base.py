@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from hytnas_agent.regular_file import open_regular
 from hytnas_host.training.recipe import TrainingError
 
 IMAGE_FILE_BYTES = 64 * 1024**2
@@ -118,7 +119,7 @@ class ImageFiles:
     def content(self, index: int) -> bytes:
         """The file's."""
         try:
-            with self._files[index].open("rb") as file:
+            with open_regular(self._files[index]) as file:
                 content = file.read(IMAGE_FILE_BYTES + 1)
         except OSError as error:
             raise UnreadableImageError(error.strerror or "cannot be read") from error

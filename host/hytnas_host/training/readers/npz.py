@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hytnas_agent.regular_file import open_regular
 from hytnas_host.training.readers.base import ImageArrays, Labels, classes_of, same_length
 from hytnas_host.training.recipe import TrainingError
 
@@ -31,11 +32,11 @@ def read_npz(path: Path) -> ImageArrays:
         It is not such an archive, or its arrays are not images with labels.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
         if size > NPZ_BYTES:
             raise TrainingError(f"{path} unpacks to {size} bytes", f"At most {NPZ_BYTES} are read")
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
             names = next((names for names in (*_SPLIT, *_WHOLE) if set(names) <= set(arrays.files)), None)
             if names is None:
                 held = ", ".join(sorted(arrays.files)[:8]) or "nothing"
