@@ -19,6 +19,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tests.calm_agent import COMMAND as CALM_AGENT
+from tests.calm_agent import RUNTIMES_VARIABLE
 
 from hytnas_agent import protocol, wire
 from hytnas_agent.connect import open_socket
@@ -169,6 +170,14 @@ def convolve(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
     padded = np.pad(image.astype(np.float64), ((0, 0), (1, 1), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
     return np.einsum("chwij,ocij->ohw", windows, weight.astype(np.float64))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtimes_are_tried_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the tests' agents find out about runtimes is kept between them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(RUNTIMES_VARIABLE, str(tmp_path_factory.mktemp("runtimes") / "runtimes.json"))
+        yield
 
 
 @pytest.fixture
