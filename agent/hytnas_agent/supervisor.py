@@ -12,6 +12,7 @@ import msgspec
 from hytnas_agent import __version__
 from hytnas_agent.core_speed import counted
 from hytnas_agent.deadline import Deadline
+from hytnas_agent.device.cgroup import cgroup_limits
 from hytnas_agent.device.files import meminfo_bytes
 from hytnas_agent.device.gate import Gate
 from hytnas_agent.device.health import health_snapshot
@@ -296,5 +297,6 @@ def _request(
 
 
 def _default_memory_limit_bytes() -> int:
-    available = meminfo_bytes("MemAvailable")
+    found = (meminfo_bytes("MemAvailable"), cgroup_limits().memory_left_bytes)
+    available = min((each for each in found if each is not None), default=0)
     return int(MEMORY_SHARE * available) if available else 512 * 1024 * 1024

@@ -32,9 +32,9 @@ def replacing(path: Path, *, private: bool = False, durable: bool = True) -> Ite
     OSError
         The file cannot be written; ``path`` is as it was.
     """
-    target = path.resolve()
+    target = Path(os.path.realpath(path))  # a loop of links is itself, and is replaced
     with _placed(target, os.replace, private, durable) as file:
-        with contextlib.suppress(FileNotFoundError, PermissionError):  # new; a file system without modes
+        with contextlib.suppress(OSError):  # new; a file system without modes
             os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
         yield file
 

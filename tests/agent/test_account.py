@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hytnas_agent import supervisor
 from hytnas_agent.account import base_folder, user_name
+from hytnas_agent.device.cgroup import CgroupLimits
 from hytnas_agent.errors import AgentError
 from hytnas_agent.limits import at_most
 from hytnas_agent.paths import StateFolder, state_folder
@@ -51,3 +53,8 @@ def test_a_limit_is_lowered_and_never_raised() -> None:
         assert resource.prlimit(process.pid, resource.RLIMIT_DATA) == (10**8, 10**8)
         process.kill()
     assert bounds == [10**9, 10**9, 10**8]
+
+
+def test_a_job_may_take_a_share_of_what_its_control_group_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "cgroup_limits", lambda: CgroupLimits(memory_left_bytes=1000))
+    assert supervisor._default_memory_limit_bytes() == 800

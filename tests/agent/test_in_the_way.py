@@ -13,6 +13,9 @@ from hytnas_agent.errors import AgentError
 from hytnas_agent.instance import single_instance
 from hytnas_agent.lease import DeviceLease
 from hytnas_agent.paths import StateFolder
+from hytnas_agent.protocol import RuntimeInfo
+from hytnas_agent.runtimes import probe
+from hytnas_agent.runtimes.registry import RUNTIMES
 from hytnas_agent.server.runner import _locked
 from hytnas_agent.stop import stop_server
 
@@ -46,14 +49,18 @@ def test_what_locks_and_logs_are_kept_in_is_named(state: StateFolder, put: Calla
     assert not (state.root / "nowhere").exists()
 
 
-def test_what_is_only_remembered_is_done_without(state: StateFolder, put: Callable[[Path], object]) -> None:
+def test_what_is_only_remembered_is_done_without(
+    state: StateFolder, put: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     state.create()
-    for path in (state.core_speeds, state.held_governors, state.timed_lock):
+    for path in (state.core_speeds, state.held_governors, state.timed_lock, state.runtimes):
         put(path)
     SpeedMemory(state.core_speeds)
     assert PinnedGovernors(state.held_governors).found == {}
     with _locked(state.timed_lock):
         assert not (state.root / "nowhere").exists()
+    monkeypatch.setattr(probe, "probe_runtime", lambda name: RuntimeInfo(name, "", "", (), usable=False))
+    assert [info.name for info in probe.probe_runtimes(state.runtimes)] == list(RUNTIMES.names())
 
 
 def test_a_link_in_the_place_of_the_lock_or_the_socket_is_no_server(state: StateFolder) -> None:

@@ -74,6 +74,13 @@ def test_what_is_written_once_is_whole_before_it_has_its_name(
     assert [file.name for file in path.parent.iterdir()] == ["client-id"]
 
 
+def test_a_loop_of_links_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    write_whole(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
 def test_a_link_stays_one(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     real = tmp_path / "elsewhere" / "real"

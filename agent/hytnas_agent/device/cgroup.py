@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hytnas_agent.device.files import ROOT, read_int, read_text
+from hytnas_agent.device.files import ROOT, read_counters, read_int, read_text
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,16 @@ def cgroup_limits(root: Path = ROOT) -> CgroupLimits:
         ):
             limit, used = read_int(folder / limit_name), read_int(folder / used_name)
             if limit is not None and used is not None and limit < 1 << 60:  # version 1 writes no limit so
-                memory.append(max(limit - used, 0))
+                memory.append(max(limit - used + _reclaimable(folder), 0))
     return CgroupLimits(min(processors, default=None), min(memory, default=None))
+
+
+def _reclaimable(folder: Path) -> int:
+    """Bytes of files in memory that the kernel drops where memory is wanted; MemAvailable has them, too."""
+    counters = read_counters(folder / "memory.stat")  # version 1 sums up the groups below as total_...
+    return sum(
+        counters.get(f"total_{name}", counters.get(name, 0)) for name in ("inactive_file", "active_file")
+    )
 
 
 def _quota(folder: Path) -> tuple[int | None, int | None]:

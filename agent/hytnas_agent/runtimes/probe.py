@@ -17,6 +17,7 @@ import msgspec
 from hytnas_agent import __version__
 from hytnas_agent.launcher import NATIVE, current_launcher
 from hytnas_agent.protocol import RuntimeInfo
+from hytnas_agent.regular_file import open_regular
 from hytnas_agent.runtimes.base import RuntimeFailure
 from hytnas_agent.runtimes.registry import RUNTIMES, create, reason_absent
 from hytnas_agent.throwaway import Died, last_words, run_apart
@@ -33,12 +34,13 @@ class _Cache(msgspec.Struct, frozen=True):
 def probe_runtimes(cache: Path) -> tuple[RuntimeInfo, ...]:
     """Every known runtime and whether it works here; remembered in ``cache`` until a package changes."""
     key = _installation_key()
-    with contextlib.suppress(OSError, ValueError):
-        remembered = msgspec.json.decode(cache.read_bytes(), type=_Cache)
+    with contextlib.suppress(OSError, ValueError), open_regular(cache) as file:
+        remembered = msgspec.json.decode(file.read(), type=_Cache)
         if remembered.key == key:
             return remembered.runtimes
     found = tuple(probe_runtime(name) for name in RUNTIMES.names())
-    write_whole(cache, msgspec.json.encode(_Cache(key, found)), durable=False)  # found again
+    with contextlib.suppress(OSError):  # found again
+        write_whole(cache, msgspec.json.encode(_Cache(key, found)), durable=False)
     return found
 
 

@@ -232,8 +232,8 @@ def _no_annotations(path: Path) -> str:
     return f"vww:{path},{path.parent}"
 
 
-def _outside(path: Path) -> str:
-    images = [{"id": 1, "file_name": "../../etc/passwd", "width": 2, "height": 2}]
+def _outside(path: Path, name: str = "../../etc/passwd") -> str:
+    images = [{"id": 1, "file_name": name, "width": 2, "height": 2}]
     annotations(path, 2, lambda _: 1.0, images=images)
     return f"vww:{path},{path.parent}"
 
@@ -262,6 +262,7 @@ def _no_persons(path: Path) -> str:
         (_half_an_idx, "ends after 983 of 40000 bytes"),
         (_no_annotations, "is not a file of COCO annotations"),
         (_outside, "names an image outside of"),
+        (lambda path: _outside(path, "a\0.png"), "names an image outside of"),
         (_no_persons, "has no category called 'person'"),
         (lambda _: "vww:alone.json", "does not name annotations and images"),
     ],

@@ -65,7 +65,11 @@ def read_visual_wake_words(parts: list[tuple[Path, Path]]) -> ImageFiles:
         root = folder.resolve()
         for name, person in labelled:
             path = folder / name
-            if not path.resolve().is_relative_to(root):
+            try:
+                inside = path.resolve().is_relative_to(root)
+            except (OSError, RuntimeError, ValueError):  # links in a circle; a name that no file has
+                inside = False
+            if not inside:
                 raise TrainingError(
                     f"{annotations} names an image outside of {folder}: {name[:80]!r}",
                     "Use annotations whose images are all in that folder",
