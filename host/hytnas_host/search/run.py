@@ -18,7 +18,7 @@ from hytnas_datasets.errors import SpaceError
 from hytnas_datasets.plan import Task
 from hytnas_datasets.spaces import Architecture, Space
 from hytnas_host.search.checkpoint import Checkpoint, CheckpointFile, Step
-from hytnas_host.search.constraints import Constraint, parse_constraint
+from hytnas_host.search.constraints import Constraint, parse_constraint, violation
 from hytnas_host.search.effort import default_effort
 from hytnas_host.search.errors import CheckpointError, SearchError
 from hytnas_host.search.evaluators import Evaluator, checked
@@ -243,6 +243,7 @@ class _Run:
         points = self.strategy.minimised
         if not feasible.any():
             notes = (*notes, "No evaluated architecture meets the constraints: the front is empty.")
+            notes = (*notes, self._nearest_miss())
         if not self.counts or self.counts[-1] < len(points):
             self._complete_batch(len(points))
         if self.reference is None:
@@ -271,6 +272,19 @@ class _Run:
             execution=self.evaluator.execution,
             notes=notes,
         )
+
+    def _nearest_miss(self) -> str:
+        """Which architecture breaks the constraints least, where all break one that is evaluated."""
+        problem = self.strategy.problem
+        constraints = problem.evaluated_constraints
+        broken = np.column_stack(
+            [violation(c, self.strategy.values[:, problem.names.index(c.name)]) for c in constraints]
+        )
+        row = int(np.argmin(broken.max(axis=1)))
+        column = int(np.argmax(broken[row]))
+        found = self.strategy.values[row, problem.names.index(constraints[column].name)]
+        name, missed = problem.space.format(self.strategy.architectures[row]), constraints[column]
+        return f"The nearest is {name}: it has {missed.name} {found:.6g}, not {missed}."
 
     def _evaluate(self, asked: list[Architecture]) -> None:
         problem = self.strategy.problem

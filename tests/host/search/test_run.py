@@ -18,10 +18,12 @@ from hytnas_host.search import (
     EvaluationError,
     PredictorEvaluator,
     SearchError,
+    get_objective,
     run_search,
 )
 from hytnas_host.search.objectives import to_minimised
 from hytnas_host.search.pareto import choose_reference_point, hypervolume, non_dominated
+from hytnas_host.search.toy import grid_space
 
 KINDS = [name for name in STRATEGIES.names() if name not in ("hyt-plus", "mobo-gp")]
 """Those left out are ``hyt`` made of other parts."""
@@ -359,6 +361,9 @@ def test_front_is_empty_where_nothing_meets_an_evaluated_constraint(search):
     assert result.front == result.picks == ()
     assert result.hypervolume[-1][1] == 0
     assert "No evaluated architecture meets the constraints: the front is empty." in result.notes
+    nearest = max(result.evaluated, key=lambda row: row.values[1])
+    has = f"The nearest is {nearest.architecture}: it has accuracy {nearest.values[1]:.6g}"
+    assert f"{has}, not accuracy >= 0.99." in result.notes
 
 
 def test_constraints_that_nothing_meets_end_at_once(search, evaluator):
@@ -445,6 +450,22 @@ def test_avoiding_extrapolation_is_another_search(search, half_known, tmp_path):
     search(evaluator=half_known, checkpoint=path)
     with pytest.raises(CheckpointError, match="extrapolated was allow, is avoid"):
         search(evaluator=half_known, checkpoint=path, extrapolated="avoid")
+
+
+@pytest.mark.parametrize("strategy", [name for name in KINDS if name not in ("random", "exhaustive")])
+@pytest.mark.parametrize("choices", [(3, 2), (4, 4, 4, 2)])
+@pytest.mark.parametrize("constant", [1, 2])
+def test_constant_objectives_and_tiny_spaces_are_searched(search, choices, constant, strategy):
+    def values(architectures):
+        sums = np.array([[1.0 + sum(a.indices[:-1])] for a in architectures])
+        return np.hstack([sums, np.ones((len(sums), 1))])[:, -constant:]
+
+    objectives = [get_objective(name) for name in ("latency_ms", "macs")[-constant:]]
+    space = grid_space("toy-tiny", choices)
+    evaluator = CallableEvaluator(objectives, values)
+    result = search(space=space, evaluator=evaluator, strategy=strategy, evaluations=12)
+    assert len(result.evaluated) == min(np.prod(choices) // 2, 12)
+    assert result.front
 
 
 def test_given_reference_point_is_kept(search, objectives):
