@@ -11,7 +11,7 @@ import pytest
 from hytnas_agent.lazy import export
 
 PACKAGES = ("hytnas_agent", "hytnas_datasets", "hytnas_predictors", "hytnas_host")
-LAZY = (*PACKAGES, "hytnas_host.export")
+LAZY = (*PACKAGES, "hytnas_host.export", "hytnas_host.devices.ssh")
 
 
 def typed_names(package: str) -> dict[str, set[str]]:
@@ -61,8 +61,9 @@ def test_the_agents_commands_do_without_cryptography_until_they_need_it() -> Non
 
 
 @pytest.mark.parametrize("module", ["hytnas_host.collect.latency", "hytnas_host.workflow.searches"])
-def test_who_exports_in_workers_does_without_torch(module: str) -> None:
-    code = f"import sys, {module}; print(*sorted({{'torch', 'onnxscript'}} & set(sys.modules)))"
+def test_who_exports_in_workers_and_measures_here_does_without_torch_and_paramiko(module: str) -> None:
+    heavy = "{'torch', 'onnxscript', 'paramiko'}"
+    code = f"import sys, {module}; print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

@@ -9,7 +9,6 @@ from hytnas_host.devices.errors import UnknownDeviceError
 from hytnas_host.devices.icount import DEVICE_NAME, open_icount
 from hytnas_host.devices.inventory import DeviceEntry, Inventory
 from hytnas_host.devices.local import open_local
-from hytnas_host.devices.ssh import SshTransport
 from hytnas_host.devices.state import client_id
 
 DEVICES: dict[str, Callable[[Path | None], AgentDevice]] = {"local": open_local, DEVICE_NAME: open_icount}
@@ -45,6 +44,8 @@ def open_device(name: str, *, state: Path | None = None) -> AgentDevice:
 
 def open_board(entry: DeviceEntry) -> AgentDevice:
     """An enrolled board as a device; raises DeviceError if it has no agent yet."""
+    from hytnas_host.devices.ssh import SshTransport  # noqa: PLC0415 (paramiko is slow to import)
+
     serial = own_serial()
     return AgentDevice(
         entry.name,

@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
-
-import paramiko
+from typing import TYPE_CHECKING, Self
 
 from hytnas_host.devices.errors import DeviceError
 from hytnas_host.devices.ssh.errors import HostKeyError
+
+if TYPE_CHECKING:
+    import paramiko
 
 MAX_KNOWN_HOSTS_BYTES = 16 << 20
 # An RSA key is one type of key and two signature algorithms (RFC 8332).
@@ -59,7 +60,7 @@ class HostKey:
         return cls(kind, base64.b64encode(blob).decode())  # of several spellings of the last digit one
 
     @classmethod
-    def of(cls, key: paramiko.PKey) -> Self:
+    def of(cls, key: "paramiko.PKey") -> Self:
         """The key that a server presented."""
         return cls(key.get_name(), key.get_base64())
 
