@@ -66,9 +66,9 @@ class SearchResult(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         """Raise ValueError where a value is missing, as in a file that was changed."""
         rows = [each.values for each in (*self.evaluated, *self.front)] + [each.values for each in self.picks]
-        if not self.objectives or any(len(row) != len(self.objectives) for row in rows):
+        if any(len(row) != len(self.objectives) for row in rows):
             raise ValueError("its networks do not have a value for each objective")
-        if len(self.reference_point) != len(self.objectives):
+        if self.evaluated and len(self.reference_point) != len(self.objectives):
             raise ValueError("its reference point does not have a value for each objective")
 
 
