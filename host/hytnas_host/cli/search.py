@@ -34,8 +34,10 @@ def search(
             "--strategy",
             help=(
                 "How to search: nsga2 (evolution, for many evaluations), exhaustive (the whole space), hyt "
-                "(Bayesian, as in the paper, for few evaluations), random (a baseline), or one of an "
-                "installed package. By default exhaustive in a space of up to 20,000 architectures, and "
+                "(Bayesian, as in the paper, for few evaluations), hyt-plus (Bayesian, with other parts), "
+                "mobo-gp (a Gaussian process and expected improvement), cmaes (evolution of weighted sums), "
+                "random (a baseline), or one of an installed package. By default exhaustive in a space of up "
+                "to 20,000 architectures, and "
                 "nsga2 in a larger one, because predictions are cheap."
             ),
         ),

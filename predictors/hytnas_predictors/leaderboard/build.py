@@ -181,7 +181,11 @@ def build_leaderboard(
         ),
         quality_flags=flag_count,
         curves=draw_curves(trial, entries, curve_samples, bars),
-        feature_scores=compare_features(labelled, trial.folds, seed=seed, bars=bars) if feature_sets else (),
+        feature_scores=(  # of files there is nothing to encode
+            compare_features(labelled, trial.folds, seed=seed, bars=bars)
+            if feature_sets and more is None
+            else ()
+        ),
     )
 
 
