@@ -213,6 +213,7 @@ def test_without_accuracy_there_is_a_search_but_no_front(synthetic, words_only):
     search = msgspec.structs.replace(
         data.search,
         objectives=data.search.objectives[:1],
+        reference_point=data.search.reference_point[:1],
         front=tuple(msgspec.structs.replace(m, values=m.values[:1]) for m in data.search.front),
         evaluated=tuple(msgspec.structs.replace(m, values=m.values[:1]) for m in data.search.evaluated),
         picks=(),
@@ -246,6 +247,7 @@ def test_a_search_for_other_objectives_shows_what_it_has_and_leaves_out_the_rest
     search = msgspec.structs.replace(
         data.search,
         objectives=objectives,
+        reference_point=data.search.reference_point[: len(objectives)],
         evaluated=tuple(rows),
         front=tuple(rows[:2]),
         picks=pick_from(rows[:2], objectives),
