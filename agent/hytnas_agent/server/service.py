@@ -75,7 +75,7 @@ from hytnas_agent.wire import (
 MAX_CLIENTS = 32
 MAX_QUEUED_JOBS = 1000
 MAX_OPEN_REQUESTS = 2000
-MAX_CHORES = 64
+MAX_CHORES = 16
 """Requests of one client that wait for their turn between jobs: uploads to verify, examinations."""
 MAX_ERROR_CHARACTERS = 1000
 CAPABILITIES = (

@@ -149,7 +149,9 @@ def collect_accuracy(
                 f"The study holds {others} accuracies of other images or of another recipe. leaderboard and "
                 "train refuse to mix them: better give each its own study (--study)"
             )
-        for job, record in _train_all(chosen, work, host_work, pool, 2 * max(count, 1)):
+        # Where time is short nothing waits with the executor: what was handed over is trained to its end.
+        ahead = max(count, 1) * (2 if budget is None else 1)
+        for job, record in _train_all(chosen, work, host_work, pool, ahead):
             study.accuracies.add(record)
             chosen.end(record)
             _remove(work.checkpoint(job))

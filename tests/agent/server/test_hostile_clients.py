@@ -137,11 +137,11 @@ def test_what_a_client_waits_for_is_dropped_when_it_leaves(quiet: QuietService) 
     staying, leaving = quiet.connect(), quiet.connect()
     for client in (staying, leaving):
         quiet.say(client, LINES[0].replace(b'"session"', b'"%d"' % id(client)))
-        for _ in range(40):
+        for _ in range(10):
             quiet.say(client, DESCRIBE)
     quiet.leave(leaving)
     waiting = [quiet.runner.waiting_chores(client) for client in (staying, leaving)]
-    assert waiting == [40, 0]
+    assert waiting == [10, 0]
 
 
 @pytest.mark.parametrize("method", ["heartbeat", "release", "measure"])
