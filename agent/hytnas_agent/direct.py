@@ -24,7 +24,8 @@ from hytnas_agent.records import (
     ModelFormat,
     ProcessResult,
 )
-from hytnas_agent.runtimes.identity import file_hash, model_identity
+from hytnas_agent.regular_file import file_hash
+from hytnas_agent.runtimes.identity import model_identity
 from hytnas_agent.supervisor import JobFiles, run_job
 from hytnas_agent.worker_process import Cancellation
 

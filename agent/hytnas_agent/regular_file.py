@@ -1,6 +1,7 @@
 """Files from elsewhere are opened only if they are regular: a pipe could keep a reader waiting for ever."""
 
 import errno
+import hashlib
 import os
 import stat
 from io import BufferedReader
@@ -16,6 +17,12 @@ def open_regular(path: Path) -> BufferedReader:
         It cannot be read, or is no regular file.
     """
     return os.fdopen(_regular(path, os.O_RDONLY, 0), "rb")
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits; raises OSError as `open_regular` does."""
+    with open_regular(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def open_own(path: Path, flags: int = os.O_RDWR | os.O_CREAT, mode: int = 0o600) -> int:

@@ -13,7 +13,7 @@ from threading import RLock
 from hytnas_agent.paths import SPOOL_NAME
 from hytnas_agent.protocol import ErrorCode, RpcError
 from hytnas_agent.records import MeasureJob
-from hytnas_agent.regular_file import open_regular
+from hytnas_agent.regular_file import file_hash
 from hytnas_agent.supervisor import JobFiles
 
 DEFAULT_CAPACITY_BYTES = 2 * 1024**3
@@ -240,8 +240,7 @@ def check_content(job: MeasureJob, files: JobFiles) -> None:
 
 def _is_intact(path: Path) -> bool:
     try:
-        with open_regular(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == path.name.partition(".")[0]
+        return file_hash(path) == path.name.partition(".")[0]
     except OSError:
         return False
 

@@ -4,14 +4,8 @@ import hashlib
 from pathlib import Path
 
 from hytnas_agent.records import ModelFormat
-from hytnas_agent.regular_file import open_regular
+from hytnas_agent.regular_file import file_hash
 from hytnas_agent.runtimes.onnx_file import data_files
-
-
-def file_hash(path: Path) -> str:
-    """The SHA-256 of a file, 64 hexadecimal digits; raises OSError where it cannot be read."""
-    with open_regular(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def model_identity(path: Path, model_format: ModelFormat) -> str:

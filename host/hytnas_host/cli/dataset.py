@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Data sets: describe, export and pack what a study holds.", no_args_is_help=True)
 
+LicenceOption = Annotated[
+    str, typer.Option("--licence", help="Licence to state in the data sheet, such as CC-BY-4.0.")
+]
+SummaryOption = Annotated[
+    str, typer.Option("--summary", help="One line in the data sheet that says what this is.")
+]
+
 
 @app.command()
 def describe(study: StudyOption = DEFAULT_STUDY, as_json: JsonOption = False) -> None:
@@ -139,9 +146,7 @@ def labels(
 def export(
     folder: Annotated[Path, typer.Argument(help="Folder to write to; it is made if it is missing.")],
     study: StudyOption = DEFAULT_STUDY,
-    licence: Annotated[
-        str, typer.Option("--licence", help="Licence to state in the data sheet, such as CC-BY-4.0.")
-    ] = "unspecified",
+    licence: LicenceOption = "unspecified",
     table_format: Annotated[
         Literal["csv", "parquet"],
         typer.Option(
@@ -253,12 +258,8 @@ def pack(
     ],
     target: TargetOption = DEFAULT_TARGET,
     space: SpaceOption = "hyt",
-    summary: Annotated[
-        str, typer.Option("--summary", help="One line in the data sheet that says what this is.")
-    ] = "",
-    licence: Annotated[
-        str, typer.Option("--licence", help="Licence to state in the data sheet, such as CC-BY-4.0.")
-    ] = "unspecified",
+    summary: SummaryOption = "",
+    licence: LicenceOption = "unspecified",
 ) -> None:
     """Write the labels of one or more studies as a data set in files, for `--data`.
 
@@ -313,12 +314,8 @@ def import_command(
     device: Annotated[
         str | None, typer.Option("--device", help="What measured, in words, for the data sheet.")
     ] = None,
-    summary: Annotated[
-        str, typer.Option("--summary", help="One line in the data sheet that says what this is.")
-    ] = "",
-    licence: Annotated[
-        str, typer.Option("--licence", help="Licence to state in the data sheet, such as CC-BY-4.0.")
-    ] = "unspecified",
+    summary: SummaryOption = "",
+    licence: LicenceOption = "unspecified",
     as_json: JsonOption = False,
 ) -> None:
     """Make a space and a data set of a table from elsewhere, and say what is odd about it.
@@ -332,16 +329,13 @@ def import_command(
 
       hytnas-profile dataset import models_lat.csv --out published --format hytnas-released
     """
+    from hytnas_datasets.importing import TableColumns
     from hytnas_datasets.portable import SPACE
     from hytnas_host.workflow.importing import ImportChoice, import_file
 
-    columns = tuple(name.strip() for name in features.split(",")) if features else ()
+    named = tuple(name.strip() for name in features.split(",")) if features else ()
     choice = ImportChoice(
-        target=target,
-        label=label,
-        unit=unit,
-        features=columns,
-        repeats_of=repeats_of,
+        TableColumns(target, label, unit, named, repeats_of),
         header=header,
         released=table_format == "hytnas-released",
         device=device,

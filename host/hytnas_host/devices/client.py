@@ -1,7 +1,6 @@
 """A device behind an agent: what `Device` promises, said in the protocol's words."""
 
 import contextlib
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -43,7 +42,7 @@ from hytnas_agent.protocol import (
     TuneResult,
 )
 from hytnas_agent.records import EXTRA_PASSES, MeasureJob, ModelFormat, ProcessResult
-from hytnas_agent.regular_file import open_regular
+from hytnas_agent.regular_file import file_hash
 from hytnas_host.devices.base import Method
 from hytnas_host.devices.errors import DeviceError, DeviceRefusedError, DeviceSilentError, FileChangedError
 from hytnas_host.devices.quiet import quiet_machine
@@ -376,8 +375,7 @@ def check_unchanged(file: Path, sha256: str) -> None:
     """Raise FileChangedError where a file is not what its hash says, or cannot be read."""
     again = "Remove it, then run the same command again"
     try:
-        with open_regular(file) as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = file_hash(file)
     except OSError as error:
         raise FileChangedError(f"{file} cannot be read ({error.strerror})", again) from error
     if found != sha256:

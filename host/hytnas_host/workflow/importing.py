@@ -1,10 +1,10 @@
 """Tables from elsewhere as data sets in files."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from hytnas_agent.regular_file import file_hash
 from hytnas_datasets.errors import DataSetError
 from hytnas_datasets.importing import (
     Imported,
@@ -20,10 +20,11 @@ from hytnas_datasets.spaces.released import read_released_file
 
 @dataclass(frozen=True)
 class ImportChoice:
-    """How a table is to be read; the first five fields as in `TableColumns`.
+    """How a table is to be read.
 
     Attributes
     ----------
+    columns : TableColumns
     header : bool
         Whether the first line names the columns.
     released : bool
@@ -34,11 +35,7 @@ class ImportChoice:
         For the data sheet.
     """
 
-    target: str
-    label: str | None = None
-    unit: str | None = None
-    features: tuple[str, ...] = ()
-    repeats_of: str | None = None
+    columns: TableColumns
     header: bool = True
     released: bool = False
     device: str | None = None
@@ -60,7 +57,7 @@ def import_file(file: Path, folder: Path, choice: ImportChoice) -> tuple[DataShe
     imported = _import(file, name, choice)
     provenance = {
         "file": file.name,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": file_hash(file),
         "notes": list(imported.notes),
     }
     written = write_set(
@@ -79,7 +76,6 @@ def _import(file: Path, name: str, choice: ImportChoice) -> Imported:
         return import_released(read_released_file(file))
     if name in list_spaces():
         raise DataSetError(f"a space called {name!r} comes with the toolkit", "Give --out another name")
-    columns = TableColumns(choice.target, choice.label, choice.unit, choice.features, choice.repeats_of)
     table = read_foreign_table(file, header=choice.header)
-    imported = import_table(table, columns, name=name, source=file.name)
+    imported = import_table(table, choice.columns, name=name, source=file.name)
     return Imported(imported.labelled, (f"read as {table.dialect}, {len(table)} rows", *imported.notes))
