@@ -87,6 +87,10 @@ class Strategy(ABC):
         self._forget()
         self._designed = False
         self._design: list[Architecture] = []
+        self._prepare()
+
+    def _prepare(self) -> None:  # noqa: B027 (most strategies hold nothing)
+        """Set up what a strategy of its own kind holds; raise SearchError for a problem beyond it."""
 
     def _forget(self) -> None:
         """Be as if nothing had been asked for or told."""

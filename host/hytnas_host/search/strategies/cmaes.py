@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from hytnas_datasets.spaces import Architecture
 from hytnas_host.search.normalise import RankScale
-from hytnas_host.search.problem import SearchProblem
 from hytnas_host.search.repair import as_architectures, as_codes, repair
 from hytnas_host.search.strategies.base import Strategy
 
@@ -32,19 +31,13 @@ class CmaesStrategy(Strategy):
 
     name: ClassVar[str] = "cmaes"
 
-    def __init__(
-        self,
-        problem: SearchProblem,
-        rng: np.random.Generator,
-        *,
-        initial: int = 30,
-        design: str | None = None,
-    ) -> None:
-        super().__init__(problem, rng, initial=initial, design=design)
+    def _prepare(self) -> None:
         self._weights: list[float] = []
         self._began = 0
         self._batches = 0
-        self._spans = np.array([max(len(variable.choices) - 1, 1) for variable in problem.space.variables])
+        self._spans = np.array(
+            [max(len(variable.choices) - 1, 1) for variable in self.problem.space.variables]
+        )
 
     def memory(self) -> dict[str, Any]:
         """The weights, how many were told when they were drawn, and for how many batches they served."""

@@ -4,11 +4,8 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any, ClassVar, Final
 
-import numpy as np
-
 from hytnas_datasets.spaces import Architecture
 from hytnas_host.search.errors import SearchError
-from hytnas_host.search.problem import SearchProblem
 from hytnas_host.search.strategies.base import Strategy
 
 MAX_SPACE: Final = 2_000_000
@@ -26,18 +23,11 @@ class ExhaustiveStrategy(Strategy):
 
     name: ClassVar[str] = "exhaustive"
 
-    def __init__(
-        self,
-        problem: SearchProblem,
-        rng: np.random.Generator,
-        *,
-        initial: int = 30,
-        design: str | None = None,
-    ) -> None:
-        super().__init__(problem, rng, initial=initial, design=design)
-        if problem.space.size > MAX_SPACE:
+    def _prepare(self) -> None:
+        space = self.problem.space
+        if space.size > MAX_SPACE:
             raise SearchError(
-                f"{problem.space.name} has {problem.space.size:,} architectures, too many to evaluate each",
+                f"{space.name} has {space.size:,} architectures, too many to evaluate each",
                 "Search with nsga2",
             )
         self._looked_at = 0
