@@ -151,7 +151,7 @@ def collect_accuracy(
             )
         # Where time is short nothing waits with the executor: what was handed over is trained to its end.
         ahead = max(count, 1) * (2 if budget is None else 1)
-        for job, record in _train_all(chosen, work, host_work, pool, ahead):
+        for job, record in _train_all(chosen, work, host_work, pool=pool, ahead=ahead, data=data):
             study.accuracies.add(record)
             chosen.end(record)
             _remove(work.checkpoint(job))
@@ -203,8 +203,11 @@ def describe_label(recipe: TrainingRecipe, data: ImageData) -> str:
 
 def train_job(job: AccuracyJob, work: TrainingWork, host_work: HostWork) -> AccuracyRecord:
     """One training as a record; runs in whatever process an executor puts it into."""
+    return _train(job, work, host_work, remembered_images(work.source, work.recipe, work.skip_unreadable))
+
+
+def _train(job: AccuracyJob, work: TrainingWork, host_work: HostWork, data: ImageData) -> AccuracyRecord:
     recipe = work.recipe
-    data = remembered_images(work.source, recipe, work.skip_unreadable)
     task = Task(resolution=recipe.resolution, in_channels=CHANNELS, classes=data.classes)
     training = train_network(
         build_plan(job.architecture, task),
@@ -370,13 +373,18 @@ def _train_all(
     pending: Iterable[AccuracyJob],
     work: TrainingWork,
     host_work: HostWork,
+    *,
     pool: Executor | None,
     ahead: int,
+    data: ImageData,
 ) -> Iterator[tuple[AccuracyJob, AccuracyRecord]]:
-    """Jobs and their records as trainings end; at most ``ahead`` jobs are with the executor at a time."""
+    """Jobs and their records as trainings end; at most ``ahead`` jobs are with an executor at a time.
+
+    Without an executor they are trained here, on ``data``.
+    """
     if pool is None:
         for job in pending:
-            yield job, train_job(job, work, host_work)
+            yield job, _train(job, work, host_work, data)
         return
     queue = iter(pending)
     running: dict[Future[AccuracyRecord], AccuracyJob] = {}
